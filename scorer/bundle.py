@@ -1,0 +1,286 @@
+"""The model folder: what ``transformers`` and Optimum write, plus our ``bundle.json``; validated once.
+
+Any folder or Hub repository that Optimum exported for sequence classification works. Ours adds
+``bundle.json`` with the SHA-256 of every file, the preprocessing, and where the model came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scorer.errors import DeviceError, ModelError
+from scorer.preprocessing import Preprocessing
+
+BUNDLE_FILE = "bundle.json"
+BUNDLE_FORMAT = 1
+
+PRECISIONS = ("fp32", "fp16", "int8")
+
+VARIANT_FILES: Mapping[str, tuple[str, ...]] = {
+    "fp32": ("model.onnx",),
+    "fp16": ("model_fp16.onnx",),
+    # model_quantized.onnx is the name that Optimum's quantizer gives.
+    "int8": ("model_int8.onnx", "model_quantized.onnx"),
+}
+"""File names of each precision, in the folder itself or in its ``onnx`` subfolder."""
+
+DEFAULT_MODEL = Path(__file__).parent / "default_model"
+"""The bundle inside the package; it holds int8 alone, for size."""
+
+EXPORT_HINT = "export one with: export-model CHECKPOINT -o BUNDLE --precision fp16,int8"
+
+_MAX_JSON_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class ModelBundle:
+    """A validated model folder.
+
+    Attributes:
+        folder: where it lies.
+        labels: label names in the order of the logits.
+        preprocessing: how texts are cleaned and cut.
+        variants: the ONNX file of each precision that is there.
+        threshold: probability of the second of two labels from which on it is predicted; ``None`` is
+            argmax.
+        temperature: the logits are divided by it before softmax.
+        checksums: SHA-256 in hexadecimal by file name, as ``bundle.json`` states them; empty for
+            folders of others.
+        description: the whole of ``bundle.json``, or empty.
+    """
+
+    folder: Path
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    variants: Mapping[str, Path]
+    threshold: float | None = None
+    temperature: float = 1.0
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    description: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, model: str | os.PathLike[str] | None = None) -> ModelBundle:
+        """Open a bundle folder, a Hub id, or (``None``) the bundle inside the package.
+
+        Raises:
+            ModelError: the folder lacks a file, or one of them is damaged, foreign or unsafe.
+        """
+        return _read_folder(_locate(model))
+
+    @property
+    def tokenizer_file(self) -> Path:
+        """The ``tokenizer.json`` of the ``tokenizers`` library."""
+        return self.folder / "tokenizer.json"
+
+    def variant(self, precision: str) -> Path:
+        """The ONNX file of ``precision``, its checksum verified where the bundle states one.
+
+        Raises:
+            DeviceError: the bundle has no such file.
+            ModelError: the file is damaged.
+        """
+        if precision not in self.variants:
+            there = ", ".join(self.variants)
+            raise DeviceError(f"has no {precision} model, only {there}", path=self.folder, hint=EXPORT_HINT)
+        path = self.variants[precision]
+        self.verify(path)
+        return path
+
+    def verify(self, path: Path) -> None:
+        """Compare ``path`` with its stated checksum, where there is one.
+
+        Raises:
+            ModelError: they differ, or the file cannot be read.
+        """
+        stated = self.checksums.get(path.relative_to(self.folder).as_posix())
+        if stated is not None and sha256_of(path) != stated:
+            raise ModelError(
+                "does not have the checksum that bundle.json states", path=path, hint="export or copy the bundle again"
+            )
+
+    def fingerprint(self, precision: str) -> str:
+        """SHA-256 over everything of the bundle that a score of ``precision`` depends on."""
+        parts = {
+            "model": sha256_of(self.variants[precision]),
+            "tokenizer": sha256_of(self.tokenizer_file),
+            "labels": list(self.labels),
+            "preprocessing": self.preprocessing.to_json(),
+            "threshold": self.threshold,
+            "temperature": self.temperature,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"cannot be read: {error.strerror}", path=path) from error
+
+
+def write_description(folder: Path, description: Mapping[str, Any]) -> None:
+    """Write ``bundle.json`` into ``folder`` with the checksum of every file that lies there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != BUNDLE_FILE)
+    checksums = {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+    value = {"format": BUNDLE_FORMAT, **description, "files": checksums}
+    (folder / BUNDLE_FILE).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _locate(model: str | os.PathLike[str] | None) -> Path:
+    if model is None:
+        return DEFAULT_MODEL
+    name = os.fspath(model)
+    path = Path(name)
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise ModelError("is a file, not a model folder", path=path, hint="pass the folder that holds it")
+    # A Hub id is ORG/NAME; anything else that is not there is a folder that is not there.
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/"):
+        return _download(name)
+    raise ModelError("no such model folder", path=path, hint="pass a bundle folder or a Hub id such as org/name")
+
+
+def _download(hub_id: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise ModelError(
+            "is no folder, and a Hub id needs huggingface_hub",
+            path=hub_id,
+            hint="install review-scorer[remote], or pass a folder",
+        ) from error
+    patterns = ["*.json", "*.onnx", "onnx/*.onnx"]
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=patterns))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelError(
+            f"is no folder and cannot be had from the Hub ({type(error).__name__})",
+            path=hub_id,
+            hint="check the name and the network, or pass a folder",
+        ) from error
+
+
+def _read_folder(folder: Path) -> ModelBundle:
+    config = _read_json(folder / "config.json", required=True)
+    description = _read_json(folder / BUNDLE_FILE)
+    tokenizer_config = _read_json(folder / "tokenizer_config.json")
+    if not (folder / "tokenizer.json").is_file():
+        raise ModelError(
+            "has no tokenizer.json", path=folder, hint="save the tokenizer with a fast tokenizer of transformers"
+        )
+    variants = {
+        precision: path
+        for precision, names in VARIANT_FILES.items()
+        for path in [_first_file(folder, names)]
+        if path is not None
+    }
+    if not variants:
+        raise ModelError(
+            "has no model.onnx, model_fp16.onnx or model_int8.onnx", path=folder, hint="export-model makes them"
+        )
+    stated = description.get("preprocessing")
+    if stated is not None:
+        preprocessing = Preprocessing.from_json(stated, source=folder / BUNDLE_FILE)
+    else:
+        preprocessing = Preprocessing(max_length=_max_length(config, tokenizer_config))
+    checksums = description.get("files", {})
+    if description and description.get("format") != BUNDLE_FORMAT:
+        raise ModelError(
+            f"is of format {description.get('format')!r}, this version reads {BUNDLE_FORMAT}",
+            path=folder / BUNDLE_FILE,
+            hint="upgrade review-scorer or export the model again",
+        )
+    if not isinstance(checksums, dict):
+        raise ModelError("files is not an object", path=folder / BUNDLE_FILE)
+    bundle = ModelBundle(
+        folder=folder,
+        labels=_labels(config, folder),
+        preprocessing=preprocessing,
+        variants=variants,
+        threshold=_number(description, "threshold", folder, low=0.0, high=1.0),
+        temperature=_number(description, "temperature", folder, low=1e-3, high=1e3) or 1.0,
+        checksums=checksums,
+        description=description,
+    )
+    for name in ("config.json", "tokenizer.json"):
+        bundle.verify(folder / name)
+    return bundle
+
+
+def _first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
+    for name in names:
+        for path in (folder / name, folder / "onnx" / name):
+            if path.is_file():
+                return path
+    return None
+
+
+def _read_json(path: Path, *, required: bool = False) -> dict[str, Any]:
+    if not path.is_file():
+        if required:
+            raise ModelError(f"has no {path.name}", path=path.parent, hint="pass a folder that export-model made")
+        return {}
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise ModelError(f"is larger than {_MAX_JSON_BYTES >> 20} MiB", path=path)
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"cannot be read: {error.strerror}", path=path) from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"is not JSON: {error}", path=path) from error
+    if not isinstance(value, dict):
+        raise ModelError("is not a JSON object", path=path)
+    return value
+
+
+def _labels(config: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+    names = config.get("id2label")
+    if names is None:
+        # transformers leaves the default, two unnamed labels, out of config.json.
+        return ("LABEL_0", "LABEL_1")
+    path = folder / "config.json"
+    if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
+        raise ModelError("id2label is not an object of names", path=path)
+    if sorted(names) != sorted(str(number) for number in range(len(names))):
+        raise ModelError(f"id2label does not number its {len(names)} labels 0, 1, …", path=path)
+    labels = tuple(names[str(number)] for number in range(len(names)))
+    if len(set(labels)) < len(labels):
+        raise ModelError("id2label gives two labels the same name", path=path)
+    return labels
+
+
+def _max_length(config: Mapping[str, Any], tokenizer_config: Mapping[str, Any]) -> int:
+    """Tokens that a folder without ``bundle.json`` can read: the least of its own statements and 512."""
+    limits = [512]
+    for value in (tokenizer_config.get("model_max_length"), config.get("max_position_embeddings")):
+        # An unknown length is stated as 1e30.
+        if isinstance(value, int | float) and not isinstance(value, bool) and 3 <= value < 10**6:
+            limits.append(int(value))
+    positions = config.get("max_position_embeddings")
+    if config.get("model_type") in ("roberta", "xlm-roberta", "camembert") and isinstance(positions, int):
+        # Their positions are counted from behind the padding id.
+        limits.append(positions - 2)
+    return min(limits)
+
+
+def _number(description: Mapping[str, Any], key: str, folder: Path, *, low: float, high: float) -> float | None:
+    value = description.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ModelError(f"{key} is {value!r}, not a number from {low:g} to {high:g}", path=folder / BUNDLE_FILE)
+    return float(value)

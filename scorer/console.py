@@ -1,0 +1,124 @@
+"""The edge of every command: options that all share, logging, and errors turned into exit codes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from scorer.errors import ScorerError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PROGRAM_VERSION_OPTION = "review-scorer"
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived. Not an ``Exception``, so that nothing but the edge takes it for a failure."""
+
+
+def package_version() -> str:
+    """The installed version of review-scorer; ``0+unknown`` when it runs from a bare source tree."""
+    try:
+        return version(PROGRAM_VERSION_OPTION)
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def common_options(command: F) -> F:
+    """``--version``, ``-q``, ``-v`` and ``--debug``; the last three arrive as keyword arguments."""
+    for option in (
+        click.option("--debug", is_flag=True, help="Show a traceback when something fails."),
+        click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for more still."),
+        click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors."),
+        click.version_option(package_version(), "--version", prog_name="review-scorer"),
+    ):
+        command = option(command)
+    return command
+
+
+def set_up_logging(*, quiet: bool, verbose: int) -> None:
+    """Send the log of our own packages to stderr as plain lines; others only from ``-vv`` on."""
+    level = logging.ERROR if quiet else (logging.INFO, logging.DEBUG)[min(verbose, 1)]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    for name in ("scorer", "train", "export"):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.setLevel(level)
+        logger.propagate = False
+    if verbose >= 2:
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, with control characters escaped: names of files and columns are not ours."""
+    return "".join(
+        char if char.isprintable() or char == " " else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+
+
+def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_prefix: str) -> NoReturn:
+    """Run ``command`` and leave the process with the exit code of its outcome.
+
+    The one place where errors become a line on stderr. Environment variables with ``env_prefix``
+    set options. The codes are those of :mod:`scorer.errors`, 0 when done, 130 and 143 on signals.
+    """
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    try:
+        code = _outcome(command, argv, env_prefix)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of stdout has gone, as head does; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code)
+
+
+def _outcome(command: click.Command, argv: list[str], env_prefix: str) -> int:
+    try:
+        result = command.main(argv, standalone_mode=False, auto_envvar_prefix=env_prefix)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.ClickException as error:
+        return _fail(_click_message(error), 2)
+    except ScorerError as error:
+        return _fail(str(error), error.exit_code, debug="--debug" in argv)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", 130)
+    except Terminated:
+        return _fail("terminated", 143)
+    except MemoryError:
+        return _fail("memory ran out; lower --chunk-rows or --threads", 7, debug="--debug" in argv)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        return _fail(f"a fault of ours: {what}; run again with --debug and report it", 1, debug="--debug" in argv)
+
+
+def _fail(message: str, code: int, *, debug: bool = False) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"error: {printable(message)}", file=sys.stderr, flush=True)
+    return code
+
+
+def _click_message(error: click.ClickException) -> str:
+    message = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{message}; see {context.info_name} --help" if context is not None else message
+
+
+def _raise_terminated(number: int, frame: FrameType | None) -> None:
+    raise Terminated

@@ -1,0 +1,99 @@
+"""The error tree: every failure that a user can cause or meet, with its exit code.
+
+::
+
+    ScorerError                 1   a fault of ours
+    ├── UsageError              2   the command line asks for something that cannot be
+    │   └── OutputExistsError   2   the output stands already and --overwrite was not given
+    ├── InputError              3   the data cannot be read, or is not what it should be
+    ├── ModelError              4   the model, the device or the precision cannot be used
+    │   └── DeviceError         4   the device that was asked for cannot run
+    ├── OutputError             5   the output could not be written
+    ├── BusyError               6   another run holds the output
+    ├── OutOfMemoryError        7   memory ran out, on the machine or on the device
+    └── QualityGateError        8   a quality gate was not met
+
+Messages read ``FILE[:ROW]: what is wrong; what to do next`` and fit on one line. Library code
+raises; only the edge (:mod:`scorer.console`) turns an error into a line and an exit code.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+class ScorerError(Exception):
+    """Base of every error that the package raises on purpose. Its ``str()`` is one line."""
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        row: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        """Build the line ``path:row: message; hint`` from those of its parts that are given.
+
+        ``row`` counts data rows from 1.
+        """
+        place = ""
+        if path is not None:
+            place = f"{os.fspath(path)}:{row}: " if row is not None else f"{os.fspath(path)}: "
+        super().__init__(place + message + (f"; {hint}" if hint else ""))
+        self.message = message
+        self.path = None if path is None else os.fspath(path)
+        self.row = row
+        self.hint = hint
+
+
+class UsageError(ScorerError):
+    """The command line (or the call) asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class OutputExistsError(UsageError):
+    """The output stands already and overwriting was not asked for."""
+
+
+class InputError(ScorerError):
+    """Input data is missing, cannot be read, or is not what it should be."""
+
+    exit_code = 3
+
+
+class ModelError(ScorerError):
+    """The model cannot be loaded or run."""
+
+    exit_code = 4
+
+
+class DeviceError(ModelError):
+    """The device or the precision that was asked for cannot be used."""
+
+
+class OutputError(ScorerError):
+    """The output could not be written."""
+
+    exit_code = 5
+
+
+class BusyError(ScorerError):
+    """Another run holds the output."""
+
+    exit_code = 6
+
+
+class OutOfMemoryError(ScorerError):
+    """Memory ran out, on the machine or on the device."""
+
+    exit_code = 7
+
+
+class QualityGateError(ScorerError):
+    """A quality gate was not met."""
+
+    exit_code = 8

@@ -1,0 +1,163 @@
+"""Where a training starts: checkpoints of transformers, and BERT's layout rearranged into DistilBERT's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    DistilBertModel,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from scorer.errors import ModelError
+
+_DISTILBERT_LAYER = {
+    "attention.self.query": "attention.q_lin",
+    "attention.self.key": "attention.k_lin",
+    "attention.self.value": "attention.v_lin",
+    "attention.output.dense": "attention.out_lin",
+    "attention.output.LayerNorm": "sa_layer_norm",
+    "intermediate.dense": "ffn.lin1",
+    "output.dense": "ffn.lin2",
+    "output.LayerNorm": "output_layer_norm",
+}
+"""Each module of a BERT layer and its name in a DistilBERT layer (``transformers`` 4.57)."""
+
+
+def load_classifier(
+    model: str, label_names: list[str], *, dropout: float | None = None, attention_dropout: float | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A DistilBERT classifier with one logit per label, and its tokenizer.
+
+    ``model`` is a folder or a Hub id. Weights of BERT's layout are rearranged by
+    :func:`distilbert_from_bert`; the classifier's head is new unless the checkpoint has one of the
+    same number of labels.
+
+    Raises:
+        ModelError: it cannot be found or read, or is of another architecture.
+    """
+    if ("/" in model or model.startswith(".")) and not Path(model).is_dir() and model.count("/") != 1:
+        raise ModelError("no such folder", path=model, hint="pass a checkpoint folder or a Hub id")
+    overrides: dict[str, Any] = {}
+    if dropout is not None:
+        overrides["dropout"] = dropout
+    if attention_dropout is not None:
+        overrides["attention_dropout"] = attention_dropout
+    labels: dict[str, Any] = {
+        "num_labels": len(label_names),
+        "id2label": dict(enumerate(label_names)),
+        "label2id": {name: label for label, name in enumerate(label_names)},
+    }
+    try:
+        config = AutoConfig.from_pretrained(model)
+        tokenizer = AutoTokenizer.from_pretrained(model, use_fast=True)
+        if config.model_type == "bert":
+            bert = BertModel.from_pretrained(model, torch_dtype=torch.float32)
+            distilbert = distilbert_from_bert(bert, **overrides)
+            classifier_config = DistilBertConfig.from_dict({**distilbert.config.to_dict(), **labels})
+            classifier = DistilBertForSequenceClassification(classifier_config)
+            classifier.distilbert.load_state_dict(distilbert.state_dict())
+        elif config.model_type == "distilbert":
+            classifier = DistilBertForSequenceClassification.from_pretrained(
+                model, torch_dtype=torch.float32, attn_implementation="eager", **labels, **overrides
+            )
+        else:
+            raise ModelError(
+                f"is a {config.model_type} checkpoint", path=model, hint="pass one of DistilBERT's or BERT's layout"
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"cannot be loaded: {_first_line(error)}",
+            path=model,
+            hint="where the Hub cannot be reached, pass --model FOLDER with config.json, tokenizer.json and weights",
+        ) from error
+    return classifier, tokenizer
+
+
+def distilbert_from_bert(bert: BertModel, **overrides: Any) -> DistilBertModel:
+    """The DistilBERT that computes exactly what ``bert`` computes for single texts.
+
+    Matrices and layer norms map one to one. BERT adds ``token_type_embeddings[0]`` to every
+    position of a single text; DistilBERT has no token types, so it is added to each position
+    embedding. The pooler has no counterpart and is left out. ``overrides`` replace values of the
+    new configuration.
+
+    Raises:
+        ModelError: the configuration holds what DistilBERT's layout cannot express.
+    """
+    config = bert.config
+    _refuse_what_differs(config)
+    settings: dict[str, Any] = {
+        "vocab_size": config.vocab_size,
+        "max_position_embeddings": config.max_position_embeddings,
+        "n_layers": config.num_hidden_layers,
+        "n_heads": config.num_attention_heads,
+        "dim": config.hidden_size,
+        "hidden_dim": config.intermediate_size,
+        "activation": config.hidden_act,
+        "dropout": config.hidden_dropout_prob,
+        "attention_dropout": config.attention_probs_dropout_prob,
+        "initializer_range": config.initializer_range,
+        "pad_token_id": config.pad_token_id,
+        "attn_implementation": "eager",
+    }
+    distilbert = DistilBertModel(DistilBertConfig(**{**settings, **overrides}))
+    source = bert.state_dict()
+    positions = source["embeddings.position_embeddings.weight"]
+    state = {
+        "embeddings.word_embeddings.weight": source["embeddings.word_embeddings.weight"],
+        "embeddings.position_embeddings.weight": positions + source["embeddings.token_type_embeddings.weight"][0],
+    }
+    renamed = {"embeddings.LayerNorm": "embeddings.LayerNorm"} | {
+        f"encoder.layer.{layer}.{old}": f"transformer.layer.{layer}.{new}"
+        for layer in range(config.num_hidden_layers)
+        for old, new in _DISTILBERT_LAYER.items()
+    }
+    for old, new in renamed.items():
+        for part in ("weight", "bias"):
+            state[f"{new}.{part}"] = source[f"{old}.{part}"]
+    distilbert.load_state_dict(state)
+    return distilbert
+
+
+def _refuse_what_differs(config: BertConfig) -> None:
+    # DistilBERT fixes these two; any other value would change every hidden state a little.
+    if config.layer_norm_eps != 1e-12:
+        raise ModelError(f"layer_norm_eps {config.layer_norm_eps} cannot be had in DistilBERT's layout (1e-12)")
+    position_type = getattr(config, "position_embedding_type", "absolute") or "absolute"
+    if position_type != "absolute":
+        raise ModelError(f"{position_type} positions cannot be had in DistilBERT's layout")
+    if config.hidden_act not in ("gelu", "relu"):
+        raise ModelError(f"activation {config.hidden_act!r} cannot be had in DistilBERT's layout")
+
+
+def backend_tokenizer(tokenizer: PreTrainedTokenizerBase, model: str) -> Tokenizer:
+    """The ``tokenizers`` object inside ``tokenizer``; a slow tokenizer has none.
+
+    Raises:
+        ModelError: the tokenizer is a slow one.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if not isinstance(backend, Tokenizer):
+        raise ModelError("has no fast tokenizer (tokenizer.json)", path=model)
+    return backend
+
+
+def max_positions(config: PretrainedConfig) -> int:
+    """Positions that the encoder has embeddings for."""
+    return int(config.max_position_embeddings)
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

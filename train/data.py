@@ -1,0 +1,200 @@
+"""Labelled reviews for training, read with the ``datasets`` library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
+
+from scorer.columns import label_column, named_column, text_column
+from scorer.encoding import TextEncoder
+from scorer.errors import InputError, UsageError
+from train.options import TrainOptions
+
+_BUILDERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json"}
+
+
+@dataclass(frozen=True)
+class LabelledReviews:
+    """Rows with columns ``text`` (string) and ``labels`` (int64 label id), and the label names."""
+
+    rows: datasets.Dataset
+    label_names: list[str]
+
+
+def load_splits(options: TrainOptions) -> tuple[LabelledReviews, LabelledReviews]:
+    """Training and validation rows as ``options`` say, with the same label names.
+
+    Raises:
+        InputError: a file or data set cannot be read, lacks a column or holds unusable labels.
+        UsageError: nothing to validate on was given.
+    """
+    train_rows, text, label = _load(options.train, "train", options)
+    if options.eval or options.train == ("imdb",):
+        eval_rows, eval_text, eval_label = _load(options.eval or ("imdb",), "test", options)
+    elif options.validation_split:
+        train_rows, eval_rows = _hold_out(train_rows, label, options)
+        eval_text, eval_label = text, label
+    else:
+        raise UsageError("there is nothing to validate on", hint="pass --eval FILE or --validation-split 0.1")
+    if options.max_train_samples is not None and options.max_train_samples < len(train_rows):
+        train_rows = train_rows.shuffle(seed=options.seed).select(range(options.max_train_samples))
+    names = _label_names(train_rows, label, options)
+    where = ", ".join(options.train)
+    train_set = _labelled(train_rows, text, label, names, where)
+    eval_set = _labelled(eval_rows, eval_text, eval_label, names, ", ".join(options.eval) or where)
+    present = set(train_set["labels"])
+    if len(present) < 2:
+        only = names[next(iter(present))] if present else "none"
+        raise InputError(f"every training row has the one label {only!r}", path=where, hint="train on two or more")
+    return LabelledReviews(train_set, names), LabelledReviews(eval_set, names)
+
+
+def encode_rows(rows: datasets.Dataset, encoder: TextEncoder) -> datasets.Dataset:
+    """``rows`` with ``input_ids``, ``attention_mask`` and ``length`` in place of ``text``.
+
+    An empty text becomes the special tokens alone, so that no row is lost.
+    """
+    empty = encoder.special_tokens
+
+    def encode(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        encoded = encoder.encode(batch["text"])
+        ids = [empty] * encoded.n_rows
+        for run, row in enumerate(encoded.rows):
+            ids[row] = encoded.run(run).tolist()
+        return {
+            "input_ids": ids,
+            "attention_mask": [[1] * len(row) for row in ids],
+            "length": [len(row) for row in ids],
+        }
+
+    return rows.map(encode, batched=True, remove_columns=["text"], desc="tokenizing", load_from_cache_file=False)
+
+
+def _load(
+    sources: Sequence[str], split: str, options: TrainOptions
+) -> tuple[datasets.Dataset, str, str]:
+    where = ", ".join(sources)
+    try:
+        rows = _read(sources, split)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        raise InputError(f"cannot be read: {reason}", path=where) from error
+    if len(rows) == 0:
+        raise InputError("holds no rows", path=where)
+    text = text_column(rows.column_names, options.text_column, where)
+    label = label_column(rows.column_names, options.label_column, where)
+    return rows, text, label
+
+
+def _read(sources: Sequence[str], split: str) -> datasets.Dataset:
+    files = [file for source in sources for file in _files(source)]
+    if files:
+        builders = {_BUILDERS[file.suffix] for file in files}
+        if len(builders) > 1:
+            raise ValueError(f"the files are of several formats: {', '.join(sorted(builders))}")
+        builder = builders.pop()
+        more: dict[str, Any] = {}
+        if builder == "csv":
+            more = {"sep": "\t" if files[0].suffix == ".tsv" else ",", "keep_default_na": False}
+        paths = [str(file) for file in files]
+        return datasets.load_dataset(builder, data_files={split: paths}, split=split, **more)
+    if len(sources) != 1:
+        raise ValueError("pass files, or the name of one data set")
+    # The data set's old short name still works for people; the Hub has moved it.
+    name = "stanfordnlp/imdb" if sources[0] == "imdb" else sources[0]
+    try:
+        return datasets.load_dataset(name, split=split)
+    except Exception as error:  # the Hub's client raises whatever its transport does
+        raise OSError(
+            f"the data set {name} cannot be had from the Hub ({type(error).__name__}); "
+            "without a network, pass --train and --eval with files"
+        ) from None
+
+
+def _files(source: str) -> list[Path]:
+    path = Path(source)
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if file.suffix in _BUILDERS and file.is_file())
+        if not found:
+            raise ValueError(f"the folder holds no {', '.join(_BUILDERS)} file")
+        return found
+    if path.suffix in _BUILDERS:
+        if not path.is_file():
+            raise FileNotFoundError("no such file")
+        return [path]
+    if path.exists():
+        raise ValueError(f"unknown format {path.suffix!r}; pass one of {', '.join(_BUILDERS)}")
+    return []
+
+
+def _hold_out(
+    rows: datasets.Dataset, label: str, options: TrainOptions
+) -> tuple[datasets.Dataset, datasets.Dataset]:
+    """Split off validation rows: whole groups where a group column is given, else stratified by label."""
+    labels = np.asarray([str(value) for value in rows[label]])
+    places = np.zeros(len(rows))
+    if options.group_column is not None:
+        column = named_column(rows.column_names, options.group_column, ", ".join(options.train))
+        groups = np.asarray([str(value) for value in rows[column]])
+        splitter = GroupShuffleSplit(1, test_size=options.validation_split, random_state=options.seed)
+        kept, held = next(splitter.split(places, groups=groups))
+    else:
+        splitter = StratifiedShuffleSplit(1, test_size=options.validation_split, random_state=options.seed)
+        try:
+            kept, held = next(splitter.split(places, labels))
+        except ValueError as error:
+            raise InputError(f"cannot be split by label: {error}", path=", ".join(options.train)) from error
+    return rows.select(sorted(kept)), rows.select(sorted(held))
+
+
+def _label_names(rows: datasets.Dataset, label: str, options: TrainOptions) -> list[str]:
+    """Names of the label ids, from ``--label-names``, the data set's own classes, or the values."""
+    feature = rows.features[label]
+    if options.label_names:
+        return list(options.label_names)
+    if isinstance(feature, datasets.ClassLabel):
+        return list(feature.names)
+    values = {value for value in rows.unique(label) if value is not None}
+    if all(isinstance(value, int) for value in values):
+        if sorted(values) != list(range(len(values))):
+            raise InputError(
+                f"label ids are {sorted(values)[:8]}, not 0, 1, …",
+                path=", ".join(options.train),
+                hint="number the labels from 0 or use names",
+            )
+        return [f"LABEL_{value}" for value in sorted(values)]
+    return sorted(str(value) for value in values)
+
+
+def _labelled(
+    rows: datasets.Dataset, text: str, label: str, names: list[str], where: str
+) -> datasets.Dataset:
+    ids = {name: index for index, name in enumerate(names)}
+    labels: list[int] = []
+    for number, value in enumerate(rows[label], start=1):
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
+            labels.append(value)
+        elif isinstance(value, str) and value in ids:
+            labels.append(ids[value])
+        elif isinstance(value, str) and value.isdigit() and int(value) < len(names):
+            labels.append(int(value))
+        elif value is None or value == "":
+            raise InputError("the label is null", path=where, row=number, hint="drop the row or label it")
+        else:
+            raise InputError(f"unknown label {value!r}", path=where, row=number, hint=f"known: {', '.join(names)}")
+    texts = rows[text]
+    if not all(isinstance(value, str) or value is None for value in texts[:1000]):
+        raise InputError(f"column {text!r} holds no text", path=where, hint="name another with --text-column")
+    return datasets.Dataset.from_dict(
+        {"text": [value or "" for value in texts], "labels": labels},
+        features=datasets.Features({"text": datasets.Value("large_string"), "labels": datasets.Value("int64")}),
+    )

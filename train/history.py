@@ -1,0 +1,75 @@
+"""The table of a training: one row per epoch, printed and saved."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+HISTORY_FILE = "history.json"
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """Figures after one epoch: mean training loss over it, and loss, accuracy and F1 in validation."""
+
+    epoch: float
+    training_loss: float
+    validation_loss: float
+    accuracy: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class History:
+    """A training's epochs and the one whose weights were kept."""
+
+    rows: tuple[EpochRow, ...]
+    best_epoch: float
+    metric: str
+    settings: dict[str, Any]
+
+    @classmethod
+    def from_log(
+        cls, log: list[dict[str, Any]], *, metric: str, best_epoch: float, settings: dict[str, Any]
+    ) -> History:
+        """Build it from ``Trainer.state.log_history``.
+
+        The training losses logged since the last evaluation are means over equally many steps, so
+        their mean is the epoch's.
+        """
+        rows: list[EpochRow] = []
+        losses: list[float] = []
+        for entry in log:
+            if "loss" in entry:
+                losses.append(entry["loss"])
+            elif "eval_loss" in entry:
+                training_loss = sum(losses) / len(losses) if losses else float("nan")
+                rows.append(
+                    EpochRow(
+                        epoch=entry["epoch"],
+                        training_loss=training_loss,
+                        validation_loss=entry["eval_loss"],
+                        accuracy=entry["eval_accuracy"],
+                        f1=entry["eval_f1"],
+                    )
+                )
+                losses = []
+        return cls(tuple(rows), best_epoch, metric, settings)
+
+    def table(self) -> str:
+        """The epochs as text, the kept one marked with a star."""
+        lines = ["epoch  training loss  validation loss  accuracy      F1"]
+        for row in self.rows:
+            star = " *" if row.epoch == self.best_epoch else ""
+            lines.append(
+                f"{row.epoch:5.4g}  {row.training_loss:13.4f}  {row.validation_loss:15.4f}"
+                f"  {row.accuracy:8.4f}  {row.f1:6.4f}{star}"
+            )
+        return "\n".join(lines)
+
+    def save(self, folder: Path) -> None:
+        """Write :data:`HISTORY_FILE` into ``folder``."""
+        text = json.dumps(asdict(self), indent=2) + "\n"
+        (folder / HISTORY_FILE).write_text(text, encoding="utf-8")

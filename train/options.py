@@ -1,0 +1,96 @@
+"""What a training run is asked to do: one value, made in the CLI and passed whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scorer.errors import UsageError
+from scorer.preprocessing import Preprocessing
+
+METRICS = ("f1", "accuracy", "loss")
+"""By which the best epoch is chosen; ``loss`` is the validation loss, the lower the better."""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Options of :func:`train.training.train_model`; the defaults are the recipe of the project's origin.
+
+    Attributes:
+        output: folder of the finished checkpoint.
+        model: a folder or a Hub id.
+        train: files, folders or the name of a Hub data set.
+        eval: the same for validation; empty means that ``validation_split`` of ``train`` is held out.
+        validation_split: share of the training rows that is held out, in (0, 1); 0 for none.
+        group_column: rows that share its value stay on one side of that split.
+        label_names: names of the label ids 0, 1, …, where the files hold numbers.
+        fp16: half precision; ``None`` is on where CUDA is.
+        bf16: bfloat16 autocast; ``None`` is on where CUDA is not and the processor has the instructions.
+        dropout, attention_dropout: ``None`` keeps the checkpoint's own.
+        train_max_length: tokens per review in training alone, to save time; ``None`` is ``preprocessing.max_length``,
+            at which the model is validated and will be scored.
+        save_steps: checkpoints between epochs, every so many steps, for ``resume``; 0 for none.
+    """
+
+    output: Path
+    model: str = "distilbert-base-uncased"
+    train: tuple[str, ...] = ("imdb",)
+    eval: tuple[str, ...] = ()
+    validation_split: float = 0.0
+    group_column: str | None = None
+    text_column: str | None = None
+    label_column: str | None = None
+    label_names: tuple[str, ...] = ()
+    learning_rate: float = 2e-5
+    batch_size: int = 4
+    epochs: float = 2.0
+    fp16: bool | None = None
+    bf16: bool | None = None
+    warmup_ratio: float = 0.0
+    weight_decay: float = 0.0
+    layer_decay: float = 1.0
+    label_smoothing: float = 0.0
+    grad_accumulation: int = 1
+    dropout: float | None = None
+    attention_dropout: float | None = None
+    metric: str = "f1"
+    patience: int | None = None
+    group_by_length: bool = True
+    max_train_samples: int | None = None
+    train_max_length: int | None = None
+    save_steps: int = 0
+    seed: int = 42
+    resume: bool = False
+    overwrite: bool = False
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise UsageError(f"unknown metric {self.metric!r}", hint=f"choose one of {', '.join(METRICS)}")
+        if self.fp16 and self.bf16:
+            raise UsageError("--fp16 and --bf16 exclude each other", hint="pass one of them")
+        if self.eval and self.validation_split:
+            raise UsageError("--eval and --validation-split exclude each other", hint="pass one of them")
+        if self.group_column and not self.validation_split:
+            raise UsageError("--group-column needs --validation-split", hint="pass the share to hold out")
+        if self.resume and self.overwrite:
+            raise UsageError("--resume and --overwrite exclude each other", hint="pass one of them")
+        for name, value in (("--validation-split", self.validation_split), ("--warmup-ratio", self.warmup_ratio)):
+            if not 0 <= value < 1:
+                raise UsageError(f"{name} {value} is not a share", hint="pass a number from 0 to below 1")
+        for name, value in (
+            ("--learning-rate", self.learning_rate),
+            ("--batch-size", self.batch_size),
+            ("--epochs", self.epochs),
+            ("--layer-decay", self.layer_decay),
+            ("--grad-accumulation", self.grad_accumulation),
+        ):
+            if not value > 0:
+                raise UsageError(f"{name} {value} must be more than 0")
+        for name, value in (
+            ("--weight-decay", self.weight_decay),
+            ("--label-smoothing", self.label_smoothing),
+            ("--save-steps", self.save_steps),
+        ):
+            if value < 0:
+                raise UsageError(f"{name} {value} must not be negative")
