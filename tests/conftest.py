@@ -1,0 +1,165 @@
+"""Tiny real models, made once per test session: every part of the commands runs on them for real."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+# Before any of these libraries is imported. The tests need no network and share few cores.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+VOCABULARY_TEXTS = (
+    "A warm, funny and quietly moving film; I would gladly watch it again tomorrow.",
+    "Two hours of my life that nobody will give back: dull, loud and badly acted.",
+    "The blender works, but the lid does not fit and the manual is in another language.",
+    "Great value! Arrived early, well packed, and the colour is exactly as shown.",
+    "It broke after one week. The shop never answered my letters.",
+    "Not bad, not good. The first half drags, the second half almost makes up for it.",
+    "Das Essen war kalt, aber die Bedienung war sehr freundlich.",
+    "Un hôtel charmant, propre et calme, à deux pas de la gare.",
+    "La película es larga, pero el final merece la pena.",
+    "Five stars <br /> for the sound, two stars <br> for the battery.",
+    "I loved the music and the pictures; the story is thin and the jokes are old.",
+    "Worst purchase of the year, ever. Do not buy this. Terrible, awful, boring!",
+    "Best meal we had in the whole city, wonderful people, excellent wine.",
+    "0 1 2 3 4 5 6 7 8 9 10 % & ( ) / = ? ! . , : ; - _ ' \" # + *",
+)
+"""What the tiny tokenizer is trained on; written for these tests."""
+
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def tiny_tokenizer() -> Tokenizer:
+    """A lower-casing WordPiece tokenizer of a few hundred tokens, built like BERT's."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    trainer = trainers.WordPieceTrainer(vocab_size=400, special_tokens=SPECIAL_TOKENS, show_progress=False)
+    tokenizer.train_from_iterator(VOCABULARY_TEXTS, trainer)
+    first, last = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", first), ("[SEP]", last)],
+    )
+    return tokenizer
+
+
+def save_tiny_distilbert(folder: Path, labels: tuple[str, ...], *, seed: int = 7) -> Path:
+    """A random DistilBERT classifier in the layout of ``transformers``; its predictions differ between texts."""
+    import torch
+    from transformers import DistilBertConfig, DistilBertForSequenceClassification, DistilBertTokenizerFast
+
+    tokenizer = tiny_tokenizer()
+    torch.manual_seed(seed)
+    config = DistilBertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        max_position_embeddings=512,
+        dim=32,
+        hidden_dim=64,
+        n_layers=2,
+        n_heads=4,
+        # Ten times the usual: with 0.02 every text would get nearly the same logits.
+        initializer_range=0.2,
+        num_labels=len(labels),
+        id2label=dict(enumerate(labels)),
+        label2id={name: label for label, name in enumerate(labels)},
+    )
+    model = DistilBertForSequenceClassification(config).eval()
+    # The mean logit of each label is moved to zero, so that every label is predicted for some text.
+    with torch.no_grad():
+        runs = [torch.tensor([tokenizer.encode(text).ids]) for text in VOCABULARY_TEXTS]
+        model.classifier.bias -= torch.cat([model(run).logits for run in runs]).mean(dim=0)
+    model.save_pretrained(folder)
+    DistilBertTokenizerFast(tokenizer_object=tokenizer, model_max_length=512).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random DistilBERT sequence classifier with the labels negative and positive."""
+    return save_tiny_distilbert(tmp_path_factory.mktemp("models") / "checkpoint", ("negative", "positive"))
+
+
+@pytest.fixture(scope="session")
+def three_label_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the labels negative, neutral and positive."""
+    folder = tmp_path_factory.mktemp("models") / "three-labels"
+    return save_tiny_distilbert(folder, ("negative", "neutral", "positive"))
+
+
+@pytest.fixture(scope="session")
+def tiny_bert_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random encoder of BERT's layout without a classifier's head, as sentence encoders are published."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("models") / "bert"
+    tokenizer = tiny_tokenizer()
+    torch.manual_seed(11)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        max_position_embeddings=512,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        initializer_range=0.2,
+    )
+    BertModel(config).eval().save_pretrained(folder)
+    BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=512).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def optimum_folder(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``tiny_checkpoint`` as plain ``optimum-cli export onnx`` writes it: no file of ours in it."""
+    from optimum.exporters.onnx import main_export
+
+    folder = tmp_path_factory.mktemp("models") / "optimum"
+    main_export(str(tiny_checkpoint), folder, task="text-classification", do_validation=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(optimum_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``tiny_checkpoint`` as a bundle with fp32, fp16 and int8."""
+    return _converted(optimum_folder, tmp_path_factory.mktemp("models") / "bundle")
+
+
+@pytest.fixture(scope="session")
+def three_label_bundle(three_label_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``three_label_checkpoint`` as a bundle with fp32, fp16 and int8."""
+    from optimum.exporters.onnx import main_export
+
+    plain = tmp_path_factory.mktemp("models") / "three-labels-plain"
+    main_export(str(three_label_checkpoint), plain, task="text-classification", do_validation=False)
+    return _converted(plain, tmp_path_factory.mktemp("models") / "three-labels-bundle")
+
+
+def _converted(plain: Path, folder: Path) -> Path:
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    from scorer.bundle import write_description
+    from scorer.preprocessing import Preprocessing
+
+    folder.mkdir()
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "model.onnx"):
+        shutil.copy(plain / name, folder / name)
+    half = convert_float_to_float16(onnx.load(plain / "model.onnx"), keep_io_types=True)
+    onnx.save(half, folder / "model_fp16.onnx")
+    quantize_dynamic(plain / "model.onnx", folder / "model_int8.onnx", weight_type=QuantType.QInt8)
+    write_description(
+        folder, {"preprocessing": Preprocessing().to_json(), "threshold": None, "temperature": 1.0, "base_model": None}
+    )
+    return folder
