@@ -1,0 +1,47 @@
+"""Offline batch scoring and evaluation for text classification.
+
+``Scorer`` scores texts, :func:`score_file` files, :func:`evaluate_labels` measures against labels.
+Names are imported when they are first used, so that ``import scorer`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scorer.bundle import ModelBundle
+    from scorer.errors import ScorerError
+    from scorer.evaluation import EvaluateOptions, EvaluationReport, evaluate_labels
+    from scorer.jobs import ScoreOptions, ScoreSummary, score_file
+    from scorer.scoring import Scorer
+
+__all__ = [
+    "EvaluateOptions",
+    "EvaluationReport",
+    "ModelBundle",
+    "ScoreOptions",
+    "ScoreSummary",
+    "Scorer",
+    "ScorerError",
+    "evaluate_labels",
+    "score_file",
+]
+
+_HOMES = {
+    "EvaluateOptions": "scorer.evaluation",
+    "EvaluationReport": "scorer.evaluation",
+    "ModelBundle": "scorer.bundle",
+    "ScoreOptions": "scorer.jobs",
+    "ScoreSummary": "scorer.jobs",
+    "Scorer": "scorer.scoring",
+    "ScorerError": "scorer.errors",
+    "evaluate_labels": "scorer.evaluation",
+    "score_file": "scorer.jobs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'scorer' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

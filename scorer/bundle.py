@@ -10,12 +10,12 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from scorer.errors import DeviceError, ModelError
-from scorer.preprocessing import Preprocessing
+from scorer.errors import DeviceError, ModelError, UsageError
+from scorer.preprocessing import LongText, Preprocessing
 
 BUNDLE_FILE = "bundle.json"
 BUNDLE_FORMAT = 1
@@ -35,6 +35,8 @@ DEFAULT_MODEL = Path(__file__).parent / "default_model"
 
 EXPORT_HINT = "export one with: export-model CHECKPOINT -o BUNDLE --precision fp16,int8"
 
+Activation = Literal["softmax", "sigmoid"]
+
 _MAX_JSON_BYTES = 64 * 2**20
 
 
@@ -50,6 +52,8 @@ class ModelBundle:
         threshold: probability of the second of two labels from which on it is predicted; ``None`` is
             argmax.
         temperature: the logits are divided by it before softmax.
+        activation: ``softmax``, or ``sigmoid`` where labels do not exclude one another.
+        max_positions: tokens that the model has positions for; ``None`` where it does not say.
         checksums: SHA-256 in hexadecimal by file name, as ``bundle.json`` states them; empty for
             folders of others.
         description: the whole of ``bundle.json``, or empty.
@@ -61,6 +65,8 @@ class ModelBundle:
     variants: Mapping[str, Path]
     threshold: float | None = None
     temperature: float = 1.0
+    activation: Activation = "softmax"
+    max_positions: int | None = None
     checksums: Mapping[str, str] = field(default_factory=dict)
     description: Mapping[str, Any] = field(default_factory=dict)
 
@@ -72,6 +78,29 @@ class ModelBundle:
             ModelError: the folder lacks a file, or one of them is damaged, foreign or unsafe.
         """
         return _read_folder(_locate(model))
+
+    def with_options(
+        self,
+        *,
+        max_length: int | None = None,
+        long_text: LongText | None = None,
+        stride: int | None = None,
+        threshold: float | None = None,
+    ) -> ModelBundle:
+        """A copy in which what is not ``None`` replaces the bundle's own value.
+
+        Raises:
+            UsageError: a value is out of range for this model.
+        """
+        if max_length is not None and self.max_positions is not None and max_length > self.max_positions:
+            raise UsageError(f"--max-length {max_length} is more than the model's {self.max_positions} positions")
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise UsageError(f"--threshold {threshold} is no probability", hint="pass a number from 0 to 1")
+        if threshold is not None and len(self.labels) != 2:
+            raise UsageError(f"--threshold needs a model of two labels, this one has {len(self.labels)}")
+        preprocessing = self.preprocessing.with_options(max_length=max_length, long_text=long_text, stride=stride)
+        chosen = self.threshold if threshold is None else threshold
+        return replace(self, preprocessing=preprocessing, threshold=chosen)
 
     @property
     def tokenizer_file(self) -> Path:
@@ -113,6 +142,7 @@ class ModelBundle:
             "preprocessing": self.preprocessing.to_json(),
             "threshold": self.threshold,
             "temperature": self.temperature,
+            "activation": self.activation,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -213,6 +243,8 @@ def _read_folder(folder: Path) -> ModelBundle:
         variants=variants,
         threshold=_number(description, "threshold", folder, low=0.0, high=1.0),
         temperature=_number(description, "temperature", folder, low=1e-3, high=1e3) or 1.0,
+        activation=_activation(config, folder),
+        max_positions=_max_positions(config),
         checksums=checksums,
         description=description,
     )
@@ -263,17 +295,34 @@ def _labels(config: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
     return labels
 
 
+def _activation(config: Mapping[str, Any], folder: Path) -> Activation:
+    """As the pipelines of ``transformers`` choose it: sigmoid for one label, or labels that go together."""
+    problem = config.get("problem_type")
+    if problem == "regression":
+        raise ModelError("is a regression model, not a classifier", path=folder)
+    one_label = isinstance(config.get("id2label"), dict) and len(config["id2label"]) == 1
+    return "sigmoid" if problem == "multi_label_classification" or one_label else "softmax"
+
+
+def _max_positions(config: Mapping[str, Any]) -> int | None:
+    positions = config.get("max_position_embeddings")
+    if not isinstance(positions, int) or isinstance(positions, bool) or positions < 3:
+        return None
+    # These count positions from behind the padding id.
+    offset = 2 if config.get("model_type") in ("roberta", "xlm-roberta", "camembert") else 0
+    return positions - offset
+
+
 def _max_length(config: Mapping[str, Any], tokenizer_config: Mapping[str, Any]) -> int:
     """Tokens that a folder without ``bundle.json`` can read: the least of its own statements and 512."""
+    stated = tokenizer_config.get("model_max_length")
     limits = [512]
-    for value in (tokenizer_config.get("model_max_length"), config.get("max_position_embeddings")):
-        # An unknown length is stated as 1e30.
-        if isinstance(value, int | float) and not isinstance(value, bool) and 3 <= value < 10**6:
-            limits.append(int(value))
-    positions = config.get("max_position_embeddings")
-    if config.get("model_type") in ("roberta", "xlm-roberta", "camembert") and isinstance(positions, int):
-        # Their positions are counted from behind the padding id.
-        limits.append(positions - 2)
+    # An unknown length is stated as 1e30.
+    if isinstance(stated, int) and not isinstance(stated, bool) and 3 <= stated < 10**6:
+        limits.append(stated)
+    positions = _max_positions(config)
+    if positions is not None:
+        limits.append(positions)
     return min(limits)
 
 

@@ -120,5 +120,5 @@ def _click_message(error: click.ClickException) -> str:
     return f"{message}; see {context.info_name} --help" if context is not None else message
 
 
-def _raise_terminated(number: int, frame: FrameType | None) -> None:
+def _raise_terminated(_number: int, _frame: FrameType | None) -> None:
     raise Terminated

@@ -76,9 +76,7 @@ def encode_rows(rows: datasets.Dataset, encoder: TextEncoder) -> datasets.Datase
     return rows.map(encode, batched=True, remove_columns=["text"], desc="tokenizing", load_from_cache_file=False)
 
 
-def _load(
-    sources: Sequence[str], split: str, options: TrainOptions
-) -> tuple[datasets.Dataset, str, str]:
+def _load(sources: Sequence[str], split: str, options: TrainOptions) -> tuple[datasets.Dataset, str, str]:
     where = ", ".join(sources)
     try:
         rows = _read(sources, split)
@@ -136,9 +134,7 @@ def _files(source: str) -> list[Path]:
     return []
 
 
-def _hold_out(
-    rows: datasets.Dataset, label: str, options: TrainOptions
-) -> tuple[datasets.Dataset, datasets.Dataset]:
+def _hold_out(rows: datasets.Dataset, label: str, options: TrainOptions) -> tuple[datasets.Dataset, datasets.Dataset]:
     """Split off validation rows: whole groups where a group column is given, else stratified by label."""
     labels = np.asarray([str(value) for value in rows[label]])
     places = np.zeros(len(rows))
@@ -175,9 +171,7 @@ def _label_names(rows: datasets.Dataset, label: str, options: TrainOptions) -> l
     return sorted(str(value) for value in values)
 
 
-def _labelled(
-    rows: datasets.Dataset, text: str, label: str, names: list[str], where: str
-) -> datasets.Dataset:
+def _labelled(rows: datasets.Dataset, text: str, label: str, names: list[str], where: str) -> datasets.Dataset:
     ids = {name: index for index, name in enumerate(names)}
     labels: list[int] = []
     for number, value in enumerate(rows[label], start=1):

@@ -24,18 +24,14 @@ class _LabelMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no 
             description=type(self).__doc__ or "",
             citation="",
             inputs_description="predictions and references: label ids",
-            features=datasets.Features(
-                {"predictions": datasets.Value("int32"), "references": datasets.Value("int32")}
-            ),
+            features=datasets.Features({"predictions": datasets.Value("int32"), "references": datasets.Value("int32")}),
         )
 
 
 class Accuracy(_LabelMetric):
     """Share of predictions that equal their reference, in [0, 1]."""
 
-    def _compute(
-        self, predictions: npt.NDArray[np.int32], references: npt.NDArray[np.int32]
-    ) -> Mapping[str, float]:
+    def _compute(self, predictions: npt.NDArray[np.int32], references: npt.NDArray[np.int32]) -> Mapping[str, float]:
         return {"accuracy": float(accuracy_score(references, predictions))}
 
 

@@ -191,9 +191,7 @@ class _SaveBetweenEpochs(TrainerCallback):  # type: ignore[misc]
     def __init__(self, steps: int) -> None:
         self._steps = steps
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.global_step % self._steps == 0:
             control.should_save = True
 
@@ -201,9 +199,7 @@ class _SaveBetweenEpochs(TrainerCallback):  # type: ignore[misc]
 class _StopOnNaN(TrainerCallback):  # type: ignore[misc]
     """Ends the run at the first loss that is not a number: nothing after it could be used."""
 
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         logs = kwargs.get("logs") or {}
         for key in ("loss", "eval_loss"):
             if key in logs and not math.isfinite(logs[key]):

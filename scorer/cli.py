@@ -1,0 +1,122 @@
+"""The command ``score``: parse, call one function, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from scorer.console import common_options, run, set_up_logging
+
+EPILOG = """\b
+Examples:
+  score reviews.parquet -o preds.parquet
+  score reviews.csv -o preds.csv --text-column review --columns id
+  score reviews.parquet -o preds.parquet --model my-bundle --device cuda
+
+Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or device,
+5 output could not be written, 6 another run holds the output, 7 out of memory.
+"""
+
+
+@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.argument("input", metavar="INPUT", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Where to write; format by extension (.parquet, .csv).",
+)
+@click.option(
+    "--text-column",
+    metavar="NAME",
+    help="Column with the text. [default: the one named text, review, content, sentence, comment or body]",
+)
+@click.option("--model", metavar="BUNDLE", help="A bundle folder or a Hub id. [default: the model inside the package]")
+@click.option("--columns", metavar="A,B,…", help="Input columns to carry through. [default: all]")
+@click.option("--prefix", default="pred_", show_default=True, help="Prefix of the added columns.")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="DEVICE",
+    help="auto, cpu, cuda or cuda:N; an explicit cuda that cannot run is an error.",
+)
+@click.option(
+    "--precision",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "fp32", "fp16", "int8"]),
+    help="auto is fp16 on CUDA and int8 on the CPU.",
+)
+@click.option(
+    "--max-length", type=click.IntRange(min=3), help="Tokens of a review that the model reads. [default: the bundle's]"
+)
+@click.option(
+    "--long-text",
+    type=click.Choice(["truncate", "head-tail", "window"]),
+    help="How a longer review is read: its head, its head and tail, or all of it in windows. [default: the bundle's]",
+)
+@click.option(
+    "--stride", type=click.IntRange(min=0), help="Tokens by which two windows overlap. [default: the bundle's]"
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Probability at which the second of two labels is predicted. [default: the bundle's, else the likelier label]",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Reviews scored side by side on the CPU. [default: the CPUs that this process may use]",
+)
+@click.option(
+    "--batching",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "alone", "tokens"]),
+    help="Each review alone and unpadded, or batches by token budget; auto is alone on the CPU, tokens on CUDA.",
+)
+@click.option(
+    "--batch-tokens",
+    default=16384,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Tokens per batch, where there are batches.",
+)
+@click.option(
+    "--chunk-rows",
+    default=2048,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Rows that are read, scored and written at a time.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+@common_options
+def score(
+    input: Path, output: Path, columns: str | None, quiet: bool, verbose: int, debug: bool, **options: Any
+) -> None:
+    """Score the reviews in INPUT and write them, with predictions beside them, to OUTPUT.
+
+    The output has the same rows in the same order, the input's columns untouched, and the columns
+    pred_label, pred_score, pred_prob_<label> and pred_status. It appears whole or not at all.
+    """
+    set_up_logging(quiet=quiet, verbose=verbose)
+    from scorer.jobs import ScoreOptions, score_file
+    from scorer.progress import progress_for_stderr
+
+    chosen = ScoreOptions(columns=_names(columns), **options)
+    summary = score_file(input, output, options=chosen, progress=progress_for_stderr(quiet=quiet))
+    if not quiet:
+        click.echo(summary.line(), err=True)
+
+
+def score_main() -> NoReturn:
+    """Entry point of the console script ``score``."""
+    run(score, env_prefix="SCORER")
+
+
+def _names(columns: str | None) -> tuple[str, ...] | None:
+    return None if columns is None else tuple(name.strip() for name in columns.split(","))

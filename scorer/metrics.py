@@ -1,0 +1,146 @@
+"""Figures of a classification, as pure functions of its confusion matrix.
+
+A confusion matrix is int64 ``(n_labels, n_labels)``: rows are gold labels, columns predicted ones. It is
+all that these figures need, and it can be summed chunk by chunk. Formulas are those of scikit-learn's
+``precision_recall_fscore_support``; what it calls ill-defined is :class:`Figure` without a value here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value in [0, 1], or why there is none; exactly one of the two is given."""
+
+    value: float | None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.reason is None) or (self.value is not None and not math.isfinite(self.value)):
+            raise ValueError(f"a figure is a finite value or a reason, not {self.value!r} and {self.reason!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"value": …, "reason": …}``, one of them null."""
+        return {"value": self.value, "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class LabelFigures:
+    """The figures of one label against all others.
+
+    Attributes:
+        label: its name.
+        gold: rows that have it as gold label, which scikit-learn calls support.
+        predicted: rows that it was predicted for.
+        precision: share of ``predicted`` that is right.
+        recall: share of ``gold`` that was found.
+        f1: harmonic mean of the two.
+    """
+
+    label: str
+    gold: int
+    predicted: int
+    precision: Figure
+    recall: Figure
+    f1: Figure
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with one key per attribute."""
+        return {
+            "label": self.label,
+            "gold": self.gold,
+            "predicted": self.predicted,
+            "precision": self.precision.to_json(),
+            "recall": self.recall.to_json(),
+            "f1": self.f1.to_json(),
+        }
+
+
+def confusion_matrix(gold: npt.NDArray[np.integer], predicted: npt.NDArray[np.integer], n_labels: int) -> Matrix:
+    """Count pairs of label ids; both arrays are ``(n,)`` with values from 0 to ``n_labels - 1``.
+
+    Raises:
+        ValueError: the lengths differ, or an id is out of range.
+    """
+    if gold.shape != predicted.shape or gold.ndim != 1:
+        raise ValueError(f"gold {gold.shape} and predicted {predicted.shape} are not two columns of one length")
+    for ids in (gold, predicted):
+        if ids.size and not (ids.min() >= 0 and ids.max() < n_labels):
+            raise ValueError(f"a label id lies outside 0 … {n_labels - 1}")
+    pairs = gold.astype(np.int64) * n_labels + predicted.astype(np.int64)
+    return np.bincount(pairs, minlength=n_labels * n_labels).astype(np.int64).reshape(n_labels, n_labels)
+
+
+def accuracy(matrix: Matrix) -> Figure:
+    """Share of rows whose predicted label is the gold one."""
+    return _ratio(int(np.trace(matrix)), int(matrix.sum()), "there are no rows")
+
+
+def label_figures(matrix: Matrix, names: Sequence[str]) -> tuple[LabelFigures, ...]:
+    """Precision, recall and F1 of every label against the others, in the order of ``names``.
+
+    F1 is ``2 TP / (gold + predicted)``: 0, not undefined, where a label was missed altogether.
+    """
+    if matrix.shape != (len(names), len(names)):
+        raise ValueError(f"a matrix {matrix.shape} does not fit {len(names)} labels")
+    found = []
+    for label, name in enumerate(names):
+        right, gold, predicted = int(matrix[label, label]), int(matrix[label].sum()), int(matrix[:, label].sum())
+        found.append(
+            LabelFigures(
+                label=name,
+                gold=gold,
+                predicted=predicted,
+                precision=_ratio(right, predicted, f"{name} was never predicted"),
+                recall=_ratio(right, gold, f"no row has the gold label {name}"),
+                f1=_ratio(2 * right, gold + predicted, f"{name} is neither a gold label nor predicted"),
+            )
+        )
+    return tuple(found)
+
+
+def macro(figures: Sequence[LabelFigures], name: str) -> Figure:
+    """Unweighted mean of ``precision``, ``recall`` or ``f1`` over the labels that occur.
+
+    A label that is neither gold nor predicted in any row is left out, as scikit-learn does. Where the
+    figure of a label that does occur is undefined, so is the mean: scikit-learn would count a zero and warn.
+    """
+    values = []
+    for label in figures:
+        if label.gold == 0 and label.predicted == 0:
+            continue
+        figure: Figure = getattr(label, name)
+        if figure.value is None:
+            return figure
+        values.append(figure.value)
+    return Figure(math.fsum(values) / len(values)) if values else Figure(None, "there are no rows")
+
+
+def headline_figures(matrix: Matrix, names: Sequence[str], positive: int | None) -> Mapping[str, Figure]:
+    """The figures that stand first in a report, by name.
+
+    ``accuracy``; ``precision``, ``recall`` and ``f1`` of the label ``positive``; ``macro_precision``,
+    ``macro_recall`` and ``macro_f1``. Without a positive label its three are undefined.
+    """
+    by_label = label_figures(matrix, names)
+    chosen = ("precision", "recall", "f1")
+    if positive is None:
+        reason = f"none of the {len(names)} labels is the positive one" if len(names) > 1 else "there is only one label"
+        binary = {name: Figure(None, reason) for name in chosen}
+    else:
+        binary = {name: getattr(by_label[positive], name) for name in chosen}
+    return {"accuracy": accuracy(matrix), **binary, **{f"macro_{name}": macro(by_label, name) for name in chosen}}
+
+
+def _ratio(part: int, whole: int, reason: str) -> Figure:
+    return Figure(part / whole) if whole else Figure(None, reason)

@@ -1,0 +1,222 @@
+"""Files of reviews, read as Arrow tables of a fixed number of rows; flat memory, strict parsing."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from scorer.columns import named_column
+from scorer.errors import InputError
+
+FORMATS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
+"""File formats by extension."""
+
+
+class Source(ABC):
+    """One input file, opened: its schema is known, its rows are not read yet.
+
+    Attributes:
+        path: its name as messages give it.
+        schema: names, types and key-value metadata of its columns; in CSV all are strings.
+    """
+
+    path: str
+    schema: pa.Schema
+
+    @abstractmethod
+    def _tables(self, rows: int, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Tables of ``columns``, of at most about ``rows`` rows each."""
+
+    def chunks(self, chunk_rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """All rows, in order, in tables of exactly ``chunk_rows`` rows, the last one shorter.
+
+        ``columns`` are the columns to read, in the order wanted; default all.
+
+        Raises:
+            InputError: a column is not there, or the file is damaged.
+        """
+        names = (
+            self.schema.names if columns is None else [named_column(self.schema.names, c, self.path) for c in columns]
+        )
+        waiting: list[pa.Table] = []
+        n_waiting = 0
+        for table in self._tables(chunk_rows, names):
+            waiting.append(table)
+            n_waiting += table.num_rows
+            while n_waiting >= chunk_rows:
+                joined = pa.concat_tables(waiting)
+                yield joined.slice(0, chunk_rows)
+                waiting = [joined.slice(chunk_rows)]
+                n_waiting -= chunk_rows
+        if n_waiting:
+            yield pa.concat_tables(waiting)
+
+
+def open_source(path: str | os.PathLike[str], *, format: str | None = None) -> Source:
+    """Open a file of reviews; ``format`` overrides what its extension says.
+
+    Raises:
+        InputError: it is missing, empty, of an unknown format, or damaged.
+    """
+    name = os.fspath(path)
+    file = Path(name)
+    if file.is_dir():
+        raise InputError("is a folder, not a file", path=name)
+    if not file.exists():
+        raise InputError("no such file", path=name, hint="check the path")
+    kind = format or format_of(name)
+    with _translated(name):
+        if file.stat().st_size == 0:
+            raise InputError("is empty (0 bytes)", path=name)
+        return ParquetSource(name) if kind == "parquet" else CsvSource(name)
+
+
+def format_of(path: str) -> str:
+    """The format that the extension of ``path`` names.
+
+    Raises:
+        InputError: it names none that is known.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise InputError(
+            f"unknown format {suffix!r}" if suffix else "has no extension that names its format",
+            path=path,
+            hint=f"known: {', '.join(FORMATS)}",
+        )
+    return FORMATS[suffix]
+
+
+class ParquetSource(Source):
+    """A Parquet file; page checksums are verified where the file has them."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        with _translated(path):
+            self._file = pq.ParquetFile(path, page_checksum_verification=True)
+            self.schema = self._file.schema_arrow
+
+    @property
+    def n_rows(self) -> int:
+        """Rows as the footer counts them."""
+        return int(self._file.metadata.num_rows)
+
+    def _tables(self, rows: int, columns: Sequence[str]) -> Iterator[pa.Table]:
+        everything = list(columns) == self.schema.names
+        delivered = 0
+        with _translated(self.path):
+            # Without this, pyarrow would hold the pages of whole row groups ahead of the reader.
+            batches = self._file.iter_batches(batch_size=rows, columns=None if everything else list(columns))
+            for batch in batches:
+                delivered += batch.num_rows
+                table = pa.Table.from_batches([batch])
+                yield table if everything else table.select(list(columns))
+        if delivered != self.n_rows:
+            raise InputError(f"the footer counts {self.n_rows} rows, {delivered} were delivered", path=self.path)
+
+
+class CsvSource(Source):
+    """A CSV file in UTF-8 with a header; every value is text and stays as it is written.
+
+    The strict mode of Python's ``csv`` is used because pyarrow's reader takes the end of the file
+    for the end of an open quote, which would swallow rows in silence.
+    """
+
+    def __init__(self, path: str, *, delimiter: str = ",") -> None:
+        self.path = path
+        self._delimiter = delimiter
+        csv.field_size_limit(sys.maxsize)
+        with _translated(path), self._open() as file:
+            try:
+                header = next(csv.reader(file, strict=True, delimiter=delimiter), None)
+            except (csv.Error, UnicodeDecodeError) as error:
+                raise InputError(f"the header cannot be read: {error}", path=path) from error
+        if not header:
+            raise InputError("has no header", path=path)
+        self.schema = pa.schema([pa.field(name, pa.string()) for name in header])
+
+    def _open(self) -> TextIO:
+        return Path(self.path).open(encoding="utf-8-sig", newline="")
+
+    def _tables(self, rows: int, columns: Sequence[str]) -> Iterator[pa.Table]:
+        names = self.schema.names
+        wanted = range(len(names)) if list(columns) == names else [names.index(column) for column in columns]
+        schema = pa.schema([self.schema.field(index) for index in wanted])
+        done = 0
+        with _translated(self.path), self._open() as file:
+            records = self._records(csv.reader(file, strict=True, delimiter=self._delimiter))
+            while batch := list(islice(records, rows)):
+                done += len(batch)
+                yield pa.table([pa.array([record[index] for record in batch], pa.string()) for index in wanted], schema)
+
+    def _records(self, reader: Iterator[list[str]]) -> Iterator[list[str]]:
+        width = len(self.schema)
+        row = 0
+        try:
+            next(reader)
+            for record in reader:
+                row += 1
+                if len(record) != width:
+                    if not record and width > 1:
+                        continue  # a blank line is no row, as every CSV reader has it
+                    if not record:
+                        record = [""]
+                    else:
+                        raise InputError(f"{len(record)} fields where the header has {width}", path=self.path, row=row)
+                yield record
+        except csv.Error as error:
+            what = "a quote opens and is never closed" if "unexpected end of data" in str(error) else str(error)
+            raise InputError(what, path=self.path, row=row + 1) from error
+        except UnicodeDecodeError as error:
+            raise InputError("is not UTF-8", path=self.path, hint="convert it to UTF-8") from error
+
+
+def check_text_type(field: pa.Field, path: str) -> None:
+    """Whether a column of this type can hold reviews: strings, dictionaries of strings, or nulls alone.
+
+    Raises:
+        InputError: it cannot.
+    """
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+    if not any(check(kind) for check in checks):
+        raise InputError(
+            f"column {field.name!r} holds {field.type}, not text", path=path, hint="name another with --text-column"
+        )
+
+
+def text_values(column: pa.ChunkedArray, *, name: str, path: str) -> pa.ChunkedArray:
+    """A column of :func:`check_text_type` as large strings that are surely UTF-8.
+
+    Raises:
+        InputError: it holds other bytes, which Parquet files can.
+    """
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"column {name!r} holds text that is not UTF-8", path=path) from error
+    return pc.cast(column, pa.large_string())
+
+
+@contextmanager
+def _translated(path: str) -> Iterator[None]:
+    """The one boundary where errors of pyarrow and the file system become ours."""
+    try:
+        yield
+    except pa.ArrowException as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"is damaged or of another format: {first}", path=path) from error
+    except OSError as error:
+        reason = error.strerror or (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"cannot be read: {reason}", path=path) from error
