@@ -1,0 +1,36 @@
+# Everything happens in .venv; both commands make it on a machine that has only Python and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint format clean
+
+demo: .venv/base
+	$(BIN)/score sample_data/reviews.parquet -o preds.parquet --overwrite
+	$(BIN)/python -c "import polars as pl; pl.Config.set_tbl_cols(-1).set_tbl_rows(8).set_fmt_str_lengths(44).set_tbl_width_chars(140).set_tbl_hide_dataframe_shape(True); print(pl.read_parquet('preds.parquet').select('id', 'text', 'pred_label', 'pred_score', 'pred_status').head(8))"
+
+test: .venv/dev lint
+	$(BIN)/python -m pytest
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.venv/bin/python:
+	$(PYTHON) -c "import sys; sys.exit('Python 3.11 or later is needed, this is ' + sys.version.split()[0] if sys.version_info < (3, 11) else 0)"
+	$(PYTHON) -m venv .venv
+
+.venv/base: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch .venv/base $@
+
+clean:
+	rm -rf .venv preds.parquet
