@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from scorer.columns import label_column, named_column
 from scorer.errors import InputError, UsageError
-from scorer.labels import LabelValues, label_strings, listed, to_ids
+from scorer.labels import LabelValues, label_strings, listed, require_labels, to_ids
 from scorer.reading import Source
 
 CHUNK_ROWS = 65_536
@@ -104,17 +104,6 @@ def _read_labels(labels: Source, on: str, name: str) -> tuple[LabelValues, pa.Ar
     if not ids:
         raise InputError("holds no rows", path=labels.path)
     return values, pa.concat_arrays(ids), np.concatenate(codes)
-
-
-def require_labels(strings: pa.Array, *, name: str, path: str, start: int) -> None:
-    """Refuse a gold label that is null.
-
-    Raises:
-        InputError: one is; the line names its row. ``start`` rows stand before these.
-    """
-    if strings.null_count:
-        row = start + pc.index(pc.is_null(strings), True).as_py() + 1
-        raise InputError(f"the label in column {name!r} is null", path=path, row=row, hint="label the row or drop it")
 
 
 def _id_strings(column: pa.ChunkedArray, on: str, path: str, start: int) -> pa.Array:

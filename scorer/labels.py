@@ -67,13 +67,17 @@ class LabelSet:
     names: tuple[str, ...]
     owner: str
 
+    def ids_of_names(self) -> dict[str, int]:
+        """The label id of each name."""
+        return {name: label for label, name in enumerate(self.names)}
+
     def ids_of(self, values: Sequence[str]) -> dict[str, int | None]:
         """The label id of every value, or ``None`` where it is neither a name nor an id.
 
         Where names are numbers themselves, as in 1 to 5 stars, a value could be both: all of
         them are then read as names if they can be, else all of them as ids.
         """
-        by_name = {name: label for label, name in enumerate(self.names)}
+        by_name = self.ids_of_names()
         named = {value: by_name.get(value) for value in values}
         numbered = {value: self._id(value) for value in values}
         if not any(_NUMBER.fullmatch(name) for name in self.names):
@@ -99,7 +103,7 @@ class LabelSet:
                 path=path,
                 row=row,
                 hint=(f"did you mean {close[0]!r}? " if close else "")
-                + f"labels of {self.owner}: {self._described()}; labels in the file: {listed(sorted(values.first))}",
+                + f"labels of {self.owner}: {self.described()}; labels in the file: {listed(sorted(values.first))}",
             )
         return {value: label for value, label in ids.items() if label is not None}
 
@@ -107,7 +111,8 @@ class LabelSet:
         match = _ID.fullmatch(value)
         return int(match[1]) if match and int(match[1]) < len(self.names) else None
 
-    def _described(self) -> str:
+    def described(self) -> str:
+        """Names and ids, for messages."""
         ids = "its id 0" if len(self.names) == 1 else f"their ids 0 to {len(self.names) - 1}"
         return f"{listed(self.names)} or {ids}"
 
@@ -130,6 +135,17 @@ def label_strings(column: pa.ChunkedArray, *, name: str, path: str) -> pa.Array:
     if pa.types.is_floating(column.type):
         empty = pc.equal(values, "nan")
     return pc.if_else(empty, pa.scalar(None, pa.large_string()), values)
+
+
+def require_labels(strings: pa.Array, *, name: str, path: str, start: int) -> None:
+    """Refuse a gold label that is null.
+
+    Raises:
+        InputError: one is; the line names its row. ``start`` rows stand before these.
+    """
+    if strings.null_count:
+        row = start + pc.index(pc.is_null(strings), True).as_py() + 1
+        raise InputError(f"the label in column {name!r} is null", path=path, row=row, hint="label the row or drop it")
 
 
 def values_in_order(values: Sequence[str]) -> tuple[str, ...]:
