@@ -36,7 +36,10 @@ class Accuracy(_LabelMetric):
 
 
 class F1(_LabelMetric):
-    """Harmonic mean of precision and recall, in [0, 1]: of label 1 where there are two, else macro."""
+    """Harmonic mean of precision and recall, in [0, 1]: of label 1 where there are two, else macro.
+
+    The macro mean is over the labels that occur, as scikit-learn takes it by default.
+    """
 
     def _compute(
         self,
@@ -47,7 +50,7 @@ class F1(_LabelMetric):
         if n_labels == 2:
             value = f1_score(references, predictions, pos_label=1, average="binary", zero_division=0)
         else:
-            value = f1_score(references, predictions, labels=range(n_labels), average="macro", zero_division=0)
+            value = f1_score(references, predictions, average="macro", zero_division=0)
         return {"f1": float(value)}
 
 
