@@ -116,6 +116,8 @@ def _count(
         unscored += int(((wanted >= 0) & (rows.predicted < 0)).sum())
         start += len(wanted)
         progress.advance(len(wanted), rows.n_tokens)
+    if start != gold.rows:
+        raise InputError(f"{gold.rows:,} rows were read at first, {start:,} later", hint="the input must not change")
     matrix.setflags(write=False)
     return matrix, unscored
 

@@ -46,7 +46,7 @@ class EvaluatedFile:
     def predicted_strings(self, table: pa.Table) -> pa.Array:
         """The predicted labels of a chunk as large strings."""
         name = str(self.predicted)
-        return label_strings(table.column(name), name=name, path=self.source.path)
+        return label_strings(table.column(name), name=name, path=self.source.path, option="--prefix")
 
     def gold_strings(self, table: pa.Table) -> pa.Array:
         """The gold labels of a chunk as large strings."""
@@ -70,7 +70,7 @@ class GoldLabels:
     values: LabelValues = field(default_factory=LabelValues)
     rows: int = 0
     joined: JoinedLabels | None = None
-    predicted: LabelValues = field(default_factory=LabelValues)
+    predicted: LabelValues = field(default_factory=lambda: LabelValues(option="--prefix"))
 
     def ids(self, file: EvaluatedFile, table: pa.Table, start: int, ids: dict[str, int]) -> npt.NDArray[np.int64]:
         """Label ids int64 of a chunk, -1 for rows without one; ``start`` rows of all files stand before it.
@@ -113,7 +113,7 @@ def read_gold(files: Sequence[EvaluatedFile], options: EvaluateOptions) -> GoldL
         InputError: a label is null, there are no rows, or ids do not match, see
             :func:`scorer.joining.join_labels`.
     """
-    gold = GoldLabels(column=str(files[0].gold))
+    gold = GoldLabels(column=", ".join(dict.fromkeys(str(file.gold) for file in files)))
     if options.labels is not None:
         gold.joined = join_labels(
             [file.source for file in files],
@@ -149,7 +149,9 @@ def labels_of(files: Sequence[EvaluatedFile], gold: GoldLabels) -> tuple[LabelSe
     names = values_in_order(values)
     if len(values) == 1 and values[0] in gold.values.first:
         names = values_in_order(list(gold.values.first))
-    labels = LabelSet(names, "the predictions")
+    labels = LabelSet(
+        names, "the predictions", "keep the columns of probabilities, which name the labels never predicted"
+    )
     if all(value in names for value in gold.values.first):
         return labels, ()
     numbered = ", ".join(f"{label} = {name}" for label, name in enumerate(names))

@@ -141,9 +141,9 @@ class EvaluationReport:
 
 
 def _apart(value: float, minimum: float) -> str:
-    """``value`` with four digits, or with as many as it takes to tell it from ``minimum``."""
+    """``value`` with four digits, or with as many as it takes to be on the right side of ``minimum``."""
     for digits in range(4, 17):
         text = f"{value:.{digits}f}"
-        if value == minimum or float(text) != minimum:
+        if (float(text) < minimum) == (value < minimum):
             return text
     return repr(value)

@@ -59,9 +59,11 @@ def join_labels(
     )
     if name == on:
         raise UsageError(f"column {on!r} cannot hold both the ids and the labels", hint="pass another --label-column")
-    row_ids = _ids(sources, on)
-    values, gold_ids, codes = _read_labels(labels, on, name)
     where = ", ".join(source.path for source in sources)
+    row_ids = _ids(sources, on)
+    if len(row_ids) == 0:
+        raise InputError("holds no rows", path=where, hint="there is nothing to evaluate")
+    values, gold_ids, codes = _read_labels(labels, on, name)
     _require_unique(row_ids, on, where)
     _require_unique(gold_ids, on, labels.path)
     places = pc.index_in(row_ids, value_set=gold_ids)
@@ -102,7 +104,7 @@ def _read_labels(labels: Source, on: str, name: str) -> tuple[LabelValues, pa.Ar
         codes.append(to_ids(strings, places).astype(np.int32))
         start += table.num_rows
     if not ids:
-        raise InputError("holds no rows", path=labels.path)
+        raise InputError("holds no rows", path=labels.path, hint="there are no labels to join")
     return values, pa.concat_arrays(ids), np.concatenate(codes)
 
 
@@ -135,9 +137,13 @@ def _unmatched(
 ) -> InputError:
     parts = []
     if len(strangers):
-        parts.append(f"{len(strangers):,} of {len(row_ids):,} ids have no label in {labels_path} ({_first(strangers)})")
+        have = "has" if len(strangers) == 1 else "have"
+        parts.append(
+            f"{len(strangers):,} of {len(row_ids):,} ids {have} no label in {labels_path} ({_first(strangers)})"
+        )
     if len(unused):
-        parts.append(f"{len(unused):,} of {len(gold_ids):,} ids of {labels_path} are not here ({_first(unused)})")
+        are = "is" if len(unused) == 1 else "are"
+        parts.append(f"{len(unused):,} of {len(gold_ids):,} ids of {labels_path} {are} not here ({_first(unused)})")
     return InputError(
         ", and ".join(parts), path=path, hint="correct the ids, or pass --allow-missing to leave these out"
     )

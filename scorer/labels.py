@@ -31,10 +31,12 @@ class LabelValues:
     Attributes:
         first: path and row, counted from 1, by value.
         limit: more different values than this are refused.
+        option: that names another column, for messages.
     """
 
     first: dict[str, tuple[str, int]] = field(default_factory=dict)
     limit: int = MAX_LABELS
+    option: str = "--label-column"
 
     def add(self, values: pa.Array, *, name: str, path: str, start: int) -> None:
         """Take in the next strings of column ``name`` of ``path``; ``start`` rows stand before them.
@@ -51,7 +53,7 @@ class LabelValues:
                 raise InputError(
                     f"column {name!r} holds more than {self.limit} different values, so these are no labels",
                     path=path,
-                    hint="name another with --label-column",
+                    hint=f"name another with {self.option}",
                 )
 
 
@@ -62,10 +64,12 @@ class LabelSet:
     Attributes:
         names: in the order of their ids.
         owner: whose they are, as messages say it: ``the model``, ``the predictions``.
+        advice: what to do about a label that is missing here.
     """
 
     names: tuple[str, ...]
     owner: str
+    advice: str = ""
 
     def ids_of_names(self) -> dict[str, int]:
         """The label id of each name."""
@@ -103,7 +107,8 @@ class LabelSet:
                 path=path,
                 row=row,
                 hint=(f"did you mean {close[0]!r}? " if close else "")
-                + f"labels of {self.owner}: {self.described()}; labels in the file: {listed(sorted(values.first))}",
+                + f"labels of {self.owner}: {self.described()}; labels in the file: {listed(sorted(values.first))}"
+                + (f"; {self.advice}" if self.advice else ""),
             )
         return {value: label for value, label in ids.items() if label is not None}
 
@@ -117,7 +122,7 @@ class LabelSet:
         return f"{listed(self.names)} or {ids}"
 
 
-def label_strings(column: pa.ChunkedArray, *, name: str, path: str) -> pa.Array:
+def label_strings(column: pa.ChunkedArray, *, name: str, path: str, option: str = "--label-column") -> pa.Array:
     """The values of a label column as large strings; an empty string and NaN are null.
 
     Raises:
@@ -127,7 +132,7 @@ def label_strings(column: pa.ChunkedArray, *, name: str, path: str) -> pa.Array:
         values = pc.cast(column.combine_chunks(), pa.large_string())
     except pa.ArrowException as error:
         raise InputError(
-            f"column {name!r} holds {column.type}, not labels", path=path, hint="name another with --label-column"
+            f"column {name!r} holds {column.type}, not labels", path=path, hint=f"name another with {option}"
         ) from error
     if isinstance(values, pa.ChunkedArray):  # more than 2 GiB of text stay in pieces
         values = pa.concat_arrays(values.chunks)
