@@ -140,8 +140,10 @@ class CsvSource(Source):
         with _translated(path), self._open() as file:
             try:
                 header = next(csv.reader(file, strict=True, delimiter=delimiter), None)
-            except (csv.Error, UnicodeDecodeError) as error:
+            except csv.Error as error:
                 raise InputError(f"the header cannot be read: {error}", path=path) from error
+            except UnicodeDecodeError as error:
+                raise _not_utf8(path) from error
         if not header:
             raise InputError("has no header", path=path)
         self.schema = pa.schema([pa.field(name, pa.string()) for name in header])
@@ -179,7 +181,11 @@ class CsvSource(Source):
             what = "a quote opens and is never closed" if "unexpected end of data" in str(error) else str(error)
             raise InputError(what, path=self.path, row=row + 1) from error
         except UnicodeDecodeError as error:
-            raise InputError("is not UTF-8", path=self.path, hint="convert it to UTF-8") from error
+            raise _not_utf8(self.path) from error
+
+
+def _not_utf8(path: str) -> InputError:
+    return InputError("is not UTF-8", path=path, hint="convert it to UTF-8")
 
 
 def check_text_type(field: pa.Field, path: str) -> None:

@@ -62,6 +62,10 @@ class TableWriter(ABC):
     def finish(self) -> None:
         """Write what is still held back and the end of the file; the file itself stays open."""
 
+    @abstractmethod
+    def abandon(self) -> None:
+        """Let go of the file without finishing it."""
+
 
 class ParquetTableWriter(TableWriter):
     """Parquet with page checksums; small chunks are gathered into row groups of a good size."""
@@ -84,6 +88,11 @@ class ParquetTableWriter(TableWriter):
         """Write the last row group and the footer."""
         self._flush()
         self._writer.close()
+
+    def abandon(self) -> None:
+        """Close pyarrow's writer, which would otherwise write to the closed file when it is collected."""
+        with suppress(OSError, ValueError, pa.ArrowException):
+            self._writer.close()
 
     def _flush(self) -> None:
         if self._rows:
@@ -109,6 +118,11 @@ class CsvTableWriter(TableWriter):
         self._text.flush()
         self._text.detach()
 
+    def abandon(self) -> None:
+        """Drop what is buffered: closing the wrapper would write it to a closed file."""
+        with suppress(OSError, ValueError):
+            self._text.detach()
+
 
 @contextmanager
 def published(output: Path, kind: str, schema: pa.Schema) -> Iterator[TableWriter]:
@@ -128,8 +142,12 @@ def published(output: Path, kind: str, schema: pa.Schema) -> Iterator[TableWrite
         with file:
             with _write_errors(output):
                 writer = _CountingWriter(_new_writer(file, kind, schema), output)
-            yield writer
-            writer.finish()
+            try:
+                yield writer
+                writer.finish()
+            except BaseException:
+                writer.abandon()
+                raise
             with _write_errors(output):
                 file.flush()
                 os.fsync(file.fileno())
@@ -159,6 +177,9 @@ class _CountingWriter(TableWriter):
     def finish(self) -> None:
         with _write_errors(self._output):
             self._inner.finish()
+
+    def abandon(self) -> None:
+        self._inner.abandon()
 
 
 def _new_writer(file: BinaryIO, kind: str, schema: pa.Schema) -> TableWriter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import cache
 from pathlib import Path
 
 # Before any of these libraries is imported. The tests need no network and share few cores.
@@ -37,7 +38,12 @@ SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def tiny_tokenizer() -> Tokenizer:
-    """A lower-casing WordPiece tokenizer of a few hundred tokens, built like BERT's."""
+    """A lower-casing WordPiece tokenizer of a few hundred tokens, built like BERT's; a new copy each time."""
+    return Tokenizer.from_str(_tokenizer_json())
+
+
+@cache  # two trainings do not number the tokens alike
+def _tokenizer_json() -> str:
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -50,7 +56,7 @@ def tiny_tokenizer() -> Tokenizer:
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", first), ("[SEP]", last)],
     )
-    return tokenizer
+    return str(tokenizer.to_str())
 
 
 def save_tiny_distilbert(folder: Path, labels: tuple[str, ...], *, seed: int = 7) -> Path:

@@ -1,0 +1,110 @@
+"""The edge: every error becomes one line and the exit code of DESIGN; nothing else escapes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import click
+import pytest
+
+from scorer import errors
+from scorer.console import Terminated, printable, run
+
+
+def outcome(error: BaseException | None, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    @click.command()
+    @click.option("--debug", is_flag=True)
+    def command(debug: bool) -> None:
+        if error is not None:
+            raise error
+
+    with pytest.raises(SystemExit) as left:
+        run(command, arguments, env_prefix="TEST")
+    assert isinstance(left.value.code, int)
+    return left.value.code, capsys.readouterr().err
+
+
+def every_error() -> list[type[errors.ScorerError]]:
+    found, waiting = [], [errors.ScorerError]
+    while waiting:
+        kind = waiting.pop()
+        found.append(kind)
+        waiting += kind.__subclasses__()
+    return found
+
+
+CODES = {
+    "ScorerError": 1,
+    "UsageError": 2,
+    "OutputExistsError": 2,
+    "InputError": 3,
+    "ModelError": 4,
+    "DeviceError": 4,
+    "OutputError": 5,
+    "BusyError": 6,
+    "OutOfMemoryError": 7,
+    "QualityGateError": 8,
+}
+
+
+def test_the_tree_has_no_error_without_a_code_here() -> None:
+    assert {kind.__name__ for kind in every_error() if kind.__module__ == "scorer.errors"} == set(CODES)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_each_error_is_one_line_and_its_code(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    error = getattr(errors, name)("is wrong", path="a\nb.csv", row=7, hint="do this")
+    assert outcome(error, capsys) == (CODES[name], "error: a\\nb.csv:7: is wrong; do this\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (None, 0, ""),
+        (KeyboardInterrupt(), 130, "\nerror: interrupted\n"),
+        (Terminated(), 143, "error: terminated\n"),
+        (MemoryError(), 7, "error: memory ran out; lower --chunk-rows or --threads\n"),
+        (
+            ValueError("odd\nvery"),
+            1,
+            "error: a fault of ours: ValueError: odd; run again with --debug and report it\n",
+        ),
+    ],
+)
+def test_everything_else(error: BaseException | None, code: int, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(error, capsys) == (code, says)
+
+
+def test_a_traceback_only_with_debug(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Traceback" not in outcome(ValueError("x"), capsys)[1]
+    assert "Traceback" in outcome(ValueError("x"), capsys, "--debug")[1]
+
+
+def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    code, err = outcome(None, capsys, "--no-such-option")
+    assert code == 2
+    assert err.startswith("error: No such option '--no-such-option'; see ")
+    assert err.count("\n") == 1
+
+
+def test_escapes() -> None:
+    assert printable("a\x1b[0m\u202e\x00 é😀") == "a\\x1b[0m\\u202e\\x00 é😀"
+
+
+def test_sigterm_is_143() -> None:
+    code = (
+        "import time, click\nfrom scorer.console import run\n"
+        "@click.command()\ndef c():\n    print('ready', flush=True)\n    time.sleep(60)\nrun(c, [], env_prefix='T')"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"ready\n"
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 143
+        assert time.monotonic() - begun < 10
+        assert process.stderr.read() == b"error: terminated\n"
