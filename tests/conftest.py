@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from functools import cache
 from pathlib import Path
 
@@ -136,36 +135,20 @@ def optimum_folder(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(optimum_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_bundle(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``tiny_checkpoint`` as a bundle with fp32, fp16 and int8."""
-    return _converted(optimum_folder, tmp_path_factory.mktemp("models") / "bundle")
+    return _exported(tiny_checkpoint, tmp_path_factory.mktemp("models") / "bundle")
 
 
 @pytest.fixture(scope="session")
 def three_label_bundle(three_label_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``three_label_checkpoint`` as a bundle with fp32, fp16 and int8."""
-    from optimum.exporters.onnx import main_export
-
-    plain = tmp_path_factory.mktemp("models") / "three-labels-plain"
-    main_export(str(three_label_checkpoint), plain, task="text-classification", do_validation=False)
-    return _converted(plain, tmp_path_factory.mktemp("models") / "three-labels-bundle")
+    return _exported(three_label_checkpoint, tmp_path_factory.mktemp("models") / "three-labels-bundle")
 
 
-def _converted(plain: Path, folder: Path) -> Path:
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-    from onnxruntime.transformers.float16 import convert_float_to_float16
+def _exported(checkpoint: Path, folder: Path) -> Path:
+    from export.exporting import export_model
+    from export.options import ExportOptions
 
-    from scorer.bundle import write_description
-    from scorer.preprocessing import Preprocessing
-
-    folder.mkdir()
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "model.onnx"):
-        shutil.copy(plain / name, folder / name)
-    half = convert_float_to_float16(onnx.load(plain / "model.onnx"), keep_io_types=True)
-    onnx.save(half, folder / "model_fp16.onnx")
-    quantize_dynamic(plain / "model.onnx", folder / "model_int8.onnx", weight_type=QuantType.QInt8)
-    write_description(
-        folder, {"preprocessing": Preprocessing().to_json(), "threshold": None, "temperature": 1.0, "base_model": None}
-    )
+    export_model(ExportOptions(str(checkpoint), folder, precisions=("fp32", "fp16", "int8"), threads=1))
     return folder

@@ -1,0 +1,150 @@
+"""The PyTorch side: a fine-tuned classifier, its tokenizer, and what its training left beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from export.families import family_of
+from export.library_noise import quiet_libraries
+from scorer.errors import ModelError
+from scorer.preprocessing import Preprocessing, load_preprocessing
+
+HISTORY_FILE = "history.json"
+"""Written by ``train-model``: settings, versions and the table of epochs."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A fine-tuned sequence classifier.
+
+    Attributes:
+        name: base name of its folder, or its Hub id.
+        model: float32, on the CPU, in evaluation mode.
+        tokenizer: a fast one.
+        preprocessing: how training cleaned and cut texts; ``None`` where the checkpoint does not say.
+        training: the training's history, with base names for local paths; ``None`` where there is none.
+    """
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    preprocessing: Preprocessing | None
+    training: dict[str, Any] | None
+
+    @property
+    def base_model(self) -> str | None:
+        """What the training started from, as far as the checkpoint tells."""
+        settings = (self.training or {}).get("settings")
+        name = settings.get("model") if isinstance(settings, dict) else None
+        return PurePath(name).name if isinstance(name, str) and Path(name).is_dir() else name
+
+
+def load_checkpoint(source: str) -> Checkpoint:
+    """Load ``source``, a folder or a Hub id; only safetensors weights are read, and no code of others.
+
+    Raises:
+        ModelError: it is not there, is damaged, has no classifier's head or no fast tokenizer.
+    """
+    folder = Path(source)
+    if folder.exists() and not folder.is_dir():
+        raise ModelError("is a file, not a checkpoint folder", path=source, hint="pass the folder that holds it")
+    if not folder.is_dir() and (source.count("/") != 1 or source.startswith((".", "/", "~")) or source.endswith("/")):
+        raise ModelError("no such checkpoint folder", path=source, hint="pass a folder that train-model wrote")
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise ModelError("has no config.json", path=source, hint="pass a folder that train-model wrote")
+    model = _load_model(source)
+    tokenizer = _load_tokenizer(source)
+    local = folder.is_dir()
+    return Checkpoint(
+        name=folder.resolve().name if local else source,
+        model=model,
+        tokenizer=tokenizer,
+        preprocessing=load_preprocessing(folder) if local else None,
+        training=_load_training(folder) if local else None,
+    )
+
+
+def _load_model(source: str) -> PreTrainedModel:
+    try:
+        with quiet_libraries():
+            config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+            family = family_of(config, source)
+            model, info = AutoModelForSequenceClassification.from_pretrained(
+                source,
+                torch_dtype=torch.float32,
+                attn_implementation=family.attention,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+    except ModelError:
+        raise
+    except Exception as error:  # transformers, torch, safetensors and the Hub's client share no base class
+        raise ModelError(
+            f"cannot be loaded: {_first_line(error)}",
+            path=source,
+            hint="pass a folder with config.json, model.safetensors and tokenizer.json",
+        ) from error
+    if info["missing_keys"]:
+        missing = sorted(info["missing_keys"])
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ModelError(
+            f"is no finished classifier: it has no weights for {missing[0]}{more}",
+            path=source,
+            hint="fine-tune it with train-model first",
+        )
+    return model.eval()
+
+
+def _load_tokenizer(source: str) -> PreTrainedTokenizerBase:
+    try:
+        with quiet_libraries():
+            tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False)
+    except Exception as error:  # as above
+        raise ModelError(f"its tokenizer cannot be loaded: {_first_line(error)}", path=source) from error
+    if not isinstance(getattr(tokenizer, "backend_tokenizer", None), Tokenizer):
+        raise ModelError("has no fast tokenizer", path=source, hint="save one with a tokenizer.json")
+    return tokenizer
+
+
+def _load_training(folder: Path) -> dict[str, Any] | None:
+    path = folder / HISTORY_FILE
+    if not path.is_file():
+        return None
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot be read: {error}", path=path) from error
+    if not isinstance(value, dict):
+        raise ModelError("is not a JSON object", path=path)
+    cleaned: dict[str, Any] = _without_local_paths(value)
+    return cleaned
+
+
+def _without_local_paths(value: Any) -> Any:
+    """``value`` with base names where strings are paths of this machine: a bundle is given to others."""
+    if isinstance(value, dict):
+        return {key: _without_local_paths(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_local_paths(item) for item in value]
+    if isinstance(value, str) and (value.startswith(("/", "~", "./", "../", "\\")) or value[1:3] in (":\\", ":/")):
+        return PurePath(value.replace("\\", os.sep)).name
+    return value
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,71 @@
+"""The command ``export-model``: parse, call one function, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from scorer.console import common_options, run, set_up_logging
+
+EPILOG = """\b
+Examples:
+  export-model imdb-distilbert -o imdb-bundle
+  export-model imdb-distilbert -o imdb-bundle --precision int8 --eval dev.parquet --max-drop 0.003
+  score reviews.parquet -o preds.parquet --model imdb-bundle
+
+Every variant is compared with PyTorch before the bundle is moved into place: a logit that is no
+number or too far off, another label, a fusion that was missed, or too large a drop of accuracy is
+exit code 8, and what stood at BUNDLE still stands there.
+"""
+
+
+def _listed(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+
+
+@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.argument("checkpoint")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the new bundle.")
+@click.option(
+    "--precision",
+    "precisions",
+    default="fp16,int8",
+    show_default=True,
+    metavar="A,B,…",
+    callback=_listed,
+    help="Variants to keep: fp32, fp16 (for CUDA), int8 (for the CPU). fp32 is always made, as the reference.",
+)
+@click.option("--eval", type=click.Path(path_type=Path), metavar="FILE", help="Labelled reviews for the quality gate.")
+@click.option("--text-column", metavar="NAME", help="Column of that file with the text.")
+@click.option("--label-column", metavar="NAME", help="Column of that file with the label.")
+@click.option(
+    "--max-drop", default=0.005, show_default=True, help="Accuracy that a variant may lose against fp32 on --eval."
+)
+@click.option("--opset", type=click.IntRange(min=1), help="ONNX opset. [default: Optimum's for the architecture]")
+@click.option("--base-model", metavar="NAME", help="Pretrained model that the checkpoint began from, for bundle.json.")
+@click.option("--license", metavar="NAME", help="Licence of that model, such as Apache-2.0.")
+@click.option("--threads", type=click.IntRange(min=1), help="[default: the processors that are there]")
+@click.option("--overwrite", is_flag=True, help="Replace an existing bundle, once the new one is proved.")
+@common_options
+def export_model(quiet: bool, verbose: int, debug: bool, **options: Any) -> None:
+    """Export CHECKPOINT, a fine-tuned classifier, to a BUNDLE of ONNX files that `score` runs.
+
+    CHECKPOINT is a folder that train-model or save_pretrained wrote, or a Hub id.
+    """
+    from export.options import ExportOptions
+
+    set_up_logging(quiet=quiet, verbose=verbose)
+    chosen = ExportOptions(**options)
+    from export.exporting import export_model as export
+
+    report = export(chosen)
+    click.echo(report.table())
+    if not quiet:
+        click.echo(f"wrote {report.output} ({report.size / 1e6:.1f} MB)", err=True)
+
+
+def main() -> NoReturn:
+    """Console script ``export-model``."""
+    run(export_model, env_prefix="EXPORT_MODEL")

@@ -1,0 +1,184 @@
+"""The whole export, in one place: load, export, fuse, convert, prove, publish."""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+import torch
+import transformers
+from tokenizers import Tokenizer
+
+from export.checkpoint import Checkpoint, load_checkpoint
+from export.families import FusedNodes
+from export.library_noise import quiet_libraries
+from export.onnx_export import export_fp32
+from export.options import ExportOptions
+from export.parity import TOLERANCES, Parity, Reference, prove, reference_logits
+from export.proof_texts import PROOF_TEXTS
+from export.publishing import publish, require_free, staging_folder
+from export.quality import measure_accuracy, require_accuracy
+from export.report import ExportReport, VariantReport
+from export.variants import INT8_SETTINGS, build_variant
+from scorer.bundle import PRECISIONS, VARIANT_FILES, ModelBundle, write_description
+from scorer.console import package_version
+from scorer.encoding import TextEncoder
+from scorer.errors import ModelError
+from scorer.preprocessing import Preprocessing
+from scorer.session import usable_cpus
+
+log = logging.getLogger(__name__)
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+def export_model(options: ExportOptions) -> ExportReport:
+    """Turn a checkpoint into a bundle whose every variant was compared with PyTorch.
+
+    The bundle is built in a folder beside the output and renamed into place once all is proved; on
+    any error, what stood at the output still stands there.
+
+    Raises:
+        UsageError: options clash, or the opset cannot be had.
+        OutputExistsError: something stands at the output.
+        ModelError: the checkpoint cannot be loaded or exported.
+        InputError: the labelled file cannot be used.
+        QualityGateError: a variant differs from PyTorch, a fusion was missed, or accuracy dropped.
+        OutputError: the bundle could not be written.
+    """
+    require_free(options.output, overwrite=options.overwrite)
+    torch.set_num_threads(options.threads or usable_cpus())
+    checkpoint = load_checkpoint(options.checkpoint)
+    with staging_folder(options.output) as staging:
+        folder, work = staging / "bundle", staging / "work"
+        for path in (folder, work):
+            path.mkdir()
+        log.info("exporting %s to ONNX", checkpoint.name)
+        fp32 = export_fp32(checkpoint.model, folder, work, options.opset)
+        _save_tokenizer(checkpoint, folder, work)
+        preprocessing = _preprocessing(checkpoint, ModelBundle.load(folder), options)
+        fused = {"fp32": None} | {
+            precision: _build(precision, fp32, checkpoint, work, folder)
+            for precision in PRECISIONS
+            if precision in options.precisions and precision != "fp32"
+        }
+        # Preprocessing and checksums have to be there for the measurements below.
+        write_description(folder, _description(checkpoint, preprocessing, options, ()))
+        variants = _measure(checkpoint, preprocessing, fused, folder, options)
+        if "fp32" not in options.precisions:
+            fp32.unlink()
+        write_description(folder, _description(checkpoint, preprocessing, options, variants))
+        size = sum(path.stat().st_size for path in folder.iterdir())
+        publish(folder, options.output)
+    return ExportReport(options.output, size, variants)
+
+
+def _build(precision: str, fp32: Path, checkpoint: Checkpoint, work: Path, folder: Path) -> FusedNodes:
+    log.info("converting to %s", precision)
+    return build_variant(precision, fp32, checkpoint.model.config, work, folder)
+
+
+def _save_tokenizer(checkpoint: Checkpoint, folder: Path, work: Path) -> None:
+    with quiet_libraries():
+        checkpoint.tokenizer.save_pretrained(work)
+    for name in _TOKENIZER_FILES:
+        if (work / name).is_file():
+            (work / name).rename(folder / name)
+
+
+def _preprocessing(checkpoint: Checkpoint, plain: ModelBundle, options: ExportOptions) -> Preprocessing:
+    """The checkpoint's own, or else what its tokenizer and its configuration say of lengths."""
+    own = checkpoint.preprocessing
+    if own is None:
+        return plain.preprocessing
+    if plain.max_positions is not None and own.max_length > plain.max_positions:
+        raise ModelError(
+            f"reads {own.max_length} tokens by its preprocessing.json and has {plain.max_positions} positions",
+            path=options.checkpoint,
+        )
+    return own
+
+
+def _measure(
+    checkpoint: Checkpoint,
+    preprocessing: Preprocessing,
+    fused: dict[str, FusedNodes | None],
+    folder: Path,
+    options: ExportOptions,
+) -> tuple[VariantReport, ...]:
+    """Prove every variant in ``folder``, and measure its accuracy where a labelled file is given."""
+    bundle = ModelBundle.load(folder)
+    encoder = TextEncoder(Tokenizer.from_file(str(bundle.tokenizer_file)), preprocessing)
+    log.info("comparing %s with PyTorch on %d texts", ", ".join(fused), len(PROOF_TEXTS))
+    reference = reference_logits(checkpoint.model, encoder.encode(PROOF_TEXTS), name=options.checkpoint)
+    parities = {precision: _prove(bundle, precision, reference, checkpoint, options) for precision in fused}
+    accuracies: dict[str, float] = {}
+    if options.eval is not None:
+        for precision in fused:
+            log.info("measuring the accuracy of %s on %s", precision, options.eval)
+            accuracies[precision] = measure_accuracy(folder, precision, options)
+            require_accuracy(precision, accuracies[precision], accuracies["fp32"], options)
+    return tuple(
+        VariantReport(
+            precision=precision,
+            file=VARIANT_FILES[precision][0],
+            size=bundle.variants[precision].stat().st_size,
+            parity=parities[precision],
+            fused=nodes,
+            accuracy=accuracies.get(precision),
+            kept=precision in options.precisions,
+        )
+        for precision, nodes in fused.items()
+    )
+
+
+def _prove(
+    bundle: ModelBundle, precision: str, reference: Reference, checkpoint: Checkpoint, options: ExportOptions
+) -> Parity:
+    return prove(bundle, precision, reference, checkpoint.model, threads=options.threads)
+
+
+def _description(
+    checkpoint: Checkpoint,
+    preprocessing: Preprocessing,
+    options: ExportOptions,
+    variants: tuple[VariantReport, ...],
+) -> dict[str, Any]:
+    """``bundle.json`` without the checksums; nothing of this machine is in it."""
+    base_model = options.base_model or checkpoint.base_model
+    return {
+        "preprocessing": preprocessing.to_json(),
+        "threshold": None,
+        "temperature": 1.0,
+        "base_model": None if base_model is None else {"name": base_model, "license": options.license},
+        "training": checkpoint.training,
+        "export": {
+            "checkpoint": checkpoint.name,
+            "architecture": type(checkpoint.model).__name__,
+            "precisions": list(options.precisions),
+            "opset": options.opset,
+            "int8": dict(INT8_SETTINGS),
+            "padding": "right",
+            "tolerances": {"unit": "range of the reference's logits", **TOLERANCES},
+            "eval": None if options.eval is None else options.eval.name,
+            "max_drop": options.max_drop,
+            "variants": {variant.precision: variant.to_json() for variant in variants},
+            "versions": _versions(),
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "review-scorer": package_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "optimum": version("optimum"),
+        "optimum-onnx": version("optimum-onnx"),
+        "onnx": onnx.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }

@@ -1,0 +1,73 @@
+"""A plain ONNX graph to one of fused transformer nodes, counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import onnx
+from optimum.onnxruntime import OptimizationConfig, ORTOptimizer
+from transformers import PretrainedConfig
+
+from export.families import FusedNodes, complete_fusion
+from export.library_noise import quiet_libraries
+from scorer.errors import QualityGateError
+
+_ATTENTION = ("Attention", "QAttention")
+_GELU = ("Gelu", "BiasGelu")
+_APPROXIMATE_GELU = ("FastGelu", "QuickGelu")
+_LAYER_NORM = ("LayerNormalization", "SkipLayerNormalization")
+
+
+def fuse(source: Path, config: PretrainedConfig, folder: Path, *, skip_layer_norm: bool) -> Path:
+    """Fuse attention, Gelu and layer normalization of the fp32 graph ``source``; returns the new file in ``folder``.
+
+    ``skip_layer_norm`` also fuses the addition before a normalization into it: that is faster on CUDA
+    and slower on the CPU. Gelu stays exact. The fused attention knows a mask by the number of its
+    ones, so padding has to be on the right. The embeddings are not fused: quantization would
+    then turn the weights of their normalization into int8.
+
+    Raises:
+        QualityGateError: not everything that should have fused did.
+    """
+    optimization = OptimizationConfig(
+        optimization_level=1,
+        disable_embed_layer_norm_fusion=True,
+        disable_skip_layer_norm_fusion=not skip_layer_norm,
+        disable_bias_skip_layer_norm_fusion=not skip_layer_norm,
+        enable_gelu_approximation=False,
+    )
+    suffix = "skip" if skip_layer_norm else "plain"
+    with quiet_libraries():
+        ORTOptimizer([source], config).optimize(optimization, folder, file_suffix=suffix)
+    fused = folder / f"{source.stem}_{suffix}.onnx"
+    require_fusion(onnx.load(fused), config)
+    return fused
+
+
+def count_fused(model: onnx.ModelProto) -> FusedNodes:
+    """Fused nodes of ``model``, quantized ones included; approximate Gelu is not counted as Gelu."""
+    counts = Counter(node.op_type for node in model.graph.node)
+
+    def of(names: tuple[str, ...]) -> int:
+        return sum(counts[name] for name in names)
+
+    return FusedNodes(of(_ATTENTION), of(_GELU), of(_LAYER_NORM))
+
+
+def require_fusion(model: onnx.ModelProto, config: PretrainedConfig) -> FusedNodes:
+    """The counts of ``model``, which have to be those of a complete fusion.
+
+    Raises:
+        QualityGateError: a fusion was missed, or Gelu was approximated.
+    """
+    found, expected = count_fused(model), complete_fusion(config)
+    if found != expected:
+        raise QualityGateError(
+            f"a fusion was missed: the graph has {found}, this model should have {expected}",
+            hint="try another --opset, or the versions of onnxruntime and transformers in constraints.txt",
+        )
+    approximate = sorted({node.op_type for node in model.graph.node} & set(_APPROXIMATE_GELU))
+    if approximate:
+        raise QualityGateError(f"the fused graph approximates Gelu by {', '.join(approximate)}")
+    return found

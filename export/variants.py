@@ -1,0 +1,94 @@
+"""From the fp32 graph to each file of a bundle: fuse, rewrite, convert."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.transformers.onnx_model import OnnxModel
+from transformers import PretrainedConfig
+
+from export.families import FusedNodes
+from export.fusion import fuse, require_fusion
+from export.library_noise import quiet_libraries
+from export.rewrites import finite_masks, int32_inputs
+from scorer.bundle import VARIANT_FILES
+from scorer.errors import QualityGateError
+
+Rewrite = Callable[[onnx.ModelProto], onnx.ModelProto]
+
+REWRITES: Mapping[str, tuple[Rewrite, ...]] = {"fp16": (finite_masks, int32_inputs), "int8": (finite_masks,)}
+"""What is done to the fused graph before its weights are converted."""
+
+INT8_SETTINGS: Mapping[str, bool] = {"per_channel": True, "reduce_range": True}
+"""One scale per column of a weight matrix, and seven of the eight bits.
+
+Products of uint8 and seven-bit weights cannot saturate the 16-bit sums of processors without VNNI
+instructions, so that accuracy does not depend on the machine. Measured on a 384-wide model: root mean
+square error of the logits 0.076 against 0.081 with all eight bits, and 0.235 with one scale per matrix.
+"""
+
+
+def build_variant(precision: str, source: Path, config: PretrainedConfig, work: Path, folder: Path) -> FusedNodes:
+    """Write the fp16 or int8 file of the fp32 graph ``source`` into ``folder``; ``work`` takes what lies between.
+
+    Inputs int64 (int8) or int32 (fp16) ``(batch, sequence)``, logits float32 ``(batch, labels)``.
+
+    Raises:
+        QualityGateError: a fusion was missed or weights were left in float32.
+    """
+    fused = fuse(source, config, work, skip_layer_norm=precision == "fp16")
+    model = onnx.load(fused)
+    for rewrite in REWRITES[precision]:
+        model = rewrite(model)
+    target = folder / VARIANT_FILES[precision][0]
+    with quiet_libraries():
+        (_to_fp16 if precision == "fp16" else _to_int8)(model, target)
+    written = onnx.load(target)
+    _require_converted(written, precision)
+    return require_fusion(written, config)
+
+
+def _to_fp16(model: onnx.ModelProto, target: Path) -> None:
+    """Weights and arithmetic in float16 but for the node that gives the logits."""
+    graph = OnnxModel(model)
+    last = [node.name for node in graph.nodes() if "logits" in node.output]
+    graph.convert_float_to_float16(
+        keep_io_types=True, node_block_list=last, max_finite_val=float(np.finfo(np.float16).max)
+    )
+    graph.save_model_to_file(str(target))
+
+
+def _to_int8(model: onnx.ModelProto, target: Path) -> None:
+    """Weights in int8, the embedding tables included; activations are quantized as they come.
+
+    Optimum's quantizer cannot be used on a fused graph: it does not tell onnxruntime the type of
+    what the fused nodes give, and it quantizes the products inside unfused attention.
+    """
+    quantize_dynamic(
+        model,
+        target,
+        weight_type=QuantType.QInt8,
+        extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT, "MatMulConstBOnly": True},
+        **INT8_SETTINGS,
+    )
+
+
+def _require_converted(model: onnx.ModelProto, precision: str) -> None:
+    """No matrix may be left in float32 but that of the logits themselves."""
+    last = {name for node in model.graph.node if "logits" in node.output for name in node.input}
+    left = [
+        tensor.name
+        for tensor in model.graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT and tensor.name not in last and _is_matrix(tensor)
+    ]
+    if left:
+        raise QualityGateError(f"{precision}: {len(left)} matrices are still float32, such as {left[0]!r}")
+
+
+def _is_matrix(tensor: onnx.TensorProto) -> bool:
+    return sum(size > 1 for size in numpy_helper.to_array(tensor).shape) > 1
