@@ -119,13 +119,9 @@ def evaluate_labels(
     if json_path is not None and not to_stdout:
         report.check_json_destination(json_path, [*files, *([Path(chosen.labels)] if chosen.labels else [])])
     found = evaluation.evaluate_labels(files, options=chosen, progress=progress_for_stderr(quiet=quiet))
-    if to_stdout:
-        sys.stdout.write(report.as_json(found))
-    else:
-        report.print_report(found, sys.stdout)
+    report.print_report(found, sys.stdout, as_json=to_stdout)
     if json_path is not None and not to_stdout:
         report.write_json(found, json_path)
-    sys.stdout.flush()
     errors = found.gate_errors()
     for error in errors[:-1]:
         click.echo(f"error: {printable(str(error))}", err=True)

@@ -62,9 +62,9 @@ def evaluate_labels(
     ids = labels.require_ids(gold.values, name=gold.column)
     positive = _positive(labels, chosen.positive)
     rows = _predicted(opened, labels) if scorer is None else _scored(opened, labels, scorer)
-    with progress or NoProgress() as told:
-        if scorer is not None:
-            told.start(gold.rows)
+    # Predictions that stand already are counted in no time worth showing.
+    with progress if progress and scorer else NoProgress() as told:
+        told.start(gold.rows)
         matrix, unscored = _count(rows, gold, ids, len(labels.names), told)
     if not matrix.any():
         raise InputError("no row has both a prediction and a label", path=opened[0].source.path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +18,11 @@ import pyarrow as pa
 from scorer.columns import label_column, named_column, text_column
 from scorer.errors import InputError, UsageError
 from scorer.evaluation_options import DEFAULT_PREFIX, EvaluateOptions
-from scorer.joining import JoinedLabels, join_labels
 from scorer.labels import LabelSet, LabelValues, label_strings, listed, require_labels, to_ids, values_in_order
 from scorer.reading import Source, check_text_type, open_source
+
+if TYPE_CHECKING:
+    from scorer.joining import JoinedLabels
 
 CHUNK_ROWS = 65_536
 """Rows of label columns that are read at a time."""
@@ -115,6 +118,8 @@ def read_gold(files: Sequence[EvaluatedFile], options: EvaluateOptions) -> GoldL
     """
     gold = GoldLabels(column=", ".join(dict.fromkeys(str(file.gold) for file in files)))
     if options.labels is not None:
+        from scorer.joining import join_labels  # loads polars, which nothing else here needs
+
         gold.joined = join_labels(
             [file.source for file in files],
             open_source(options.labels),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -60,55 +61,66 @@ def join_labels(
     if name == on:
         raise UsageError(f"column {on!r} cannot hold both the ids and the labels", hint="pass another --label-column")
     where = ", ".join(source.path for source in sources)
-    row_ids = _ids(sources, on)
-    if len(row_ids) == 0:
+    rows = pl.DataFrame({"id": _ids(sources, on)})
+    if rows.is_empty():
         raise InputError("holds no rows", path=where, hint="there is nothing to evaluate")
-    values, gold_ids, codes = _read_labels(labels, on, name)
-    _require_unique(row_ids, on, where)
-    _require_unique(gold_ids, on, labels.path)
-    places = pc.index_in(row_ids, value_set=gold_ids)
-    strangers = row_ids.filter(places.is_null())
-    unused = gold_ids.filter(pc.index_in(gold_ids, value_set=row_ids).is_null())
-    if len(strangers) == len(row_ids):
+    values, gold = _read_labels(labels, on, name)
+    _require_unique(rows, on, where)
+    _require_unique(gold, on, labels.path)
+    codes = rows.join(gold, on="id", how="left", maintain_order="left")["code"].fill_null(-1).to_numpy()
+    n_strangers = int((codes < 0).sum())
+    # Ids are unique, so every row that is not a stranger has used one label.
+    n_unused = len(gold) - (len(rows) - n_strangers)
+    if n_strangers == len(rows):
         raise InputError(
-            f"no id of column {on!r} is in {labels.path}: {_first(row_ids)} here, {_first(gold_ids)} there",
+            f"no id of column {on!r} is in {labels.path}: {_first(rows)} here, {_first(gold)} there",
             path=where,
             hint="check that --on names the same ids in both",
         )
-    if not allow_missing and (len(strangers) or len(unused)):
-        raise _unmatched(strangers, unused, row_ids, gold_ids, where, labels.path)
-    lookup = np.append(codes, np.int32(-1))
-    found = lookup[places.fill_null(len(codes)).to_numpy(zero_copy_only=False)]
-    return JoinedLabels(values, name, found, len(unused))
+    if not allow_missing and (n_strangers or n_unused):
+        parts = []
+        if n_strangers:
+            have = "has" if n_strangers == 1 else "have"
+            some = _first(rows.filter(pl.Series(codes < 0)))
+            parts.append(f"{n_strangers:,} of {len(rows):,} ids {have} no label in {labels.path} ({some})")
+        if n_unused:
+            are = "is" if n_unused == 1 else "are"
+            some = _first(gold.join(rows, on="id", how="anti", maintain_order="left"))
+            parts.append(f"{n_unused:,} of {len(gold):,} ids of {labels.path} {are} not here ({some})")
+        raise InputError(
+            ", and ".join(parts), path=where, hint="correct the ids, or pass --allow-missing to leave these out"
+        )
+    return JoinedLabels(values, name, codes, n_unused)
 
 
-def _ids(sources: Sequence[Source], on: str) -> pa.Array:
-    pieces = []
+def _ids(sources: Sequence[Source], on: str) -> pl.Series:
+    pieces = [pl.Series([], dtype=pl.String)]
     for source in sources:
         start = 0
         for table in source.chunks(CHUNK_ROWS, [on]):
             pieces.append(_id_strings(table[on], on, source.path, start))
             start += table.num_rows
-    return pa.concat_arrays(pieces) if pieces else pa.array([], pa.large_string())
+    return pl.concat(pieces)
 
 
-def _read_labels(labels: Source, on: str, name: str) -> tuple[LabelValues, pa.Array, npt.NDArray[np.int32]]:
+def _read_labels(labels: Source, on: str, name: str) -> tuple[LabelValues, pl.DataFrame]:
+    """The different labels, and the ids (``id``) with the place of their label among these (``code``, int32)."""
     values = LabelValues()
-    ids, codes, start = [], [], 0
+    pieces, start = [], 0
     for table in labels.chunks(CHUNK_ROWS, [on, name]):
-        ids.append(_id_strings(table[on], on, labels.path, start))
+        ids = _id_strings(table[on], on, labels.path, start)
         strings = label_strings(table[name], name=name, path=labels.path)
         require_labels(strings, name=name, path=labels.path, start=start)
         values.add(strings, name=name, path=labels.path, start=start)
         places = {value: place for place, value in enumerate(values.first)}
-        codes.append(to_ids(strings, places).astype(np.int32))
+        pieces.append(pl.DataFrame({"id": ids, "code": to_ids(strings, places).astype(np.int32)}))
         start += table.num_rows
-    if not ids:
+    if not pieces:
         raise InputError("holds no rows", path=labels.path, hint="there are no labels to join")
-    return values, pa.concat_arrays(ids), np.concatenate(codes)
+    return values, pl.concat(pieces)
 
 
-def _id_strings(column: pa.ChunkedArray, on: str, path: str, start: int) -> pa.Array:
+def _id_strings(column: pa.ChunkedArray, on: str, path: str, start: int) -> pl.Series:
     try:
         values = label_strings(column, name=on, path=path)
     except InputError as error:
@@ -116,14 +128,13 @@ def _id_strings(column: pa.ChunkedArray, on: str, path: str, start: int) -> pa.A
     if values.null_count:
         row = start + pc.index(pc.is_null(values), True).as_py() + 1
         raise InputError(f"the id in column {on!r} is null", path=path, row=row, hint="every row needs an id")
-    return values
+    return pl.Series(values)
 
 
-def _require_unique(ids: pa.Array, on: str, path: str) -> None:
-    if pc.count_distinct(ids).as_py() == len(ids):
+def _require_unique(ids: pl.DataFrame, on: str, path: str) -> None:
+    if ids["id"].n_unique() == len(ids):
         return
-    counts = pc.value_counts(ids)
-    repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    repeated = ids.filter(pl.col("id").is_duplicated()).unique("id", maintain_order=True)
     raise InputError(
         f"{len(repeated):,} {'id occurs' if len(repeated) == 1 else 'ids occur'} more than once in column {on!r}"
         f" ({_first(repeated)})",
@@ -132,22 +143,5 @@ def _require_unique(ids: pa.Array, on: str, path: str) -> None:
     )
 
 
-def _unmatched(
-    strangers: pa.Array, unused: pa.Array, row_ids: pa.Array, gold_ids: pa.Array, path: str, labels_path: str
-) -> InputError:
-    parts = []
-    if len(strangers):
-        have = "has" if len(strangers) == 1 else "have"
-        parts.append(
-            f"{len(strangers):,} of {len(row_ids):,} ids {have} no label in {labels_path} ({_first(strangers)})"
-        )
-    if len(unused):
-        are = "is" if len(unused) == 1 else "are"
-        parts.append(f"{len(unused):,} of {len(gold_ids):,} ids of {labels_path} {are} not here ({_first(unused)})")
-    return InputError(
-        ", and ".join(parts), path=path, hint="correct the ids, or pass --allow-missing to leave these out"
-    )
-
-
-def _first(ids: pa.Array) -> str:
-    return listed(ids.slice(0, _SHOWN_IDS).to_pylist()) + (", …" if len(ids) > _SHOWN_IDS else "")
+def _first(ids: pl.DataFrame) -> str:
+    return listed(ids["id"].head(_SHOWN_IDS).to_list()) + (", …" if len(ids) > _SHOWN_IDS else "")

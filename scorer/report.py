@@ -33,11 +33,28 @@ _NAMES = {
 }
 
 
-def print_report(report: EvaluationReport, stream: TextIO) -> None:
-    """Write ``report`` to ``stream``: with ``rich`` on a terminal, as plain text elsewhere."""
-    if not stream.isatty():
-        stream.write(as_text(report))
-        return
+def print_report(report: EvaluationReport, stream: TextIO, *, as_json: bool = False) -> None:
+    """Write ``report`` to ``stream``: as JSON, with ``rich`` on a terminal, or as plain text elsewhere.
+
+    Raises:
+        OutputError: it could not be written.
+        BrokenPipeError: the reader has gone.
+    """
+    try:
+        if as_json:
+            stream.write(to_json_text(report))
+        elif stream.isatty():
+            _print_rich(report, stream)
+        else:
+            stream.write(to_text(report))
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"the report could not be written to stdout: {error.strerror}") from error
+
+
+def _print_rich(report: EvaluationReport, stream: TextIO) -> None:
     from rich.console import Console
 
     console = Console(file=stream, highlight=False)
@@ -45,7 +62,7 @@ def print_report(report: EvaluationReport, stream: TextIO) -> None:
         console.print(part)
 
 
-def as_text(report: EvaluationReport) -> str:
+def to_text(report: EvaluationReport) -> str:
     """``report`` as plain lines, without colour and of any width."""
     from rich.console import Console
 
@@ -56,7 +73,7 @@ def as_text(report: EvaluationReport) -> str:
     return "".join(line.rstrip() + "\n" for line in held.getvalue().splitlines())
 
 
-def as_json(report: EvaluationReport) -> str:
+def to_json_text(report: EvaluationReport) -> str:
     """``report`` as indented JSON that ends in a line break and is safe to print."""
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
     # Only inside strings can there be other unprintable characters than line breaks.
@@ -87,7 +104,7 @@ def write_json(report: EvaluationReport, path: Path) -> None:
     Raises:
         OutputError: it could not be written.
     """
-    data = as_json(report).encode("utf-8")
+    data = to_json_text(report).encode("utf-8")
     path = path.resolve()
     # A device or a pipe cannot be replaced, and /dev/null must not be.
     special = path.exists() and not path.is_file()

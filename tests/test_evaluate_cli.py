@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +16,7 @@ import pytest
 from scorer.console import run
 from scorer.evaluate_cli import evaluate_labels
 from scorer.evaluation import evaluate_labels as evaluate
-from scorer.report import as_json, print_report, write_json
+from scorer.report import print_report, to_json_text, write_json
 
 PREDS = """\
 id,label,pred_label,pred_prob_negative,pred_prob_positive
@@ -178,7 +179,7 @@ def test_json_on_stdout_is_all_there_is(command):
     code, out, err = command("preds.csv", "--json", "-", "--min-f1", "0.9")
     assert code == 8
     assert err == "error: preds.csv: f1 0.6667 is below --min-f1 0.9\n"
-    assert out == as_json(evaluate("preds.csv", min_f1=0.9))
+    assert out == to_json_text(evaluate("preds.csv", min_f1=0.9))
     assert json.loads(out)["confusion_matrix"] == [[1, 1], [1, 2]]
 
 
@@ -235,17 +236,34 @@ def test_json_that_cannot_be_written_is_exit_5_before_any_work(command, files):
     assert err.endswith("nowhere: no such folder; make it first\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [[], ["--json", "-"]])
+def test_a_full_disk_behind_stdout_is_exit_5(files, arguments):
+    code = "from scorer.evaluate_cli import evaluate_main; evaluate_main()"
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-c", code, "preds.csv", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+    assert ran.stderr == "error: the report could not be written to stdout: No space left on device\n"
+    assert ran.returncode == 5
+
+
 def test_json_replaces_a_file_but_never_a_device(files):
     report = evaluate("preds.csv")
     (files / "report.json").write_text("old")
     (files / "link.json").symlink_to("report.json")
     write_json(report, files / "link.json")
     assert (files / "link.json").is_symlink()
-    assert (files / "report.json").read_text() == as_json(report)
+    assert (files / "report.json").read_text() == to_json_text(report)
     os.mkfifo(files / "pipe")
     reader = os.open(files / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     write_json(report, files / "pipe")
-    assert os.read(reader, 1 << 20).decode() == as_json(report)
+    assert os.read(reader, 1 << 20).decode() == to_json_text(report)
     os.close(reader)
     assert not (files / "pipe").is_file()
 
