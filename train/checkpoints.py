@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import (
     AutoConfig,
@@ -47,7 +48,7 @@ def load_classifier(
     Raises:
         ModelError: it cannot be found or read, or is of another architecture.
     """
-    if ("/" in model or model.startswith(".")) and not Path(model).is_dir() and model.count("/") != 1:
+    if not Path(model).is_dir() and (model.startswith((".", "/", "~")) or model.count("/") > 1):
         raise ModelError("no such folder", path=model, hint="pass a checkpoint folder or a Hub id")
     overrides: dict[str, Any] = {}
     if dropout is not None:
@@ -63,20 +64,20 @@ def load_classifier(
         config = AutoConfig.from_pretrained(model)
         tokenizer = AutoTokenizer.from_pretrained(model, use_fast=True)
         if config.model_type == "bert":
-            bert = BertModel.from_pretrained(model, torch_dtype=torch.float32)
+            bert = BertModel.from_pretrained(model, dtype=torch.float32)
             distilbert = distilbert_from_bert(bert, **overrides)
             classifier_config = DistilBertConfig.from_dict({**distilbert.config.to_dict(), **labels})
             classifier = DistilBertForSequenceClassification(classifier_config)
             classifier.distilbert.load_state_dict(distilbert.state_dict())
         elif config.model_type == "distilbert":
             classifier = DistilBertForSequenceClassification.from_pretrained(
-                model, torch_dtype=torch.float32, attn_implementation="eager", **labels, **overrides
+                model, dtype=torch.float32, attn_implementation="eager", **labels, **overrides
             )
         else:
             raise ModelError(
                 f"is a {config.model_type} checkpoint", path=model, hint="pass one of DistilBERT's or BERT's layout"
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             f"cannot be loaded: {_first_line(error)}",
             path=model,

@@ -97,6 +97,7 @@ def train_model(
         **options,
     )
     _require_extra()
+    _hush_libraries(verbose)
     from train.training import train_model as train
 
     history = train(chosen)
@@ -108,6 +109,21 @@ def train_model(
 def main() -> NoReturn:
     """Entry point of the console script ``train-model``."""
     run(train_model, env_prefix="TRAIN_MODEL")
+
+
+def _hush_libraries(verbose: int) -> None:
+    """Keep the bars, hints and warnings of the libraries off stderr, which is for our own lines."""
+    if verbose >= 2:
+        return
+    import warnings
+
+    import datasets
+    import transformers
+
+    warnings.filterwarnings("ignore", module="transformers|torch|datasets|evaluate")
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
+    transformers.logging.set_verbosity_error()
 
 
 def _require_extra() -> None:

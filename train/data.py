@@ -34,20 +34,21 @@ def load_splits(options: TrainOptions) -> tuple[LabelledReviews, LabelledReviews
         InputError: a file or data set cannot be read, lacks a column or holds unusable labels.
         UsageError: nothing to validate on was given.
     """
-    train_rows, text, label = _load(options.train, "train", options)
+    where = ", ".join(options.train)
+    rows, text, label = _load(options.train, "train", options)
+    names = _label_names(rows, label, options)
+    train_set = _labelled(rows, text, label, names, where)
     if options.eval or options.train == ("imdb",):
-        eval_rows, eval_text, eval_label = _load(options.eval or ("imdb",), "test", options)
+        sources = options.eval or ("imdb",)
+        eval_rows, eval_text, eval_label = _load(sources, "test", options)
+        eval_set = _labelled(eval_rows, eval_text, eval_label, names, ", ".join(sources))
     elif options.validation_split:
-        train_rows, eval_rows = _hold_out(train_rows, label, options)
-        eval_text, eval_label = text, label
+        kept, held = _hold_out(rows, train_set["labels"], options)
+        train_set, eval_set = train_set.select(kept), train_set.select(held)
     else:
         raise UsageError("there is nothing to validate on", hint="pass --eval FILE or --validation-split 0.1")
-    if options.max_train_samples is not None and options.max_train_samples < len(train_rows):
-        train_rows = train_rows.shuffle(seed=options.seed).select(range(options.max_train_samples))
-    names = _label_names(train_rows, label, options)
-    where = ", ".join(options.train)
-    train_set = _labelled(train_rows, text, label, names, where)
-    eval_set = _labelled(eval_rows, eval_text, eval_label, names, ", ".join(options.eval) or where)
+    if options.max_train_samples is not None and options.max_train_samples < len(train_set):
+        train_set = train_set.shuffle(seed=options.seed).select(range(options.max_train_samples))
     present = set(train_set["labels"])
     if len(present) < 2:
         only = names[next(iter(present))] if present else "none"
@@ -134,22 +135,23 @@ def _files(source: str) -> list[Path]:
     return []
 
 
-def _hold_out(rows: datasets.Dataset, label: str, options: TrainOptions) -> tuple[datasets.Dataset, datasets.Dataset]:
-    """Split off validation rows: whole groups where a group column is given, else stratified by label."""
-    labels = np.asarray([str(value) for value in rows[label]])
+def _hold_out(rows: datasets.Dataset, labels: Sequence[int], options: TrainOptions) -> tuple[list[int], list[int]]:
+    """Places of the kept and of the held-out rows: whole groups where there is a group column, else by label."""
+    where = ", ".join(options.train)
     places = np.zeros(len(rows))
+    splitter: GroupShuffleSplit | StratifiedShuffleSplit
     if options.group_column is not None:
-        column = named_column(rows.column_names, options.group_column, ", ".join(options.train))
-        groups = np.asarray([str(value) for value in rows[column]])
+        column = named_column(rows.column_names, options.group_column, where)
+        groups = [str(value) for value in rows[column]]
         splitter = GroupShuffleSplit(1, test_size=options.validation_split, random_state=options.seed)
-        kept, held = next(splitter.split(places, groups=groups))
     else:
+        groups = None
         splitter = StratifiedShuffleSplit(1, test_size=options.validation_split, random_state=options.seed)
-        try:
-            kept, held = next(splitter.split(places, labels))
-        except ValueError as error:
-            raise InputError(f"cannot be split by label: {error}", path=", ".join(options.train)) from error
-    return rows.select(sorted(kept)), rows.select(sorted(held))
+    try:
+        kept, held = next(splitter.split(places, list(labels), groups))
+    except ValueError as error:
+        raise InputError(f"cannot be split: {error}", path=where, hint="pass another --validation-split") from error
+    return sorted(kept.tolist()), sorted(held.tolist())
 
 
 def _label_names(rows: datasets.Dataset, label: str, options: TrainOptions) -> list[str]:

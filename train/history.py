@@ -36,16 +36,17 @@ class History:
     ) -> History:
         """Build it from ``Trainer.state.log_history``.
 
-        The training losses logged since the last evaluation are means over equally many steps, so
-        their mean is the epoch's.
+        A logged training loss is the mean over the steps since the one before; weighted by their
+        number, those of an epoch give its mean.
         """
         rows: list[EpochRow] = []
-        losses: list[float] = []
+        total, logged, evaluated = 0.0, 0, 0
         for entry in log:
             if "loss" in entry:
-                losses.append(entry["loss"])
+                total += entry["loss"] * (entry["step"] - logged)
+                logged = entry["step"]
             elif "eval_loss" in entry:
-                training_loss = sum(losses) / len(losses) if losses else float("nan")
+                training_loss = total / (logged - evaluated) if logged > evaluated else float("nan")
                 rows.append(
                     EpochRow(
                         epoch=entry["epoch"],
@@ -55,7 +56,7 @@ class History:
                         f1=entry["eval_f1"],
                     )
                 )
-                losses = []
+                total, evaluated = 0.0, logged
         return cls(tuple(rows), best_epoch, metric, settings)
 
     def table(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import shutil
+import time
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,8 @@ from transformers import (
     DataCollatorWithPadding,
     EarlyStoppingCallback,
     PreTrainedModel,
+    PrinterCallback,
+    ProgressCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -35,6 +38,7 @@ from train.options import TrainOptions
 log = logging.getLogger(__name__)
 
 _WORK_SUFFIX = ".training"
+_SAY_EVERY_SECONDS = 30.0
 _NO_DECAY = ("bias", "layer_norm", "LayerNorm")
 
 
@@ -76,7 +80,7 @@ def train_model(options: TrainOptions) -> History:
     eval_rows = encode_rows(eval_set.rows, TextEncoder(backend, options.preprocessing))
     log.info("%d training rows, %d validation rows, labels: %s", len(train_rows), len(eval_rows), train_set.label_names)
 
-    callbacks: list[TrainerCallback] = [_StopOnNaN()]
+    callbacks: list[TrainerCallback] = [_LogAtEpochEnd(), _Narrator(), _StopOnNaN()]
     if options.save_steps:
         callbacks.append(_SaveBetweenEpochs(options.save_steps))
     if options.patience is not None:
@@ -92,6 +96,8 @@ def train_model(options: TrainOptions) -> History:
         optimizers=(_optimizer(model, options), None),
         callbacks=callbacks,
     )
+    for printing in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(printing)
     trainer.train(resume_from_checkpoint=checkpoint)
     history = History.from_log(
         trainer.state.log_history,
@@ -152,7 +158,7 @@ def _training_arguments(options: TrainOptions, work: Path) -> TrainingArguments:
         seed=options.seed,
         data_seed=options.seed,
         report_to=[],
-        disable_tqdm=None,
+        disable_tqdm=True,
     )
 
 
@@ -194,6 +200,45 @@ class _SaveBetweenEpochs(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.global_step % self._steps == 0:
             control.should_save = True
+
+
+class _LogAtEpochEnd(TrainerCallback):  # type: ignore[misc]
+    """Logs the training loss at the end of an epoch too, so that every step counts in the table."""
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        control.should_log = True
+
+
+class _Narrator(TrainerCallback):  # type: ignore[misc]
+    """Tells on stderr how the run goes: a line every half minute, and one per evaluation.
+
+    Takes the place of Trainer's own callbacks, which print to stdout.
+    """
+
+    def __init__(self) -> None:
+        self._begun = self._said = time.monotonic()
+        self._first_step = 0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._begun = self._said = time.monotonic()
+        self._first_step = state.global_step
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        logs = kwargs.get("logs") or {}
+        now = time.monotonic()
+        if "eval_loss" in logs:
+            figures = ", ".join(f"{name} {logs[f'eval_{name}']:.4f}" for name in ("loss", "accuracy", "f1"))
+            log.info("epoch %g: validation %s", logs["epoch"], figures)
+        elif "loss" in logs and now - self._said >= _SAY_EVERY_SECONDS:
+            self._said = now
+            done = state.global_step - self._first_step
+            left = (now - self._begun) / done * (state.max_steps - state.global_step) / 60
+            step = f"step {state.global_step:,} of {state.max_steps:,}"
+            log.info("%s, epoch %.2f, loss %.4f, %.0f min left", step, logs["epoch"], logs["loss"], left)
 
 
 class _StopOnNaN(TrainerCallback):  # type: ignore[misc]

@@ -1,0 +1,145 @@
+"""Labelled files for training: formats, labels, splits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from scorer.encoding import TextEncoder
+from scorer.errors import InputError, UsageError
+from scorer.preprocessing import Preprocessing
+from tests.conftest import tiny_tokenizer
+from train.data import encode_rows, load_splits
+from train.options import TrainOptions
+
+ROWS = [{"text": f"film number {i}", "label": i % 2, "film": f"f{i // 4}"} for i in range(40)]
+
+
+def options(tmp_path: Path, train: Path, **more: Any) -> TrainOptions:
+    settings = {"output": tmp_path / "out", "train": (str(train),), "validation_split": 0.25, **more}
+    return TrainOptions(**settings)
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    table = pa.Table.from_pylist(rows)
+    if path.suffix == ".parquet":
+        pq.write_table(table, path)
+    elif path.suffix == ".csv":
+        pyarrow.csv.write_csv(table, path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_formats_give_the_same_rows(tmp_path: Path, suffix: str) -> None:
+    train, held = load_splits(options(tmp_path, write(tmp_path / f"a.{suffix}", ROWS)))
+    assert train.label_names == ["LABEL_0", "LABEL_1"]
+    rows = sorted([*train.rows, *held.rows], key=lambda row: int(row["text"].split()[-1]))
+    assert rows == [{"text": row["text"], "labels": row["label"]} for row in ROWS]
+    assert sorted(held.rows["labels"]) == [0] * 5 + [1] * 5
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data" / "b.parquet", ROWS[:20])
+    write(tmp_path / "data" / "a.parquet", ROWS[20:])
+    train, held = load_splits(options(tmp_path, tmp_path / "data"))
+    assert len(train.rows) + len(held.rows) == 40
+
+
+def test_groups_stay_on_one_side(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", ROWS)
+    train, held = load_splits(options(tmp_path, path, group_column="film"))
+    films = {row["text"]: row["film"] for row in ROWS}
+    sides = [{films[text] for text in part.rows["text"]} for part in (train, held)]
+    assert not sides[0] & sides[1]
+    assert sides[0] | sides[1] == set(films.values())
+    again = load_splits(options(tmp_path, path, group_column="film"))[1]
+    assert again.rows["text"] == held.rows["text"]
+
+
+def test_names_as_labels(tmp_path: Path) -> None:
+    rows = [{"review": row["text"], "sentiment": ("bad", "good")[row["label"]]} for row in ROWS]
+    train, _ = load_splits(options(tmp_path, write(tmp_path / "a.csv", rows)))
+    assert train.label_names == ["bad", "good"]
+
+
+def test_given_names_for_ids(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", ROWS)
+    train, _ = load_splits(options(tmp_path, path, label_names=("negative", "positive")))
+    assert train.label_names == ["negative", "positive"]
+
+
+def test_fewer_samples(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", ROWS)
+    train, held = load_splits(options(tmp_path, path, max_train_samples=7))
+    assert (len(train.rows), len(held.rows)) == (7, 10)
+
+
+def with_label(value: Any) -> list[dict[str, Any]]:
+    return [*ROWS, {"text": "x", "label": value, "film": "z"}]
+
+
+@pytest.mark.parametrize(
+    ("rows", "more", "says"),
+    [
+        ([{**row, "label": 1} for row in ROWS], {}, "label ids are [1], not 0, 1, …"),
+        ([{**row, "label": "good"} for row in ROWS], {}, "every training row has the one label 'good'"),
+        (with_label(None), {}, "the label is null"),
+        (with_label(5), {}, "label ids are [0, 1, 5]"),
+        (with_label(5), {"label_names": ("a", "b")}, "unknown label 5; known: a, b"),
+        ([{"text": "x", "film": "y"}], {}, "no column is named label, sentiment, gold or target"),
+        (ROWS, {"text_column": "tex"}, "did you mean 'text'?"),
+        (ROWS, {"group_column": "movie"}, "no column 'movie'"),
+        ([{**row, "text": 3} for row in ROWS], {}, "column 'text' holds no text"),
+    ],
+)
+def test_what_cannot_be_trained_on(tmp_path: Path, rows: list[dict[str, Any]], more: dict[str, Any], says: str) -> None:
+    path = write(tmp_path / "a.parquet", rows)
+    with pytest.raises(InputError) as caught:
+        load_splits(options(tmp_path, path, **more))
+    assert says in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.parquet", b"PAR1 no", "cannot be read"),
+        ("none.csv", None, "no such file"),
+        ("a.xlsx", b"x", "unknown format"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: bytes | None, says: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=says):
+        load_splits(options(tmp_path, tmp_path / name))
+
+
+def test_the_hub_without_a_network_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"stanfordnlp/imdb cannot be had from the Hub .* pass --train and --eval"):
+        load_splits(TrainOptions(output=tmp_path / "out"))
+
+
+def test_nothing_to_validate_on(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nothing to validate on"):
+        load_splits(options(tmp_path, write(tmp_path / "a.parquet", ROWS), validation_split=0.0))
+
+
+def test_encoded_rows_lose_no_empty_text(tmp_path: Path) -> None:
+    rows = [*ROWS[:4], {"text": "", "label": 1, "film": "e"}, {"text": None, "label": 0, "film": "e"}]
+    _, held = load_splits(options(tmp_path, write(tmp_path / "a.parquet", ROWS), eval=(), validation_split=0.25))
+    path = write(tmp_path / "b.parquet", rows)
+    given = TrainOptions(output=tmp_path / "o", train=(str(path),), eval=(str(path),))
+    encoded = encode_rows(load_splits(given)[1].rows, TextEncoder(tiny_tokenizer(), Preprocessing()))
+    assert [len(ids) for ids in encoded["input_ids"][-2:]] == [2, 2]
+    assert encoded["length"] == [len(ids) for ids in encoded["input_ids"]]
+    assert len(held.rows) == 10

@@ -1,0 +1,185 @@
+"""`train-model` for real, on a tiny checkpoint: the table, the files, resume, bad options."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from scorer.console import run
+from scorer.preprocessing import Preprocessing, load_preprocessing
+from train.cli import train_model
+from train.history import EpochRow, History
+from train.metrics import ClassificationMetrics
+from train.training import _optimizer
+
+Call = Callable[..., tuple[int, str, str]]
+
+WORDS = {1: "warm wonderful funny great loved excellent", 0: "dull bad loud boring awful worst"}
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    def call_train(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            run(train_model, [str(argument) for argument in arguments], env_prefix="TRAIN_MODEL")
+        captured = capsys.readouterr()
+        assert isinstance(left.value.code, int)
+        return left.value.code, captured.out, captured.err
+
+    return call_train
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """96 texts whose words give the label away: a model that learns at all learns this."""
+    generator = torch.Generator().manual_seed(1)
+    rows = []
+    for number in range(96):
+        words = WORDS[number % 2].split()
+        picks = torch.randint(len(words), (4,), generator=generator).tolist()
+        rows.append({"text": " ".join(words[pick] for pick in picks), "label": number % 2, "film": number // 6})
+    path = tmp_path_factory.mktemp("data") / "labelled.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def test_a_training_learns_and_writes_what_it_says(
+    call: Call, tiny_checkpoint: Path, labelled: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "model"
+    code, out, err = call(
+        "-o", output, "--model", tiny_checkpoint, "--train", labelled, "--validation-split", "0.25",
+        "--group-column", "film", "--label-names", "negative,positive", "--learning-rate", "0.003",
+        "--epochs", "3", "--batch-size", "8", "--max-length", "64", "--train-max-length", "16",
+        "--long-text", "head-tail", "--clean", "html-breaks", "--no-bf16", "--warmup-ratio", "0.1",
+    )  # fmt: skip
+    assert code == 0, err
+    lines = out.splitlines()
+    table = lines[lines.index("epoch  training loss  validation loss  accuracy      F1") :]
+    assert len(table) == 4
+    assert sum(line.endswith(" *") for line in table) == 1
+    history = json.loads((output / "history.json").read_text())
+    assert [row["epoch"] for row in history["rows"]] == [1, 2, 3]
+    assert history["rows"][-1]["training_loss"] < history["rows"][0]["training_loss"]
+    assert max(row["accuracy"] for row in history["rows"]) > 0.9
+    assert history["best_epoch"] == max(history["rows"], key=lambda row: (row["f1"], -row["epoch"]))["epoch"]
+    assert load_preprocessing(output) == Preprocessing(64, "head-tail", 31, ("html-breaks",))
+    assert json.loads((output / "config.json").read_text())["id2label"] == {"0": "negative", "1": "positive"}
+    assert (output / "tokenizer.json").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {"model"}
+
+
+def test_resume_goes_on_from_the_last_checkpoint(
+    call: Call, tiny_checkpoint: Path, labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = (
+        "--model", tiny_checkpoint, "--train", labelled, "--validation-split", "0.25", "--epochs", "2",
+        "--batch-size", "8", "--max-length", "16", "--no-bf16", "--save-steps", "2",
+    )  # fmt: skip
+    assert call("-o", tmp_path / "whole", *recipe)[0] == 0
+
+    from transformers import Trainer
+
+    steps = []
+    plain_step = Trainer.training_step
+
+    def stops_at_the_seventh(self: Trainer, *arguments: object, **more: object) -> torch.Tensor:
+        steps.append(self.state.global_step)
+        if len(steps) == 7:
+            raise KeyboardInterrupt
+        return plain_step(self, *arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "training_step", stops_at_the_seventh)
+        assert call("-o", tmp_path / "halved", *recipe)[0] == 130
+    assert not (tmp_path / "halved").exists()
+    assert call("-o", tmp_path / "halved", *recipe, "--resume")[0] == 0
+    whole, halved = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "halved"))
+    assert whole.keys() == halved.keys()
+    assert all(torch.equal(whole[name], halved[name]) for name in whole)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (("--metric", "f2"), 2, "unknown metric 'f2'; choose one of f1, accuracy, loss"),
+        (("--fp16",), 2, "--fp16 needs CUDA, which is not here"),
+        (("--eval", "x.csv"), 2, "--eval and --validation-split exclude each other"),
+        (("--max-length", "513"), 2, "more than the model's 512 positions"),
+        (("--resume",), 2, "there is no checkpoint to resume from"),
+        (("--learning-rate", "-1"), 2, "--learning-rate -1.0 must be more than 0"),
+        (("--model", "./nowhere"), 4, "./nowhere: no such folder"),
+        (("--label-column", "gold"), 3, "no column 'gold'"),
+        (("--learning-rate", "1e30", "--warmup-ratio", "0"), 3, "loss is nan"),
+    ],
+)
+def test_what_cannot_be_trained(
+    call: Call, tiny_checkpoint: Path, labelled: Path, tmp_path: Path, options: tuple[str, ...], code: int, says: str
+) -> None:
+    if "--fp16" in options and torch.cuda.is_available():
+        pytest.skip("CUDA is here, so --fp16 is no mistake")
+    recipe = ("--model", tiny_checkpoint, "--train", labelled, "--validation-split", "0.25")
+    got, _, err = call("-o", tmp_path / "out", *recipe, *options)
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert (got, len(errors)) == (code, 1), err
+    assert says in errors[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_stands_already(call: Call, tiny_checkpoint: Path, labelled: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("x")
+    recipe = ("-o", tmp_path / "out", "--model", tiny_checkpoint, "--train", labelled, "--validation-split", "0.25")
+    assert "pass --overwrite" in call(*recipe)[2]
+    assert "is no checkpoint and is left alone" in call(*recipe, "--overwrite")[2]
+    assert (tmp_path / "out" / "mine.txt").read_text() == "x"
+
+
+def test_the_table() -> None:
+    log = [
+        {"loss": 0.6, "epoch": 0.75, "step": 30},
+        {"loss": 0.2, "epoch": 1.0, "step": 40},
+        {"eval_loss": 0.3747, "eval_accuracy": 0.845, "eval_f1": 0.8447, "epoch": 1.0, "step": 40},
+        {"loss": 0.2, "epoch": 2.0, "step": 80},
+        {"eval_loss": 0.501, "eval_accuracy": 0.85, "eval_f1": 0.8501, "epoch": 2.0, "step": 80},
+    ]
+    history = History.from_log(log, metric="f1", best_epoch=2.0, settings={})
+    assert history.rows[0] == EpochRow(1.0, 0.5, 0.3747, 0.845, 0.8447)
+    assert history.table() == (
+        "epoch  training loss  validation loss  accuracy      F1\n"
+        "    1         0.5000           0.3747    0.8450  0.8447\n"
+        "    2         0.2000           0.5010    0.8500  0.8501 *"
+    )
+
+
+def test_metrics_are_those_of_scikit_learn() -> None:
+    logits = torch.tensor([[2.0, 1.0], [0.0, 3.0], [1.0, 2.0], [4.0, 0.0]]).numpy()
+    figures = ClassificationMetrics(2)((logits, torch.tensor([0, 1, 0, 1]).numpy()))
+    assert figures == {"accuracy": 0.5, "f1": 0.5}
+
+
+def test_rates_fall_from_layer_to_layer(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    from train.checkpoints import load_classifier
+    from train.options import TrainOptions
+
+    model, _ = load_classifier(str(tiny_checkpoint), ["a", "b"])
+    options = TrainOptions(output=tmp_path, learning_rate=1.0, layer_decay=0.5, weight_decay=0.1)
+    rates = {}
+    for group in _optimizer(model, options).param_groups:
+        for parameter in group["params"]:
+            name = next(name for name, value in model.named_parameters() if value is parameter)
+            rates[name] = (group["lr"], group["weight_decay"])
+    assert len(rates) == len(list(model.named_parameters()))
+    assert rates["classifier.weight"] == (1.0, 0.1)
+    assert rates["classifier.bias"] == (1.0, 0.0)
+    assert rates["distilbert.transformer.layer.1.ffn.lin1.weight"] == (0.5, 0.1)
+    assert rates["distilbert.transformer.layer.0.ffn.lin1.weight"] == (0.25, 0.1)
+    assert rates["distilbert.transformer.layer.0.sa_layer_norm.weight"] == (0.25, 0.0)
+    assert rates["distilbert.embeddings.word_embeddings.weight"] == (0.125, 0.1)
