@@ -73,10 +73,12 @@ def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_p
     set options. The codes are those of :mod:`scorer.errors`, 0 when done, 130 and 143 on signals.
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
+    _complete_for_the_shell(command)
     signal.signal(signal.SIGTERM, _raise_terminated)
     try:
         code = _outcome(command, argv, env_prefix)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # a caller may have closed it
+            sys.stdout.flush()
     except BrokenPipeError:
         # The reader of stdout has gone, as head does; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -84,10 +86,23 @@ def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_p
     sys.exit(code)
 
 
+def _complete_for_the_shell(command: click.Command) -> None:
+    """Answer the shell and leave, where the environment says that completion is what is wanted."""
+    from click.shell_completion import shell_complete
+
+    name = str(command.name)
+    variable = f"_{name.replace('-', '_').upper()}_COMPLETE"
+    instruction = os.environ.get(variable)
+    if instruction:
+        sys.exit(shell_complete(command, {}, name, variable, instruction))
+
+
 def _outcome(command: click.Command, argv: list[str], env_prefix: str) -> int:
     try:
-        result = command.main(argv, standalone_mode=False, auto_envvar_prefix=env_prefix)
-        return result if isinstance(result, int) else 0
+        # Not command.main(): it takes a broken pipe for a failure of the command.
+        with command.make_context(str(command.name), list(argv), auto_envvar_prefix=env_prefix) as context:
+            command.invoke(context)
+        return 0
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.ClickException as error:

@@ -131,4 +131,4 @@ def evaluate_labels(
 
 def evaluate_main() -> NoReturn:
     """Entry point of the console script ``evaluate-labels``."""
-    run(evaluate_labels, env_prefix="EVALUATE_LABELS")
+    run(evaluate_labels, env_prefix="SCORER")

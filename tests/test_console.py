@@ -64,7 +64,7 @@ def test_each_error_is_one_line_and_its_code(name: str, capsys: pytest.CaptureFi
     ("error", "code", "says"),
     [
         (None, 0, ""),
-        (KeyboardInterrupt(), 130, "\nerror: interrupted\n"),
+        (KeyboardInterrupt(), 130, "error: interrupted\n"),
         (Terminated(), 143, "error: terminated\n"),
         (MemoryError(), 7, "error: memory ran out; lower --chunk-rows or --threads\n"),
         (
@@ -86,8 +86,30 @@ def test_a_traceback_only_with_debug(capsys: pytest.CaptureFixture[str]) -> None
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
     code, err = outcome(None, capsys, "--no-such-option")
     assert code == 2
-    assert err.startswith("error: No such option '--no-such-option'; see ")
+    assert err == "error: No such option '--no-such-option'; see command --help\n"
     assert err.count("\n") == 1
+
+
+def test_a_reader_that_has_gone_is_141() -> None:
+    code = "from scorer.cli import score_main; score_main()"
+    command = f"{sys.executable} -c '{code}' --help | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) in [("141\n", ""), ("0\n", "")]  # 0 where all of it fitted the pipe
+
+
+def test_a_closed_stdout_is_no_failure() -> None:
+    code = "from scorer.cli import score_main; score_main()"
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -c '{code}' --version >&-"], capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_completion_for_the_shell() -> None:
+    code = "from scorer.cli import score_main; score_main()"
+    environment = {"_SCORE_COMPLETE": "bash_complete", "COMP_WORDS": "score --over", "COMP_CWORD": "1", "PATH": "/bin"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout == "plain,--overwrite\n"
 
 
 def test_escapes() -> None:

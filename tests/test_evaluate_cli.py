@@ -64,7 +64,7 @@ def command(files, capsys):
 
     def run_it(*arguments):
         with pytest.raises(SystemExit) as left:
-            run(evaluate_labels, [str(argument) for argument in arguments], env_prefix="EVALUATE_LABELS")
+            run(evaluate_labels, [str(argument) for argument in arguments], env_prefix="SCORER")
         return left.value.code, *capsys.readouterr()
 
     return run_it
@@ -171,7 +171,7 @@ def test_gates_that_are_met_exit_0_and_a_variable_can_set_them(command, monkeypa
     assert out.endswith(
         "\ngate met: accuracy 0.6000 reaches --min-accuracy 0.6\ngate met: f1 0.6667 reaches --min-f1 0.5\n"
     )
-    monkeypatch.setenv("EVALUATE_LABELS_MIN_ACCURACY", "0.7")
+    monkeypatch.setenv("SCORER_MIN_ACCURACY", "0.7")
     assert command("preds.csv")[0] == 8
 
 
@@ -313,7 +313,7 @@ import sys
 from scorer.console import run
 from scorer.evaluate_cli import evaluate_labels
 try:
-    run(evaluate_labels, ["--help"], env_prefix="EVALUATE_LABELS")
+    run(evaluate_labels, ["--help"], env_prefix="SCORER")
 except SystemExit as left:
     assert left.code == 0
 heavy = {"torch", "transformers", "onnxruntime", "polars", "pyarrow", "numpy", "rich", "sklearn"} & set(sys.modules)

@@ -1,0 +1,34 @@
+"""Writes docs/commands.md from the commands' own --help; a test checks that it is current."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from export.cli import export_model
+from scorer.cli import score
+from scorer.evaluate_cli import evaluate_labels
+from train.cli import train_model
+
+COMMANDS = {
+    "score": score,
+    "evaluate-labels": evaluate_labels,
+    "train-model": train_model,
+    "export-model": export_model,
+}
+
+PAGE = Path(__file__).parent / "commands.md"
+
+
+def reference() -> str:
+    """The page: each command with what its --help prints, at 100 columns."""
+    parts = ["# Commands\n\nWhat `--help` prints; made by `make docs`.\n"]
+    for name, command in COMMANDS.items():
+        context = click.Context(command, info_name=name, terminal_width=100, max_content_width=100)
+        parts.append(f"## {name}\n\n```\n{command.get_help(context)}\n```\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(reference(), encoding="utf-8")
