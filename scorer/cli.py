@@ -20,6 +20,16 @@ Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or
 """
 
 
+def _doctor(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    from scorer.doctor import diagnose
+
+    diagnosis = diagnose()
+    click.echo("\n".join(diagnosis.lines))
+    context.exit(0 if diagnosis.healthy else 4)
+
+
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.argument("input", metavar="INPUT", type=click.Path(path_type=Path))
 @click.option(
@@ -94,6 +104,14 @@ Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or
     help="Rows that are read, scored and written at a time.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+@click.option(
+    "--doctor",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_doctor,
+    help="Say what this machine can run, and leave: 0 if the default model scores here, else 4.",
+)
 @common_options
 def score(
     input: Path, output: Path, columns: str | None, quiet: bool, verbose: int, debug: bool, **options: Any
