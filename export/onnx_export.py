@@ -17,7 +17,7 @@ _MAX_OPSET = 20  # of torch's exporter that traces, the one whose graphs onnxrun
 
 
 def export_fp32(model: PreTrainedModel, folder: Path, work: Path, opset: int | None) -> Path:
-    """Write ``model.onnx``, inputs int64 ``(batch, sequence)``, logits float32 ``(batch, labels)``, and ``config.json``.
+    """Write ``model.onnx``, inputs int64 ``(batch, sequence)``, logits float32 ``(batch, labels)``, and its config.
 
     They go into ``folder``; ``work`` takes what else Optimum writes.
 

@@ -60,8 +60,8 @@ _MEDIUM = (
     "Update after six months: the left speaker has begun to crackle, which the shop says is normal and which I say is "
     "not. They offered a discount on a new pair. I have used this brand for twenty years and this is my last one. Two "
     "stars, because for the first five months the sound was the best I have had at this price.",
-    "As a nurse I am on my feet for twelve hours, and these are the first shoes that I forget about. They look like two "
-    "loaves of bread, my colleagues laugh, and then they ask where I bought them. Wash them cold. Order one size up.",
+    "As a nurse I am on my feet for twelve hours, and these are the first shoes that I forget about. They look like "
+    "two loaves of bread, my colleagues laugh, and then they ask where I bought them. Wash them cold. Order a size up.",
 )
 
 

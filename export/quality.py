@@ -8,12 +8,9 @@ from export.options import ExportOptions
 from scorer.errors import QualityGateError
 from scorer.evaluation import evaluate_labels
 
-# Of columns that no file has: a file with predictions in it is scored all the same.
-_PREFIX = "__export_model_"
-
 
 def measure_accuracy(bundle: Path, precision: str, options: ExportOptions) -> float:
-    """Accuracy in [0, 1] on ``options.eval``, scored on the CPU.
+    """Accuracy in [0, 1] on ``options.eval``; fp16 is scored on CUDA where there is a device, the others on the CPU.
 
     Raises:
         InputError: the file cannot be read, or its labels are not the model's.
@@ -27,7 +24,6 @@ def measure_accuracy(bundle: Path, precision: str, options: ExportOptions) -> fl
         threads=options.threads,
         text_column=options.text_column,
         label_column=options.label_column,
-        prefix=_PREFIX,
     )
     accuracy = report.figures["accuracy"].value
     assert accuracy is not None  # evaluate_labels refuses a file without a single evaluated row

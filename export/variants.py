@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.onnx_model import OnnxModel
 from transformers import PretrainedConfig
@@ -91,4 +90,4 @@ def _require_converted(model: onnx.ModelProto, precision: str) -> None:
 
 
 def _is_matrix(tensor: onnx.TensorProto) -> bool:
-    return sum(size > 1 for size in numpy_helper.to_array(tensor).shape) > 1
+    return len([size for size in tensor.dims if size > 1]) > 1

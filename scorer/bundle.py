@@ -226,7 +226,7 @@ def _read_folder(folder: Path) -> ModelBundle:
     if stated is not None:
         preprocessing = Preprocessing.from_json(stated, source=folder / BUNDLE_FILE)
     else:
-        preprocessing = Preprocessing(max_length=_max_length(config, tokenizer_config))
+        preprocessing = Preprocessing().with_options(max_length=_max_length(config, tokenizer_config))
     checksums = description.get("files", {})
     if description and description.get("format") != BUNDLE_FORMAT:
         raise ModelError(

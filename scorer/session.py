@@ -81,6 +81,7 @@ class ModelSession:
         self.threads = (options.threads or usable_cpus()) if on_cpu else 1
         self._n_labels = len(bundle.labels)
         self._batch_tokens = options.batch_tokens
+        self._max_positions = bundle.max_positions
         path = bundle.variant(self.precision)
         # One thread per run where runs go side by side; all of them for one batch at a time.
         intra_threads = 1 if self.batching == "alone" else self.threads
@@ -145,13 +146,13 @@ class ModelSession:
         """Cut ``order`` (longest first) where a batch, padded to its longest, would pass the budget."""
         start = 0
         while start < len(order):
-            width = _padded(int(lengths[order[start]]))
+            width = self._padded(int(lengths[order[start]]))
             count = max(1, self._batch_tokens // width)
             yield order[start : start + count]
             start += count
 
     def _run_padded(self, encoded: Encoded, runs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        width = _padded(int(encoded.lengths[runs].max()))
+        width = self._padded(int(encoded.lengths[runs].max()))
         ids = np.zeros((len(runs), width), dtype=np.int32)
         mask = np.zeros((len(runs), width), dtype=np.int32)
         for place, run in enumerate(runs):
@@ -165,6 +166,11 @@ class ModelSession:
                 raise
             half = len(runs) // 2
             return np.concatenate([self._run_padded(encoded, runs[:half]), self._run_padded(encoded, runs[half:])])
+
+    def _padded(self, length: int) -> int:
+        """``length`` rounded up, so that a GPU sees few different shapes, but not past the model's positions."""
+        width = -(-length // _PAD_TO) * _PAD_TO
+        return width if self._max_positions is None else max(length, min(width, self._max_positions))
 
     def _run(self, ids: npt.NDArray[np.int32], mask: npt.NDArray[np.int32] | None) -> npt.NDArray[np.float32]:
         feeds: dict[str, npt.NDArray[Any]] = {}
@@ -298,11 +304,6 @@ def _load(path: Path, device: str, intra_threads: int) -> ort.InferenceSession:
             hint="install review-scorer[gpu] for its CUDA libraries, or pass --device cpu",
         )
     return session
-
-
-def _padded(length: int) -> int:
-    """``length`` rounded up, so that a GPU sees few different shapes."""
-    return -(-length // _PAD_TO) * _PAD_TO
 
 
 def _distinct_runs(encoded: Encoded) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
