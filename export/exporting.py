@@ -21,7 +21,7 @@ from export.options import ExportOptions
 from export.parity import TOLERANCES, Parity, Reference, prove, reference_logits
 from export.proof_texts import PROOF_TEXTS
 from export.publishing import publish, require_free, staging_folder
-from export.quality import measure_accuracy, require_accuracy
+from export.quality import check_labelled_file, measure_accuracy, require_accuracy
 from export.report import ExportReport, VariantReport
 from export.variants import INT8_SETTINGS, build_variant
 from scorer.bundle import PRECISIONS, VARIANT_FILES, ModelBundle, write_description
@@ -60,7 +60,10 @@ def export_model(options: ExportOptions) -> ExportReport:
         log.info("exporting %s to ONNX", checkpoint.name)
         fp32 = export_fp32(checkpoint.model, folder, work, options.opset)
         _save_tokenizer(checkpoint, folder, work)
-        preprocessing = _preprocessing(checkpoint, ModelBundle.load(folder), options)
+        plain = ModelBundle.load(folder)
+        preprocessing = _preprocessing(checkpoint, plain, options)
+        if options.eval is not None:
+            check_labelled_file(plain, options)
         fused = {"fp32": None} | {
             precision: _build(precision, fp32, checkpoint, work, folder)
             for precision in PRECISIONS
@@ -120,7 +123,7 @@ def _measure(
     if options.eval is not None:
         for precision in fused:
             log.info("measuring the accuracy of %s on %s", precision, options.eval)
-            accuracies[precision] = measure_accuracy(folder, precision, options)
+            accuracies[precision] = measure_accuracy(bundle, precision, options)
             require_accuracy(precision, accuracies[precision], accuracies["fp32"], options)
     return tuple(
         VariantReport(

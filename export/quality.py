@@ -5,19 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 
 from export.options import ExportOptions
-from scorer.errors import QualityGateError
-from scorer.evaluation import evaluate_labels
+from scorer.bundle import ModelBundle
+from scorer.errors import InputError, QualityGateError
+from scorer.evaluation import EvaluateOptions, evaluate_labels
+from scorer.evaluation_inputs import open_files, read_gold
+from scorer.labels import LabelSet
 
 
-def measure_accuracy(bundle: Path, precision: str, options: ExportOptions) -> float:
-    """Accuracy in [0, 1] on ``options.eval``; fp16 is scored on CUDA where there is a device, the others on the CPU.
+def check_labelled_file(bundle: ModelBundle, options: ExportOptions) -> None:
+    """Read the labels of ``options.eval`` before the long work, so that a wrong file costs nobody minutes.
 
     Raises:
         InputError: the file cannot be read, or its labels are not the model's.
+        UsageError: it holds predictions already, or a column is named twice.
     """
-    assert options.eval is not None
-    report = evaluate_labels(
-        options.eval,
+    chosen = _evaluation(bundle.folder, "auto", options)
+    gold = read_gold(open_files([_file(options)], chosen), chosen)
+    LabelSet(bundle.labels, "the model").require_ids(gold.values, name=gold.column)
+
+
+def measure_accuracy(bundle: ModelBundle, precision: str, options: ExportOptions) -> float:
+    """Accuracy in [0, 1] on ``options.eval``; fp16 runs on CUDA where there is a device, the others on the CPU.
+
+    Raises:
+        InputError: no text of the file has a prediction.
+    """
+    report = evaluate_labels(_file(options), options=_evaluation(bundle.folder, precision, options))
+    accuracy = report.figures["accuracy"].value
+    if accuracy is None:
+        raise InputError("gives no accuracy", path=_file(options))
+    return accuracy
+
+
+def _evaluation(bundle: Path, precision: str, options: ExportOptions) -> EvaluateOptions:
+    return EvaluateOptions(
         model=bundle,
         device="auto" if precision == "fp16" else "cpu",
         precision=precision,
@@ -25,9 +46,12 @@ def measure_accuracy(bundle: Path, precision: str, options: ExportOptions) -> fl
         text_column=options.text_column,
         label_column=options.label_column,
     )
-    accuracy = report.figures["accuracy"].value
-    assert accuracy is not None  # evaluate_labels refuses a file without a single evaluated row
-    return accuracy
+
+
+def _file(options: ExportOptions) -> Path:
+    if options.eval is None:
+        raise ValueError("there is no labelled file")
+    return options.eval
 
 
 def require_accuracy(precision: str, accuracy: float, reference: float, options: ExportOptions) -> None:

@@ -43,7 +43,7 @@ from export.parity import TOLERANCES, prove, reference_logits
 from export.proof_texts import PROOF_TEXTS
 from scorer.bundle import ModelBundle
 from scorer.console import run
-from scorer.errors import InputError, ModelError, OutputExistsError, QualityGateError, UsageError
+from scorer.errors import ModelError, OutputExistsError, QualityGateError, UsageError
 from scorer.preprocessing import Preprocessing, save_preprocessing
 from scorer.scoring import Scorer
 from tests.conftest import VOCABULARY_TEXTS, tiny_tokenizer
@@ -72,7 +72,7 @@ def changed(checkpoint: Path, folder: Path, **factors: float) -> Path:
 
 def exit_code(*arguments: object) -> int:
     with pytest.raises(SystemExit) as left:
-        run(command, [str(argument) for argument in arguments], env_prefix="EXPORT_MODEL")
+        run(command, [*map(str, arguments), "--threads", "1"], env_prefix="EXPORT_MODEL")
     assert isinstance(left.value.code, int)
     return left.value.code
 
@@ -309,7 +309,7 @@ def test_overwrite_replaces_a_bundle(three_label_bundle: Path, tiny_checkpoint: 
     [
         ({"classifier_bias": float("nan")}, "its logits are not finite in PyTorch"),
         # The first matrix of a feed-forward block gives more than 65504, the second makes it small again.
-        ({"ffn_lin1_weight": 1e5, "ffn_lin2_weight": 1e-5}, "fp16"),
+        ({"ffn_lin1_weight": 1e5, "ffn_lin2_weight": 1e-3}, "fp16"),
     ],
     ids=["NaN in the checkpoint", "too large for float16"],
 )
@@ -415,7 +415,7 @@ def test_the_quality_gate(
 
     everything = labelled_file(tmp_path / "all.csv", texts, gold)
     drop = len(lost) / len(texts)
-    options = ["--precision", "int8", "--eval", everything, "--threads", "1"]
+    options = ["--precision", "int8", "--eval", everything]
     assert exit_code(tiny_checkpoint, "-o", tmp_path / "a", *options, "--max-drop", drop) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["variant", "size", "agreement", "max", "difference", "accuracy", "reviews/s"]
@@ -432,10 +432,20 @@ def test_the_quality_gate(
     assert not (tmp_path / "b").exists()
 
 
-def test_a_labelled_file_that_does_not_fit_is_exit_3(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    for file in (tmp_path / "missing.csv", labelled_file(tmp_path / "other.csv", ["Good."], ["spam"])):
-        with pytest.raises(InputError, match=file.name):
-            export_model(ExportOptions(str(tiny_checkpoint), tmp_path / "bundle", precisions=("fp32",), eval=file))
+def test_a_labelled_file_that_does_not_fit_is_known_before_the_long_work(
+    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [tiny_checkpoint, "-o", tmp_path / "bundle", "--eval"]
+    assert exit_code(*arguments, tmp_path / "missing.csv") == 3
+    assert capsys.readouterr().err == (
+        f"exporting checkpoint to ONNX\nerror: {tmp_path / 'missing.csv'}: no such file; check the path\n"
+    )
+    assert exit_code(*arguments, labelled_file(tmp_path / "other.csv", ["Good."], ["spam"])) == 3
+    assert "'spam' in column 'label' is no label of the model" in capsys.readouterr().err
+    scored = tmp_path / "scored.csv"
+    scored.write_text("text,label,pred_label\nGood.,positive,positive\n")
+    assert exit_code(*arguments, scored) == 2
+    assert "has predictions" in capsys.readouterr().err
     assert not (tmp_path / "bundle").exists()
 
 
