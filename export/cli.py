@@ -58,12 +58,23 @@ def export_model(quiet: bool, verbose: int, debug: bool, **options: Any) -> None
 
     set_up_logging(quiet=quiet, verbose=verbose)
     chosen = ExportOptions(**options)
+    _require_extra()
     from export.exporting import export_model as export
 
     report = export(chosen)
     click.echo(report.table())
     if not quiet:
         click.echo(f"wrote {report.output} ({report.size / 1e6:.1f} MB)", err=True)
+
+
+def _require_extra() -> None:
+    from importlib.util import find_spec
+
+    from scorer.errors import UsageError
+
+    for module in ("torch", "transformers", "optimum", "onnx"):
+        if find_spec(module) is None:
+            raise UsageError(f"exporting needs {module}", hint="install review-scorer[export]")
 
 
 def main() -> NoReturn:

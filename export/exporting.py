@@ -43,7 +43,7 @@ def export_model(options: ExportOptions) -> ExportReport:
     any error, what stood at the output still stands there.
 
     Raises:
-        UsageError: options clash, or the opset cannot be had.
+        UsageError: the labelled file holds predictions already.
         OutputExistsError: something stands at the output.
         ModelError: the checkpoint cannot be loaded or exported.
         InputError: the labelled file cannot be used.

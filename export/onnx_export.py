@@ -8,12 +8,10 @@ from optimum.exporters.onnx import onnx_export_from_model
 from transformers import PreTrainedModel
 
 from export.library_noise import quiet_libraries
-from scorer.errors import ModelError, UsageError
+from scorer.errors import ModelError
 
 FP32_FILE = "model.onnx"
 CONFIG_FILE = "config.json"
-
-_MAX_OPSET = 20  # of torch's exporter that traces, the one whose graphs onnxruntime's fusions know
 
 
 def export_fp32(model: PreTrainedModel, folder: Path, work: Path, opset: int | None) -> Path:
@@ -24,18 +22,13 @@ def export_fp32(model: PreTrainedModel, folder: Path, work: Path, opset: int | N
     Optimum's own validation is left out: :mod:`export.parity` compares more texts, and strictly.
 
     Raises:
-        UsageError: the opset cannot be had.
         ModelError: Optimum cannot export this architecture, or the graph is too large for one file.
     """
-    if opset is not None and opset > _MAX_OPSET:
-        raise UsageError(f"--opset {opset} is too new", hint=f"pass at most {_MAX_OPSET}, or leave it out")
     try:
         with quiet_libraries():
             onnx_export_from_model(model, work, task="text-classification", opset=opset, do_validation=False)
     except Exception as error:  # Optimum and torch's exporter share no base class
         message = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        if opset is not None and "opset" in message.lower():
-            raise UsageError(f"--opset {opset}: {message}", hint="leave it out for Optimum's choice") from error
         raise ModelError(f"Optimum cannot export it to ONNX: {message}", path=model.config.model_type) from error
     if any(path.name.startswith(FP32_FILE) and path.name != FP32_FILE for path in work.iterdir()):
         raise ModelError("is too large for one ONNX file of 2 GiB", path=model.config.model_type)

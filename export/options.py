@@ -8,6 +8,12 @@ from pathlib import Path
 from scorer.bundle import PRECISIONS
 from scorer.errors import UsageError
 
+OPSETS = range(14, 21)
+"""From the first with scaled_dot_product_attention to the last of torch's exporter that traces.
+
+onnxruntime's fusions know the graphs of that exporter.
+"""
+
 
 @dataclass(frozen=True)
 class ExportOptions:
@@ -50,6 +56,10 @@ class ExportOptions:
                 raise UsageError(f"precision {precision} is named twice")
         if not 0 <= self.max_drop <= 1:
             raise UsageError(f"--max-drop {self.max_drop:g} is not a share", hint="pass a number from 0 to 1")
+        if self.opset is not None and self.opset not in OPSETS:
+            raise UsageError(
+                f"--opset {self.opset} cannot be had", hint=f"pass {OPSETS[0]} to {OPSETS[-1]}, or leave it out"
+            )
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"--threads {self.threads} must be at least 1")
         for name, column in (("--text-column", self.text_column), ("--label-column", self.label_column)):

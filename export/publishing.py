@@ -43,7 +43,7 @@ def staging_folder(output: Path) -> Iterator[Path]:
     try:
         folder.mkdir()
     except OSError as error:
-        raise OutputError(f"cannot be made: {error.strerror}", path=folder) from error
+        raise OutputError(f"cannot be written: {error.strerror}", path=output) from error
     try:
         yield folder
     finally:
