@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -152,3 +154,39 @@ def _exported(checkpoint: Path, folder: Path) -> Path:
 
     export_model(ExportOptions(str(checkpoint), folder, precisions=("fp32", "fp16", "int8"), threads=1))
     return folder
+
+
+WORDS = ("dull bad loud boring awful worst", "warm wonderful funny great loved excellent")
+"""Of the labels 0 and 1 in :func:`labelled_texts`."""
+
+
+@pytest.fixture(scope="session")
+def labelled_texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """96 texts whose words give the label away: a model that learns at all learns this. 6 of each film."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    draw = random.Random(1)
+    rows = [
+        {"text": " ".join(draw.choices(WORDS[number % 2].split(), k=4)), "label": number % 2, "film": number // 6}
+        for number in range(96)
+    ]
+    path = tmp_path_factory.mktemp("labelled") / "labelled.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+@pytest.fixture
+def call_train(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """`train-model` in this process: exit code, stdout, stderr."""
+    from scorer.console import run
+    from train.cli import train_model
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            run(train_model, [str(argument) for argument in arguments], env_prefix="TRAIN_MODEL")
+        captured = capsys.readouterr()
+        assert isinstance(left.value.code, int)
+        return left.value.code, captured.out, captured.err
+
+    return call

@@ -6,56 +6,24 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from scorer.console import run
 from scorer.preprocessing import Preprocessing, load_preprocessing
-from train.cli import train_model
 from train.history import EpochRow, History
 from train.metrics import ClassificationMetrics
 from train.training import _optimizer
 
 Call = Callable[..., tuple[int, str, str]]
 
-WORDS = {1: "warm wonderful funny great loved excellent", 0: "dull bad loud boring awful worst"}
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    def call_train(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            run(train_model, [str(argument) for argument in arguments], env_prefix="TRAIN_MODEL")
-        captured = capsys.readouterr()
-        assert isinstance(left.value.code, int)
-        return left.value.code, captured.out, captured.err
-
-    return call_train
-
-
-@pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """96 texts whose words give the label away: a model that learns at all learns this."""
-    generator = torch.Generator().manual_seed(1)
-    rows = []
-    for number in range(96):
-        words = WORDS[number % 2].split()
-        picks = torch.randint(len(words), (4,), generator=generator).tolist()
-        rows.append({"text": " ".join(words[pick] for pick in picks), "label": number % 2, "film": number // 6})
-    path = tmp_path_factory.mktemp("data") / "labelled.parquet"
-    pq.write_table(pa.Table.from_pylist(rows), path)
-    return path
-
 
 def test_a_training_learns_and_writes_what_it_says(
-    call: Call, tiny_checkpoint: Path, labelled: Path, tmp_path: Path
+    call_train: Call, tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "model"
-    code, out, err = call(
-        "-o", output, "--model", tiny_checkpoint, "--train", labelled, "--validation-split", "0.25",
+    code, out, err = call_train(
+        "-o", output, "--model", tiny_checkpoint, "--train", labelled_texts, "--validation-split", "0.25",
         "--group-column", "film", "--label-names", "negative,positive", "--learning-rate", "0.003",
         "--epochs", "3", "--batch-size", "8", "--max-length", "64", "--train-max-length", "16",
         "--long-text", "head-tail", "--clean", "html-breaks", "--no-bf16", "--warmup-ratio", "0.1",
@@ -77,13 +45,13 @@ def test_a_training_learns_and_writes_what_it_says(
 
 
 def test_resume_goes_on_from_the_last_checkpoint(
-    call: Call, tiny_checkpoint: Path, labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call_train: Call, tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = (
-        "--model", tiny_checkpoint, "--train", labelled, "--validation-split", "0.25", "--epochs", "2",
+        "--model", tiny_checkpoint, "--train", labelled_texts, "--validation-split", "0.25", "--epochs", "2",
         "--batch-size", "8", "--max-length", "16", "--no-bf16", "--save-steps", "2",
     )  # fmt: skip
-    assert call("-o", tmp_path / "whole", *recipe)[0] == 0
+    assert call_train("-o", tmp_path / "whole", *recipe)[0] == 0
 
     from transformers import Trainer
 
@@ -98,9 +66,9 @@ def test_resume_goes_on_from_the_last_checkpoint(
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "training_step", stops_at_the_seventh)
-        assert call("-o", tmp_path / "halved", *recipe)[0] == 130
+        assert call_train("-o", tmp_path / "halved", *recipe)[0] == 130
     assert not (tmp_path / "halved").exists()
-    assert call("-o", tmp_path / "halved", *recipe, "--resume")[0] == 0
+    assert call_train("-o", tmp_path / "halved", *recipe, "--resume")[0] == 0
     whole, halved = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "halved"))
     assert whole.keys() == halved.keys()
     assert all(torch.equal(whole[name], halved[name]) for name in whole)
@@ -121,24 +89,41 @@ def test_resume_goes_on_from_the_last_checkpoint(
     ],
 )
 def test_what_cannot_be_trained(
-    call: Call, tiny_checkpoint: Path, labelled: Path, tmp_path: Path, options: tuple[str, ...], code: int, says: str
+    call_train: Call,
+    tiny_checkpoint: Path,
+    labelled_texts: Path,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    code: int,
+    says: str,
 ) -> None:
     if "--fp16" in options and torch.cuda.is_available():
         pytest.skip("CUDA is here, so --fp16 is no mistake")
-    recipe = ("--model", tiny_checkpoint, "--train", labelled, "--validation-split", "0.25")
-    got, _, err = call("-o", tmp_path / "out", *recipe, *options)
+    recipe = ("--model", tiny_checkpoint, "--train", labelled_texts, "--validation-split", "0.25")
+    got, _, err = call_train("-o", tmp_path / "out", *recipe, *options)
     errors = [line for line in err.splitlines() if line.startswith("error: ")]
     assert (got, len(errors)) == (code, 1), err
     assert says in errors[0]
     assert not (tmp_path / "out").exists()
 
 
-def test_an_output_that_stands_already(call: Call, tiny_checkpoint: Path, labelled: Path, tmp_path: Path) -> None:
+def test_an_output_that_stands_already(
+    call_train: Call, tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path
+) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("x")
-    recipe = ("-o", tmp_path / "out", "--model", tiny_checkpoint, "--train", labelled, "--validation-split", "0.25")
-    assert "pass --overwrite" in call(*recipe)[2]
-    assert "is no checkpoint and is left alone" in call(*recipe, "--overwrite")[2]
+    recipe = (
+        "-o",
+        tmp_path / "out",
+        "--model",
+        tiny_checkpoint,
+        "--train",
+        labelled_texts,
+        "--validation-split",
+        "0.25",
+    )
+    assert "pass --overwrite" in call_train(*recipe)[2]
+    assert "is no checkpoint and is left alone" in call_train(*recipe, "--overwrite")[2]
     assert (tmp_path / "out" / "mine.txt").read_text() == "x"
 
 

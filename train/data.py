@@ -77,7 +77,12 @@ def encode_rows(rows: datasets.Dataset, encoder: TextEncoder) -> datasets.Datase
     return rows.map(encode, batched=True, remove_columns=["text"], desc="tokenizing", load_from_cache_file=False)
 
 
-def _load(sources: Sequence[str], split: str, options: TrainOptions) -> tuple[datasets.Dataset, str, str]:
+def read_rows(sources: Sequence[str], split: str) -> datasets.Dataset:
+    """The rows of files, of folders of files, or of the ``split`` of one data set of the Hub.
+
+    Raises:
+        InputError: they cannot be read, or there are none.
+    """
     where = ", ".join(sources)
     try:
         rows = _read(sources, split)
@@ -89,6 +94,12 @@ def _load(sources: Sequence[str], split: str, options: TrainOptions) -> tuple[da
         raise InputError(f"cannot be read: {reason}", path=where) from error
     if len(rows) == 0:
         raise InputError("holds no rows", path=where)
+    return rows
+
+
+def _load(sources: Sequence[str], split: str, options: TrainOptions) -> tuple[datasets.Dataset, str, str]:
+    where = ", ".join(sources)
+    rows = read_rows(sources, split)
     text = text_column(rows.column_names, options.text_column, where)
     label = label_column(rows.column_names, options.label_column, where)
     return rows, text, label

@@ -29,6 +29,10 @@ class TrainOptions:
         dropout, attention_dropout: ``None`` keeps the checkpoint's own.
         train_max_length: tokens per review in training alone, to save time; ``None`` is ``preprocessing.max_length``,
             at which the model is validated and will be scored.
+        teacher: files of predictions as ``score`` writes them; each row becomes a training row whose target
+            is the mean of their probabilities.
+        teacher_weight: weight of such a row's loss; a labelled row's is 1.
+        max_teacher_samples: so many of those rows, drawn by ``seed``; ``None`` for all.
         save_steps: checkpoints between epochs, every so many steps, for ``resume``; 0 for none.
     """
 
@@ -58,6 +62,9 @@ class TrainOptions:
     group_by_length: bool = True
     max_train_samples: int | None = None
     train_max_length: int | None = None
+    teacher: tuple[str, ...] = ()
+    teacher_weight: float = 1.0
+    max_teacher_samples: int | None = None
     save_steps: int = 0
     seed: int = 42
     resume: bool = False
@@ -73,6 +80,10 @@ class TrainOptions:
             raise UsageError("--eval and --validation-split exclude each other", hint="pass one of them")
         if self.group_column and not self.validation_split:
             raise UsageError("--group-column needs --validation-split", hint="pass the share to hold out")
+        if not self.teacher and (self.teacher_weight != 1.0 or self.max_teacher_samples is not None):
+            raise UsageError("--teacher-weight and --max-teacher-samples need --teacher", hint="pass --teacher FILE")
+        if not self.label_smoothing < 1:
+            raise UsageError(f"--label-smoothing {self.label_smoothing} must be less than 1")
         if self.resume and self.overwrite:
             raise UsageError("--resume and --overwrite exclude each other", hint="pass one of them")
         for name, value in (("--validation-split", self.validation_split), ("--warmup-ratio", self.warmup_ratio)):
@@ -84,6 +95,7 @@ class TrainOptions:
             ("--epochs", self.epochs),
             ("--layer-decay", self.layer_decay),
             ("--grad-accumulation", self.grad_accumulation),
+            ("--teacher-weight", self.teacher_weight),
         ):
             if not value > 0:
                 raise UsageError(f"{name} {value} must be more than 0")

@@ -34,6 +34,8 @@ from train.data import encode_rows, load_splits
 from train.history import History
 from train.metrics import ClassificationMetrics
 from train.options import TrainOptions
+from train.soft_targets import SoftTargetTrainer
+from train.teachers import teach
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +77,8 @@ def train_model(options: TrainOptions) -> History:
             f"--max-length {options.preprocessing.max_length} is more than the model's {positions} positions"
         )
     backend = backend_tokenizer(tokenizer, options.model)
+    if options.teacher:
+        train_set = teach(train_set, eval_set, options)
     in_training = options.preprocessing.with_options(max_length=options.train_max_length)
     train_rows = encode_rows(train_set.rows, TextEncoder(backend, in_training))
     eval_rows = encode_rows(eval_set.rows, TextEncoder(backend, options.preprocessing))
@@ -86,7 +90,7 @@ def train_model(options: TrainOptions) -> History:
     if options.patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=options.patience))
     arguments = _training_arguments(options, work)
-    trainer = Trainer(
+    trainer = SoftTargetTrainer(
         model=model,
         args=arguments,
         train_dataset=train_rows,
@@ -141,7 +145,8 @@ def _training_arguments(options: TrainOptions, work: Path) -> TrainingArguments:
         gradient_accumulation_steps=options.grad_accumulation,
         warmup_ratio=options.warmup_ratio,
         weight_decay=options.weight_decay,
-        label_smoothing_factor=options.label_smoothing,
+        # The teachers' rows are smooth by themselves; those with gold labels are smoothed when vectors are made.
+        label_smoothing_factor=0.0 if options.teacher else options.label_smoothing,
         fp16=fp16,
         bf16=bf16 and not fp16,
         use_cpu=not cuda,

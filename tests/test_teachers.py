@@ -1,0 +1,178 @@
+"""Learning from predictions: targets, averages, what is left out, and what cannot be learnt from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from scorer.errors import InputError, UsageError
+from train.data import LabelledReviews, load_splits
+from train.options import TrainOptions
+from train.soft_targets import soft_cross_entropy
+from train.teachers import teach
+
+Call = Callable[..., tuple[int, str, str]]
+
+NAMES = ("negative", "positive")
+
+
+def predictions(path: Path, texts: list[str | None], positive: list[float | None], prefix: str = "pred_") -> Path:
+    columns = {
+        "text": pa.array(texts, pa.string()),
+        f"{prefix}prob_negative": pa.array([None if p is None else 1 - p for p in positive], pa.float32()),
+        f"{prefix}prob_positive": pa.array(positive, pa.float32()),
+    }
+    # The other way round than the labels' order: columns are found by name.
+    table = pa.table(dict(reversed(columns.items())))
+    if path.suffix == ".csv":
+        pyarrow.csv.write_csv(table, path)
+    else:
+        pq.write_table(table, path)
+    return path
+
+
+def taught(train: Path, tmp_path: Path, *teachers: Path, **more: Any) -> tuple[LabelledReviews, LabelledReviews]:
+    options = TrainOptions(
+        output=tmp_path / "out",
+        train=(str(train),),
+        validation_split=0.25,
+        group_column="film",
+        label_names=NAMES,
+        teacher=tuple(map(str, teachers)),
+        **more,
+    )
+    train_set, eval_set = load_splits(options)
+    return teach(train_set, eval_set, options), train_set
+
+
+def test_soft_cross_entropy_is_the_usual_one_for_one_hot_targets() -> None:
+    generator = torch.Generator().manual_seed(3)
+    logits, labels = torch.randn(7, 3, generator=generator), torch.tensor([0, 2, 1, 1, 0, 2, 2])
+    one_hot = torch.nn.functional.one_hot(labels, 3)
+    usual = torch.nn.functional.cross_entropy(logits, labels)
+    assert torch.allclose(soft_cross_entropy(logits, one_hot), usual)
+    soft = torch.softmax(torch.randn(7, 3, generator=generator), dim=1)
+    assert torch.allclose(soft_cross_entropy(logits, soft), torch.nn.functional.cross_entropy(logits, soft))
+    assert torch.allclose(soft_cross_entropy(logits, 2 * soft), 2 * soft_cross_entropy(logits, soft))
+
+
+def test_teachers_are_averaged_behind_the_labelled_rows(labelled_texts: Path, tmp_path: Path) -> None:
+    texts = ["fresh one", "fresh two", None, "fresh four"]
+    one = predictions(tmp_path / "one.parquet", texts, [0.9, 0.2, 0.5, None])
+    two = predictions(tmp_path / "two.csv", texts, [0.5, 0.4, 0.5, 0.5], prefix="other_")
+    both, labelled = taught(labelled_texts, tmp_path, one, two, teacher_weight=0.5)
+    n_gold = len(labelled.rows)
+    assert both.rows["text"][n_gold:] == ["fresh one", "fresh two"]
+    assert np.allclose(both.rows["labels"][n_gold:], np.array([[0.3, 0.7], [0.7, 0.3]]) / 2)
+    assert both.rows["labels"][:n_gold] == [[1.0 - label, float(label)] for label in labelled.rows["labels"]]
+
+
+def test_what_is_held_out_is_not_taught(labelled_texts: Path, tmp_path: Path) -> None:
+    texts = pq.read_table(labelled_texts)["text"].to_pylist()
+    _, labelled = taught(
+        labelled_texts, tmp_path, predictions(tmp_path / "all.parquet", [*texts, "new"], [0.5] * (len(texts) + 1))
+    )
+    held = set(texts) - set(labelled.rows["text"])
+    assert held
+    both, _ = taught(labelled_texts, tmp_path, tmp_path / "all.parquet")
+    assert not held & set(both.rows["text"])
+    assert "new" in both.rows["text"]
+
+
+def test_samples_are_drawn_by_the_seed(labelled_texts: Path, tmp_path: Path) -> None:
+    file = predictions(tmp_path / "p.parquet", [f"new {i}" for i in range(50)], [0.5] * 50)
+
+    def drawn(seed: int) -> list[str]:
+        both, labelled = taught(labelled_texts, tmp_path, file, max_teacher_samples=10, seed=seed)
+        return list(both.rows["text"][len(labelled.rows) :])
+
+    assert len(drawn(42)) == 10
+    assert drawn(42) == drawn(42)
+
+
+def test_label_smoothing_is_of_the_labelled_rows(labelled_texts: Path, tmp_path: Path) -> None:
+    file = predictions(tmp_path / "p.parquet", ["new"], [1.0])
+    both, _ = taught(labelled_texts, tmp_path, file, label_smoothing=0.2)
+    assert np.allclose(sorted(both.rows["labels"][0]), [0.1, 0.9])
+    assert both.rows["labels"][-1] == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("positive", "column", "says"),
+    [
+        ([0.5, 1.5], None, "p.parquet:2: -0.5, 1.5 are no probabilities that sum to 1"),
+        ([0.5, math.nan], None, None),
+        ([None, None], None, "no row of the teacher can be used"),
+        ([0.5, 0.5], "pred_prob_LABEL_1", "labels of the predictions (LABEL_1, negative)"),
+        ([0.5, 0.5], "probability", "labels of the predictions (negative) are not those of the training"),
+    ],
+)
+def test_what_cannot_be_learnt_from(
+    labelled_texts: Path, tmp_path: Path, positive: list[float | None], column: str | None, says: str | None
+) -> None:
+    file = predictions(tmp_path / "p.parquet", ["new one", "new two"], positive)
+    if column is not None:
+        table = pq.read_table(file)
+        names = [column if name == "pred_prob_positive" else name for name in table.column_names]
+        pq.write_table(table.rename_columns(names), file)
+    if says is None:
+        assert taught(labelled_texts, tmp_path, file)[0].rows["text"][-1] == "new one"
+        return
+    with pytest.raises(InputError) as caught:
+        taught(labelled_texts, tmp_path, file)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [(["a", "c"], "two.parquet:2: has another text than"), (["a"], "two.parquet: holds 1 rows, ")],
+)
+def test_averaged_teachers_are_about_the_same_rows(
+    labelled_texts: Path, tmp_path: Path, texts: list[str | None], says: str
+) -> None:
+    one = predictions(tmp_path / "one.parquet", ["a", "b"], [0.5, 0.5])
+    two = predictions(tmp_path / "two.parquet", texts, [0.5] * len(texts))
+    with pytest.raises(InputError) as caught:
+        taught(labelled_texts, tmp_path, one, two)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("more", [{"teacher_weight": 2.0}, {"max_teacher_samples": 3}])
+def test_options_of_a_teacher_need_one(tmp_path: Path, more: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="need --teacher"):
+        TrainOptions(output=tmp_path / "out", **more)
+
+
+def test_a_training_learns_from_a_teacher_alone_what_the_labels_do_not_say(
+    call_train: Call, tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path
+) -> None:
+    table = pq.read_table(labelled_texts)
+    texts, labels = table["text"].to_pylist(), table["label"].to_pylist()
+    # Words in another order: texts that are nowhere in the labelled file.
+    file = predictions(
+        tmp_path / "p.parquet",
+        [" ".join(reversed(text.split())) + " film" for text in texts],
+        [0.9 if label else 0.1 for label in labels],
+    )
+    recipe = (
+        "--model", tiny_checkpoint, "--train", labelled_texts, "--validation-split", "0.25", "--group-column", "film",
+        "--label-names", "negative,positive", "--epochs", "2", "--batch-size", "8", "--max-length", "32",
+        "--train-max-length", "16", "--no-bf16", "--learning-rate", "0.003", "--max-train-samples", "8",
+        "--label-smoothing", "0.1",
+    )  # fmt: skip
+    code, out, err = call_train("-o", tmp_path / "taught", *recipe, "--teacher", file)
+    assert code == 0, err
+    assert "96 rows of the teacher beside 8 labelled ones" in err
+    accuracy = [float(line.split()[3]) for line in out.splitlines() if line.endswith("*")]
+    assert accuracy[0] > 0.9
+    assert load_file(tmp_path / "taught" / "model.safetensors")
