@@ -14,11 +14,13 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from scorer.errors import ScorerError
+from scorer.errors import OutputError, ScorerError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-PROGRAM_VERSION_OPTION = "review-scorer"
+PACKAGE = "review-scorer"
+
+_READER_GONE = 141  # 128 + SIGPIPE: the reader of stdout has left, as head does
 
 
 class Terminated(BaseException):
@@ -28,7 +30,7 @@ class Terminated(BaseException):
 def package_version() -> str:
     """The installed version of review-scorer; ``0+unknown`` when it runs from a bare source tree."""
     try:
-        return version(PROGRAM_VERSION_OPTION)
+        return version(PACKAGE)
     except PackageNotFoundError:
         return "0+unknown"
 
@@ -39,7 +41,7 @@ def common_options(command: F) -> F:
         click.option("--debug", is_flag=True, help="Show a traceback when something fails."),
         click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for more still."),
         click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors."),
-        click.version_option(package_version(), "--version", prog_name="review-scorer"),
+        click.version_option(package_version(), "--version", prog_name=PACKAGE),
     ):
         command = option(command)
     return command
@@ -77,12 +79,18 @@ def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_p
     signal.signal(signal.SIGTERM, _raise_terminated)
     try:
         code = _outcome(command, argv, env_prefix)
+    except BrokenPipeError:
+        code = _READER_GONE
+    try:
         if sys.stdout is not None:  # a caller may have closed it
             sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of stdout has gone, as head does; Python would complain again at exit.
+    except OSError as error:
+        # What is left in the buffer can go nowhere; Python would try and complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
+        if isinstance(error, BrokenPipeError):
+            code = _READER_GONE
+        elif code == 0:
+            code = _fail(f"stdout could not be written: {error.strerror}", OutputError.exit_code)
     sys.exit(code)
 
 
