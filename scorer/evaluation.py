@@ -127,7 +127,7 @@ def _predicted(files: Sequence[EvaluatedFile], labels: LabelSet) -> Iterator[_Ro
     ids = labels.ids_of_names()
     for file in files:
         column, path, start = str(file.predicted), file.source.path, 0
-        for table in file.source.chunks(CHUNK_ROWS, [name for name in (file.gold, column) if name is not None]):
+        for table in file.source.tables(CHUNK_ROWS, [name for name in (file.gold, column) if name is not None]):
             strings = file.predicted_strings(table)
             found = to_ids(strings, ids)
             if int((found < 0).sum()) > strings.null_count:
@@ -149,7 +149,7 @@ def _scored(files: Sequence[EvaluatedFile], labels: LabelSet, scorer: Scorer) ->
     def encoded() -> Iterator[tuple[EvaluatedFile, pa.Table, Encoded]]:
         for file in files:
             text = str(file.text)
-            for table in file.source.chunks(TEXT_CHUNK_ROWS, [name for name in (text, file.gold) if name is not None]):
+            for table in file.source.tables(TEXT_CHUNK_ROWS, [name for name in (text, file.gold) if name is not None]):
                 values = text_values(table.column(text), name=text, path=file.source.path)
                 yield file, table, scorer.encode(values)
 

@@ -244,7 +244,7 @@ def _read_values(file: EvaluatedFile, gold: GoldLabels) -> int:
         wanted.append(file.predicted)
     if not wanted:
         return 0
-    for table in file.source.chunks(CHUNK_ROWS, wanted):
+    for table in file.source.tables(CHUNK_ROWS, wanted):
         if file.gold is not None:
             strings = file.gold_strings(table)
             require_labels(strings, name=file.gold, path=path, start=start)

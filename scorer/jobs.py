@@ -18,7 +18,7 @@ from scorer.errors import UsageError
 from scorer.prefetch import one_ahead
 from scorer.preprocessing import LongText
 from scorer.progress import NoProgress, Progress
-from scorer.reading import ParquetSource, Source, check_text_type, open_source, text_values
+from scorer.reading import Source, check_text_type, open_source, text_values
 from scorer.scoring import DEFAULT_PREFIX, ScoreCounts, Scorer
 from scorer.session import Batching
 from scorer.writing import check_destination, published
@@ -140,7 +140,7 @@ def _run(input_path: Path, output: Path, options: ScoreOptions, progress: Progre
     schema = pa.schema([*carried, *added], metadata=source.schema.metadata)
     counts = ScoreCounts()
     with progress, published(output, kind, schema) as writer:
-        progress.start(source.n_rows if isinstance(source, ParquetSource) else None)
+        progress.start(source.n_rows)
         for table, encoded in one_ahead(_encoded_chunks(source, column, carried.names, scorer, options.chunk_rows)):
             scored = scorer.score_chunk(encoded)
             writer.write(pa.Table.from_arrays([*table.columns, *scored.predictions.columns], schema=schema))
@@ -189,6 +189,6 @@ def _encoded_chunks(
     """Chunks of the carried columns, with the token ids of the text column."""
     everything = carried == source.schema.names
     needed = None if everything else [*carried, *([] if column in carried else [column])]
-    for table in source.chunks(chunk_rows, needed):
+    for table in source.tables(chunk_rows, needed):
         texts = text_values(table.column(column), name=column, path=source.path)
         yield (table if everything else table.select(carried)), scorer.encode(texts)

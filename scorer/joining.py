@@ -97,7 +97,7 @@ def _ids(sources: Sequence[Source], on: str) -> pl.Series:
     pieces = [pl.Series([], dtype=pl.String)]
     for source in sources:
         start = 0
-        for table in source.chunks(CHUNK_ROWS, [on]):
+        for table in source.tables(CHUNK_ROWS, [on]):
             pieces.append(_id_strings(table[on], on, source.path, start))
             start += table.num_rows
     return pl.concat(pieces)
@@ -107,7 +107,7 @@ def _read_labels(labels: Source, on: str, name: str) -> tuple[LabelValues, pl.Da
     """The different labels, and the ids (``id``) with the place of their label among these (``code``, int32)."""
     values = LabelValues()
     pieces, start = [], 0
-    for table in labels.chunks(CHUNK_ROWS, [on, name]):
+    for table in labels.tables(CHUNK_ROWS, [on, name]):
         ids = _id_strings(table[on], on, labels.path, start)
         strings = label_strings(table[name], name=name, path=labels.path)
         require_labels(strings, name=name, path=labels.path, start=start)

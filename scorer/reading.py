@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -16,54 +15,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from scorer.columns import named_column
+from scorer.bad_rows import Reject
 from scorer.errors import InputError
+from scorer.locations import FORMATS, format_of
+from scorer.sources import Chunk, ReadOptions, Source, check_text_type
 
-FORMATS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
-"""File formats by extension."""
-
-
-class Source(ABC):
-    """One input file, opened: its schema is known, its rows are not read yet.
-
-    Attributes:
-        path: its name as messages give it.
-        schema: names, types and key-value metadata of its columns; in CSV all are strings.
-    """
-
-    path: str
-    schema: pa.Schema
-
-    @abstractmethod
-    def _tables(self, rows: int, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Tables of ``columns``, of at most about ``rows`` rows each."""
-
-    def chunks(self, chunk_rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """All rows, in order, in tables of exactly ``chunk_rows`` rows, the last one shorter.
-
-        ``columns`` are the columns to read, in the order wanted; default all.
-
-        Raises:
-            InputError: a column is not there, or the file is damaged.
-        """
-        names = (
-            self.schema.names if columns is None else [named_column(self.schema.names, c, self.path) for c in columns]
-        )
-        waiting: list[pa.Table] = []
-        n_waiting = 0
-        for table in self._tables(chunk_rows, names):
-            waiting.append(table)
-            n_waiting += table.num_rows
-            while n_waiting >= chunk_rows:
-                joined = pa.concat_tables(waiting)
-                yield joined.slice(0, chunk_rows)
-                waiting = [joined.slice(chunk_rows)]
-                n_waiting -= chunk_rows
-        if n_waiting:
-            yield pa.concat_tables(waiting)
+__all__ = ["FORMATS", "Chunk", "ReadOptions", "Reject", "Source", "check_text_type", "format_of", "open_source"]
 
 
-def open_source(path: str | os.PathLike[str], *, format: str | None = None) -> Source:
+def open_source(
+    path: str | os.PathLike[str], options: ReadOptions | None = None, *, format: str | None = None
+) -> Source:
     """Open a file of reviews; ``format`` overrides what its extension says.
 
     Raises:
@@ -79,38 +41,23 @@ def open_source(path: str | os.PathLike[str], *, format: str | None = None) -> S
     with _translated(name):
         if file.stat().st_size == 0:
             raise InputError("is empty (0 bytes)", path=name)
-        return ParquetSource(name) if kind == "parquet" else CsvSource(name)
-
-
-def format_of(path: str) -> str:
-    """The format that the extension of ``path`` names.
-
-    Raises:
-        InputError: it names none that is known.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS:
-        raise InputError(
-            f"unknown format {suffix!r}" if suffix else "has no extension that names its format",
-            path=path,
-            hint=f"known: {', '.join(FORMATS)}",
-        )
-    return FORMATS[suffix]
+        chosen = options or ReadOptions()
+        return ParquetSource(name, chosen) if kind == "parquet" else CsvSource(name, chosen)
 
 
 class ParquetSource(Source):
     """A Parquet file; page checksums are verified where the file has them."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, options: ReadOptions) -> None:
         self.path = path
+        self.options = options
         with _translated(path):
             self._file = pq.ParquetFile(path, page_checksum_verification=True)
             self.schema = self._file.schema_arrow
+            self.n_rows: int = self._file.metadata.num_rows
 
-    @property
-    def n_rows(self) -> int:
-        """Rows as the footer counts them."""
-        return int(self._file.metadata.num_rows)
+    def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[tuple[pa.Table, list[Reject], int]]:
+        yield from _blocks(self._tables(rows, columns), rows, start)
 
     def _tables(self, rows: int, columns: Sequence[str]) -> Iterator[pa.Table]:
         everything = list(columns) == self.schema.names
@@ -133,9 +80,10 @@ class CsvSource(Source):
     for the end of an open quote, which would swallow rows in silence.
     """
 
-    def __init__(self, path: str, *, delimiter: str = ",") -> None:
+    def __init__(self, path: str, options: ReadOptions) -> None:
         self.path = path
-        self._delimiter = delimiter
+        self.options = options
+        delimiter = self._delimiter = options.delimiter or ","
         csv.field_size_limit(sys.maxsize)
         with _translated(path), self._open() as file:
             try:
@@ -150,6 +98,9 @@ class CsvSource(Source):
 
     def _open(self) -> TextIO:
         return Path(self.path).open(encoding="utf-8-sig", newline="")
+
+    def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[tuple[pa.Table, list[Reject], int]]:
+        yield from _blocks(self._tables(rows, columns), rows, start)
 
     def _tables(self, rows: int, columns: Sequence[str]) -> Iterator[pa.Table]:
         names = self.schema.names
@@ -188,20 +139,6 @@ def _not_utf8(path: str) -> InputError:
     return InputError("is not UTF-8", path=path, hint="convert it to UTF-8")
 
 
-def check_text_type(field: pa.Field, path: str) -> None:
-    """Whether a column of this type can hold reviews: strings, dictionaries of strings, or nulls alone.
-
-    Raises:
-        InputError: it cannot.
-    """
-    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
-    if not any(check(kind) for check in checks):
-        raise InputError(
-            f"column {field.name!r} holds {field.type}, not text", path=path, hint="name another with --text-column"
-        )
-
-
 def text_values(column: pa.ChunkedArray, *, name: str, path: str) -> pa.ChunkedArray:
     """A column of :func:`check_text_type` as large strings that are surely UTF-8.
 
@@ -213,6 +150,24 @@ def text_values(column: pa.ChunkedArray, *, name: str, path: str) -> pa.ChunkedA
     except pa.ArrowInvalid as error:
         raise InputError(f"column {name!r} holds text that is not UTF-8", path=path) from error
     return pc.cast(column, pa.large_string())
+
+
+def _blocks(tables: Iterator[pa.Table], rows: int, start: int) -> Iterator[tuple[pa.Table, list[Reject], int]]:
+    waiting: list[pa.Table] = []
+    n_waiting = 0
+    number = 0
+    for table in tables:
+        waiting.append(table)
+        n_waiting += table.num_rows
+        while n_waiting >= rows:
+            joined = pa.concat_tables(waiting)
+            if number >= start:
+                yield joined.slice(0, rows).combine_chunks(), [], rows
+            number += 1
+            waiting = [joined.slice(rows)]
+            n_waiting -= rows
+    if n_waiting and number >= start:
+        yield pa.concat_tables(waiting).combine_chunks(), [], n_waiting
 
 
 @contextmanager

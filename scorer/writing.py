@@ -189,7 +189,7 @@ def _new_writer(file: BinaryIO, kind: str, schema: pa.Schema) -> TableWriter:
 def _prove(temporary: Path, output: Path, kind: str, rows: int) -> None:
     try:
         source = open_source(temporary, format=kind)
-        counted = sum(chunk.num_rows for chunk in source.chunks(_ROW_GROUP_ROWS, source.schema.names[-1:]))
+        counted = sum(chunk.num_rows for chunk in source.tables(_ROW_GROUP_ROWS, source.schema.names[-1:]))
     except InputError as error:
         raise OutputError(f"what was written cannot be read back: {error.message}", path=output) from error
     if counted != rows:

@@ -18,7 +18,7 @@ from scorer.reading import check_text_type, open_source, text_values
 
 
 def rows_of(path: Path, chunk_rows: int = 3) -> pa.Table:
-    return pa.concat_tables(open_source(path).chunks(chunk_rows))
+    return pa.concat_tables(open_source(path).tables(chunk_rows))
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_parquet_keeps_values_types_and_metadata(table: pa.Table, tmp_path: Path
     source = open_source(tmp_path / "a.parquet")
     assert source.schema.metadata == {b"k": b"v"}
     assert source.schema.names == table.schema.names
-    read = pa.concat_tables(source.chunks(2))
+    read = pa.concat_tables(source.tables(2))
     assert read.to_pylist() == table.to_pylist()
     assert [read.schema.field(n).type for n in ("id", "tags")] == [pa.int16(), pa.list_(pa.string())]
 
@@ -52,7 +52,7 @@ def test_chunks_have_the_asked_number_of_rows(tmp_path: Path, chunk_rows: int, k
         pq.write_table(values, path, row_group_size=5)
     else:
         pyarrow.csv.write_csv(values, path)
-    chunks = list(open_source(path).chunks(chunk_rows))
+    chunks = list(open_source(path).tables(chunk_rows))
     assert [chunk.num_rows for chunk in chunks[:-1]] == [chunk_rows] * (len(chunks) - 1)
     assert pa.concat_tables(chunks).equals(values)
 
@@ -65,9 +65,9 @@ def test_columns_come_in_the_order_asked(tmp_path: Path, kind: str) -> None:
         pq.write_table(values, path)
     else:
         pyarrow.csv.write_csv(values, path)
-    assert next(open_source(path).chunks(5, ["c", "a"])).to_pylist() == [{"c": "3", "a": "1"}]
+    assert next(open_source(path).tables(5, ["c", "a"])).to_pylist() == [{"c": "3", "a": "1"}]
     with pytest.raises(InputError, match="no column 'd'"):
-        next(open_source(path).chunks(5, ["d"]))
+        next(open_source(path).tables(5, ["d"]))
 
 
 # str.splitlines and csv both treat \r alone as an end of line outside quotes; inside them all is kept.
@@ -101,7 +101,7 @@ def test_one_column_csv_keeps_its_blank_rows(tmp_path: Path) -> None:
 def test_header_only(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,text\n")
-    assert list(open_source(path).chunks(4)) == []
+    assert list(open_source(path).tables(4)) == []
     assert open_source(path).schema.names == ["id", "text"]
 
 
@@ -191,4 +191,4 @@ def test_files_of_polars(tmp_path: Path) -> None:
     pl.DataFrame({"text": ["a", None], "n": [1, 2]}).write_parquet(tmp_path / "a.parquet")
     source = open_source(tmp_path / "a.parquet")
     check_text_type(source.schema.field("text"), source.path)
-    assert pa.concat_tables(source.chunks(1))["text"].to_pylist() == ["a", None]
+    assert pa.concat_tables(source.tables(1))["text"].to_pylist() == ["a", None]

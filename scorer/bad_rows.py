@@ -1,0 +1,96 @@
+"""Rows that cannot be scored: what is known of each, and how many may be left out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from scorer.errors import InputError, UsageError
+
+_MAX_BAD = re.compile(r"(\d+)|(\d+(?:\.\d+)?)%")
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that was set aside.
+
+    Attributes:
+        file: its file as messages name it.
+        row: of the file's data, from 1; a header and blank lines between rows do not count.
+        byte_offset: of its first byte in the unpacked file, or ``None`` where rows have none.
+        reason: what is wrong, without any of its text.
+        raw: the row as it stands in the file, bytes that are no text escaped; only on request.
+    """
+
+    file: str
+    row: int
+    byte_offset: int | None
+    reason: str
+    raw: str | None = None
+
+    def error(self) -> InputError:
+        """The error that this row is where bad rows are not set aside."""
+        return InputError(self.reason, path=self.file, row=self.row, hint="mend it, or pass --on-bad-row reject")
+
+    def to_json(self) -> dict[str, Any]:
+        """One line of a rejects file; ``raw`` only where it was asked for."""
+        value: dict[str, Any] = {
+            "file": self.file,
+            "row": self.row,
+            "byte_offset": self.byte_offset,
+            "reason": self.reason,
+        }
+        if self.raw is not None:
+            value["raw"] = self.raw
+        return value
+
+
+@dataclass(frozen=True)
+class MaxBad:
+    """How many bad rows a run bears: a number of rows, or a share of all rows.
+
+    >>> MaxBad.parse("2%").allows(bad=3, rows=100)
+    False
+    """
+
+    rows: int | None = None
+    share: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> MaxBad:
+        """Read ``N`` or ``P%``.
+
+        Raises:
+            UsageError: it is neither.
+        """
+        match = _MAX_BAD.fullmatch(text.strip())
+        if match is None or (match[2] is not None and float(match[2]) > 100):
+            raise UsageError(f"--max-bad {text!r} is no number of rows and no share", hint="pass N or P%, as 100 or 1%")
+        return cls(rows=int(match[1])) if match[1] is not None else cls(share=float(match[2]) / 100)
+
+    def allows(self, *, bad: int, rows: int) -> bool:
+        """Whether ``bad`` of ``rows`` rows are borne."""
+        if self.rows is not None:
+            return bad <= self.rows
+        return self.share is None or bad <= self.share * rows
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rows:,}" if self.rows is not None else f"{100 * (self.share if self.share is not None else 1):g}%"
+        )
+
+
+def check_bad_rows(limit: MaxBad | None, *, bad: int, rows: int, path: str, finished: bool) -> None:
+    """Stop a run that has more bad rows than it bears; to be asked after every chunk and at the end.
+
+    A share is judged at the end only: a file may begin badly.
+
+    Raises:
+        InputError: there are too many.
+    """
+    if limit is None or (limit.share is not None and not finished) or limit.allows(bad=bad, rows=rows):
+        return
+    raise InputError(
+        f"{bad:,} of {rows:,} rows are bad, more than --max-bad {limit}", path=path, hint="mend them or raise --max-bad"
+    )
