@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,19 +19,49 @@ Matrix = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Interval:
+    """A confidence interval of 95 %.
+
+    Attributes:
+        low, high: its ends.
+        method: ``wilson`` or ``bootstrap``, see :mod:`scorer.intervals`.
+    """
+
+    low: float
+    high: float
+    method: str
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with one key per attribute."""
+        return {"low": self.low, "high": self.high, "method": self.method}
+
+
+@dataclass(frozen=True)
 class Figure:
-    """A value in [0, 1], or why there is none; exactly one of the two is given."""
+    """A finite value, or why there is none; exactly one of the two is given.
+
+    Attributes:
+        value: in [0, 1], but for log loss, differences and Matthews' coefficient.
+        reason: why there is no value.
+        interval: of the value, where one was made; two figures are equal whatever their intervals.
+    """
 
     value: float | None
     reason: str | None = None
+    interval: Interval | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.reason is None) or (self.value is not None and not math.isfinite(self.value)):
             raise ValueError(f"a figure is a finite value or a reason, not {self.value!r} and {self.reason!r}")
 
     def to_json(self) -> dict[str, Any]:
-        """``{"value": …, "reason": …}``, one of them null."""
-        return {"value": self.value, "reason": self.reason}
+        """``{"value": …, "reason": …, "interval": …}``; value or reason is null."""
+        interval = None if self.interval is None else self.interval.to_json()
+        return {"value": self.value, "reason": self.reason, "interval": interval}
+
+
+NO_PROBABILITIES = Figure(None, "there are no probabilities")
+"""What takes the place of a figure that needs them."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +75,7 @@ class LabelFigures:
         precision: share of ``predicted`` that is right.
         recall: share of ``gold`` that was found.
         f1: harmonic mean of the two.
+        roc_auc, average_precision: of its probability, where there are probabilities.
     """
 
     label: str
@@ -53,6 +84,8 @@ class LabelFigures:
     precision: Figure
     recall: Figure
     f1: Figure
+    roc_auc: Figure = NO_PROBABILITIES
+    average_precision: Figure = NO_PROBABILITIES
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with one key per attribute."""
@@ -63,6 +96,8 @@ class LabelFigures:
             "precision": self.precision.to_json(),
             "recall": self.recall.to_json(),
             "f1": self.f1.to_json(),
+            "roc_auc": self.roc_auc.to_json(),
+            "average_precision": self.average_precision.to_json(),
         }
 
 
