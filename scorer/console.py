@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -21,10 +19,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 PACKAGE = "review-scorer"
 
 _READER_GONE = 141  # 128 + SIGPIPE: the reader of stdout has left, as head does
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived. Not an ``Exception``, so that nothing but the edge takes it for a failure."""
 
 
 def package_version() -> str:
@@ -76,7 +70,7 @@ def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_p
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
     _complete_for_the_shell(command)
-    signal.signal(signal.SIGTERM, _raise_terminated)
+    install()
     try:
         code = _outcome(command, argv, env_prefix)
     except BrokenPipeError:
@@ -141,7 +135,3 @@ def _click_message(error: click.ClickException) -> str:
     message = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)
     return f"{message}; see {context.info_name} --help" if context is not None else message
-
-
-def _raise_terminated(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
