@@ -1,0 +1,62 @@
+"""Bytes that are surely on the disk, and errors of writing as ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from scorer.errors import OutputError
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """The boundary where failures to write become an :class:`OutputError` that names ``path``.
+
+    Only what writes belongs inside: a failure to read is another error.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = error.strerror or (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise OutputError(f"could not be written: {reason}", path=path) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable: a renamed file is only safe after this."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync(file: BinaryIO) -> None:
+    """Make the content of an open file durable."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def create(path: Path) -> BinaryIO:
+    """A new file to read and write at ``path``; what a dead run left there goes, a link is not followed."""
+    path.unlink(missing_ok=True)
+    return path.open("x+b")
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """``data`` at ``path``, whole or not at all: write beside it, fsync, rename, fsync the folder."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with create(temporary) as file:
+            file.write(data)
+            sync(file)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)

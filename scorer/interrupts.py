@@ -1,0 +1,64 @@
+"""SIGTERM and SIGINT: raised where the program stands, or held back while files change their names."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived. Not an ``Exception``, so that nothing but the edge takes it for a failure."""
+
+
+_arrived: list[type[BaseException]] = []
+
+
+def install() -> None:
+    """From now on SIGTERM raises :class:`Terminated` in the main thread, and SIGINT ``KeyboardInterrupt``."""
+    _arrived.clear()
+    signal.signal(signal.SIGTERM, _raise)
+    signal.signal(signal.SIGINT, _raise)
+
+
+def check() -> None:
+    """Raise what has arrived before.
+
+    An exception that a signal raises inside a finalizer is printed and lost; long loops ask here.
+    """
+    if _arrived:
+        raise _arrived[0]
+
+
+@contextmanager
+def held_back(*, forget: bool) -> Iterator[None]:
+    """Within the block both signals only take note of themselves.
+
+    With ``forget``, one that came is forgotten when the block ends well: what it was to stop is
+    done. Without, or when the block fails, it is raised at the end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _frame: came.append(number))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    except BaseException:
+        forget = False
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came and not forget:
+            signal.raise_signal(came[0])
+
+
+def _raise(number: int, _frame: FrameType | None) -> None:
+    _arrived.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+    raise _arrived[-1]
