@@ -72,7 +72,7 @@ def _require_extra() -> None:
 
     from scorer.errors import UsageError
 
-    for module in ("torch", "transformers", "optimum", "onnx"):
+    for module in ("torch", "transformers", "optimum", "optimum.onnxruntime", "onnx"):
         if find_spec(module) is None:
             raise UsageError(f"exporting needs {module}", hint="install review-scorer[export]")
 
