@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from scorer.errors import OutputError, ScorerError
+from scorer.interrupts import Terminated, install
 
 F = TypeVar("F", bound=Callable[..., Any])
 
