@@ -52,7 +52,10 @@ def set_up_logging(*, quiet: bool, verbose: int) -> None:
         logger.handlers = [handler]
         logger.setLevel(level)
         logger.propagate = False
-    if verbose >= 2:
+    if verbose < 2:
+        # Read by huggingface_hub when it is imported: its retries would fill the screen before our one line.
+        os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    else:
         logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
