@@ -8,6 +8,8 @@ from typing import Any
 
 from scorer.errors import InputError, UsageError
 
+NOT_UTF8 = "holds bytes that are not UTF-8"
+
 _MAX_BAD = re.compile(r"(\d+)|(\d+(?:\.\d+)?)%")
 
 
@@ -31,7 +33,8 @@ class Reject:
 
     def error(self) -> InputError:
         """The error that this row is where bad rows are not set aside."""
-        return InputError(self.reason, path=self.file, row=self.row, hint="mend it, or pass --on-bad-row reject")
+        other = "pass --encoding if the file has another" if self.reason == NOT_UTF8 else "mend it"
+        return InputError(self.reason, path=self.file, row=self.row, hint=f"{other}, or pass --on-bad-row reject")
 
     def to_json(self) -> dict[str, Any]:
         """One line of a rejects file; ``raw`` only where it was asked for."""

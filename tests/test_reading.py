@@ -112,9 +112,9 @@ def test_header_only(tmp_path: Path) -> None:
         (b"\n", "has no header"),
         (b'a,b\n1,2\n"x,3\n4,5\n', ":2: a quote opens and is never closed"),
         (b"a,b\n1,2\n1,2,3\n", ":2: 3 fields where the header has 2"),
-        (b"a,b\n1\n", ":1: 1 fields where the header has 2"),
-        (b'a,b\n"x"y,3\n', ":1: ',' expected after '\"'"),
-        (b"a,b\n1,\xff\n", "is not UTF-8"),
+        (b"a,b\n1\n", ":1: 1 field where the header has 2"),
+        (b'a,b\n"x"y,3\n', ":1: text follows a closing quote"),
+        (b"a,b\n1,\xff\n", ":1: holds bytes that are not UTF-8; pass --encoding"),
     ],
 )
 def test_broken_csv(tmp_path: Path, content: bytes, says: str) -> None:

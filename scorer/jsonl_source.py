@@ -1,0 +1,269 @@
+"""JSON Lines: strict, one bad line is one bad row; columns have the types that hold every value unchanged."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from typing import Any, Self
+
+import orjson
+import pyarrow as pa
+
+from scorer.bad_rows import NOT_UTF8, Reject
+from scorer.errors import InputError
+from scorer.locations import without_secrets
+from scorer.sources import JSON_FIELD, ReadOptions, Source, check_text_type
+from scorer.text_bytes import lines_of, text_bytes
+
+_MAX_COLUMNS = 4096
+# orjson reads deeper values than it writes.
+_MAX_DEPTH = 200
+# Each key has a quote and a colon behind it, and so have some texts: never fewer than there are keys.
+_KEY_END = re.compile(rb'"[ \t\r\n]*:')
+# Numbers that a float64 or an int64 may not hold.
+_LONG_NUMBER = re.compile(rb"[0-9]{16}|[0-9][eE][+]?[0-9]{3}")
+
+_BOOL, _INT, _WIDE_INT, _BIG_INT, _FLOAT, _TEXT, _NESTED = (1 << place for place in range(7))
+_KIND_NAMES = {bool: "a truth value", int: "a number", float: "a number", dict: "an object", list: "a list"}
+
+
+class JsonlSource(Source):
+    """A file with one JSON object per line; blank lines are no rows.
+
+    It is read once to find the columns, in the order of their first appearance, and their types:
+    string, bool, int64, float64 (also of integers and other numbers mixed, where a float64 holds
+    all the integers), and null where there is nothing else. Columns that no such type holds
+    unchanged (nested values, several types, integers of more than 64 bits) are strings of JSON text,
+    marked with :data:`~scorer.sources.JSON_FIELD`. A missing key is read as null.
+    """
+
+    def __init__(self, path: str, options: ReadOptions) -> None:
+        """Read the file once for its columns.
+
+        Raises:
+            InputError: it cannot be read, or a line is bad and the policy is ``fail``.
+        """
+        self.location = path
+        self.path = without_secrets(path)
+        self.options = options
+        self._text: str | None = None
+        self._kinds: dict[str, int] = {}
+        self._find_columns()
+        self.schema = pa.schema([_field(name, kinds) for name, kinds in self._kinds.items()])
+
+    def with_text(self, column: str) -> Self:
+        """This source, with ``column`` read as text; a row that holds something else there is a bad row."""
+        kinds = self._kinds[column]
+        if not kinds & _TEXT:
+            check_text_type(self.schema.field(column), self.path)
+            return self
+        source = copy(self)
+        source._text = column
+        source.schema = self.schema.set(self.schema.get_field_index(column), pa.field(column, pa.string()))
+        return source
+
+    def _find_columns(self) -> None:
+        kinds = self._kinds
+        for row in self._rows():
+            if isinstance(row, Reject):
+                continue
+            for name, value in row.items():
+                kinds[name] = kinds.get(name, 0) | _kind(value)
+            if len(kinds) > _MAX_COLUMNS:
+                raise InputError(f"its rows have more than {_MAX_COLUMNS:,} different keys", path=self.path)
+
+    def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[tuple[pa.Table, list[Reject], int]]:
+        schema = pa.schema([self.schema.field(column) for column in columns])
+        good: list[dict[str, Any]] = []
+        rejects: list[Reject] = []
+        number, n_rows = start, 0
+        for row in self._rows(skip=start * rows, chunk_rows=rows):
+            n_rows += 1
+            if isinstance(row, Reject):
+                rejects.append(row)
+            else:
+                good.append(row)
+            if n_rows == rows:
+                table = self._table(good, schema)
+                good = []
+                yield table, rejects, n_rows
+                del table
+                rejects, n_rows = [], 0
+                number += 1
+        if n_rows:
+            yield self._table(good, schema), rejects, n_rows
+
+    def _table(self, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+        arrays = []
+        for field in schema:
+            values = [row.get(field.name) for row in rows]
+            if field.metadata:
+                values = [None if value is None else _json_text(value) for value in values]
+            try:
+                arrays.append(pa.chunked_array([values], field.type).combine_chunks())
+            except (pa.ArrowException, TypeError) as error:
+                raise InputError("changed while it was read", path=self.path, hint="run again") from error
+        if not arrays:
+            return pa.Table.from_batches([pa.RecordBatch.from_pylist([{}] * len(rows), schema=schema)])
+        return pa.table(arrays, schema)
+
+    def _rows(self, *, skip: int = 0, chunk_rows: int = 0) -> Iterator[dict[str, Any] | Reject]:
+        row = offset = chunk_start = 0
+        limit = self.options.max_row_bytes
+        with self._lines() as lines:
+            for line in lines:
+                begin = offset
+                # A line that was passed over is longer than what is known of it: later places are not known.
+                offset = -1 if line is None or offset < 0 else offset + len(line)
+                if line is not None and line.isspace():
+                    continue
+                row += 1
+                if row <= skip:
+                    continue
+                if chunk_rows and (row - 1) % chunk_rows == 0:
+                    chunk_start = begin
+                if chunk_rows and offset - chunk_start > self.options.max_chunk_bytes:
+                    raise InputError(
+                        f"{chunk_rows} rows fill more than {self.options.max_chunk_bytes >> 20:,} MiB",
+                        path=self.path,
+                        row=row,
+                        hint="lower --chunk-rows",
+                    )
+                found = f"is longer than {limit:,} bytes" if line is None else _parsed(line)
+                if self._text is not None and not isinstance(found, str):
+                    value = found.get(self._text)
+                    if value is not None and not isinstance(value, str):
+                        found = f"{self._text!r} is {_KIND_NAMES.get(type(value), 'no text')}, not a string"
+                if not isinstance(found, str):
+                    yield found
+                    continue
+                raw = None
+                if self.options.keep_raw and line is not None:
+                    raw = bytes(line).rstrip(b"\r\n").decode("utf-8", "backslashreplace")
+                place = begin if begin >= 0 and self.options.encoding is None else None
+                reject = Reject(self.path, row, place, found, raw)
+                if self.options.on_bad_row == "fail":
+                    raise reject.error()
+                yield reject
+
+    @contextmanager
+    def _lines(self) -> Iterator[Iterator[bytes | bytearray | None]]:
+        with text_bytes(self.location, self.options) as reader:
+            yield lines_of(reader, limit=self.options.max_row_bytes)
+
+
+def _field(name: str, kinds: int) -> pa.Field:
+    if not kinds:
+        return pa.field(name, pa.null())
+    if kinds == _TEXT:
+        return pa.field(name, pa.string())
+    if kinds == _BOOL:
+        return pa.field(name, pa.bool_())
+    if not kinds & ~(_INT | _WIDE_INT):
+        return pa.field(name, pa.int64())
+    if not kinds & ~(_INT | _FLOAT):
+        return pa.field(name, pa.float64())
+    return pa.field(name, pa.string(), metadata=JSON_FIELD)
+
+
+def _kind(value: object) -> int:
+    kind = type(value)
+    if kind is str:
+        return _TEXT
+    if value is None:
+        return 0
+    if kind is int:
+        assert isinstance(value, int)
+        if -(2**53) <= value <= 2**53:
+            return _INT
+        return _WIDE_INT if -(2**63) <= value < 2**63 else _BIG_INT
+    if kind is float:
+        return _FLOAT
+    return _BOOL if kind is bool else _NESTED
+
+
+def _parsed(line: bytes | bytearray) -> dict[str, Any] | str:
+    """The object of a line, or why it is bad."""
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return NOT_UTF8
+        # What follows the colon is the place, and none of the text.
+        return f"is not JSON: {error.msg}"
+    if type(value) is not dict:
+        return f"is {_KIND_NAMES.get(type(value), 'a string' if isinstance(value, str) else 'null')}, not a JSON object"
+    n_keys = len(value)
+    nested = [item for item in value.values() if type(item) is dict or type(item) is list]
+    if nested:
+        depth, inner = _measured(nested)
+        if depth > _MAX_DEPTH:
+            return f"is nested more than {_MAX_DEPTH} deep"
+        n_keys += inner
+    if len(_KEY_END.findall(line)) == n_keys and not _LONG_NUMBER.search(line):
+        return value
+    return _parsed_slowly(line)
+
+
+def _measured(values: list[Any]) -> tuple[int, int]:
+    """How deep values are nested, and the keys in them."""
+    depth = n_keys = 0
+    while values:
+        depth += 1
+        following: list[Any] = []
+        for value in values:
+            if type(value) is dict:
+                n_keys += len(value)
+                following.extend(item for item in value.values() if type(item) is dict or type(item) is list)
+            else:
+                following.extend(item for item in value if type(item) is dict or type(item) is list)
+        values = following
+    return depth, n_keys
+
+
+class _Refused(ValueError):
+    """JSON that cannot be carried unchanged."""
+
+
+def _parsed_slowly(line: bytes | bytearray) -> dict[str, Any] | str:
+    """The same with long integers kept and repeated keys seen; for lines that orjson took already."""
+    try:
+        value = json.loads(line.decode(), object_pairs_hook=_unique, parse_float=_finite, parse_int=_integer)
+    except _Refused as error:
+        return str(error)
+    except (ValueError, RecursionError) as error:
+        return f"is not JSON: {type(error).__name__}"
+    assert isinstance(value, dict)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _Refused("a key stands in an object twice")
+    return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise _Refused("holds a number that is too large for a float64")
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > 4000:
+        raise _Refused("holds an integer of more than 4,000 digits")
+    return int(text)
+
+
+def _json_text(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # integers of more than 64 bits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,219 @@
+"""Parquet, with everything that its footer claims compared with what its pages deliver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from scorer.bad_rows import Reject
+from scorer.errors import InputError
+from scorer.locations import STDIN, is_url, without_secrets
+from scorer.sources import ReadOptions, Source
+
+# Rows decoded at a time: a page that unpacks to far more than its size is noticed before a whole chunk of them.
+_BATCH_ROWS = 1024
+_MAX_COLUMN_CHUNK_BYTES = 16 * 2**30
+
+
+class ParquetSource(Source):
+    """A Parquet file; page checksums are verified where the file has them, strings are surely UTF-8."""
+
+    def __init__(self, path: str, options: ReadOptions) -> None:
+        """Read the footer.
+
+        Raises:
+            InputError: the file is damaged, encrypted or of another format.
+        """
+        self.location = path
+        self.path = without_secrets(path)
+        self.options = options
+        with _translated(self.path):
+            self._file = pq.ParquetFile(_opened(path), page_checksum_verification=True)
+            footer = self._file.metadata
+            self.schema = self._file.schema_arrow
+            self.n_rows: int = footer.num_rows
+            self._group_rows = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+            if sum(self._group_rows) != self.n_rows or min(self._group_rows, default=0) < 0:
+                raise InputError(
+                    f"its footer counts {self.n_rows:,} rows, its row groups {sum(self._group_rows):,}", path=self.path
+                )
+            for group in range(footer.num_row_groups):
+                self._check_sizes(footer.row_group(group))
+        self._texts = [field.name for field in self.schema if _holds_strings(field.type)]
+
+    def _check_sizes(self, group: pq.RowGroupMetaData) -> None:
+        for place in range(group.num_columns):
+            column = group.column(place)
+            if column.total_uncompressed_size > _MAX_COLUMN_CHUNK_BYTES:
+                raise InputError(
+                    f"column {column.path_in_schema!r} claims to unpack to {column.total_uncompressed_size >> 30:,} GiB"
+                    " in one row group",
+                    path=self.path,
+                    hint="write it with smaller row groups",
+                )
+
+    def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[tuple[pa.Table, list[Reject], int]]:
+        # Whole row groups before the first wanted row are not touched.
+        first_row = start * rows
+        group = before = 0
+        while group < len(self._group_rows) and before + self._group_rows[group] <= first_row:
+            before += self._group_rows[group]
+            group += 1
+        waiting: list[pa.Table] = []
+        n_waiting = 0
+        number = start
+        drop = first_row - before
+        for table in self._tables(rows, columns, group):
+            if drop:
+                cut = min(drop, table.num_rows)
+                drop -= cut
+                table = table.slice(cut)
+            waiting.append(table)
+            n_waiting += table.num_rows
+            self._check_memory(waiting, number * rows)
+            while n_waiting >= rows:
+                joined = pa.concat_tables(waiting)
+                waiting = [joined.slice(rows)]
+                n_waiting -= rows
+                yield self._block(joined.slice(0, rows), number * rows)
+                number += 1
+        if n_waiting:
+            yield self._block(pa.concat_tables(waiting), number * rows)
+
+    def _tables(self, rows: int, columns: Sequence[str], group: int) -> Iterator[pa.Table]:
+        everything = list(columns) == self.schema.names
+        expected = sum(self._group_rows[group:])
+        delivered = 0
+        with _translated(self.path):
+            batches = self._file.iter_batches(
+                batch_size=min(rows, _BATCH_ROWS),
+                row_groups=range(group, len(self._group_rows)),
+                columns=None if everything else list(columns),
+            )
+            for batch in batches:
+                delivered += batch.num_rows
+                table = pa.Table.from_batches([batch])
+                yield table if everything else table.select(list(columns))
+        if delivered != expected:
+            raise InputError(
+                f"its footer counts {expected:,} rows, its pages deliver {delivered:,}",
+                path=self.path,
+                hint="write it again",
+            )
+
+    def _check_memory(self, tables: list[pa.Table], row: int) -> None:
+        limit = self.options.max_chunk_bytes
+        if sum(table.nbytes for table in tables) > limit:
+            raise InputError(
+                f"its rows unpack to more than {limit >> 20:,} MiB a chunk",
+                path=self.path,
+                row=row + 1,
+                hint="lower --chunk-rows",
+            )
+
+    def _block(self, table: pa.Table, before: int) -> tuple[pa.Table, list[Reject], int]:
+        rejects = self._wrong_strings(table, before)
+        good = table
+        if rejects:
+            mask = [True] * table.num_rows
+            for reject in rejects:
+                mask[reject.row - before - 1] = False
+            good = table.filter(pa.array(mask))
+        return _settled(good), rejects, table.num_rows
+
+    def _wrong_strings(self, table: pa.Table, before: int) -> list[Reject]:
+        """Rows that hold bytes that are not UTF-8 in a column of strings."""
+        wrong: dict[int, str] = {}
+        for name in self._texts:
+            if name not in table.column_names:
+                continue
+            column = table.column(name)
+            with _translated(self.path):
+                if pa.types.is_dictionary(column.type):
+                    column = pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks])
+            if _is_valid(column):
+                continue
+            for row in range(len(column)):
+                if row not in wrong and not _is_valid(column.slice(row, 1)):
+                    wrong[row] = f"column {name!r} holds bytes that are not UTF-8"
+        return [Reject(self.path, before + row + 1, None, wrong[row]) for row in sorted(wrong)]
+
+
+def _opened(path: str) -> object:
+    if path == STDIN:
+        from scorer.text_bytes import stdin_file
+
+        return stdin_file()
+    if is_url(path):
+        from scorer.remote import open_url
+
+        return open_url(path)
+    with Path(path).open("rb") as file:
+        if not file.read(1):
+            raise InputError("is empty (0 bytes)", path=path)
+        file.seek(max(-4, -Path(path).stat().st_size), 2)
+        if file.read(4) == b"PARE":
+            raise InputError("is encrypted", path=path, hint="decrypt it first")
+    return path
+
+
+def _holds_strings(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _holds_strings(kind.value_type)
+    if pa.types.is_nested(kind):
+        return any(_holds_strings(kind.field(place).type) for place in range(kind.num_fields))
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _is_valid(column: pa.ChunkedArray) -> bool:
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _settled(table: pa.Table) -> pa.Table:
+    """The same rows in a form that depends on nothing but their values: pieces and dictionaries follow row groups."""
+    columns = []
+    for column in table.columns:
+        kind = column.type
+        if pa.types.is_dictionary(kind):
+            values = pc.cast(column, kind.value_type).combine_chunks()
+            values = values if isinstance(values, pa.Array) else pa.concat_arrays(values.chunks)
+            encoded = values.dictionary_encode()
+            indices = encoded.indices.cast(kind.index_type)
+            columns.append(pa.DictionaryArray.from_arrays(indices, encoded.dictionary, ordered=kind.ordered))
+        else:
+            columns.append(column.combine_chunks() if column.num_chunks != 1 else column)
+    return pa.table(columns, table.schema) if columns else table
+
+
+@contextmanager
+def _translated(path: str) -> Iterator[None]:
+    """The one boundary where errors of pyarrow and the file system become ours."""
+    try:
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        if error.strerror:
+            raise InputError(f"cannot be read: {error.strerror}", path=path) from error
+        raise _damaged(error, path) from error
+    # A damaged file gives pyarrow's own errors, and those of names that are no UTF-8 and numbers out of range.
+    except (pa.ArrowException, UnicodeDecodeError, OverflowError, ValueError, KeyError, EOFError) as error:
+        raise _damaged(error, path) from error
+
+
+def _damaged(error: Exception, path: str) -> InputError:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if "ncrypted" in first or "ecryption" in first:
+        return InputError("is encrypted", path=path, hint="decrypt it first")
+    if isinstance(error, pa.ArrowNotImplementedError):
+        return InputError(f"uses a part of Parquet that is not supported: {first}", path=path, hint="write it again")
+    return InputError(f"is damaged or of another format: {first}", path=path)

@@ -1,0 +1,283 @@
+"""Text files as one stream of unpacked UTF-8 bytes, and that stream as lines; memory stays bounded."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+
+import pyarrow as pa
+
+from scorer.errors import InputError, UsageError
+from scorer.locations import STDIN, is_url, without_secrets
+from scorer.sources import ReadOptions
+
+_BLOCK = 2**20
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_BOMS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+_BOMB_BYTES = 2**30
+_BOMB_RATIO = 200
+
+
+class ByteReader(Protocol):
+    """What gives bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; none at the end."""
+
+
+@contextmanager
+def opened(path: str) -> Iterator[IO[bytes]]:
+    """The bytes of a local file, a URL or standard input, which is kept in a temporary file."""
+    if path == STDIN:
+        file: IO[bytes] = _spooled_stdin()
+    elif is_url(path):
+        from scorer.remote import open_url
+
+        file = open_url(path)
+    else:
+        file = Path(path).open("rb")  # noqa: SIM115 - closed below, like the others
+    with file:
+        yield file
+
+
+_stdin: Path | None = None
+
+
+def _spooled_stdin() -> IO[bytes]:
+    """Standard input can be read once, and a file of reviews is read from its start more than once."""
+    global _stdin  # there is one standard input in a process
+    if _stdin is None:
+        if sys.stdin is None or sys.stdin.buffer.closed:
+            raise InputError("standard input is closed", path=STDIN)
+        # Not unlinked at once: Parquet is opened by name.
+        folder = tempfile.mkdtemp(prefix="scorer-stdin-")
+        import atexit
+
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        whole = Path(folder) / "stdin"
+        with whole.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file, _BLOCK)
+        _stdin = whole
+    return _stdin.open("rb")
+
+
+def stdin_file() -> Path:
+    """The temporary file that holds all of standard input; it goes away with the process."""
+    _spooled_stdin().close()
+    assert _stdin is not None
+    return _stdin
+
+
+@contextmanager
+def text_bytes(path: str, options: ReadOptions) -> Iterator[ByteReader]:
+    """The text of a file as UTF-8 bytes: unpacked where it is packed, transcoded where an encoding is named.
+
+    Bytes that are wrong in a named encoding stay wrong in UTF-8, so that the row that holds them is found.
+
+    Raises:
+        InputError: it is damaged, unpacks to more than the limit, or is of another encoding.
+        UsageError: the encoding is unknown.
+    """
+    shown = without_secrets(path)
+    decoder = _decoder(options.encoding)
+    with opened(path) as file, _unpacking_errors(shown):
+        reader: ByteReader = _Unpacked(file, path, options)
+        head = reader.read(_BLOCK)
+        if decoder is None:
+            _refuse_wide_text(head, shown)
+            head = head.removeprefix(codecs.BOM_UTF8)
+            yield _Rejoined(head, reader)
+        else:
+            yield _Transcoded(_Rejoined(head, reader), decoder)
+
+
+class _Unpacked:
+    """Bytes of a file that may be gzip or zstd, as its first bytes say; never more than the limit."""
+
+    def __init__(self, file: IO[bytes], path: str, options: ReadOptions) -> None:
+        self._file = file
+        self._path = without_secrets(path)
+        self._limit = options.max_file_bytes
+        magic = file.read(4)
+        if not magic:
+            raise InputError("is empty (0 bytes)", path=self._path)
+        file.seek(0)
+        self._packed = True
+        suffix = Path(self._path).suffix.lower()
+        if magic.startswith(_GZIP):
+            self._reader: ByteReader = gzip.GzipFile(fileobj=file, mode="rb")
+        elif magic == _ZSTD:
+            self._reader = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
+        elif suffix in (".gz", ".zst"):
+            raise InputError(f"is not packed as {suffix} says, or damaged at its first byte", path=self._path)
+        else:
+            self._reader = file
+            self._packed = False
+        self._n_bytes = 0
+
+    def read(self, size: int, /) -> bytes:
+        block = self._reader.read(size)
+        self._n_bytes += len(block)
+        if self._limit is not None and self._n_bytes > self._limit:
+            raise InputError(
+                f"holds more than {self._limit:,} bytes",
+                path=self._path,
+                hint="raise --max-file-bytes if that is right",
+            )
+        if self._packed and self._limit is None and self._n_bytes > _BOMB_BYTES:
+            read = max(1, self._file.tell())
+            if self._n_bytes > _BOMB_RATIO * read:
+                raise InputError(
+                    f"unpacks to more than {_BOMB_RATIO} times its size and over {_BOMB_BYTES >> 30} GiB,"
+                    " as decompression bombs do",
+                    path=self._path,
+                    hint="pass --max-file-bytes if it is right",
+                )
+        return block
+
+
+class _Rejoined:
+    """A reader whose first block was read already."""
+
+    def __init__(self, head: bytes, rest: ByteReader) -> None:
+        self._head = head
+        self._rest = rest
+
+    def read(self, size: int, /) -> bytes:
+        if self._head:
+            head, self._head = self._head, b""
+            return head
+        return self._rest.read(size)
+
+
+class _Transcoded:
+    """Text of another encoding as UTF-8."""
+
+    def __init__(self, reader: ByteReader, decoder: codecs.IncrementalDecoder) -> None:
+        self._reader = reader
+        self._decoder = decoder
+        self._first = True
+        self._ended = False
+
+    def read(self, size: int, /) -> bytes:
+        while not self._ended:
+            block = self._reader.read(size)
+            self._ended = not block
+            text = self._decoder.decode(block, final=self._ended)
+            if self._first and text:
+                self._first = False
+                text = text.removeprefix("\ufeff")
+            if text:
+                return text.encode("utf-8", "surrogatepass")
+        return b""
+
+
+def _decoder(encoding: str | None) -> codecs.IncrementalDecoder | None:
+    """``None`` where the bytes are UTF-8 already."""
+    if encoding is None:
+        return None
+    try:
+        codec = codecs.lookup(encoding)
+        if not codec._is_text_encoding:  # base64 and others that are no encodings of text
+            raise LookupError
+        "".encode(encoding)
+    except (LookupError, UnicodeError, ValueError) as error:
+        raise UsageError(
+            f"unknown --encoding {encoding!r}", hint="pass a name such as utf-8, utf-16 or cp1252"
+        ) from error
+    if codec.name in ("utf-8", "utf-8-sig"):
+        return None
+    return codecs.getincrementaldecoder(encoding)("scorer-marked")
+
+
+def _marked(error: UnicodeError) -> tuple[str, int]:
+    """Each wrong byte becomes a lone surrogate, which no UTF-8 decoder lets through."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("scorer-marked", _marked)
+
+
+def _refuse_wide_text(head: bytes, shown: str) -> None:
+    for mark, name in _BOMS.items():
+        if head.startswith(mark):
+            raise _wide(name, shown)
+    sample = head[:4096]
+    if len(sample) < 4:
+        return
+    even, odd = sample[0::2].count(0) / len(sample[0::2]), sample[1::2].count(0) / len(sample[1::2])
+    # Text of mostly Latin letters has a zero in nearly every second byte; NULs in UTF-8 keep no such step.
+    if max(even, odd) > 0.4 and min(even, odd) < 0.1:
+        raise _wide("UTF-16", shown)
+
+
+def _wide(name: str, shown: str) -> InputError:
+    return InputError(f"looks like {name}", path=shown, hint=f"pass --encoding {name.lower()}")
+
+
+@contextmanager
+def _unpacking_errors(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except EOFError as error:
+        raise InputError("is cut short: its packed data end too early", path=shown) from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"is damaged gzip: {error}", path=shown) from error
+    except (pa.ArrowException, OSError) as error:
+        what = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if "runcated" in what:
+            what = "its packed data end too early"
+        elif isinstance(error, OSError) and error.strerror:
+            what = error.strerror
+        raise InputError(f"cannot be read: {what}", path=shown) from error
+
+
+def lines_of(reader: ByteReader, *, limit: int) -> Iterator[bytes | bytearray | None]:
+    r"""Lines with the ``\n`` that ends them; ``None`` stands for a line of over ``limit`` bytes, which is passed over.
+
+    A line that reaches over blocks comes as a ``bytearray``, so that a long one is held only once.
+    """
+    waiting = bytearray()
+    too_long = False
+    while block := reader.read(_BLOCK):
+        first = block.find(b"\n") + 1
+        if not first or waiting or too_long:
+            too_long = too_long or len(waiting) + (first or len(block)) > limit
+            if too_long:
+                waiting = bytearray()
+            else:
+                waiting += memoryview(block)[: first or len(block)]
+            if not first:
+                continue
+            if too_long:
+                yield None
+                too_long = False
+            else:
+                line, waiting = waiting, bytearray()
+                yield line
+                del line
+            block = block[first:]
+        lines = block.split(b"\n")
+        del block
+        waiting = bytearray(lines.pop())
+        for whole in lines:
+            yield whole + b"\n"
+    if too_long:
+        yield None
+    elif waiting:
+        yield waiting
