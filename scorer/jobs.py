@@ -1,67 +1,92 @@
-"""One scoring job: a file of reviews in, the same rows with more columns out."""
+"""One scoring job: a file of reviews in, the same rows with more columns out.
+
+Light to import: what is heavy comes in once the output is locked, so that a run that finds the
+output held by another leaves at once.
+"""
 
 from __future__ import annotations
 
-import logging
 import os
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-import pyarrow as pa
-
-from scorer.columns import named_column, text_column
-from scorer.encoding import Encoded
-from scorer.errors import UsageError
-from scorer.prefetch import one_ahead
-from scorer.preprocessing import LongText
+from scorer.destinations import STDOUT, Destination, OutputFormat
+from scorer.errors import OutputExistsError, ScorerError
+from scorer.locations import STDIN, InputFile, is_url
+from scorer.locking import locked
+from scorer.options import DEFAULT_CHUNK_ROWS, ScoreOptions
 from scorer.progress import NoProgress, Progress
-from scorer.reading import Source, check_text_type, open_source, text_values
-from scorer.scoring import DEFAULT_PREFIX, ScoreCounts, Scorer
-from scorer.session import Batching
-from scorer.writing import check_destination, published
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from scorer.publishing import Move
+    from scorer.scoring import Scorer
 
-DEFAULT_CHUNK_ROWS = 2048
+__all__ = ["DEFAULT_CHUNK_ROWS", "JobCounts", "ScoreOptions", "ScoreSummary", "score_file"]
 
 
-@dataclass(frozen=True)
-class ScoreOptions:
-    """Options of :func:`score_file`; ``None`` leaves a choice to the file, the bundle or the machine.
+class Part(Protocol):
+    """What is counted of a chunk."""
+
+    @property
+    def n_rows(self) -> int: ...
+
+    @property
+    def n_rejects(self) -> int: ...
+
+    @property
+    def tokens(self) -> int: ...
+
+    @property
+    def by_status(self) -> Mapping[str, int]: ...
+
+
+@dataclass
+class JobCounts:
+    """Totals of a job.
 
     Attributes:
-        columns: input columns to carry through, in this order; ``None`` for all.
-        prefix: prefix of the added columns.
-        threads: reviews that run side by side on the CPU.
-        batch_tokens: tokens per padded batch, where batches are padded.
-        chunk_rows: rows per chunk; a chunk's result depends on nothing outside it.
-        threshold: probability from which on the second of two labels is predicted.
+        rows: of the output.
+        rejected: rows of the input that were set aside.
+        tokens: that the model read.
+        by_status: rows by ``pred_status``.
+        rows_before: rows of the input that an earlier, unfinished run had scored.
     """
 
-    text_column: str | None = None
-    model: str | None = None
-    columns: tuple[str, ...] | None = None
-    prefix: str = DEFAULT_PREFIX
-    device: str = "auto"
-    precision: str = "auto"
-    threads: int | None = None
-    batching: Batching = "auto"
-    batch_tokens: int = 16384
-    chunk_rows: int = DEFAULT_CHUNK_ROWS
-    max_length: int | None = None
-    long_text: LongText | None = None
-    stride: int | None = None
-    threshold: float | None = None
-    overwrite: bool = False
+    rows: int = 0
+    rejected: int = 0
+    tokens: int = 0
+    by_status: dict[str, int] = field(default_factory=dict)
+    rows_before: int = 0
 
-    def __post_init__(self) -> None:
-        if self.chunk_rows < 1:
-            raise UsageError(f"--chunk-rows {self.chunk_rows} must be at least 1")
-        if self.columns is not None and len(set(self.columns)) < len(self.columns):
-            raise UsageError("--columns names a column twice")
+    def add(self, part: Part) -> None:
+        """Count one more chunk, as it is or as the journal has it."""
+        self.rows += part.n_rows
+        self.rejected += part.n_rejects
+        self.tokens += part.tokens
+        for status, count in part.by_status.items():
+            self.by_status[status] = self.by_status.get(status, 0) + count
+
+    @property
+    def rows_in(self) -> int:
+        """Rows of the input."""
+        return self.rows + self.rejected
+
+    @property
+    def empty(self) -> int:
+        """Rows without any text."""
+        return self.by_status.get("empty", 0)
+
+    def to_json(self) -> dict[str, int]:
+        """The counts as a summary and the provenance state them: ``in`` is ``scored + empty + rejected``."""
+        return {
+            "in": self.rows_in,
+            "out": self.rows,
+            "scored": self.rows - self.empty,
+            "empty": self.empty,
+            "rejected": self.rejected,
+        }
 
 
 @dataclass(frozen=True)
@@ -69,28 +94,55 @@ class ScoreSummary:
     """What a job did.
 
     Attributes:
+        input: as it was named.
         counts: rows in all and by status, and tokens.
         seconds: wall time, the loading of the model included.
         device, precision, provider: what really ran.
+        skipped: whether nothing had to be done, for the output was up to date.
     """
 
     output: str
-    counts: ScoreCounts
+    counts: JobCounts
     seconds: float
     device: str
     precision: str
     provider: str
+    input: str = ""
+    skipped: bool = False
 
     def line(self) -> str:
         """The summary for a person."""
+        if self.skipped:
+            return f"{self.output}: up to date"
         rows = self.counts.rows
-        others = ", ".join(
-            f"{count:,} {status}" for status, count in self.counts.by_status.items() if count and status != "ok"
-        )
+        said = {**self.counts.by_status, "rejected": self.counts.rejected}
+        others = ", ".join(f"{count:,} {status}" for status, count in said.items() if count and status != "ok")
+        before = f", {self.counts.rows_before:,} of them by an earlier run" if self.counts.rows_before else ""
+        speed = (self.counts.rows_in - self.counts.rows_before) / max(self.seconds, 1e-9)
         return (
-            f"{self.output}: {rows:,} rows{f' ({others})' if others else ''} in {self.seconds:.1f} s, "
-            f"{rows / max(self.seconds, 1e-9):,.0f} rows/s, {self.precision} on {self.device}"
+            f"{self.output}: {rows:,} rows{f' ({others})' if others else ''}{before} in {self.seconds:.1f} s, "
+            f"{speed:,.0f} rows/s, {self.precision} on {self.device}"
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary for a program."""
+        return {
+            "input": self.input,
+            "output": self.output,
+            "skipped": self.skipped,
+            "rows": self.counts.to_json(),
+            "rows_resumed": self.counts.rows_before,
+            "by_status": dict(self.counts.by_status),
+            "tokens": self.counts.tokens,
+            "seconds": round(self.seconds, 3),
+            "device": self.device,
+            "precision": self.precision,
+            "provider": self.provider,
+        }
+
+
+Accompany = Callable[[ScoreSummary], "Sequence[Move]"]
+"""Files that are to take their places together with an output, made once its summary is known."""
 
 
 def score_file(
@@ -99,96 +151,91 @@ def score_file(
     *,
     options: ScoreOptions | None = None,
     progress: Progress | None = None,
+    accompany: Accompany | None = None,
     **overrides: Any,
 ) -> ScoreSummary:
-    """Score a Parquet or CSV file into another; keyword arguments are fields of :class:`ScoreOptions`.
+    """Score one file into another; keyword arguments are fields of :class:`ScoreOptions`.
 
     The output has the same rows in the same order, the input's columns untouched, and the added
-    columns of :meth:`scorer.scoring.Scorer.score`. It is published whole or not at all.
+    columns of :meth:`scorer.scoring.Scorer.score`. It is published whole or not at all; what an
+    interrupted run has done is kept beside it, and gone on with by the next. ``-`` is standard
+    input, or standard output, of which nothing is promised.
 
     Raises:
         UsageError: options clash, or an added column's name stands in the input already.
-        InputError: the input cannot be read or has no such text column.
+        InputError: the input cannot be read, changes meanwhile, or has no such text column.
         ModelError: the model or the device cannot be used.
         OutputError: the output could not be written.
+        BusyError: another run holds the output.
     """
-    known = {field.name for field in fields(ScoreOptions)}
+    known = {item.name for item in fields(ScoreOptions)}
     unknown = overrides.keys() - known
     if unknown:
         raise TypeError(f"score_file() got an unexpected keyword argument {sorted(unknown)[0]!r}")
     chosen = options or ScoreOptions()
     if overrides:
         chosen = ScoreOptions(**{**{name: getattr(chosen, name) for name in known}, **overrides})
-    return _run(Path(input), Path(output), chosen, progress or NoProgress())
+    path, name = os.fspath(input), os.fspath(output)
+    file = InputFile(path, "stdin" if path == STDIN else Path(path).name)
+    return run_job(file, name, chosen, progress or NoProgress(), accompany=accompany)
 
 
-def _run(input_path: Path, output: Path, options: ScoreOptions, progress: Progress) -> ScoreSummary:
-    begun = time.monotonic()
-    kind = check_destination(output, [input_path], overwrite=options.overwrite)
-    source = open_source(input_path)
-    column = text_column(source.schema.names, options.text_column, source.path)
-    check_text_type(source.schema.field(column), source.path)
-    carried = _carried(source, options)
-    scorer = _load_scorer(options)
-    added = scorer.added_schema
-    _refuse_collisions(carried, added, source.path)
-    if scorer.session.note:
-        log.warning("%s", scorer.session.note)
-    log.info(
-        "scoring with %s on %s, %d threads", scorer.session.precision, scorer.session.device, scorer.session.threads
-    )
-    schema = pa.schema([*carried, *added], metadata=source.schema.metadata)
-    counts = ScoreCounts()
-    with progress, published(output, kind, schema) as writer:
-        progress.start(source.n_rows)
-        for table, encoded in one_ahead(_encoded_chunks(source, column, carried.names, scorer, options.chunk_rows)):
-            scored = scorer.score_chunk(encoded)
-            writer.write(pa.Table.from_arrays([*table.columns, *scored.predictions.columns], schema=schema))
-            counts.add(scored, options.prefix)
-            progress.advance(table.num_rows, scored.n_tokens)
-    session = scorer.session
-    return ScoreSummary(
-        str(output), counts, time.monotonic() - begun, session.device, session.precision, session.provider
-    )
+def run_job(
+    file: InputFile,
+    output: str,
+    options: ScoreOptions,
+    progress: Progress,
+    *,
+    load_scorer: Callable[[], Scorer] | None = None,
+    accompany: Accompany | None = None,
+    like_make: bool = False,
+) -> ScoreSummary:
+    """One job; see :func:`score_file`.
+
+    ``load_scorer`` gives a model that several jobs share. With ``like_make`` an output that was made
+    from the same input in the same way is left as it is, and one made in another way is replaced.
+    """
+    if output == STDOUT:
+        from scorer.streaming import stream_to_stdout
+
+        return stream_to_stdout(file, options, progress)
+    if is_url(output):
+        from scorer.streaming import score_to_url
+
+        return score_to_url(file, output, options, progress, load_scorer=load_scorer)
+    destination = destination_of(output, options)
+    inputs = [] if file.path == STDIN or is_url(file.path) else [file.path]
+    standing = check_destination(destination, inputs, options, like_make=like_make)
+    with locked(destination.path):
+        from scorer.local import LocalJob
+
+        # Another run may have published while this one came for the lock.
+        standing = check_destination(destination, inputs, options, like_make=like_make) or standing
+        job = LocalJob(file, destination, options, progress, load_scorer, accompany, is_last=not like_make)
+        return job.run(standing=standing, like_make=like_make)
 
 
-def _carried(source: Source, options: ScoreOptions) -> pa.Schema:
-    if options.columns is None:
-        return source.schema
-    names = [named_column(source.schema.names, name, source.path) for name in options.columns]
-    return pa.schema([source.schema.field(name) for name in names], metadata=source.schema.metadata)
+def destination_of(output: str, options: ScoreOptions) -> Destination:
+    """The output and its format.
+
+    Raises:
+        UsageError: the name and the options name no format.
+    """
+    return Destination(Path(output), OutputFormat.of(output, options.output_format, csv_safe=options.csv_safe))
 
 
-def _refuse_collisions(carried: pa.Schema, added: pa.Schema, path: str) -> None:
-    for name in added.names:
-        if name in carried.names:
-            raise UsageError(
-                f"a column {name!r} stands in the input already", path=path, hint="choose another --prefix"
-            )
+def check_destination(
+    destination: Destination, inputs: list[str], options: ScoreOptions, *, like_make: bool
+) -> ScorerError | None:
+    """Raise what is wrong with a destination; return the error of an output that stands there for a good reason.
 
-
-def _load_scorer(options: ScoreOptions) -> Scorer:
-    return Scorer.load(
-        options.model,
-        device=options.device,
-        precision=options.precision,
-        threads=options.threads,
-        batching=options.batching,
-        batch_tokens=options.batch_tokens,
-        max_length=options.max_length,
-        long_text=options.long_text,
-        stride=options.stride,
-        threshold=options.threshold,
-        prefix=options.prefix,
-    )
-
-
-def _encoded_chunks(
-    source: Source, column: str, carried: list[str], scorer: Scorer, chunk_rows: int
-) -> Iterator[tuple[pa.Table, Encoded]]:
-    """Chunks of the carried columns, with the token ids of the text column."""
-    everything = carried == source.schema.names
-    needed = None if everything else [*carried, *([] if column in carried else [column])]
-    for table in source.tables(chunk_rows, needed):
-        texts = text_values(table.column(column), name=column, path=source.path)
-        yield (table if everything else table.select(carried)), scorer.encode(texts)
+    Such an output was published by a run that was killed right after, or, ``like_make``, by an
+    earlier run: more has to be known before it is an error.
+    """
+    try:
+        destination.check(inputs, overwrite=options.overwrite)
+    except OutputExistsError as error:
+        if like_make or destination.partial.is_dir():
+            return error
+        raise
+    return None

@@ -1,0 +1,99 @@
+"""Options of a scoring job, in one value; light to import, for the edge makes it before any real work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scorer.bad_rows import MaxBad
+from scorer.errors import UsageError
+
+if TYPE_CHECKING:
+    from scorer.preprocessing import LongText
+    from scorer.session import Batching
+    from scorer.sources import OnBadRow, ReadOptions
+
+DEFAULT_CHUNK_ROWS = 2048
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """Options of :func:`scorer.jobs.score_file`; ``None`` leaves a choice to the file, the bundle or the machine.
+
+    Attributes:
+        format, encoding, delimiter: of the input.
+        on_bad_row: ``fail`` stops at a bad row, ``reject`` sets it aside.
+        max_bad: bad rows that are borne, ``N`` or ``P%``.
+        keep_raw: whether the rejects file holds the text of bad rows.
+        columns: input columns to carry through, in this order; ``None`` for all.
+        prefix: prefix of the added columns.
+        threads: reviews that run side by side on the CPU.
+        batch_tokens: tokens per padded batch, where batches are padded.
+        chunk_rows: rows per chunk; a chunk's result depends on nothing outside it.
+        threshold: probability from which on the second of two labels is predicted.
+        output_format: ``parquet``, ``csv``, ``tsv`` or ``jsonl``, of text also with ``.gz`` or ``.zst``.
+        csv_safe: whether cells that a spreadsheet would run as formulas are escaped.
+        resume: whether unfinished work is gone on with.
+    """
+
+    format: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    on_bad_row: OnBadRow = "fail"
+    max_bad: str | None = None
+    keep_raw: bool = False
+    text_column: str | None = None
+    model: str | None = None
+    columns: tuple[str, ...] | None = None
+    prefix: str = "pred_"
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+    batching: Batching = "auto"
+    batch_tokens: int = 16384
+    chunk_rows: int = DEFAULT_CHUNK_ROWS
+    max_length: int | None = None
+    long_text: LongText | None = None
+    stride: int | None = None
+    threshold: float | None = None
+    output_format: str | None = None
+    csv_safe: bool = False
+    overwrite: bool = False
+    resume: bool = True
+
+    def __post_init__(self) -> None:
+        if self.chunk_rows < 1:
+            raise UsageError(f"--chunk-rows {self.chunk_rows} must be at least 1")
+        if self.columns is not None and len(set(self.columns)) < len(self.columns):
+            raise UsageError("--columns names a column twice")
+        if self.max_bad is not None:
+            if self.on_bad_row == "fail":
+                raise UsageError("--max-bad does nothing without --on-bad-row reject", hint="pass both")
+            MaxBad.parse(self.max_bad)
+
+    def limit(self) -> MaxBad | None:
+        """How many bad rows are borne; ``None`` for any number."""
+        return None if self.max_bad is None else MaxBad.parse(self.max_bad)
+
+    def reading(self) -> ReadOptions:
+        """How the input is read."""
+        from scorer.sources import ReadOptions
+
+        return ReadOptions(
+            format=self.format,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            on_bad_row=self.on_bad_row,
+            keep_raw=self.keep_raw,
+        )
+
+    def of_the_result(self, batching: str) -> dict[str, Any]:
+        """The options that the rows of an output depend on, by name.
+
+        How rows are cut into chunks, and how many threads work on them, count where texts are
+        padded together (``batching`` is ``tokens``) and nowhere else.
+        """
+        names = ["encoding", "delimiter", "on_bad_row", "keep_raw", "columns", "prefix", "csv_safe"]
+        if batching == "tokens":
+            names += ["batch_tokens", "chunk_rows", "threads"]
+        return {"batching": batching, **{name: getattr(self, name) for name in names}}

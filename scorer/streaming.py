@@ -1,0 +1,136 @@
+"""Outputs that cannot be renamed into place: standard output, and files in a store that fsspec reaches."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from scorer.bad_rows import check_bad_rows
+from scorer.chunk_work import ChunkWork
+from scorer.destinations import OutputFormat
+from scorer.durable import write_errors
+from scorer.errors import OutputError, OutputExistsError, ScorerError, UsageError
+from scorer.fingerprints import InputState
+from scorer.jobs import JobCounts, ScoreSummary, run_job
+from scorer.local import new_scorer
+from scorer.locations import FORMATS, InputFile, without_secrets
+from scorer.options import ScoreOptions
+from scorer.prefetch import one_ahead
+from scorer.progress import Progress
+from scorer.reading import open_source
+from scorer.scoring import STATUSES, Scorer
+from scorer.writing import open_writer
+
+log = logging.getLogger(__name__)
+
+
+def stream_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress) -> ScoreSummary:
+    """Score one input to standard output, row by row as it comes: nothing is kept, resumed or sealed.
+
+    Bad rows that are set aside are counted and, for there is no place beside, dropped.
+
+    Raises:
+        ScorerError: as :func:`scorer.jobs.score_file` says; what was written before stays written.
+        BrokenPipeError: the reader has gone.
+    """
+    begun = time.monotonic()
+    shown = Path("stdout")
+    format = OutputFormat.of("stdout", options.output_format or _format_of_input(file), csv_safe=options.csv_safe)
+    state = InputState.of(file)
+    work = ChunkWork.plan(open_source(file.path, options.reading()), options, lambda: new_scorer(options))
+    counts = JobCounts(by_status=dict.fromkeys(STATUSES, 0))
+    # A copy, so that closing the writer does not close what the process still writes to.
+    with (
+        write_errors(shown),
+        cast("BinaryIO", os.fdopen(os.dup(sys.stdout.fileno()), "wb")) as out,
+        progress,
+        open_writer(out, format, work.schema) as writer,
+    ):
+        progress.start(work.source.n_rows)
+        prepared = ((chunk, work.encode(chunk)) for chunk in work.chunks(options.chunk_rows))
+        for chunk, encoded in one_ahead(prepared):
+            result = work.score(chunk, encoded)
+            writer.write(result.table)
+            counts.add(result)
+            path = work.source.path
+            check_bad_rows(options.limit(), bad=counts.rejected, rows=counts.rows_in, path=path, finished=False)
+            progress.advance(result.n_input_rows, result.tokens)
+        state.check()
+        check_bad_rows(options.limit(), bad=counts.rejected, rows=counts.rows_in, path=work.source.path, finished=True)
+        writer.finish()
+    session = work.scorer.session
+    seconds = time.monotonic() - begun
+    return ScoreSummary(
+        "stdout", counts, seconds, session.device, session.precision, session.provider, input=work.source.path
+    )
+
+
+def score_to_url(
+    file: InputFile,
+    url: str,
+    options: ScoreOptions,
+    progress: Progress,
+    *,
+    load_scorer: Callable[[], Scorer] | None,
+) -> ScoreSummary:
+    """Score into a file of this machine, then send it, and what belongs beside it, to a store.
+
+    The output goes last and appears at its end, as stores do that. There is no lock and nothing to
+    resume: two runs that send to one URL are for the scheduler to keep apart.
+
+    Raises:
+        ScorerError: as :func:`scorer.jobs.score_file` says.
+    """
+    from scorer.remote import _file_system as file_system
+
+    shown = without_secrets(url)
+    name = shown.rstrip("/").rpartition("/")[2]
+    OutputFormat.of(name, options.output_format)
+    files, target = file_system(url)
+    with _store_errors(shown):
+        if not options.overwrite and files.exists(target):
+            raise OutputExistsError("stands already", path=shown, hint="pass --overwrite to replace it")
+    with tempfile.TemporaryDirectory(prefix="score-") as folder:
+        output = Path(folder) / name
+        summary = run_job(file, str(output), replace(options, resume=False), progress, load_scorer=load_scorer)
+        beside = sorted(path for path in Path(folder).iterdir() if path != output)
+        for path in [*beside, output]:
+            with _store_errors(shown):
+                files.put_file(str(path), target.removesuffix(name) + path.name)
+        with _store_errors(shown):
+            files.invalidate_cache()
+            size = files.info(target)["size"]
+        if size != output.stat().st_size:
+            raise OutputError(f"{output.stat().st_size:,} bytes were sent, {size:,} are there", path=shown)
+    return replace(summary, output=shown)
+
+
+@contextmanager
+def _store_errors(shown: str) -> Iterator[None]:
+    """Errors of stores' own libraries, whose texts may hold signed URLs, by their kind alone."""
+    try:
+        yield
+    except ScorerError:
+        raise
+    except Exception as error:
+        raise OutputError(
+            f"could not be written ({type(error).__name__})",
+            path=shown,
+            hint="check the URL, the network and the credentials",
+        ) from error
+
+
+def _format_of_input(file: InputFile) -> str:
+    suffixes = [suffix.lower() for suffix in Path(file.name).suffixes]
+    for suffix in reversed(suffixes):
+        if suffix in FORMATS and FORMATS[suffix] != "parquet":
+            return FORMATS[suffix]
+    raise UsageError("-o - needs to know the format", hint="pass --output-format csv, tsv, jsonl or parquet")

@@ -1,0 +1,162 @@
+"""``score --verify``: is an output still what was published?"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+from collections import Counter
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scorer.destinations import OutputFormat
+from scorer.errors import InputError, OutputError
+from scorer.provenance import is_parquet, parquet_is_whole, parsed, read_provenance, sidecar_of, text_is_whole
+
+_BLOCK_BYTES = 2**20
+
+
+def count_rows(path: Path, format: OutputFormat, *, shown: Path) -> int:
+    """Rows of a file that this program wrote, counted in the file itself.
+
+    Raises:
+        OutputError: it cannot be read back.
+    """
+    try:
+        if format.kind == "parquet":
+            file = pq.ParquetFile(path, page_checksum_verification=True)
+            last = file.schema_arrow.names[-1:]
+            delivered = sum(batch.num_rows for batch in file.iter_batches(65536, columns=last, use_threads=False))
+            if delivered != file.metadata.num_rows:
+                raise OutputError(
+                    f"the footer counts {file.metadata.num_rows} rows, {delivered} are read back", path=shown
+                )
+            return delivered
+        with path.open("rb") as raw:
+            stream = _unpacked(raw, format.compression)
+            return _count_lines(stream) if format.kind == "jsonl" else _count_records(stream)
+    except (pa.ArrowException, OSError, EOFError, ValueError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise OutputError(f"what was written cannot be read back: {first}", path=shown) from error
+
+
+def verify_output(output: Path) -> str:
+    """Check an output against its provenance: every byte, the schema, and all counts; a line that says so.
+
+    Raises:
+        InputError: it is not what was published, or has no provenance.
+    """
+    if not output.is_file():
+        raise InputError("no such file", path=output, hint="name an output of score")
+    text = read_provenance(output)
+    if text is None:
+        where = "its footer has no provenance" if is_parquet(output) else f"{sidecar_of(output).name} is missing"
+        raise InputError(f"cannot be verified: {where}", path=output, hint="only outputs of score can")
+    value = _checked_bytes(output, text)
+    try:
+        rows = value["rows"]
+        added_up = rows["scored"] + rows["empty"]
+        if rows["in"] != added_up + rows["rejected"] or rows["out"] != added_up:
+            raise InputError("its provenance states counts that do not add up", path=output)
+        format = OutputFormat(value["output_format"]["kind"], value["output_format"]["compression"])
+        _check_content(output, value, format)
+        _check_rejects(output, value)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"its provenance lacks {error}", path=output) from error
+    except OutputError as error:
+        raise InputError(error.message, path=output) from error
+    others = f", {rows['rejected']:,} rejected" if rows["rejected"] else ""
+    return f"{output}: whole, {rows['out']:,} rows{others}, by {value['versions']['review-scorer']}"
+
+
+def _checked_bytes(output: Path, text: bytes) -> dict[str, Any]:
+    """The provenance, once it is sure that no byte of it or of the output has changed."""
+    try:
+        if is_parquet(output):
+            if not parquet_is_whole(output):
+                raise InputError("has changed since it was published: its checksum differs", path=output)
+            return parsed(text, output)
+        if not text_is_whole(text):
+            raise InputError("has changed since it was published: its checksum differs", path=sidecar_of(output))
+        value = parsed(text, output)
+        with output.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != value.get("output", {}).get("sha256"):
+            raise InputError("has changed since it was published: its checksum differs", path=output)
+        return value
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=output) from error
+
+
+def _check_content(output: Path, value: dict[str, Any], format: OutputFormat) -> None:
+    rows = value["rows"]["out"]
+    counted = count_rows(output, format, shown=output)
+    if counted != rows:
+        raise InputError(f"has {counted:,} rows, its provenance states {rows:,}", path=output)
+    if format.kind != "parquet":
+        return
+    try:
+        file = pq.ParquetFile(output, page_checksum_verification=True)
+        schema = [[field.name, str(field.type)] for field in file.schema_arrow]
+        if schema != value["schema"]:
+            raise InputError("has another schema than its provenance states", path=output)
+        status = f"{value['options']['prefix']}status"
+        by_status: Counter[str] = Counter()
+        # Every page of every column is read, so that every checksum is compared.
+        for batch in file.iter_batches(8192, use_threads=False):
+            by_status.update(batch.column(schema.index([status, "string"])).to_pylist())
+    except (pa.ArrowException, OSError, ValueError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"is damaged: {first}", path=output) from error
+    if dict(by_status) != {name: count for name, count in value["by_status"].items() if count}:
+        raise InputError("its rows by status are not those that its provenance states", path=output)
+
+
+def _check_rejects(output: Path, value: dict[str, Any]) -> None:
+    stated = value["rejects"]
+    if stated is None:
+        return
+    path = output.with_name(f"{output.name}.rejects.jsonl")
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{stated['rows']:,} rejected rows, but {error.strerror}", path=path) from error
+    if digest != stated["sha256"]:
+        raise InputError("has changed since it was published: its checksum differs", path=path)
+
+
+def _unpacked(raw: BinaryIO, compression: str) -> BinaryIO:
+    if compression == "gzip":
+        return cast("BinaryIO", gzip.GzipFile(fileobj=raw))
+    if compression == "zstd":
+        return cast("BinaryIO", io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")))
+    return raw
+
+
+def _count_lines(stream: BinaryIO) -> int:
+    count, last = 0, b"\n"
+    while block := stream.read(_BLOCK_BYTES):
+        count += block.count(b"\n")
+        last = block[-1:]
+    if last != b"\n":
+        raise ValueError("its last line has no end")
+    return count
+
+
+def _count_records(stream: BinaryIO) -> int:
+    """Records of a CSV file behind its header: line feeds that stand outside of quotes."""
+    count, inside, last = -1, False, b""
+    while block := stream.read(_BLOCK_BYTES):
+        for piece in block.split(b'"'):
+            if not inside:
+                count += piece.count(b"\n")
+            inside = not inside
+        inside = not inside  # n quotes make n + 1 pieces
+        last = block[-1:]
+    if inside or last != b"\n":
+        raise ValueError("its last record has no end")
+    return count
