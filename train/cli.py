@@ -13,6 +13,7 @@ EPILOG = """\b
 Examples:
   train-model -o imdb-distilbert --train imdb
   train-model -o my-model --train train.csv --eval dev.csv --epochs 3
+  train-model --baseline --train train.csv --eval dev.csv
   train-model -o my-model --model ./MiniLM --train reviews.parquet --validation-split 0.1 --group-column movie
 
 The recipe of the project's origin is the default: DistilBERT, learning rate 2e-5, batches of 4,
@@ -22,7 +23,7 @@ printed and saved in CHECKPOINT/history.json.
 
 
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the new checkpoint.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the new checkpoint.")
 @click.option(
     "--model", default="distilbert-base-uncased", show_default=True, help="A folder or a Hub id to start from."
 )
@@ -69,6 +70,11 @@ printed and saved in CHECKPOINT/history.json.
 @click.option("--teacher", multiple=True, metavar="FILE", help="Predictions of `score` to learn from; several: mean.")
 @click.option("--teacher-weight", default=1.0, show_default=True, help="Weight of such a row; a labelled one has 1.")
 @click.option("--max-teacher-samples", type=click.IntRange(min=1), help="Learn from so many of them, drawn at random.")
+@click.option(
+    "--baseline", is_flag=True, help="Fit TF-IDF and a linear SVM instead; its row joins the table of -o, if given."
+)
+@click.option("--predict", multiple=True, metavar="FILE", help="Texts for the baseline. [default: the validation rows]")
+@click.option("--predictions", type=click.Path(path_type=Path), help="Write its predictions, as `score` does.")
 @click.option("--group-by-length/--no-group-by-length", default=True, help="Batches of like lengths. [default: on]")
 @click.option("--save-steps", default=0, type=click.IntRange(min=0), help="Checkpoint between epochs as well.")
 @click.option("--seed", default=42, show_default=True)
@@ -101,6 +107,11 @@ def train_model(
     )
     _require_extra()
     _hush_libraries(verbose)
+    if chosen.baseline:
+        from train.baseline import fit_baseline
+
+        click.echo(fit_baseline(chosen).table())
+        return
     from train.training import train_model as train
 
     history = train(chosen)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from scorer.errors import UsageError
 
 HISTORY_FILE = "history.json"
 
@@ -22,13 +24,30 @@ class EpochRow:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """The linear baseline's figures on the same validation rows.
+
+    ``seconds`` is everything from the first text to the last probability, calibration included.
+    """
+
+    name: str
+    validation_loss: float
+    accuracy: float
+    f1: float
+    seconds: float
+    train_rows: int
+    eval_rows: int
+
+
+@dataclass(frozen=True)
 class History:
-    """A training's epochs and the one whose weights were kept."""
+    """A training's epochs and the one whose weights were kept; no epoch where a baseline stands alone."""
 
     rows: tuple[EpochRow, ...]
-    best_epoch: float
+    best_epoch: float | None
     metric: str
     settings: dict[str, Any]
+    baseline: Baseline | None = None
 
     @classmethod
     def from_log(
@@ -68,7 +87,35 @@ class History:
                 f"{row.epoch:5.4g}  {row.training_loss:13.4f}  {row.validation_loss:15.4f}"
                 f"  {row.accuracy:8.4f}  {row.f1:6.4f}{star}"
             )
+        if self.baseline is not None:
+            svm = self.baseline
+            lines.append(
+                f"  svm  {'-':>13}  {svm.validation_loss:15.4f}  {svm.accuracy:8.4f}  {svm.f1:6.4f}"
+                f"   ({svm.seconds:.0f} s, {svm.name})"
+            )
         return "\n".join(lines)
+
+    def with_baseline(self, baseline: Baseline) -> History:
+        """A copy that has this row too."""
+        return replace(self, baseline=baseline)
+
+    @classmethod
+    def load(cls, folder: Path) -> History:
+        """What :meth:`save` wrote into ``folder``.
+
+        Raises:
+            UsageError: there is no such file, or it is not one of ours.
+        """
+        path = folder / HISTORY_FILE
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            rows = tuple(EpochRow(**row) for row in value.pop("rows"))
+            baseline = value.pop("baseline", None)
+            return cls(rows=rows, baseline=None if baseline is None else Baseline(**baseline), **value)
+        except FileNotFoundError as error:
+            raise UsageError("no such file", path=path, hint="name the folder of a finished training") from error
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UsageError("is no history of a training", path=path) from error
 
     def save(self, folder: Path) -> None:
         """Write :data:`HISTORY_FILE` into ``folder``."""

@@ -17,7 +17,7 @@ class TrainOptions:
     """Options of :func:`train.training.train_model`; the defaults are the recipe of the project's origin.
 
     Attributes:
-        output: folder of the finished checkpoint.
+        output: folder of the finished checkpoint; ``None`` only where a baseline is fitted alone.
         model: a folder or a Hub id.
         train: files, folders or the name of a Hub data set.
         eval: the same for validation; empty means that ``validation_split`` of ``train`` is held out.
@@ -33,10 +33,13 @@ class TrainOptions:
             is the mean of their probabilities.
         teacher_weight: weight of such a row's loss; a labelled row's is 1.
         max_teacher_samples: so many of those rows, drawn by ``seed``; ``None`` for all.
+        baseline: fit the linear baseline in place of an encoder.
+        predict: files whose texts the baseline labels; empty for the validation rows.
+        predictions: file for those predictions, in the format that ``score`` writes.
         save_steps: checkpoints between epochs, every so many steps, for ``resume``; 0 for none.
     """
 
-    output: Path
+    output: Path | None
     model: str = "distilbert-base-uncased"
     train: tuple[str, ...] = ("imdb",)
     eval: tuple[str, ...] = ()
@@ -65,13 +68,29 @@ class TrainOptions:
     teacher: tuple[str, ...] = ()
     teacher_weight: float = 1.0
     max_teacher_samples: int | None = None
+    baseline: bool = False
+    predict: tuple[str, ...] = ()
+    predictions: Path | None = None
     save_steps: int = 0
     seed: int = 42
     resume: bool = False
     overwrite: bool = False
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
+    @property
+    def folder(self) -> Path:
+        """``output``, where there has to be one."""
+        if self.output is None:
+            raise UsageError("--output is missing", hint="pass -o FOLDER for the new checkpoint")
+        return self.output
+
     def __post_init__(self) -> None:
+        if self.predictions is not None and not self.baseline:
+            raise UsageError("--predictions needs --baseline", hint="predictions of an encoder come from `score`")
+        if self.predict and self.predictions is None:
+            raise UsageError("--predict needs --predictions", hint="name the file to write")
+        if self.output is None and not self.baseline:
+            raise UsageError("--output is missing", hint="pass -o FOLDER for the new checkpoint")
         if self.metric not in METRICS:
             raise UsageError(f"unknown metric {self.metric!r}", hint=f"choose one of {', '.join(METRICS)}")
         if self.fp16 and self.bf16:

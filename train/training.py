@@ -57,7 +57,7 @@ def train_model(options: TrainOptions) -> History:
         ModelError: the starting checkpoint cannot be used.
         OutputError: the checkpoint could not be written.
     """
-    work = options.output.with_name(options.output.name + _WORK_SUFFIX)
+    work = options.folder.with_name(options.folder.name + _WORK_SUFFIX)
     _prepare_folders(options, work)
     checkpoint = get_last_checkpoint(str(work)) if options.resume else None
     if options.resume and checkpoint is None:
@@ -114,12 +114,12 @@ def train_model(options: TrainOptions) -> History:
 
 
 def _prepare_folders(options: TrainOptions, work: Path) -> None:
-    if options.output.exists() and not options.overwrite:
-        raise OutputExistsError("stands already", path=options.output, hint="pass --overwrite to replace it")
-    if options.output.exists() and not (options.output / "config.json").is_file():
-        raise OutputExistsError("is no checkpoint and is left alone", path=options.output, hint="choose another name")
-    if not options.output.absolute().parent.is_dir():
-        raise OutputError("no such folder", path=options.output.absolute().parent, hint="make it first")
+    if options.folder.exists() and not options.overwrite:
+        raise OutputExistsError("stands already", path=options.folder, hint="pass --overwrite to replace it")
+    if options.folder.exists() and not (options.folder / "config.json").is_file():
+        raise OutputExistsError("is no checkpoint and is left alone", path=options.folder, hint="choose another name")
+    if not options.folder.absolute().parent.is_dir():
+        raise OutputError("no such folder", path=options.folder.absolute().parent, hint="make it first")
     if not options.resume and work.exists():
         shutil.rmtree(work)
     try:
@@ -284,9 +284,9 @@ def _publish(trainer: Trainer, history: History, options: TrainOptions, work: Pa
         trainer.data_collator.tokenizer.save_pretrained(finished)
         save_preprocessing(options.preprocessing, finished)
         history.save(finished)
-        if options.output.exists():
-            shutil.rmtree(options.output)
-        finished.rename(options.output)
+        if options.folder.exists():
+            shutil.rmtree(options.folder)
+        finished.rename(options.folder)
         shutil.rmtree(work)
     except OSError as error:
-        raise OutputError(f"the checkpoint could not be written: {error}", path=options.output) from error
+        raise OutputError(f"the checkpoint could not be written: {error}", path=options.folder) from error
