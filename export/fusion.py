@@ -13,7 +13,7 @@ from export.families import FusedNodes, complete_fusion
 from export.library_noise import quiet_libraries
 from scorer.errors import QualityGateError
 
-_ATTENTION = ("Attention", "QAttention")
+_ATTENTION = ("Attention", "QAttention", "MultiHeadAttention")
 _GELU = ("Gelu", "BiasGelu")
 _APPROXIMATE_GELU = ("FastGelu", "QuickGelu")
 _LAYER_NORM = ("LayerNormalization", "SkipLayerNormalization")

@@ -76,7 +76,7 @@ class Parity:
         texts: that were compared.
         tolerance: largest difference of a logit that is let pass; a label may flip where its lead was no larger.
         alone: each text run by itself and unpadded; on CUDA in batches, as scoring does there.
-        padded: batches of texts of all lengths, padded to the longest.
+        padded: batches of texts of all lengths, padded to the longest; ``None`` for a graph without a mask.
         arithmetic: float16 through and through in PyTorch, where onnxruntime's CPU kernels widen to float32.
         reviews_per_second: of these texts, each run alone on the CPU or in batches on CUDA; one pass, so a hint.
     """
@@ -85,14 +85,14 @@ class Parity:
     texts: int
     tolerance: float
     alone: Difference
-    padded: Difference
+    padded: Difference | None
     arithmetic: Difference | None
     reviews_per_second: float
 
     @property
     def agreement(self) -> float:
         """Share of the texts with the reference's label, run alone and padded; the lesser of the two."""
-        return 1.0 - max(self.alone.flips, self.padded.flips) / self.texts
+        return 1.0 - max(part.flips for part in (self.alone, self.padded) if part is not None) / self.texts
 
     @property
     def max_logit_difference(self) -> float:
@@ -152,7 +152,8 @@ def prove(
         started = time.perf_counter()
         logits["alone"] = session.logits(encoded)
         seconds = time.perf_counter() - started
-        logits["padded"] = ModelSession(bundle, in_batches).logits(encoded)
+        if session.pads:
+            logits["padded"] = ModelSession(bundle, in_batches).logits(encoded)
     except ModelError as error:
         raise QualityGateError(f"{precision} does not run: {error.message}") from error
     if precision == "fp16" and session.device == "cpu":
@@ -166,7 +167,7 @@ def prove(
         texts=len(reference.logits),
         tolerance=tolerance,
         alone=differences["alone"],
-        padded=differences["padded"],
+        padded=differences.get("padded"),
         arithmetic=differences.get("in float16 arithmetic"),
         reviews_per_second=len(reference.logits) / seconds,
     )

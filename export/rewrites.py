@@ -1,16 +1,26 @@
 """Exact rewrites of a fused fp32 graph: what each returns computes the same logits, in another way.
 
 They run between fusion and the conversion to another precision, in the order that
-:mod:`export.variants` lists them for each variant.
+:mod:`export.variants` lists them for each variant, which also compares the logits before and after.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
 import onnx
+from onnx import helper, numpy_helper
 from onnxruntime.transformers.onnx_model_bert import BertOnnxModel
 
 MASKED_SCORE = -10000.0
 """Added to the scores of padding. ``exp`` of it is 0 in float32, and it is finite in float16."""
+
+_FUSED_DOMAIN = "com.microsoft"  # of onnxruntime's own operators
+
+# Each gives a row of its output from the same row of its inputs, given that the others are constants.
+_ROW_WISE = ("MatMul", "Add", "Sum", "Mul", "BiasGelu", "Gelu", "Relu", "LayerNormalization", "Cast", "Dropout")
 
 
 def finite_masks(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -27,3 +37,184 @@ def int32_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = BertOnnxModel(model)
     graph.change_graph_inputs_to_int32()
     return graph.model
+
+
+def without_mask(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Take the attention mask away, which says nothing where each review runs alone and unpadded.
+
+    The graph loses its input ``attention_mask``, and by that a session knows that it must not pad.
+    """
+    for node in model.graph.node:
+        if node.op_type == "Attention" and len(node.input) > 3:
+            node.input[3] = ""
+    return _pruned(model)
+
+
+def separate_projections(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Split ``Attention`` nodes without a mask into three projections and ``MultiHeadAttention``.
+
+    On the CPU that node takes the flash path, and a quantized projection is then one product over
+    the whole width, where the quantized ``Attention`` multiplies head by head.
+    """
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        nodes += _projected(model, node) if _is_plain_attention(node) else [node]
+    _replace_nodes(model, nodes)
+    return _pruned(model)
+
+
+def first_token_last(model: onnx.ModelProto) -> onnx.ModelProto:
+    """In the last block, compute queries and all that follows for the first token alone.
+
+    The classifier reads no other. A graph whose last block does not end in a choice of the first
+    token, or computes something else than rows from rows on the way there, is returned as it is.
+    """
+    attention = next((node for node in reversed(model.graph.node) if node.op_type == "MultiHeadAttention"), None)
+    if attention is None:
+        return model
+    producer = {name: node for node in model.graph.node for name in node.output}
+    query = producer[attention.input[0]]
+    projection = _matmul_of(query, producer)
+    if projection is None:
+        return model
+    hidden = projection.input[0]
+    block = _rows_behind(model, attention, hidden)
+    if block is None:
+        return model
+    first = f"{attention.name}_first_token"
+    index = _constant(model, f"{first}_index", np.asarray([0], np.int64))
+    for node in (projection, *block):
+        for place, name in enumerate(node.input):
+            if name == hidden:
+                node.input[place] = first
+    # With an index of one dimension the axis stays, at length 1, and the classifier's own choice still fits.
+    gather = helper.make_node("Gather", [hidden, index], [first], name=first, axis=1)
+    nodes = list(model.graph.node)
+    nodes.insert(nodes.index(projection), gather)
+    _replace_nodes(model, nodes)
+    return model
+
+
+def separate_gelu_bias(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Split ``BiasGelu`` into addition and ``Gelu``: a quantized product adds the bias as it scales its sums."""
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        if node.op_type != "BiasGelu":
+            nodes.append(node)
+            continue
+        total = f"{node.output[0]}_biased"
+        nodes.append(helper.make_node("Add", list(node.input), [total], name=f"{node.name}_bias"))
+        nodes.append(helper.make_node("Gelu", [total], list(node.output), name=node.name, domain=_FUSED_DOMAIN))
+    _replace_nodes(model, nodes)
+    return model
+
+
+def separate_residuals(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Write the addition before a layer normalization as ``Sum``, which onnxruntime does not fuse when it loads.
+
+    It would make ``SkipLayerNormalization`` of ``Add``, and on the CPU that takes several times as long.
+    """
+    constants = {tensor.name for tensor in model.graph.initializer}
+    normalized = {node.input[0] for node in model.graph.node if node.op_type == "LayerNormalization"}
+    for node in model.graph.node:
+        if node.op_type == "Add" and node.output[0] in normalized and not constants & set(node.input):
+            node.op_type = "Sum"
+    return model
+
+
+def _is_plain_attention(node: onnx.NodeProto) -> bool:
+    """Self-attention of one width that looks both ways and has no mask, bias of positions or past."""
+    if node.op_type != "Attention" or any(node.input[3:]):
+        return False
+    unusual = ("unidirectional", "qkv_hidden_sizes", "past_present_share_buffer", "do_rotary")
+    return not any(attribute.name in unusual and (attribute.i or attribute.ints) for attribute in node.attribute)
+
+
+def _projected(model: onnx.ModelProto, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+    hidden = node.input[0]
+    weights = np.split(_value(model, node.input[1]), 3, axis=1)
+    biases = np.split(_value(model, node.input[2]), 3)
+    names = []
+    for part, weight, bias in zip(("query", "key", "value"), weights, biases, strict=True):
+        name = f"{node.name}_{part}"
+        matrix = _constant(model, f"{name}_weight", weight)
+        added = _constant(model, f"{name}_bias", bias)
+        yield helper.make_node("MatMul", [hidden, matrix], [f"{name}_product"], name=f"{name}_MatMul")
+        yield helper.make_node("Add", [f"{name}_product", added], [name], name=f"{name}_Add")
+        names.append(name)
+    kept = [attribute for attribute in node.attribute if attribute.name in ("num_heads", "scale")]
+    fused = helper.make_node("MultiHeadAttention", names, list(node.output), name=node.name, domain=_FUSED_DOMAIN)
+    fused.attribute.extend(kept)
+    yield fused
+
+
+def _matmul_of(node: onnx.NodeProto, producer: dict[str, onnx.NodeProto]) -> onnx.NodeProto | None:
+    """The product that a projection's addition of its bias follows."""
+    products = [producer[name] for name in node.input if name in producer and producer[name].op_type == "MatMul"]
+    return products[0] if node.op_type == "Add" and len(products) == 1 else None
+
+
+def _rows_behind(model: onnx.ModelProto, attention: onnx.NodeProto, hidden: str) -> list[onnx.NodeProto] | None:
+    """The nodes between ``attention`` and the choice of the first token; ``None`` where that is not all there is."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    outputs = {item.name for item in model.graph.output}
+    rows = set(attention.output)
+    block: list[onnx.NodeProto] = []
+    chosen = False
+    for node in model.graph.node:
+        if not rows & set(node.input):
+            continue
+        if node.op_type == "Gather" and _takes_first_token(node, constants):
+            chosen = True
+            continue
+        others = [name for name in node.input if name and name not in rows and name not in constants]
+        if node.op_type not in _ROW_WISE or any(name != hidden for name in others) or outputs & set(node.output):
+            return None
+        # A constant with a row for each token would have to be cut as well.
+        if any(name in constants and not _fits_every_row(node, constants[name]) for name in node.input):
+            return None
+        rows |= set(node.output)
+        block.append(node)
+    return block if chosen else None
+
+
+def _takes_first_token(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> bool:
+    axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
+    index = constants.get(node.input[1])
+    return axis == 1 and index is not None and not index.dims and int(numpy_helper.to_array(index)) == 0
+
+
+def _fits_every_row(node: onnx.NodeProto, tensor: onnx.TensorProto) -> bool:
+    return node.op_type == "MatMul" or len([size for size in tensor.dims if size != 1]) <= 1
+
+
+def _value(model: onnx.ModelProto, name: str) -> npt.NDArray[np.float32]:
+    return np.asarray(next(numpy_helper.to_array(item) for item in model.graph.initializer if item.name == name))
+
+
+def _constant(model: onnx.ModelProto, name: str, value: npt.NDArray[np.generic]) -> str:
+    model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+    return name
+
+
+def _replace_nodes(model: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> None:
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
+
+
+def _pruned(model: onnx.ModelProto) -> onnx.ModelProto:
+    """``model`` without the nodes, constants and inputs that no output needs, and without stale shapes."""
+    graph = model.graph
+    needed = {item.name for item in graph.output}
+    kept = []
+    for node in reversed(graph.node):  # a graph is sorted: who needs a result comes after who gives it
+        if needed & set(node.output):
+            kept.append(node)
+            needed |= set(node.input)
+    _replace_nodes(model, kept[::-1])
+    for items in (graph.initializer, graph.input):
+        for item in [item for item in items if item.name not in needed]:
+            items.remove(item)
+    del graph.value_info[:]
+    return model

@@ -85,13 +85,19 @@ def torch_logits(checkpoint: Path, texts: list[str]) -> npt.NDArray[np.float32]:
 
 
 @pytest.mark.parametrize(("precision", "file"), [("fp32", "model"), ("fp16", "model_fp16"), ("int8", "model_int8")])
-def test_a_padded_batch_gives_what_transformers_gives(
-    tiny_checkpoint: Path, tiny_bundle: Path, precision: str, file: str
-) -> None:
+def test_what_transformers_gives(tiny_checkpoint: Path, tiny_bundle: Path, precision: str, file: str) -> None:
     session = onnxruntime.InferenceSession(tiny_bundle / f"{file}.onnx", providers=["CPUExecutionProvider"])
     types = {item.name: np.int32 if "int32" in item.type else np.int64 for item in session.get_inputs()}
-    batch = AutoTokenizer.from_pretrained(tiny_checkpoint)(TEXTS, padding=True, truncation=True, return_tensors="np")
-    (logits,) = session.run(["logits"], {name: batch[name].astype(kind) for name, kind in types.items()})
+    tokenizer = AutoTokenizer.from_pretrained(tiny_checkpoint)
+    # The int8 graph has no mask, so each text has to run alone there.
+    batches = [TEXTS] if "attention_mask" in types else [[text] for text in TEXTS]
+    encoded = [tokenizer(batch, padding=True, truncation=True, return_tensors="np") for batch in batches]
+    logits = np.concatenate(
+        [
+            session.run(["logits"], {name: batch[name].astype(kind) for name, kind in types.items()})[0]
+            for batch in encoded
+        ]
+    )
     expected = torch_logits(tiny_checkpoint, TEXTS)
     assert logits.dtype == np.float32
     assert np.abs(logits - expected).max() <= TOLERANCES[precision] * np.ptp(expected)
@@ -126,7 +132,8 @@ def test_the_verdict_is_in_bundle_json(tiny_bundle: Path, tiny_checkpoint: Path)
         parity = verdict["parity"]
         assert parity["texts"] == len(PROOF_TEXTS)
         assert parity["agreement"] >= 0.9
-        for way in ("alone", "padded"):
+        assert ("padded" in parity) == (precision != "int8")
+        for way in {"alone", "padded"} & parity.keys():
             assert 0 < parity[way]["mean_logit"] <= parity[way]["max_logit"] <= parity["tolerance"]
         if precision != "fp32":
             assert verdict["fused"] == {"attention": 2, "gelu": 2, "layer_norm": 5}
@@ -350,7 +357,7 @@ def nan_logits(model: onnx.ModelProto) -> onnx.ModelProto:
 
 @pytest.mark.parametrize(
     ("rewrite", "precision", "message"),
-    [(negated_logits, "int8", "get another label than in PyTorch"), (nan_logits, "fp16", "not finite")],
+    [(negated_logits, "int8", "is not exact: a logit differs by"), (nan_logits, "fp16", "differs by nan")],
 )
 def test_a_rewrite_that_is_not_exact_is_exit_8_and_the_old_bundle_stays(
     rewrite: export.variants.Rewrite,

@@ -28,7 +28,8 @@ def by_hand(bundle: Path, text: str, name: str = "model.onnx") -> np.ndarray:
     tokenizer.enable_truncation(512)
     ids = np.array([tokenizer.encode(text).ids], dtype=np.int64)
     session = ort.InferenceSession(bundle / name, providers=["CPUExecutionProvider"])
-    (logits,) = session.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+    feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    (logits,) = session.run(["logits"], {item.name: feeds[item.name] for item in session.get_inputs()})
     exponentials = np.exp(logits[0] - logits[0].max())
     return exponentials / exponentials.sum()
 
