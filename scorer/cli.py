@@ -7,13 +7,16 @@ from typing import Any, NoReturn
 
 import click
 
-from scorer.console import common_options, run, set_up_logging
+from scorer.console import common_options, exit_code_of, printable, run, set_up_logging
 
 EPILOG = """\b
 Examples:
   score reviews.parquet -o preds.parquet
   score reviews.csv -o preds.csv --text-column review --columns id
   score reviews.parquet -o preds.parquet --model my-bundle --device cuda
+  score incoming/ -o scored/ --on-bad-row reject --max-bad 1% --metrics-file score.prom
+  zcat reviews.csv.gz | score - --format csv -o - --output-format jsonl
+  score --verify preds.parquet
 
 Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or device,
 5 output could not be written, 6 another run holds the output, 7 out of memory.
@@ -30,15 +33,48 @@ def _doctor(context: click.Context, _parameter: click.Parameter, wanted: bool) -
     context.exit(0 if diagnosis.healthy else 4)
 
 
+def _verify(context: click.Context, _parameter: click.Parameter, output: Path | None) -> None:
+    if output is None or context.resilient_parsing:
+        return
+    from scorer.verification import verify
+
+    for line in verify(output):
+        click.echo(printable(line))
+    context.exit(0)
+
+
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("input", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option(
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path),
-    help="Where to write; format by extension (.parquet, .csv).",
+    metavar="OUTPUT",
+    help="Where to write: a file, a folder for a folder or several inputs, - for stdout, or a URL; format by "
+    "extension (.parquet, .csv, .tsv, .jsonl, those of text also with .gz or .zst).",
 )
+@click.option(
+    "--output-format",
+    metavar="FORMAT",
+    help="parquet, csv, tsv or jsonl, of text also as csv.gz or csv.zst. [default: by extension]",
+)
+@click.option("--csv-safe", is_flag=True, help="Escape cells that a spreadsheet would run as formulas.")
+@click.option(
+    "--format",
+    type=click.Choice(["parquet", "csv", "tsv", "jsonl"]),
+    help="Format of the input. [default: by extension]",
+)
+@click.option("--encoding", metavar="NAME", help="Encoding of text inputs. [default: UTF-8]")
+@click.option("--delimiter", metavar="CHAR", help="Between the fields of a CSV input. [default: the format's]")
+@click.option(
+    "--on-bad-row",
+    type=click.Choice(["fail", "reject"]),
+    default="fail",
+    show_default=True,
+    help="Stop at a row that cannot be read, or set it aside in OUTPUT.rejects.jsonl.",
+)
+@click.option("--max-bad", metavar="N|P%", help="Bad rows that are borne before the run fails. [default: any number]")
+@click.option("--keep-raw", is_flag=True, help="Put the text of bad rows into the rejects file.")
 @click.option(
     "--text-column",
     metavar="NAME",
@@ -105,6 +141,27 @@ def _doctor(context: click.Context, _parameter: click.Parameter, wanted: bool) -
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 @click.option(
+    "--resume/--no-resume",
+    default=True,
+    help="Go on with what an interrupted run has left in OUTPUT.partial, or drop it. [default: resume]",
+)
+@click.option("--summary", metavar="FILE", type=click.Path(path_type=Path), help="Write what was done as JSON.")
+@click.option(
+    "--metrics-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write metrics for Prometheus' textfile collector, also when the run fails.",
+)
+@click.option(
+    "--verify",
+    metavar="OUTPUT",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=_verify,
+    help="Check an output, or a folder of them, against its provenance, and leave: 0 if it is whole, else 3.",
+)
+@click.option(
     "--doctor",
     is_flag=True,
     is_eager=True,
@@ -114,21 +171,41 @@ def _doctor(context: click.Context, _parameter: click.Parameter, wanted: bool) -
 )
 @common_options
 def score(
-    input: Path, output: Path, columns: str | None, quiet: bool, verbose: int, debug: bool, **options: Any
+    inputs: tuple[str, ...],
+    output: str,
+    columns: str | None,
+    summary: Path | None,
+    metrics_file: Path | None,
+    quiet: bool,
+    verbose: int,
+    debug: bool,
+    **options: Any,
 ) -> None:
     """Score the reviews in INPUT and write them, with predictions beside them, to OUTPUT.
 
-    The output has the same rows in the same order, the input's columns untouched, and the columns
-    pred_label, pred_score, pred_prob_<label> and pred_status. It appears whole or not at all.
+    INPUT is a file, a folder, a glob, a URL or - for stdin. The output has the same rows in the same
+    order, the input's columns untouched, and the columns pred_label, pred_score,
+    pred_prob_<label> and pred_status. It appears whole or not at all.
+
+    A folder or several inputs go into a folder, where what is up to date is left as it is. A run that
+    was interrupted is gone on with by the same command.
     """
     set_up_logging(quiet=quiet, verbose=verbose)
-    from scorer.jobs import ScoreOptions, score_file
+    from scorer.folders import score_inputs
+    from scorer.options import ScoreOptions
     from scorer.progress import progress_for_stderr
+    from scorer.run_report import ReportFiles, RunReport
 
     chosen = ScoreOptions(columns=_names(columns), **options)
-    summary = score_file(input, output, options=chosen, progress=progress_for_stderr(quiet=quiet))
+    report, files = RunReport(), ReportFiles(summary, metrics_file)
+    try:
+        score_inputs(inputs, output, chosen, progress_for_stderr(quiet=quiet), report=report, files=files)
+    except BaseException as error:
+        files.write_failure(report, error, exit_code_of(error))
+        raise
     if not quiet:
-        click.echo(summary.line(), err=True)
+        for line in report.lines():
+            click.echo(printable(line), err=True)
 
 
 def score_main() -> NoReturn:

@@ -46,7 +46,7 @@ def set_up_logging(*, quiet: bool, verbose: int) -> None:
     """Send the log of our own packages to stderr as plain lines; others only from ``-vv`` on."""
     level = logging.ERROR if quiet else (logging.INFO, logging.DEBUG)[min(verbose, 1)]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_OneLine("%(message)s"))
     for name in ("scorer", "train", "export"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
@@ -57,6 +57,13 @@ def set_up_logging(*, quiet: bool, verbose: int) -> None:
         os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     else:
         logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+class _OneLine(logging.Formatter):
+    """Names of files in the log are not ours either."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return printable(super().formatMessage(record))
 
 
 def printable(text: str) -> str:
@@ -126,6 +133,14 @@ def _outcome(command: click.Command, argv: list[str], env_prefix: str) -> int:
     except Exception as error:
         what = f"{type(error).__name__}: {error}".splitlines()[0]
         return _fail(f"a fault of ours: {what}; run again with --debug and report it", 1, debug="--debug" in argv)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """The code with which the process leaves for ``error``, for those who tell it on the way out."""
+    if isinstance(error, ScorerError | click.exceptions.Exit):
+        return error.exit_code
+    codes = {KeyboardInterrupt: 130, click.Abort: 130, Terminated: 143, MemoryError: 7, BrokenPipeError: _READER_GONE}
+    return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
 
 
 def _fail(message: str, code: int, *, debug: bool = False) -> int:

@@ -19,14 +19,14 @@ def lock_file(output: Path) -> Path:
 
 
 @contextmanager
-def locked(output: Path) -> Iterator[None]:
-    """Hold the lock of ``output`` for the time of the block.
+def locked(output: Path, *, lock: Path | None = None) -> Iterator[None]:
+    """Hold the lock of ``output`` for the time of the block; ``lock`` is another place for its file.
 
     Raises:
         BusyError: another run holds it, known at once.
         OutputError: the folder is missing or cannot be written to.
     """
-    path = lock_file(output.absolute())
+    path = lock_file(output.absolute()) if lock is None else lock.absolute()
     if not path.parent.is_dir():
         raise OutputError("no such folder", path=path.parent, hint="make it first")
     held = _hold_by_filelock if sys.platform == "win32" else _hold_by_flock

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import logging
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -14,7 +16,10 @@ import pyarrow.parquet as pq
 
 from scorer.destinations import OutputFormat
 from scorer.errors import InputError, OutputError
+from scorer.locations import expand_inputs
 from scorer.provenance import is_parquet, parquet_is_whole, parsed, read_provenance, sidecar_of, text_is_whole
+
+log = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 2**20
 
@@ -41,6 +46,27 @@ def count_rows(path: Path, format: OutputFormat, *, shown: Path) -> int:
     except (pa.ArrowException, OSError, EOFError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise OutputError(f"what was written cannot be read back: {first}", path=shown) from error
+
+
+def verify(path: Path) -> Iterator[str]:
+    """Check an output, or every output in a folder; a line for each that is whole.
+
+    Raises:
+        InputError: one is not what was published; of a folder, once all are through.
+    """
+    if not path.is_dir():
+        yield verify_output(path)
+        return
+    bad = []
+    files = expand_inputs([path])
+    for file in files:
+        try:
+            yield verify_output(Path(file.path))
+        except InputError as error:
+            log.error("error: %s", error)
+            bad.append(file.name)
+    if bad:
+        raise InputError(f"{len(bad)} of {len(files)} files are not what was published", path=path)
 
 
 def verify_output(output: Path) -> str:

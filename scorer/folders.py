@@ -1,0 +1,180 @@
+"""One call of ``score``: one file to one output, or many into a folder, as ``make`` would do it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scorer.console import printable
+from scorer.destinations import STDOUT, OutputFormat
+from scorer.durable import write_errors
+from scorer.errors import BusyError, InputError, OutputError, ScorerError, UsageError
+from scorer.jobs import ScoreSummary, run_job
+from scorer.locations import COMPRESSIONS, FORMATS, InputFile, expand_inputs, is_url, without_secrets
+from scorer.locking import locked
+from scorer.options import ScoreOptions
+from scorer.progress import Progress
+from scorer.run_report import ReportFiles, RunReport
+
+if TYPE_CHECKING:
+    from scorer.publishing import Move
+    from scorer.scoring import Scorer
+
+log = logging.getLogger(__name__)
+
+_OF_ONE_FILE = (OutputError, InputError, BusyError, UsageError)
+"""Errors that stop one file of many; the first of these that a run met gives its exit code."""
+
+_LOCK = ".score.lock"
+
+
+def score_inputs(
+    inputs: Sequence[str],
+    output: str,
+    options: ScoreOptions,
+    progress: Progress,
+    *,
+    report: RunReport,
+    files: ReportFiles,
+) -> None:
+    """Score ``inputs`` (files, folders, globs, URLs, ``-``) to ``output`` and fill in ``report``.
+
+    A folder, a glob or several inputs go into the folder ``output``, each file under its own name;
+    one that is up to date is left, and one that cannot be scored does not stop the others.
+
+    Raises:
+        ScorerError: as :func:`scorer.jobs.score_file` says; of many files once all are through.
+    """
+    files.check(inputs, output)
+    report.may_be_written = True
+    if not _is_folder(inputs, output):
+        found = expand_inputs(inputs)
+        report.summaries.append(
+            run_job(found[0], output, options, progress, accompany=lambda summary: _beside(summary, report, files))
+        )
+        return
+    if output == STDOUT:
+        raise UsageError("-o - takes one input", hint="name a folder")
+    found = _without_outputs(expand_inputs(inputs), output)
+    report.may_be_written = False
+    files.check([file.path for file in found], output)
+    report.may_be_written = True
+    targets = _targets(found, output, options)
+    remote = is_url(output)
+    if not remote:
+        _make_folder(Path(output))
+    with nullcontext() if remote else locked(Path(output), lock=Path(output) / _LOCK):
+        _score_all(targets, options, progress, report, make_folders=not remote)
+    files.write(report, 0)
+
+
+def _score_all(
+    targets: dict[str, InputFile], options: ScoreOptions, progress: Progress, report: RunReport, *, make_folders: bool
+) -> None:
+    @cache
+    def load_scorer() -> Scorer:
+        from scorer.local import new_scorer
+
+        return new_scorer(options)
+
+    errors: list[ScorerError] = []
+    for target, file in targets.items():
+        try:
+            if make_folders:
+                with write_errors(Path(target)):
+                    Path(target).parent.mkdir(parents=True, exist_ok=True)
+            summary = run_job(file, target, options, progress, load_scorer=load_scorer, like_make=True)
+            report.summaries.append(summary)
+            if not summary.skipped:
+                log.info("%s", summary.line())
+        except _OF_ONE_FILE as error:
+            log.error("error: %s", printable(str(error)))
+            errors.append(error)
+            report.failures.append((without_secrets(file.path), str(error), error.exit_code))
+    if errors:
+        worst = min(errors, key=lambda error: [isinstance(error, kind) for kind in _OF_ONE_FILE].index(True))
+        done = len(targets) - len(errors)
+        names = ", ".join(name for name, _, _ in report.failures[:3])
+        more = f" and {len(errors) - 3} more" if len(errors) > 3 else ""
+        raise type(worst)(
+            f"{len(errors)} of {len(targets)} files could not be scored: {names}{more}",
+            hint=f"the other {done} {'is' if done == 1 else 'are'} done" if done else "see the lines above",
+        )
+
+
+def _beside(summary: ScoreSummary, report: RunReport, files: ReportFiles) -> list[Move]:
+    """The report of a run that is about to end well, to be published with its output or not at all."""
+    return files.moves(RunReport([summary], begun=report.begun), 0)
+
+
+def _is_folder(inputs: Sequence[str], output: str) -> bool:
+    """Whether ``output`` is a folder: for many inputs always, for one where it is named as one."""
+    if len(inputs) > 1 or output.endswith(("/", os.sep)):
+        return True
+    if not inputs or inputs[0] == STDOUT:
+        return False
+    name = inputs[0]
+    many = any(char in name for char in "*?[") if is_url(name) else _stands_for_many(Path(name))
+    folder = not is_url(output) and Path(output).is_dir() and _known_suffix(output) == ""
+    return many or folder or (is_url(name) and _known_suffix(without_secrets(name)) == "")
+
+
+def _stands_for_many(path: Path) -> bool:
+    return path.is_dir() or (not path.exists() and any(char in str(path) for char in "*?["))
+
+
+def _known_suffix(name: str) -> str:
+    """The extensions of ``name`` that say its format, or nothing."""
+    path = Path(name)
+    packed = path.suffix if path.suffix.lower() in COMPRESSIONS else ""
+    inner = Path(path.stem).suffix if packed else path.suffix
+    return inner + packed if inner.lower() in FORMATS else ""
+
+
+def _targets(found: Sequence[InputFile], output: str, options: ScoreOptions) -> dict[str, InputFile]:
+    targets: dict[str, InputFile] = {}
+    for file in found:
+        name = file.name
+        if options.output_format is not None:
+            format = OutputFormat.of("x", options.output_format)
+            name = name.removesuffix(_known_suffix(name)) + format.suffix
+        elif not _known_suffix(name):
+            raise UsageError(
+                "its name does not say in which format to write it",
+                path=without_secrets(file.path),
+                hint="pass --output-format",
+            )
+        target = f"{output.rstrip('/')}/{name}" if output.strip("/") else f"/{name}"
+        if target in targets:
+            raise UsageError(
+                f"would be written by {targets[target].path} and {file.path}",
+                path=target,
+                hint="score them in separate runs",
+            )
+        targets[target] = file
+    return targets
+
+
+def _without_outputs(found: list[InputFile], output: str) -> list[InputFile]:
+    """``found`` without what lies in the output's folder, where that is inside a folder of inputs."""
+    if is_url(output):
+        return found
+    folder = os.path.realpath(output)
+    rest = [file for file in found if is_url(file.path) or not os.path.realpath(file.path).startswith(folder + os.sep)]
+    if not rest:
+        raise UsageError("is the folder of the inputs itself", path=output, hint="write to another folder")
+    return rest
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir() and (folder.exists() or _known_suffix(folder.name)):
+        raise UsageError("is a file, and several outputs need a folder", path=folder, hint="name a folder")
+    if not folder.absolute().parent.is_dir():
+        raise OutputError("no such folder", path=folder.absolute().parent, hint="make it first")
+    with write_errors(folder):
+        folder.mkdir(exist_ok=True)

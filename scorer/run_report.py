@@ -1,0 +1,211 @@
+"""What a run leaves for programs: ``--summary`` as JSON, ``--metrics-file`` for Prometheus' textfile collector."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scorer.destinations import check_folder, refuse_input
+from scorer.durable import create, sync, sync_folder, write_errors
+from scorer.errors import OutputError, ScorerError, UsageError
+from scorer.jobs import ScoreSummary
+from scorer.locations import FORMATS, STDIN, is_url
+from scorer.publishing import Move
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+log = logging.getLogger(__name__)
+
+LAST_SUCCESS = "score_last_success_timestamp_seconds"
+
+
+@dataclass
+class RunReport:
+    """What one call of ``score`` did, file by file.
+
+    Attributes:
+        summaries: of the files that were scored or were up to date.
+        failures: input, error line and exit code of the others.
+        may_be_written: whether it is sure that the files of the report are not among the inputs.
+    """
+
+    summaries: list[ScoreSummary] = field(default_factory=list)
+    failures: list[tuple[str, str, int]] = field(default_factory=list)
+    begun: float = field(default_factory=time.monotonic)
+    may_be_written: bool = False
+
+    def rows(self) -> dict[str, int]:
+        """Rows by status, and those rejected, of all files that were scored."""
+        total: Counter[str] = Counter()
+        for summary in self.summaries:
+            total.update(summary.counts.by_status)
+            total["rejected"] += summary.counts.rejected
+        return dict(total)
+
+    def lines(self) -> list[str]:
+        """The report for a person."""
+        if len(self.summaries) == 1 and not self.failures:
+            return [self.summaries[0].line()]
+        scored = [summary for summary in self.summaries if not summary.skipped]
+        rows = sum(summary.counts.rows for summary in scored)
+        up_to_date = len(self.summaries) - len(scored)
+        seconds = time.monotonic() - self.begun
+        return [f"{len(scored)} files scored, {up_to_date} up to date, {rows:,} rows in {seconds:.1f} s"]
+
+    def to_json(self, exit_code: int) -> dict[str, Any]:
+        """The summary of the run; seconds are wall time."""
+        scored = [summary for summary in self.summaries if not summary.skipped]
+        names = ("in", "out", "scored", "empty", "rejected")
+        counts = [summary.counts.to_json() for summary in scored]
+        return {
+            "exit_code": exit_code,
+            "seconds": round(time.monotonic() - self.begun, 3),
+            "rows": {name: sum(count[name] for count in counts) for name in names},
+            "tokens": sum(summary.counts.tokens for summary in scored),
+            "files": {
+                "done": len(scored),
+                "up_to_date": len(self.summaries) - len(scored),
+                "failed": len(self.failures),
+            },
+            "outputs": [summary.to_json() for summary in self.summaries],
+            "failures": [{"input": name, "error": line, "exit_code": code} for name, line, code in self.failures],
+        }
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Where a run's report goes.
+
+    Attributes:
+        summary: JSON, or ``None``.
+        metrics: text for Prometheus, or ``None``.
+    """
+
+    summary: Path | None = None
+    metrics: Path | None = None
+
+    def check(self, inputs: Sequence[str], output: str) -> None:
+        """What can be known before any work.
+
+        Raises:
+            UsageError: one of the files is an input, the output or the other, or no regular file.
+            OutputError: its folder is missing or cannot be written to.
+        """
+        local = [name for name in inputs if name != STDIN and not is_url(name)]
+        for target in self._targets():
+            if target.exists() and not target.is_file():
+                raise UsageError("is no regular file", path=target, hint="name a file")
+            refuse_input(target, local)
+            if target.exists() and target.suffix.lower() in FORMATS:
+                raise UsageError("stands already and has the name of data", path=target, hint="name another file")
+            if target.absolute() == Path(output).absolute():
+                raise UsageError("is the output itself", path=target, hint="write to another file")
+            check_folder(target)
+        if self.summary is not None and self.metrics is not None and self.summary.absolute() == self.metrics.absolute():
+            raise UsageError("--summary and --metrics-file name one file", path=self.summary)
+
+    def moves(self, report: RunReport, exit_code: int) -> list[Move]:
+        """The files under temporary names, durable.
+
+        Raises:
+            OutputError: one could not be written.
+        """
+        moves = []
+        if self.summary is not None:
+            import orjson
+
+            text = orjson.dumps(report.to_json(exit_code), option=orjson.OPT_INDENT_2) + b"\n"
+            moves.append(_written(self.summary, text))
+        if self.metrics is not None:
+            moves.append(_written(self.metrics, metrics_text(report, exit_code, before=self.metrics)))
+        return moves
+
+    def write(self, report: RunReport, exit_code: int) -> None:
+        """The files, in their places.
+
+        Raises:
+            OutputError: one could not be written.
+        """
+        for move in self.moves(report, exit_code):
+            with write_errors(move.target):
+                if move.temporary is not None:
+                    move.temporary.replace(move.target)
+                sync_folder(move.target.absolute().parent)
+
+    def write_failure(self, report: RunReport, error: BaseException, exit_code: int) -> None:
+        """Tell of a run that fails; what cannot be told then is a line in the log, for the failure counts more."""
+        if not isinstance(error, ScorerError):
+            report.failures.append(("", type(error).__name__, exit_code))
+        elif not report.failures:
+            report.failures.append((error.path or "", str(error), exit_code))
+        if not report.may_be_written:
+            return
+        try:
+            self.write(report, exit_code)
+        except OutputError as failure:
+            log.warning("%s", failure)
+
+    def _targets(self) -> list[Path]:
+        return [path for path in (self.summary, self.metrics) if path is not None]
+
+
+def metrics_text(report: RunReport, exit_code: int, *, before: Path) -> bytes:
+    """The report in Prometheus' text format; the time of the last success stays when this run has none.
+
+    ``before`` is the file of the run before. Written to a temporary name and renamed, as the
+    ``write_to_textfile`` of prometheus-client does, so that no collector reads half of it.
+    """
+    from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+    registry = CollectorRegistry()
+    value = report.to_json(exit_code)
+    rows = Gauge("score_rows", "Rows by status, and rejected ones, of the last run", ["status"], registry=registry)
+    statuses = dict.fromkeys(("ok", "truncated", "windowed", "empty", "rejected"), 0)
+    for status, count in {**statuses, **report.rows()}.items():
+        rows.labels(status).set(count)
+    files = Gauge("score_files", "Input files of the last run by result", ["result"], registry=registry)
+    for result, count in value["files"].items():
+        files.labels(result).set(count)
+    _gauge(registry, "score_tokens", "Tokens that the model read in the last run", value["tokens"])
+    _gauge(registry, "score_duration_seconds", "Wall time of the last run", value["seconds"])
+    _gauge(registry, "score_exit_code", "Exit code of the last run", exit_code)
+    _gauge(registry, "score_last_run_timestamp_seconds", "When the last run ended, Unix time", time.time())
+    success = time.time() if exit_code == 0 else _last_success(before)
+    if success is not None:
+        _gauge(registry, LAST_SUCCESS, "When a run last ended with exit code 0, Unix time", success)
+    return bytes(generate_latest(registry))
+
+
+def _gauge(registry: CollectorRegistry, name: str, help: str, value: float) -> None:
+    from prometheus_client import Gauge
+
+    Gauge(name, help, registry=registry).set(value)
+
+
+def _last_success(path: Path) -> float | None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    try:
+        for family in text_string_to_metric_families(path.read_text(encoding="utf-8")):
+            for sample in family.samples:
+                if sample.name == LAST_SUCCESS:
+                    return float(sample.value)
+    except (OSError, ValueError):
+        return None  # none yet, or not ours: then no success is known
+    return None
+
+
+def _written(target: Path, data: bytes) -> Move:
+    temporary = target.with_name(f".{target.name}.tmp")
+    with write_errors(target), create(temporary) as file:
+        file.write(data)
+        # What a collector under another user reads.
+        temporary.chmod(0o644)
+        sync(file)
+    return Move(temporary, target)
