@@ -223,7 +223,7 @@ class _Records:
         else:
             found = next(self._lines)
             line = self._too_long() if found is None else found
-            if b"\r" in line and line.find(b"\r") < len(line) - 2:
+            if b"\r" in line and line.find(b"\r") < len(line) - (2 if line.endswith(b"\n") else 1):
                 self._pieces = [*line.splitlines(keepends=True)][::-1]
                 line = self._pieces.pop()
         self._parts.append(line)
@@ -255,6 +255,8 @@ class _Records:
             if not self._keeps_raw:
                 self._parts.clear()
             end = len(line) - (2 if line.endswith(b"\r\n") else 1 if line.endswith((b"\n", b"\r")) else 0)
+            if not end and not fields and not quoted:
+                return []
             place = 0
             while True:
                 if not quoted:

@@ -107,7 +107,7 @@ class JsonlSource(Source):
             except (pa.ArrowException, TypeError) as error:
                 raise InputError("changed while it was read", path=self.path, hint="run again") from error
         if not arrays:
-            return pa.Table.from_batches([pa.RecordBatch.from_pylist([{}] * len(rows), schema=schema)])
+            return pa.table({"": [None] * len(rows)}).select([])  # rows without columns are rows
         return pa.table(arrays, schema)
 
     def _rows(self, *, skip: int = 0, chunk_rows: int = 0) -> Iterator[dict[str, Any] | Reject]:
