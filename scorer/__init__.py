@@ -6,8 +6,13 @@ Names are imported when they are first used, so that ``import scorer`` costs nex
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# onnxruntime reads this when it is loaded; without it, it keeps a data base of events in the user's
+# cache folder and sends them where it can. Nothing here leaves the machine.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from scorer.bundle import ModelBundle
