@@ -1,38 +1,50 @@
-"""Predictions beside gold labels -> :class:`EvaluationReport`; rows are counted chunk by chunk."""
+"""Predictions beside gold labels, a baseline and another night -> :class:`EvaluationReport`."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from scorer.analysis import Analysis, Judged, judged, slices_of
+from scorer.baseline import Baseline, check_baseline_destination, open_baseline, pair, write_baseline
+from scorer.comparison import differences, loss_spreads, mcnemar, paired_samples, ranking_spreads
+from scorer.console import package_version
+from scorer.drift import Profile, compare
+from scorer.drift_sections import Drift
 from scorer.errors import InputError, UsageError
-from scorer.evaluation_inputs import CHUNK_ROWS, EvaluatedFile, GoldLabels, labels_of, open_files, read_gold
+from scorer.evaluated_rows import Collector, EvaluatedRows, Rows, predicted_rows, scored_rows
+from scorer.evaluation_inputs import (
+    EvaluatedFile,
+    GoldLabels,
+    labels_of,
+    open_files,
+    read_gold,
+    require_two_labels,
+)
 from scorer.evaluation_options import EvaluateOptions
-from scorer.findings import EvaluationReport, Gate, Provenance
-from scorer.labels import LabelSet, listed, shown, to_ids
-from scorer.metrics import Figure, Matrix, confusion_matrix, headline_figures, label_figures
-from scorer.prefetch import one_ahead
+from scorer.findings import FIGURES, EvaluationReport, Gate, Provenance
+from scorer.labels import LabelSet, listed, values_in_order
+from scorer.metrics import Figure
+from scorer.mistakes import by_confidence, fetch, most_confident_mistakes, review, suspect, suspect_labels
 from scorer.progress import NoProgress, Progress
-from scorer.reading import text_values
+from scorer.sections import ChangedReview, Comparison, Method, ReadFile, Thresholds
+from scorer.thresholds import chosen_threshold, is_embedded, threshold_table, writable_bundle, write_threshold
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from scorer.encoding import Encoded
+    from scorer.bundle import ModelBundle
     from scorer.scoring import Scorer
 
 __all__ = ["EvaluateOptions", "EvaluationReport", "evaluate_labels"]
 
 log = logging.getLogger(__name__)
-
-TEXT_CHUNK_ROWS = 1024
-"""Texts that are read and scored at a time."""
 
 
 def evaluate_labels(
@@ -47,120 +59,353 @@ def evaluate_labels(
     ``files`` are one or several, evaluated as one: all with predictions, or all with texts, which are
     then scored first. A row whose prediction is null, as for an empty text, is counted as unscored
     and is in no figure. Gates are measured, not enforced: see
-    :meth:`EvaluationReport.gate_errors`.
+    :meth:`EvaluationReport.gate_errors`. A baseline and a threshold are written only if all gates are met.
 
     Raises:
-        InputError: a file cannot be read, lacks a column, or has labels or ids that do not fit.
+        InputError: a file cannot be read, lacks a column, or has labels, ids or probabilities that do not fit.
         ModelError: texts have to be scored, and the model or the device cannot be used.
+        OutputError: the baseline or the threshold could not be written.
         UsageError: options do not fit one another or the files.
     """
     chosen = _chosen(options, overrides)
-    opened = open_files([files] if isinstance(files, str | os.PathLike) else files, chosen)
+    paths = [files] if isinstance(files, str | os.PathLike) else list(files)
+    if chosen.write_baseline is not None:
+        check_baseline_destination(Path(chosen.write_baseline), [Path(path) for path in paths])
+    chosen, notes = _without_first_baseline(chosen)
+    opened = open_files(paths, chosen)
     gold = read_gold(opened, chosen)
     scorer = _load(chosen) if opened[0].predicted is None else None
-    labels, notes = labels_of(opened, gold) if scorer is None else (LabelSet(scorer.bundle.labels, "the model"), ())
-    ids = labels.require_ids(gold.values, name=gold.column)
-    positive = _positive(labels, chosen.positive)
-    rows = _predicted(opened, labels) if scorer is None else _scored(opened, labels, scorer)
-    # Predictions that stand already are counted in no time worth showing.
-    with progress if progress and scorer else NoProgress() as told:
-        told.start(gold.rows)
-        matrix, unscored = _count(rows, gold, ids, len(labels.names), told)
-    if not matrix.any():
-        raise InputError("no row has both a prediction and a label", path=opened[0].source.path)
-    figures = headline_figures(matrix, labels.names, positive)
-    joined = gold.joined
-    return EvaluationReport(
-        provenance=_provenance(opened, gold, chosen, scorer),
-        labels=labels.names,
-        positive=positive,
-        rows=gold.rows,
-        unscored=unscored,
-        rows_unmatched=0 if joined is None else joined.rows_unmatched,
-        labels_unmatched=0 if joined is None else joined.labels_unmatched,
-        matrix=matrix,
-        figures=figures,
-        by_label=label_figures(matrix, labels.names),
-        gates=_gates(figures, positive, chosen),
-        notes=notes,
+    if scorer is None:
+        labels, more = labels_of(opened, gold)
+        notes += more
+    else:
+        labels = LabelSet(scorer.bundle.labels, "the model")
+    ids: dict[str, int] = {}
+    if gold.column is not None:
+        ids = labels.require_ids(gold.values, name=gold.column)
+        require_two_labels(opened, gold, ids)
+    run = _Run(chosen, opened, gold, labels, _positive(labels, chosen.positive), scorer)
+    return run.report(ids, notes, progress)
+
+
+@dataclass
+class _Run:
+    """One evaluation, once its files are open and its labels are known."""
+
+    options: EvaluateOptions
+    files: Sequence[EvaluatedFile]
+    gold: GoldLabels
+    labels: LabelSet
+    positive: int | None
+    scorer: Scorer | None
+    method: Method = field(default_factory=Method)
+
+    def report(self, ids: dict[str, int], notes: tuple[str, ...], progress: Progress | None) -> EvaluationReport:
+        options = self.options
+        bundle = self._bundle()
+        # A baseline that does not fit is known before the first text is scored.
+        baseline = None
+        if options.baseline is not None:
+            file = open_baseline(options.baseline, options, texts=True)
+            baseline = Baseline(file.without_text(), self.labels)
+            baseline.file = file
+        then = self._profile_of_baseline()
+        now = None
+        if then is not None:
+            now = Profile(self.labels.names, None if then.score_of is None else self.positive)
+        rows = self._collect(ids, now, progress)
+        places = rows.evaluated
+        if self.gold.column is None:
+            analysis = self._nothing()
+        elif not len(places):
+            raise InputError("no row has both a prediction and a label", path=self.files[0].source.path)
+        else:
+            analysis = judged(rows, places, self.labels.names, self.positive).analysis(self.method)
+        report = self._report(rows, places, analysis)
+        if baseline is not None:
+            comparison, more = self._compare(rows, baseline)
+            report, notes = replace(report, comparison=comparison), notes + more
+        if then is not None and now is not None:
+            report = replace(report, drift=compare(os.fspath(str(options.drift)), then, now))
+        report = replace(report, gates=self._gates(report), provenance=self._provenance(rows, baseline, then))
+        return self._written(replace(report, notes=notes), rows, bundle)
+
+    def _bundle(self) -> ModelBundle | None:
+        if self.options.write_threshold is None:
+            return None
+        return writable_bundle(Path(self.options.write_threshold), self.labels.names, self.positive)
+
+    def _profile_of_baseline(self) -> Profile | None:
+        """The other night; its labels may be others where no columns of probabilities name them."""
+        if self.options.drift is None:
+            return None
+        file = open_baseline(self.options.drift, self.options, texts=True)
+        ours, theirs = self.files[0].labels or (self.labels.names if self.scorer else ()), file.labels
+        if ours and theirs and set(ours) != set(theirs):
+            raise InputError(
+                f"its columns of probabilities name the labels {listed(theirs)},"
+                f" the current predictions have {listed(ours)}",
+                path=file.source.path,
+                hint="compare predictions of the same labels",
+            )
+        labels = LabelSet(theirs or self._predicted_labels(file), "the baseline")
+        if theirs and self.positive is not None and len(theirs) == 2 and ours:
+            score_of = labels.names.index(self.labels.names[self.positive])
+            profile = Profile(labels.names, score_of)
+        else:
+            profile = Profile(labels.names, None)
+        for rows in predicted_rows([file], labels):
+            profile.add(rows)
+        if not profile.all_rows:
+            raise InputError("holds no rows", path=file.source.path, hint="there is nothing to compare with")
+        if not profile.rows:
+            raise InputError("no row has a prediction", path=file.source.path, hint="there is nothing to compare with")
+        return profile
+
+    def _predicted_labels(self, file: EvaluatedFile) -> tuple[str, ...]:
+        found = read_gold([replace(file, gold=None)], EvaluateOptions(prefix=self.options.prefix))
+        return values_in_order(list(found.predicted.first))
+
+    def _collect(self, ids: dict[str, int], profile: Profile | None, progress: Progress | None) -> EvaluatedRows:
+        slice_by = tuple(self.options.slice_by)
+        chunks: Iterator[Rows]
+        if self.scorer is None:
+            chunks = predicted_rows(self.files, self.labels, slice_by)
+        else:
+            chunks = scored_rows(self.files, self.labels, self.scorer, slice_by)
+        collector = Collector(self.gold if self.gold.column is not None else None, ids, slice_by)
+        # Predictions that stand already are counted in no time worth showing.
+        with progress if progress and self.scorer else NoProgress() as told:
+            told.start(self.gold.rows)
+            for rows in chunks:
+                collector.add(rows)
+                if profile is not None:
+                    profile.add(rows)
+                told.advance(len(rows.predicted), rows.n_tokens)
+        return collector.rows(self.gold.rows)
+
+    def _nothing(self) -> Analysis:
+        """No figure has a value without gold labels."""
+        n_labels = len(self.labels.names)
+        matrix = np.zeros((n_labels, n_labels), np.int64)
+        matrix.setflags(write=False)
+        return Analysis(matrix, dict.fromkeys(FIGURES, Figure(None, "there are no gold labels")), ())
+
+    def _report(self, rows: EvaluatedRows, places: npt.NDArray[np.int64], analysis: Analysis) -> EvaluationReport:
+        options, names, joined = self.options, self.labels.names, self.gold.joined
+        wrong, doubtful = most_confident_mistakes(rows), suspect_labels(rows)
+        shown = [*wrong[: options.mistakes].tolist(), *doubtful[: options.mistakes].tolist()]
+        found = fetch(rows, shown, options.on)
+        thresholds: Thresholds | None = None
+        if analysis.ranking is not None:
+            thresholds = threshold_table(
+                analysis.ranking, at_precision=options.at_precision, at_recall=options.at_recall
+            )
+        elif options.at_precision is not None or options.at_recall is not None or options.write_threshold is not None:
+            missing = "a positive label" if self.positive is None else "columns of probabilities"
+            raise InputError(
+                f"a threshold needs {missing}", path=self.files[0].source.path, hint="pass --positive, or score again"
+            )
+        labelled = self.gold.column is not None
+        return EvaluationReport(
+            provenance=Provenance((), None, self.gold.column),
+            labels=names,
+            positive=self.positive,
+            rows=self.gold.rows,
+            unscored=int(((rows.predicted < 0) & ((rows.gold >= 0) | (not labelled))).sum()),
+            rows_unmatched=0 if joined is None else joined.rows_unmatched,
+            labels_unmatched=0 if joined is None else joined.labels_unmatched,
+            matrix=analysis.matrix,
+            figures={name: analysis.figures[name] for name in FIGURES},
+            by_label=analysis.by_label,
+            method=self.method,
+            curves=analysis.curves,
+            reliability=analysis.reliability,
+            histogram=analysis.histogram,
+            slices=slices_of(rows, places, judged(rows, places, names, self.positive)) if labelled else (),
+            mistakes=tuple(review(rows, place, names, found) for place in wrong[: options.mistakes].tolist()),
+            n_mistakes=len(wrong),
+            thresholds=thresholds,
+            suspects=tuple(suspect(rows, place, names, found) for place in doubtful[: options.mistakes].tolist()),
+            n_suspects=len(doubtful),
+        )
+
+    def _compare(self, rows: EvaluatedRows, baseline: Baseline) -> tuple[Comparison, tuple[str, ...]]:
+        partners, notes = pair(self.files, rows, baseline, self.options)
+        other = np.where(partners >= 0, baseline.predicted[partners], -1)
+        both = np.flatnonzero((rows.gold >= 0) & (rows.predicted >= 0) & (other >= 0))
+        if not len(both):
+            raise InputError("predicts no row that is predicted here", path=baseline.file.source.path)
+        now = judged(rows, both, self.labels.names, self.positive)
+        gold, old = now.gold, other[both]
+        of_old = None if baseline.probabilities is None else baseline.probabilities[partners[both]]
+        then = Judged(gold, old, of_old, _own(of_old, old), self.labels.names, self.positive)
+        right, was_right = now.predicted == gold, old == gold
+        moved = np.flatnonzero(now.predicted != old)
+        kinds = np.where(was_right[moved], "broken", np.where(right[moved], "repaired", "other"))
+        unpaired = int(((rows.gold >= 0) & ((rows.predicted >= 0) != (other >= 0))).sum())
+        unpaired += baseline.n_rows - int((partners >= 0).sum())
+        shown = self._changed(rows, both[moved], old[moved], kinds)
+        return Comparison(
+            baseline=baseline.file.source.path,
+            paired_by=self.options.on,
+            rows=len(both),
+            unpaired=unpaired,
+            differences=self._differences(now, then),
+            mcnemar=mcnemar(int((right & ~was_right).sum()), int((was_right & ~right).sum())),
+            repaired=int((kinds == "repaired").sum()),
+            broken=int((kinds == "broken").sum()),
+            other=int((kinds == "other").sum()),
+            changed=shown,
+        ), notes
+
+    def _differences(self, now: Judged, then: Judged) -> Any:
+        method = self.method
+        samples = paired_samples(
+            now.gold, now.predicted, then.predicted, len(now.labels), resamples=method.resamples, seed=method.seed
+        )
+        spreads: dict[str, float] = {}
+        current, old = now.point_figures(), then.point_figures()
+        if now.probabilities is not None and then.probabilities is not None:
+            spreads = loss_spreads(now.gold, now.probabilities, then.probabilities, self.positive)
+            if current["roc_auc"].value is not None and old["roc_auc"].value is not None:
+                there = np.unique(now.gold).tolist() if self.positive is None else [self.positive]
+                if len(now.gold) * len(there) <= 5_000_000:
+                    spreads |= ranking_spreads(now.gold, now.probabilities, then.probabilities, there, seed=method.seed)
+        return differences(current, old, samples, self.positive, spreads)
+
+    def _changed(
+        self,
+        rows: EvaluatedRows,
+        places: npt.NDArray[np.int64],
+        old: npt.NDArray[np.integer],
+        kinds: npt.NDArray[np.str_],
+    ) -> tuple[ChangedReview, ...]:
+        before = dict(zip(places.tolist(), zip(old.tolist(), kinds.tolist(), strict=True), strict=True))
+        ranked = [by_confidence(rows, places[kinds == kind]) for kind in ("broken", "repaired", "other")]
+        shown = np.concatenate(ranked)[: self.options.mistakes].tolist()
+        found = fetch(rows, shown, self.options.on)
+        names = self.labels.names
+        return tuple(
+            ChangedReview(review(rows, place, names, found), names[before[place][0]], before[place][1])
+            for place in shown
+        )
+
+    def _gates(self, report: EvaluationReport) -> tuple[Gate, ...]:
+        options = self.options
+        f1 = "macro_f1" if self.positive is None else "f1"
+        gates: list[Gate] = []
+        least_allowed = (("--min-accuracy", "accuracy", options.min_accuracy), ("--min-f1", f1, options.min_f1))
+        for option, name, least in least_allowed:
+            if least is not None:
+                gates.append(Gate(option, name, report.figures[name], least, strict=options.strict))
+        if options.max_drop is not None and report.comparison is not None:
+            found = {item.figure: item.difference for item in report.comparison.differences}
+            for name in ("accuracy", f1):
+                gates.append(Gate("--max-drop", name, found[name], options.max_drop, "drop", options.strict))
+        if report.drift is not None:
+            gates += _drift_gates(report.drift, options)
+        return tuple(gates)
+
+    def _provenance(self, rows: EvaluatedRows, baseline: Baseline | None, then: Profile | None) -> Provenance:
+        options, scorer, joined = self.options, self.scorer, self.gold.joined
+        ends = [*rows.starts[1:], len(rows.gold)]
+        counts = [end - start for start, end in zip(rows.starts, ends, strict=True)]
+        inputs = [
+            _read_file(file.source.path, "evaluated", n_rows) for file, n_rows in zip(rows.files, counts, strict=True)
+        ]
+        if joined is not None:
+            n_labels = len(joined.codes) - joined.rows_unmatched + joined.labels_unmatched
+            inputs.append(_read_file(os.fspath(str(options.labels)), "labels", n_labels))
+        if baseline is not None:
+            inputs.append(_read_file(baseline.file.source.path, "baseline", baseline.n_rows))
+        if then is not None:
+            inputs.append(_read_file(os.fspath(str(options.drift)), "drift", then.all_rows))
+        return Provenance(
+            files=tuple(file.source.path for file in self.files),
+            labels_file=None if options.labels is None else os.fspath(options.labels),
+            label_column=self.gold.column,
+            model=None if scorer is None else os.fspath(options.model or "embedded"),
+            precision=None if scorer is None else scorer.session.precision,
+            device=None if scorer is None else scorer.session.device,
+            inputs=tuple(inputs),
+            text_column=", ".join(dict.fromkeys(file.text for file in self.files if file.text)) or None,
+            version=package_version(),
+        )
+
+    def _written(self, report: EvaluationReport, rows: EvaluatedRows, bundle: ModelBundle | None) -> EvaluationReport:
+        """Write what is to be written once all gates are met; the notes say what was done."""
+        options, notes = self.options, list(report.notes)
+        passed = all(gate.passed for gate in report.gates)
+        if bundle is not None and report.thresholds is not None:
+            if passed:
+                threshold = chosen_threshold(report.thresholds)
+                write_threshold(bundle, threshold)
+                where = "the model inside the package" if is_embedded(bundle.folder) else str(bundle.folder)
+                notes.append(f"the threshold {threshold:g} was written into {where}")
+                if is_embedded(bundle.folder):
+                    log.warning(
+                        "--write-threshold changed the model inside the package: its threshold is %g", threshold
+                    )
+                thresholds = replace(report.thresholds, written=threshold, written_to=str(bundle.folder))
+                report = replace(report, thresholds=thresholds)
+            else:
+                notes.append(f"no threshold was written into {bundle.folder}: a gate was not met")
+        if options.write_baseline is not None:
+            if passed:
+                write_baseline(Path(options.write_baseline), rows, self.labels.names, options)
+                notes.append(f"these predictions are the next baseline: {os.fspath(options.write_baseline)}")
+            else:
+                notes.append(f"{os.fspath(options.write_baseline)} was left as it is: a gate was not met")
+        return replace(report, notes=tuple(notes))
+
+
+def _own(
+    probabilities: npt.NDArray[np.floating] | None, labels: npt.NDArray[np.integer]
+) -> npt.NDArray[np.floating] | None:
+    return None if probabilities is None else probabilities[np.arange(len(labels)), labels]
+
+
+def _drift_gates(drift: Drift, options: EvaluateOptions) -> list[Gate]:
+    shift = max((abs(share.current - share.baseline) for share in drift.label_shares), default=0.0)
+    no_text = Figure(None, drift.reason or "there are no texts")
+    length = no_text if drift.length is None else drift.length.psi
+    words = no_text if drift.vocabulary is None else drift.vocabulary.distance
+    bounds = (
+        ("--max-psi", "psi of predicted labels", drift.label_psi, options.max_psi),
+        ("--max-psi", "psi of scores", drift.score_psi, options.max_psi if drift.baseline_scores else None),
+        ("--max-share-shift", "largest change of a label's share", Figure(shift), options.max_share_shift),
+        ("--max-length-psi", "psi of text lengths", length, options.max_length_psi),
+        ("--max-vocabulary-shift", "distance of the words", words, options.max_vocabulary_shift),
     )
+    return [Gate(option, name, figure, most, "most") for option, name, figure, most in bounds if most is not None]
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Rows of one file, in order.
-
-    Attributes:
-        file: they are of.
-        table: the columns that were read, gold labels among them unless these are joined.
-        predicted: label ids int64 ``(n_rows,)``, -1 where there is no prediction.
-        n_tokens: that the model read for them.
-    """
-
-    file: EvaluatedFile
-    table: pa.Table
-    predicted: npt.NDArray[np.int64]
-    n_tokens: int = 0
-
-
-def _count(
-    chunks: Iterator[_Rows], gold: GoldLabels, ids: dict[str, int], n_labels: int, progress: Progress
-) -> tuple[Matrix, int]:
-    """The confusion matrix of all rows, and how many have a gold label but no prediction."""
-    matrix = np.zeros((n_labels, n_labels), dtype=np.int64)
-    start = unscored = 0
-    for rows in chunks:
-        wanted = gold.ids(rows.file, rows.table, start, ids)
-        both = (wanted >= 0) & (rows.predicted >= 0)
-        matrix += confusion_matrix(wanted[both], rows.predicted[both], n_labels)
-        unscored += int(((wanted >= 0) & (rows.predicted < 0)).sum())
-        start += len(wanted)
-        progress.advance(len(wanted), rows.n_tokens)
-    if start != gold.rows:
-        raise InputError(f"{gold.rows:,} rows were read at first, {start:,} later", hint="the input must not change")
-    matrix.setflags(write=False)
-    return matrix, unscored
-
-
-def _predicted(files: Sequence[EvaluatedFile], labels: LabelSet) -> Iterator[_Rows]:
-    """Rows of files that have predictions already."""
-    ids = labels.ids_of_names()
-    for file in files:
-        column, path, start = str(file.predicted), file.source.path, 0
-        for table in file.source.tables(CHUNK_ROWS, [name for name in (file.gold, column) if name is not None]):
-            strings = file.predicted_strings(table)
-            found = to_ids(strings, ids)
-            if int((found < 0).sum()) > strings.null_count:
-                place = int(np.flatnonzero((found < 0) & strings.is_valid().to_numpy(zero_copy_only=False))[0])
-                raise InputError(
-                    f"{shown(strings[place].as_py())} in column {column!r} has no column of probabilities",
-                    path=path,
-                    row=start + place + 1,
-                    hint=f"labels that have one: {listed(labels.names)}",
-                )
-            yield _Rows(file, table, found)
-            start += table.num_rows
-
-
-def _scored(files: Sequence[EvaluatedFile], labels: LabelSet, scorer: Scorer) -> Iterator[_Rows]:
-    """Rows of files with texts, scored; the next chunk is read and tokenized while the model runs one."""
-    ids = labels.ids_of_names()
-
-    def encoded() -> Iterator[tuple[EvaluatedFile, pa.Table, Encoded]]:
-        for file in files:
-            text = str(file.text)
-            for table in file.source.tables(TEXT_CHUNK_ROWS, [name for name in (text, file.gold) if name is not None]):
-                values = text_values(table.column(text), name=text, path=file.source.path)
-                yield file, table, scorer.encode(values)
-
-    for file, table, tokens in one_ahead(encoded()):
-        scored = scorer.score_chunk(tokens)
-        predicted = scored.predictions.column(f"{scorer.prefix}label").combine_chunks()
-        yield _Rows(file, table, to_ids(predicted.cast("large_string"), ids), scored.n_tokens)
+def _without_first_baseline(options: EvaluateOptions) -> tuple[EvaluateOptions, tuple[str, ...]]:
+    """A nightly job names one file to compare with and to write; the first night it does not stand yet."""
+    if options.write_baseline is None or Path(options.write_baseline).exists():
+        return options, ()
+    own = Path(options.write_baseline).absolute()
+    first = {
+        name: None
+        for name in ("baseline", "drift")
+        if getattr(options, name) and Path(getattr(options, name)).absolute() == own
+    }
+    if not first:
+        return options, ()
+    gone = dict.fromkeys(("max_psi", "max_share_shift", "max_length_psi", "max_vocabulary_shift"))
+    dropped: dict[str, Any] = {**first}
+    if "baseline" in first:
+        dropped["max_drop"] = None
+        dropped["strict"] = options.strict and (options.min_accuracy is not None or options.min_f1 is not None)
+    if "drift" in first:
+        dropped |= gone
+    note = f"{os.fspath(options.write_baseline)} does not stand yet, so nothing was compared with it"
+    return replace(options, **dropped), (note,)
 
 
 def _chosen(options: EvaluateOptions | None, overrides: Mapping[str, Any]) -> EvaluateOptions:
-    known = {field.name for field in fields(EvaluateOptions)}
+    known = {item.name for item in fields(EvaluateOptions)}
     unknown = sorted(overrides.keys() - known)
     if unknown:
         raise TypeError(f"evaluate_labels() got an unexpected keyword argument {unknown[0]!r}")
@@ -192,20 +437,10 @@ def _positive(labels: LabelSet, wanted: str | int | None) -> int | None:
     return found
 
 
-def _gates(figures: Mapping[str, Figure], positive: int | None, options: EvaluateOptions) -> tuple[Gate, ...]:
-    f1 = "macro_f1" if positive is None else "f1"
-    gates = (("--min-accuracy", "accuracy", options.min_accuracy), ("--min-f1", f1, options.min_f1))
-    return tuple(Gate(option, name, figures[name], least) for option, name, least in gates if least is not None)
-
-
-def _provenance(
-    files: Sequence[EvaluatedFile], gold: GoldLabels, options: EvaluateOptions, scorer: Scorer | None
-) -> Provenance:
-    return Provenance(
-        files=tuple(file.source.path for file in files),
-        labels_file=None if options.labels is None else os.fspath(options.labels),
-        label_column=gold.column,
-        model=None if scorer is None else os.fspath(options.model or "embedded"),
-        precision=None if scorer is None else scorer.session.precision,
-        device=None if scorer is None else scorer.session.device,
-    )
+def _read_file(path: str, role: str, n_rows: int) -> ReadFile:
+    file = Path(path)
+    if not file.is_file():
+        return ReadFile(path, role, n_rows, 0, None)
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return ReadFile(path, role, n_rows, file.stat().st_size, digest)

@@ -7,8 +7,8 @@ and not the time of a whole run.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ import pyarrow as pa
 from scorer.columns import label_column, named_column, text_column
 from scorer.errors import InputError, UsageError
 from scorer.evaluation_options import DEFAULT_PREFIX, EvaluateOptions
-from scorer.labels import LabelSet, LabelValues, label_strings, listed, require_labels, to_ids, values_in_order
+from scorer.labels import LabelSet, LabelValues, label_strings, listed, require_labels, shown, to_ids, values_in_order
 from scorer.reading import Source, check_text_type, open_source
 
 if TYPE_CHECKING:
@@ -35,9 +35,12 @@ class EvaluatedFile:
     Attributes:
         source: the file.
         predicted: column of predicted labels, or ``None`` where the file has none.
-        text: column to score where ``predicted`` is ``None``.
-        gold: column of gold labels, or ``None`` where they are joined from another file.
+        text: column to score where ``predicted`` is ``None``, else that of the texts beside the predictions,
+            ``None`` where there is none.
+        gold: column of gold labels, or ``None`` where they are joined from another file or there are none.
         labels: labels that its columns of probabilities name, in order.
+        probabilities: these columns.
+        score, status: columns of the predicted label's probability and of what was done to the text, if any.
     """
 
     source: Source
@@ -45,6 +48,13 @@ class EvaluatedFile:
     text: str | None
     gold: str | None
     labels: tuple[str, ...]
+    probabilities: tuple[str, ...] = ()
+    score: str | None = None
+    status: str | None = None
+
+    def without_text(self) -> EvaluatedFile:
+        """The same, but that its texts are not read."""
+        return replace(self, text=None)
 
     def predicted_strings(self, table: pa.Table) -> pa.Array:
         """The predicted labels of a chunk as large strings."""
@@ -62,14 +72,14 @@ class GoldLabels:
     """The gold labels of all files together.
 
     Attributes:
-        column: their name.
+        column: their name; ``None`` where there are none.
         values: the different ones.
         rows: rows of the evaluated files.
         joined: the label of each row, where they come from another file.
         predicted: the different predicted labels, where no columns of probabilities name them.
     """
 
-    column: str
+    column: str | None
     values: LabelValues = field(default_factory=LabelValues)
     rows: int = 0
     joined: JoinedLabels | None = None
@@ -106,7 +116,27 @@ def open_files(files: Sequence[str | os.PathLike[str]], options: EvaluateOptions
     found = [_with_columns(open_source(file), options) for file in files]
     for file in found[1:]:
         _require_alike(found[0], file, options.prefix)
+    for file in found:
+        for name in options.slice_by:
+            named_column(file.source.schema.names, name, file.source.path)
+        if options.labels is None and options.on is not None:
+            named_column(file.source.schema.names, options.on, file.source.path)
     return found
+
+
+def open_predictions(path: str | os.PathLike[str], options: EvaluateOptions) -> EvaluatedFile:
+    """Open a file of predictions to compare with; its gold labels do not matter.
+
+    Raises:
+        InputError: it cannot be read, or has no predictions.
+    """
+    source = open_source(path)
+    predicted = f"{options.prefix}label"
+    if predicted not in source.schema.names:
+        raise InputError(
+            f"has no column {predicted!r}, so it holds no predictions", path=source.path, hint="score it first"
+        )
+    return _with_predictions(source, options, text=_text_beside(source, options.text_column))
 
 
 def read_gold(files: Sequence[EvaluatedFile], options: EvaluateOptions) -> GoldLabels:
@@ -116,7 +146,8 @@ def read_gold(files: Sequence[EvaluatedFile], options: EvaluateOptions) -> GoldL
         InputError: a label is null, there are no rows, or ids do not match, see
             :func:`scorer.joining.join_labels`.
     """
-    gold = GoldLabels(column=", ".join(dict.fromkeys(str(file.gold) for file in files)))
+    names = dict.fromkeys(file.gold for file in files if file.gold is not None)
+    gold = GoldLabels(column=", ".join(names) or None)
     if options.labels is not None:
         from scorer.joining import join_labels  # loads polars, which nothing else here needs
 
@@ -128,7 +159,8 @@ def read_gold(files: Sequence[EvaluatedFile], options: EvaluateOptions) -> GoldL
             allow_missing=options.allow_missing,
         )
         gold.column, gold.values = gold.joined.column, gold.joined.values
-    counted = [_read_values(file, gold) for file in files]
+    unlabelled = gold.column is None
+    counted = [_read_values(file, gold, count=unlabelled) for file in files]
     gold.rows = len(gold.joined.codes) if gold.joined else sum(counted)
     if gold.rows == 0:
         raise InputError("holds no rows", path=files[0].source.path, hint="there is nothing to evaluate")
@@ -168,7 +200,7 @@ def labels_of(files: Sequence[EvaluatedFile], gold: GoldLabels) -> tuple[LabelSe
 
 def _with_columns(source: Source, options: EvaluateOptions) -> EvaluatedFile:
     columns, path, prefix = source.schema.names, source.path, options.prefix
-    predicted, probability = f"{prefix}label", f"{prefix}prob_"
+    predicted = f"{prefix}label"
     if predicted not in columns:
         if prefix != DEFAULT_PREFIX:
             named_column(columns, predicted, path)  # raises: who names a prefix means predictions
@@ -180,11 +212,36 @@ def _with_columns(source: Source, options: EvaluateOptions) -> EvaluatedFile:
             path=path,
             hint="drop --model, or evaluate a file without predictions",
         )
-    named_column(columns, predicted, path)
-    probabilities = [named_column(columns, name, path) for name in columns if name.startswith(probability)]
+    file = _with_predictions(source, options, text=None)
+    added = {predicted, f"{prefix}score", f"{prefix}status", *file.probabilities}
+    gold = _gold_column(columns, added, options, path)
+    text = _text_beside(source, options.text_column)
+    return replace(file, gold=gold, text=None if text == gold else text)
+
+
+def _with_predictions(source: Source, options: EvaluateOptions, *, text: str | None) -> EvaluatedFile:
+    columns, path, prefix = source.schema.names, source.path, options.prefix
+    predicted = named_column(columns, f"{prefix}label", path)
+    probability = f"{prefix}prob_"
+    probabilities = tuple(named_column(columns, name, path) for name in columns if name.startswith(probability))
+    score, status = (
+        named_column(columns, name, path) if name in columns else None for name in (f"{prefix}score", f"{prefix}status")
+    )
     labels = tuple(name.removeprefix(probability) for name in probabilities)
-    added = {predicted, f"{prefix}score", f"{prefix}status", *probabilities}
-    return EvaluatedFile(source, predicted, None, _gold_column(columns, added, options, path), labels)
+    return EvaluatedFile(source, predicted, text, None, labels, probabilities, score, status)
+
+
+def _text_beside(source: Source, wanted: str | None) -> str | None:
+    """The column of texts beside predictions; ``None`` where none is sure to be it."""
+    columns, path = source.schema.names, source.path
+    try:
+        text = text_column(columns, wanted, path)
+        check_text_type(source.schema.field(text), path)
+    except InputError:
+        if wanted is not None:
+            raise
+        return None
+    return text
 
 
 def _gold_column(
@@ -199,7 +256,13 @@ def _gold_column(
             path=path,
             hint="name the column of gold labels",
         )
-    return label_column([name for name in columns if name not in added], options.label_column, path)
+    try:
+        return label_column([name for name in columns if name not in added], options.label_column, path)
+    except InputError:
+        # Drift needs no labels.
+        if options.drift is not None and not options.needs_gold:
+            return None
+        raise
 
 
 def _text_column(source: Source, options: EvaluateOptions, gold: str | None) -> str:
@@ -227,6 +290,13 @@ def _require_alike(first: EvaluatedFile, file: EvaluatedFile, prefix: str) -> No
             path=plain.source.path,
             hint="evaluate files with predictions and files to be scored in separate runs",
         )
+    if (file.gold is None) != (first.gold is None):
+        with_gold, without = (first, file) if file.gold is None else (file, first)
+        raise InputError(
+            f"has no column of gold labels, {with_gold.source.path} has {with_gold.gold!r}",
+            path=without.source.path,
+            hint="evaluate them in separate runs",
+        )
     if file.labels != first.labels:
         ours, theirs = (f"the labels {listed(each.labels)}" if each.labels else "no labels" for each in (file, first))
         raise InputError(
@@ -236,12 +306,32 @@ def _require_alike(first: EvaluatedFile, file: EvaluatedFile, prefix: str) -> No
         )
 
 
-def _read_values(file: EvaluatedFile, gold: GoldLabels) -> int:
+def require_two_labels(files: Sequence[EvaluatedFile], gold: GoldLabels, ids: Mapping[str, int]) -> None:
+    """Refuse gold labels of one class only: hardly a figure would mean anything.
+
+    Raises:
+        InputError: all rows of ``files`` have the same gold label.
+    """
+    values = list(gold.values.first)
+    if gold.joined is not None:
+        codes = np.unique(gold.joined.codes)
+        values = [values[code] for code in codes[codes >= 0]]
+    if len({ids[value] for value in values}) < 2:
+        raise InputError(
+            f"column {gold.column!r} holds one class only: every gold label is {shown(values[0])}",
+            path=", ".join(file.source.path for file in files),
+            hint="evaluate rows of at least two classes",
+        )
+
+
+def _read_values(file: EvaluatedFile, gold: GoldLabels, *, count: bool) -> int:
     """Take the values of one file into ``gold``; returns the rows that were read for it."""
     path, start = file.source.path, 0
     wanted = [file.gold] if file.gold is not None else []
     if file.predicted is not None and not file.labels:
         wanted.append(file.predicted)
+    if count and not wanted:
+        wanted = [file.predicted or str(file.text)]
     if not wanted:
         return 0
     for table in file.source.tables(CHUNK_ROWS, wanted):
@@ -249,7 +339,7 @@ def _read_values(file: EvaluatedFile, gold: GoldLabels) -> int:
             strings = file.gold_strings(table)
             require_labels(strings, name=file.gold, path=path, start=start)
             gold.values.add(strings, name=file.gold, path=path, start=start)
-        if file.predicted in wanted:
+        if file.predicted in wanted and not file.labels:
             strings = file.predicted_strings(table)
             gold.predicted.add(strings, name=str(file.predicted), path=path, start=start)
         start += table.num_rows

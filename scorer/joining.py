@@ -65,15 +65,38 @@ def join_labels(
     if rows.is_empty():
         raise InputError("holds no rows", path=where, hint="there is nothing to evaluate")
     values, gold = _read_labels(labels, on, name)
+    codes, n_unused = _matched(rows, gold, where, labels.path, on=on, allow_missing=allow_missing, what="label")
+    return JoinedLabels(values, name, codes.astype(np.int32), n_unused)
+
+
+def join_rows(sources: Sequence[Source], baseline: Source, *, on: str, allow_missing: bool) -> npt.NDArray[np.int64]:
+    """The row of ``baseline`` with the id of each row of ``sources``, int64 ``(n_rows,)``, -1 where none has it.
+
+    Raises:
+        InputError: as in :func:`join_labels`.
+    """
+    for source in (*sources, baseline):
+        named_column(source.schema.names, on, source.path)
+    rows, others = pl.DataFrame({"id": _ids(sources, on)}), pl.DataFrame({"id": _ids([baseline], on)})
+    where = ", ".join(source.path for source in sources)
+    numbered = others.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("code"))
+    places, _ = _matched(rows, numbered, where, baseline.path, on=on, allow_missing=allow_missing, what="row")
+    return places
+
+
+def _matched(
+    rows: pl.DataFrame, gold: pl.DataFrame, where: str, there: str, *, on: str, allow_missing: bool, what: str
+) -> tuple[npt.NDArray[np.int64], int]:
+    """The ``code`` in ``gold`` of each id of ``rows``, -1 for none, and how many of ``gold`` are not used."""
     _require_unique(rows, on, where)
-    _require_unique(gold, on, labels.path)
+    _require_unique(gold, on, there)
     codes = rows.join(gold, on="id", how="left", maintain_order="left")["code"].fill_null(-1).to_numpy()
     n_strangers = int((codes < 0).sum())
     # Ids are unique, so every row that is not a stranger has used one label.
     n_unused = len(gold) - (len(rows) - n_strangers)
     if n_strangers == len(rows):
         raise InputError(
-            f"no id of column {on!r} is in {labels.path}: {_first(rows)} here, {_first(gold)} there",
+            f"no id of column {on!r} is in {there}: {_first(rows)} here, {_first(gold)} there",
             path=where,
             hint="check that --on names the same ids in both",
         )
@@ -82,15 +105,15 @@ def join_labels(
         if n_strangers:
             have = "has" if n_strangers == 1 else "have"
             some = _first(rows.filter(pl.Series(codes < 0)))
-            parts.append(f"{n_strangers:,} of {len(rows):,} ids {have} no label in {labels.path} ({some})")
+            parts.append(f"{n_strangers:,} of {len(rows):,} ids {have} no {what} in {there} ({some})")
         if n_unused:
             are = "is" if n_unused == 1 else "are"
             some = _first(gold.join(rows, on="id", how="anti", maintain_order="left"))
-            parts.append(f"{n_unused:,} of {len(gold):,} ids of {labels.path} {are} not here ({some})")
+            parts.append(f"{n_unused:,} of {len(gold):,} ids of {there} {are} not here ({some})")
         raise InputError(
             ", and ".join(parts), path=where, hint="correct the ids, or pass --allow-missing to leave these out"
         )
-    return JoinedLabels(values, name, codes, n_unused)
+    return codes, n_unused
 
 
 def _ids(sources: Sequence[Source], on: str) -> pl.Series:

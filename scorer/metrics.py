@@ -161,11 +161,53 @@ def macro(figures: Sequence[LabelFigures], name: str) -> Figure:
     return Figure(math.fsum(values) / len(values)) if values else Figure(None, "there are no rows")
 
 
-def headline_figures(matrix: Matrix, names: Sequence[str], positive: int | None) -> Mapping[str, Figure]:
-    """The figures that stand first in a report, by name.
+def weighted(figures: Sequence[LabelFigures], name: str) -> Figure:
+    """Mean of ``precision``, ``recall`` or ``f1``, each label weighted with its gold rows.
 
-    ``accuracy``; ``precision``, ``recall`` and ``f1`` of the label ``positive``; ``macro_precision``,
-    ``macro_recall`` and ``macro_f1``. Without a positive label its three are undefined.
+    Labels without a gold row have no weight. Where the figure of another label is undefined, so is the
+    mean, as in :func:`macro`.
+    """
+    total = sum(label.gold for label in figures)
+    parts = []
+    for label in figures:
+        if label.gold == 0:
+            continue
+        figure: Figure = getattr(label, name)
+        if figure.value is None:
+            return figure
+        parts.append(figure.value * label.gold)
+    return Figure(math.fsum(parts) / total) if total else Figure(None, "there are no rows")
+
+
+def balanced_accuracy(figures: Sequence[LabelFigures]) -> Figure:
+    """Mean recall of the labels that have a gold row, as scikit-learn's ``balanced_accuracy_score``."""
+    recalls = [label.recall.value for label in figures if label.recall.value is not None]
+    return Figure(math.fsum(recalls) / len(recalls)) if recalls else Figure(None, "there are no rows")
+
+
+def matthews(matrix: Matrix) -> Figure:
+    """Matthews correlation coefficient, in [-1, 1], of any number of labels.
+
+    Gorodkin, 2004, "Comparing two K-category assignments by a K-category correlation coefficient"; as
+    scikit-learn's ``matthews_corrcoef``, which gives 0 where only one label is gold or predicted.
+    """
+    # Python's integers: products of counts go beyond 64 bits.
+    total, right = int(matrix.sum()), int(np.trace(matrix))
+    gold, predicted = ([int(count) for count in matrix.sum(axis=axis)] for axis in (1, 0))
+    if not total:
+        return Figure(None, "there are no rows")
+    of_gold, of_predicted = (total**2 - sum(count**2 for count in counts) for counts in (gold, predicted))
+    if not of_gold or not of_predicted:
+        return Figure(None, f"only one label is {'predicted' if of_gold else 'a gold label'}")
+    both = right * total - sum(g * p for g, p in zip(gold, predicted, strict=True))
+    return Figure(max(-1.0, min(1.0, both / math.sqrt(of_gold) / math.sqrt(of_predicted))))
+
+
+def headline_figures(matrix: Matrix, names: Sequence[str], positive: int | None) -> Mapping[str, Figure]:
+    """The figures of a report that need the confusion matrix alone, by name.
+
+    ``accuracy`` and ``balanced_accuracy``; ``precision``, ``recall`` and ``f1`` of the label ``positive``;
+    their macro and weighted means; ``mcc``. Without a positive label its three are undefined.
     """
     by_label = label_figures(matrix, names)
     chosen = ("precision", "recall", "f1")
@@ -174,7 +216,14 @@ def headline_figures(matrix: Matrix, names: Sequence[str], positive: int | None)
         binary = {name: Figure(None, reason) for name in chosen}
     else:
         binary = {name: getattr(by_label[positive], name) for name in chosen}
-    return {"accuracy": accuracy(matrix), **binary, **{f"macro_{name}": macro(by_label, name) for name in chosen}}
+    return {
+        "accuracy": accuracy(matrix),
+        "balanced_accuracy": balanced_accuracy(by_label),
+        **binary,
+        **{f"macro_{name}": macro(by_label, name) for name in chosen},
+        **{f"weighted_{name}": weighted(by_label, name) for name in chosen},
+        "mcc": matthews(matrix),
+    }
 
 
 def _ratio(part: int, whole: int, reason: str) -> Figure:

@@ -1,10 +1,12 @@
-"""EvaluationReport -> text for a person, on a terminal or in a pipe, and JSON for a program."""
+"""EvaluationReport -> text for a person, on a terminal or in a pipe, Markdown, and JSON for a program."""
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,24 +15,17 @@ from typing import TYPE_CHECKING, TextIO
 from scorer.console import printable
 from scorer.errors import OutputError, UsageError
 from scorer.findings import EvaluationReport
-from scorer.metrics import Figure
+from scorer.report_tables import Block, blocks
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-MATRIX_LABELS = 12
-"""A confusion matrix of more labels is left to the JSON form."""
+_PLAIN_CHARACTERS = 100
+"""Of a text in a pipe; a terminal cuts it to its width."""
 
-_NAMES = {
-    "accuracy": "accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "macro_precision": "macro precision",
-    "macro_recall": "macro recall",
-    "macro_f1": "macro F1",
-}
+_MARKDOWN_CHARACTERS = 200
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|~@])")
 
 
 def print_report(report: EvaluationReport, stream: TextIO, *, as_json: bool = False) -> None:
@@ -80,8 +75,37 @@ def to_json_text(report: EvaluationReport) -> str:
     return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text) + "\n"
 
 
-def check_json_destination(path: Path, inputs: list[Path]) -> None:
-    """Everything about the destination of the JSON that can be known before any work.
+def to_markdown(report: EvaluationReport) -> str:
+    """``report`` as Markdown with GitHub's tables; what comes from files cannot be read as markup."""
+    parts = ["# Evaluation"]
+    for block in blocks(report):
+        if block.title:
+            parts.append(f"## {_markdown(block.title)}")
+        if block.lines:
+            parts.append("  \n".join(_markdown(line) for line, _ in block.lines))
+        if block.rows:
+            rule = [" ---: " if column.right else " --- " for column in block.columns]
+            lines = [
+                "|" + "|".join(f" {_markdown(column.name)} " for column in block.columns) + "|",
+                "|" + "|".join(rule) + "|",
+            ]
+            lines += ["|" + "|".join(f" {_markdown(cell)} " for cell in row) + "|" for row in block.rows]
+            parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown(text: str) -> str:
+    cut = text if len(text) <= _MARKDOWN_CHARACTERS else text[:_MARKDOWN_CHARACTERS] + "…"
+    one_line = printable(" ".join(cut.split()))
+    # A number with a minus or a point is no markup, and reads better unescaped.
+    if re.fullmatch(r"[-+]?[\d.,]+%?( to [-+]?[\d.,]+)?", one_line):
+        return one_line
+    escaped = _MARKUP.sub(r"\\\1", html.escape(one_line, quote=False))
+    return re.sub(r"(?<=\w)\\([.\-])(?=\w)", r"\1", escaped)
+
+
+def check_destination(path: Path, inputs: list[Path], *, option: str = "--json") -> None:
+    """Everything about the destination of a report that can be known before any work.
 
     Raises:
         UsageError: it is a folder or one of the files that are read.
@@ -90,7 +114,7 @@ def check_json_destination(path: Path, inputs: list[Path]) -> None:
     if path.is_dir():
         raise UsageError("is a folder", path=path, hint="name a file in it")
     if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
-        raise UsageError("--json names a file that is read", path=path, hint="write to another file")
+        raise UsageError(f"{option} names a file that is read", path=path, hint="write to another file")
     folder = path.absolute().parent
     if not folder.is_dir():
         raise OutputError("no such folder", path=folder, hint="make it first")
@@ -99,12 +123,17 @@ def check_json_destination(path: Path, inputs: list[Path]) -> None:
 
 
 def write_json(report: EvaluationReport, path: Path) -> None:
-    """Write ``report`` to ``path``, whole or not at all; what stood there is replaced.
+    """Write ``report`` to ``path`` as JSON, see :func:`write_text`."""
+    write_text(to_json_text(report), path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write ``text`` to ``path`` in UTF-8, whole or not at all; what stood there is replaced.
 
     Raises:
         OutputError: it could not be written.
     """
-    data = to_json_text(report).encode("utf-8")
+    data = text.encode("utf-8")
     path = path.resolve()
     # A device or a pipe cannot be replaced, and /dev/null must not be.
     special = path.exists() and not path.is_file()
@@ -118,96 +147,53 @@ def write_json(report: EvaluationReport, path: Path) -> None:
         if not special:
             temporary.replace(path)
     except OSError as error:
+        raise OutputError(f"could not be written: {error.strerror}", path=path) from error
+    finally:
         if not special:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-        raise OutputError(f"could not be written: {error.strerror}", path=path) from error
 
 
 def _parts(report: EvaluationReport, *, plain: bool) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    for line in _head(report):
-        yield Text(printable(line))
-    yield ""
-    yield _figures(report, plain)
-    yield ""
-    yield _by_label(report, plain)
-    yield ""
-    if len(report.labels) <= MATRIX_LABELS:
-        yield Text("confusion matrix: a row for each gold label, a column for each predicted one")
-        yield _matrix(report, plain)
-    else:
-        yield Text(f"the confusion matrix of {len(report.labels)} labels is in --json")
-    if report.gates or report.notes:
-        yield ""
-    for gate in report.gates:
-        yield Text(printable(f"gate {'met' if gate.passed else 'NOT MET'}: {gate}"), "green" if gate.passed else "red")
-    for note in report.notes:
-        yield Text(printable(f"note: {note}"))
+    for number, block in enumerate(blocks(report)):
+        if number:
+            yield ""
+        if block.title:
+            yield Text(printable(block.title), "" if plain else "bold")
+        for line, style in block.lines:
+            yield Text(printable(line), style or "")
+        if block.columns:
+            yield _table(block, plain)
 
 
-def _head(report: EvaluationReport) -> Iterator[str]:
-    where = report.provenance
-    joined = f", labels from {where.labels_file}" if where.labels_file else ""
-    model = f", scored by the model {where.model} ({where.precision} on {where.device})" if where.model else ""
-    yield ", ".join(where.files) + joined + model
-    yield f"{_rows(report.evaluated)} evaluated, gold labels from column {where.label_column!r}"
-    if report.unscored:
-        yield f"{_rows(report.unscored)} unscored: with a gold label but no prediction, left out of every figure"
-    if report.rows_unmatched:
-        yield f"{_rows(report.rows_unmatched)} unmatched: the id has no gold label, left out"
-    if report.labels_unmatched:
-        count = report.labels_unmatched
-        yield f"{count:,} gold label{'' if count == 1 else 's'} unmatched: no row has the id, left out"
-
-
-def _figures(report: EvaluationReport, plain: bool) -> Table:
-    table = _table(plain, "figure", "value", "")
-    positive = "" if report.positive is None else f"of {printable(report.labels[report.positive])}"
-    for name, figure in report.figures.items():
-        of_positive = name in ("precision", "recall", "f1") and figure.value is not None
-        table.add_row(_NAMES[name], _value(figure), _text(figure.reason or (positive if of_positive else "")))
-    return table
-
-
-def _by_label(report: EvaluationReport, plain: bool) -> Table:
-    table = _table(plain, "label", "gold", "predicted", "precision", "recall", "F1")
-    for label in report.by_label:
-        figures = (_value(figure) for figure in (label.precision, label.recall, label.f1))
-        table.add_row(_text(label.label), f"{label.gold:,}", f"{label.predicted:,}", *figures)
-    return table
-
-
-def _matrix(report: EvaluationReport, plain: bool) -> Table:
-    table = _table(plain, "", *report.labels)
-    for name, row in zip(report.labels, report.matrix.tolist(), strict=True):
-        table.add_row(_text(name), *(f"{count:,}" for count in row))
-    return table
-
-
-def _table(plain: bool, first: str, *others: str) -> Table:
-    """A table whose first column is on the left and whose named others are on the right."""
+def _table(block: Block, plain: bool) -> Table:
     from rich import box
     from rich.table import Table
 
     table = Table(box=None if plain else box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column(_text(first), no_wrap=True)
-    for name in others:
-        table.add_column(_text(name), justify="right" if name else "left")
+    for place, column in enumerate(block.columns):
+        cut = column.wide and not plain
+        table.add_column(
+            _cell(column.name),
+            justify="right" if column.right else "left",
+            no_wrap=place == 0 or cut,
+            overflow="ellipsis" if cut else "fold",
+        )
+    for row in block.rows:
+        cells = zip(row, block.columns, strict=True)
+        table.add_row(*(_cell(_shortened(text) if column.wide else text) for text, column in cells))
     return table
 
 
-def _text(value: str) -> RenderableType:
+def _shortened(text: str) -> str:
+    one_line = " ".join(text[: 2 * _PLAIN_CHARACTERS].split())
+    return one_line if len(text) <= _PLAIN_CHARACTERS else one_line[:_PLAIN_CHARACTERS] + "…"
+
+
+def _cell(value: str) -> RenderableType:
     # A str would be read as rich's markup, and [names] of labels are not ours.
     from rich.text import Text
 
     return Text(printable(value))
-
-
-def _value(figure: Figure) -> str:
-    return "undefined" if figure.value is None else f"{figure.value:.4f}"
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"

@@ -29,24 +29,70 @@ e,positive,negative,0.7,0.3
 
 TABLES = """\
 
-figure            value
-accuracy         0.6000
-precision        0.6667  of positive
-recall           0.6667  of positive
-F1               0.6667  of positive
-macro precision  0.5833
-macro recall     0.5833
-macro F1         0.5833
+figure                 value               95 %
+accuracy              0.6000   0.2307 to 0.8824
+balanced accuracy     0.5833   0.1667 to 1.0000
+precision             0.6667   0.2077 to 0.9385  of positive
+recall                0.6667   0.2077 to 0.9385  of positive
+F1                    0.6667   0.0000 to 1.0000  of positive
+macro precision       0.5833   0.1250 to 1.0000
+macro recall          0.5833   0.1667 to 1.0000
+macro F1              0.5833   0.1667 to 1.0000
+weighted precision    0.6000   0.1000 to 1.0000
+weighted recall       0.6000   0.2307 to 0.8824
+weighted F1           0.6000   0.1333 to 1.0000
+Matthews correlation  0.1667  -0.6667 to 1.0000
+ROC AUC               0.8333   0.3333 to 1.0000  of positive
+average precision     0.9167   0.7333 to 1.0000  of positive
+log loss              0.5344   0.1023 to 0.9665
+Brier score           0.1880   0.0000 to 0.3822
+calibration error     0.3600   0.1600 to 0.5600
 
-label     gold  predicted  precision  recall      F1
-negative     2          2     0.5000  0.5000  0.5000
-positive     3          3     0.6667  0.6667  0.6667
+label     gold  predicted  precision  recall      F1  ROC AUC
+negative     2          2     0.5000  0.5000  0.5000   0.8333
+positive     3          3     0.6667  0.6667  0.6667   0.8333
 
 confusion matrix: a row for each gold label, a column for each predicted one
           negative  positive
 negative         1         1
 positive         1         2
+
+by confidence, weakest first
+confidence   rows  accuracy              95 %      F1
+0.6 to 0.7      1    0.0000  0.0000 to 0.7935  0.0000  uncertain: few rows
+0.7 to 0.8      1    0.0000  0.0000 to 0.7935  0.0000  uncertain: few rows
+0.8 to 0.9      2    1.0000  0.3424 to 1.0000  1.0000  uncertain: few rows
+0.9 to 0.95     1    1.0000  0.2065 to 1.0000  1.0000  uncertain: few rows
+
+thresholds of positive
+threshold  predicted  precision  recall      F1  accuracy
+0.1000             5     0.6000  1.0000  0.7500    0.6000
+0.2000             5     0.6000  1.0000  0.7500    0.6000
+0.3000             4     0.7500  1.0000  0.8571    0.8000
+0.4000             3     0.6667  0.6667  0.6667    0.6000
+0.5000             3     0.6667  0.6667  0.6667    0.6000
+0.6000             3     0.6667  0.6667  0.6667    0.6000
+0.7000             2     1.0000  0.6667  0.8000    0.8000
+0.8000             2     1.0000  0.6667  0.8000    0.8000
+0.9000             1     1.0000  0.3333  0.5000    0.6000
+0.3000             4     0.7500  1.0000  0.8571    0.8000  best F1
+
+most confident of 2 mistakes
+row  gold      predicted  confidence  text
+5    positive  negative       0.7000
+3    negative  positive       0.6000
+
+labels that are likely wrong, the most suspect of 1
+row  gold      predicted  confidence  text
+5    positive  negative       0.7000
 """
+
+
+TABLES_WITH_IDS = (
+    TABLES.replace("\nrow  gold", "\nrow    gold")
+    .replace("\n5    positive", "\n5 (e)  positive")
+    .replace("\n3    negative", "\n3 (c)  negative")
+)
 
 
 @pytest.fixture
@@ -77,7 +123,7 @@ def test_predictions(command):
 
 def test_joined_labels(command):
     head = "preds.csv, labels from gold.csv\n5 rows evaluated, gold labels from column 'target'\n"
-    assert command("preds.csv", "--labels", "gold.csv", "--on", "id") == (0, head + TABLES, "")
+    assert command("preds.csv", "--labels", "gold.csv", "--on", "id") == (0, head + TABLES_WITH_IDS, "")
 
 
 def test_rows_that_are_left_out_are_counted(command, files):
@@ -96,7 +142,7 @@ def test_rows_that_are_left_out_are_counted(command, files):
         "5 rows evaluated, gold labels from column 'target'\n"
         "1 row unscored: with a gold label but no prediction, left out of every figure\n"
         "1 row unmatched: the id has no gold label, left out\n"
-        "2 gold labels unmatched: no row has the id, left out\n" + TABLES
+        "2 gold labels unmatched: no row has the id, left out\n" + TABLES_WITH_IDS
     )
 
 
@@ -118,32 +164,59 @@ def test_text_is_scored_first(command, tiny_bundle, files):
 
 def test_undefined_figures_say_why(command, files):
     header, *_ = PREDS.splitlines(keepends=True)
-    (files / "preds.csv").write_text(header + "a,negative,negative,0.9,0.1\nb,negative,negative,0.8,0.2\n")
+    (files / "preds.csv").write_text(header + "a,negative,negative,0.9,0.1\nb,positive,,,\n")
     code, out, _ = command("preds.csv", "--min-f1", "0.5")
     assert code == 8
     assert (
         out
         == """\
 preds.csv
-2 rows evaluated, gold labels from column 'label'
+1 row evaluated, gold labels from column 'label'
+1 row unscored: with a gold label but no prediction, left out of every figure
 
-figure               value
-accuracy            1.0000
-precision        undefined  positive was never predicted
-recall           undefined  no row has the gold label positive
-F1               undefined  positive is neither a gold label nor predicted
-macro precision     1.0000
-macro recall        1.0000
-macro F1            1.0000
+figure                    value              95 %
+accuracy                 1.0000  0.2065 to 1.0000
+balanced accuracy        1.0000  1.0000 to 1.0000
+precision             undefined                    positive was never predicted
+recall                undefined                    no row has the gold label positive
+F1                    undefined                    positive is neither a gold label nor predicted
+macro precision          1.0000  1.0000 to 1.0000
+macro recall             1.0000  1.0000 to 1.0000
+macro F1                 1.0000  1.0000 to 1.0000
+weighted precision       1.0000  1.0000 to 1.0000
+weighted recall          1.0000  0.2065 to 1.0000
+weighted F1              1.0000  1.0000 to 1.0000
+Matthews correlation  undefined                    only one label is a gold label
+ROC AUC               undefined                    no row has the gold label positive
+average precision     undefined                    no row has the gold label positive
+log loss                 0.1054  0.1054 to 0.1054
+Brier score              0.0100  0.0100 to 0.0100
+calibration error        0.1000  0.1000 to 0.1000
 
-label     gold  predicted  precision     recall         F1
-negative     2          2     1.0000     1.0000     1.0000
-positive     0          0  undefined  undefined  undefined
+label     gold  predicted  precision     recall         F1    ROC AUC
+negative     1          1     1.0000     1.0000     1.0000  undefined
+positive     0          0  undefined  undefined  undefined  undefined
 
 confusion matrix: a row for each gold label, a column for each predicted one
           negative  positive
-negative         2         0
+negative         1         0
 positive         0         0
+
+by confidence, weakest first
+confidence   rows  accuracy              95 %         F1
+0.9 to 0.95     1    1.0000  0.2065 to 1.0000  undefined  uncertain: few rows
+
+thresholds of positive
+threshold  predicted  precision     recall         F1  accuracy
+0.1000             1     0.0000  undefined     0.0000    0.0000
+0.2000             0  undefined  undefined  undefined    1.0000
+0.3000             0  undefined  undefined  undefined    1.0000
+0.4000             0  undefined  undefined  undefined    1.0000
+0.5000             0  undefined  undefined  undefined    1.0000
+0.6000             0  undefined  undefined  undefined    1.0000
+0.7000             0  undefined  undefined  undefined    1.0000
+0.8000             0  undefined  undefined  undefined    1.0000
+0.9000             0  undefined  undefined  undefined    1.0000
 
 gate NOT MET: f1 is undefined (positive is neither a gold label nor predicted), --min-f1 demands 0.5
 """
@@ -186,7 +259,7 @@ def test_json_on_stdout_is_all_there_is(command):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["preds.csv", "--on", "id"], 2, "--on needs --labels; name the file with the gold labels"),
+        (["preds.csv", "--on", "id"], 2, "--on needs --labels or --baseline; name the file with the gold labels"),
         (["preds.csv", "--min-f1", "-1"], 2, "--min-f1 -1 is not between 0 and 1"),
         (["preds.csv", "--json", "preds.csv"], 2, "preds.csv: --json names a file that is read; write to another file"),
         (["preds.csv", "--json", "."], 2, ".: is a folder; name a file in it"),
@@ -272,7 +345,7 @@ def test_names_from_files_reach_no_terminal_raw(command, files):
     (files / "preds.csv").write_text('label,pred_label\n"[red]\x1b[31m\x9b","[red]\x1b[31m\x9b"\nb,b\n')
     code, out, _ = command("preds.csv")
     assert code == 0
-    assert "[red]\\x1b[31m\\x9b     1          1     1.0000  1.0000  1.0000\n" in out
+    assert "[red]\\x1b[31m\\x9b     1          1     1.0000  1.0000  1.0000  undefined\n" in out
     code, out, _ = command("preds.csv", "--json", "-")
     assert not any(not char.isprintable() and char != "\n" for char in out)
     assert json.loads(out)["labels"] == ["[red]\x1b[31m\x9b", "b"]

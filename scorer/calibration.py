@@ -1,0 +1,128 @@
+"""How far probabilities can be believed: log loss, Brier score, calibration error. Sums, chunk by chunk."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from scorer.intervals import CalibrationCells, calibration_interval, normal_interval
+from scorer.metrics import NO_PROBABILITIES, Figure
+from scorer.sections import ReliabilityBin
+
+BINS = 15
+"""Bins of confidence, as in Guo et al., 2017, "On Calibration of Modern Neural Networks"."""
+
+
+@dataclass
+class MeanLoss:
+    """Mean of a loss of each row, with the spread that its interval needs."""
+
+    rows: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    def add(self, losses: npt.NDArray[np.float64]) -> None:
+        """Take in the losses ``(n,)`` of the next rows."""
+        self.rows += len(losses)
+        self.total += float(losses.sum())
+        self.squares += float((losses * losses).sum())
+
+    def figure(self) -> Figure:
+        """The mean, with the interval of a mean of many rows."""
+        if not self.rows:
+            return NO_PROBABILITIES
+        mean = self.total / self.rows
+        spread = math.sqrt(max(0.0, self.squares / self.rows - mean * mean) / max(1, self.rows - 1))
+        return Figure(mean, interval=normal_interval(mean, spread, low=0.0))
+
+
+@dataclass
+class Calibration:
+    """Running sums over rows with probabilities.
+
+    Attributes:
+        log_loss: of minus the logarithm of the gold label's probability.
+        brier: of squared distances to the gold label.
+        cells: rows and sums of confidence by bin.
+    """
+
+    log_loss: MeanLoss = field(default_factory=MeanLoss)
+    brier: MeanLoss = field(default_factory=MeanLoss)
+    cells: CalibrationCells = field(default_factory=lambda: CalibrationCells.empty(BINS))
+
+    def add_probabilities(
+        self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[np.integer], positive: int | None
+    ) -> None:
+        """Take in probabilities ``(n, n_labels)`` and gold ids ``(n,)``."""
+        self.log_loss.add(log_losses(probabilities, gold))
+        self.brier.add(brier_losses(probabilities, gold, positive))
+
+    def add_confidence(self, confidence: npt.NDArray[np.floating], right: npt.NDArray[np.bool_]) -> None:
+        """Take in the probability ``(n,)`` of the predicted label and whether it is the gold one."""
+        self.cells.add(confidence, right)
+
+    def figures(self, *, resamples: int, seed: int) -> dict[str, Figure]:
+        """``log_loss``, ``brier`` and ``ece``."""
+        return {
+            "log_loss": self.log_loss.figure(),
+            "brier": self.brier.figure(),
+            "ece": calibration_error(self.cells, resamples=resamples, seed=seed),
+        }
+
+    def reliability(self) -> tuple[ReliabilityBin, ...]:
+        """The bins of the reliability diagram; none where there is no confidence."""
+        rows, sums = self.cells.counts.sum(axis=0), self.cells.sums.sum(axis=0)
+        if not rows.sum():
+            return ()
+        edges = np.linspace(0, 1, BINS + 1).tolist()
+        return tuple(
+            ReliabilityBin(
+                low=edges[place],
+                high=edges[place + 1],
+                rows=int(rows[place]),
+                confidence=float(sums[place] / rows[place]) if rows[place] else None,
+                accuracy=float(self.cells.counts[1, place] / rows[place]) if rows[place] else None,
+            )
+            for place in range(BINS)
+        )
+
+
+def log_losses(probabilities: npt.NDArray[np.floating], gold: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+    """Minus the natural logarithm of each gold label's probability, float64 ``(n,)``.
+
+    Probabilities are kept from 0 by the machine epsilon of their type, as scikit-learn's ``log_loss`` does.
+    """
+    least = float(np.finfo(probabilities.dtype).eps)
+    own = probabilities[np.arange(len(gold)), gold].astype(np.float64)
+    return np.asarray(-np.log(np.clip(own, least, 1 - least)))
+
+
+def brier_losses(
+    probabilities: npt.NDArray[np.floating], gold: npt.NDArray[np.integer], positive: int | None
+) -> npt.NDArray[np.float64]:
+    """Squared distance of probabilities from the gold label, float64 ``(n,)``.
+
+    With two labels that of the positive one's probability (Brier, 1950), from 0 to 1; with more the sum over
+    all labels, from 0 to 2. As scikit-learn's ``brier_score_loss`` scales them.
+    """
+    if probabilities.shape[1] == 2:
+        label = 1 if positive is None else positive
+        return np.asarray((probabilities[:, label].astype(np.float64) - (gold == label)) ** 2)
+    losses = np.zeros(len(gold))
+    for label in range(probabilities.shape[1]):
+        losses += (probabilities[:, label].astype(np.float64) - (gold == label)) ** 2
+    return losses
+
+
+def calibration_error(cells: CalibrationCells, *, resamples: int, seed: int) -> Figure:
+    """Expected calibration error: mean distance of confidence and accuracy over the bins, weighted by rows.
+
+    Naeini et al., 2015; bins of equal width as in Guo et al., 2017, each ``(low, high]``.
+    """
+    if not cells.counts.sum():
+        return NO_PROBABILITIES
+    value = float(cells.error(cells.counts))
+    return Figure(value, interval=calibration_interval(cells, value, resamples=resamples, seed=seed))
