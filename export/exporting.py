@@ -28,8 +28,8 @@ from scorer.bundle import PRECISIONS, VARIANT_FILES, ModelBundle, write_descript
 from scorer.console import package_version
 from scorer.encoding import TextEncoder
 from scorer.errors import ModelError
+from scorer.machine import usable_cpus
 from scorer.preprocessing import Preprocessing
-from scorer.session import usable_cpus
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +156,7 @@ def _description(
     return {
         "preprocessing": preprocessing.to_json(),
         "threshold": None,
-        "temperature": 1.0,
+        "temperature": checkpoint.temperature,
         "base_model": None if base_model is None else {"name": base_model, "license": options.license},
         "training": checkpoint.training,
         "export": {

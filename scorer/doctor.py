@@ -11,8 +11,8 @@ import onnxruntime as ort
 from scorer.bundle import ModelBundle
 from scorer.console import package_version
 from scorer.errors import ScorerError
+from scorer.machine import cuda_device_count, usable_cpus
 from scorer.scoring import Scorer
-from scorer.session import cuda_device_count, usable_cpus
 
 _PACKAGES = ("onnxruntime-gpu", "onnxruntime", "tokenizers", "pyarrow", "polars", "numpy")
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from scorer.errors import ModelError
+from scorer.long_texts import Cutter
 from scorer.preprocessing import Preprocessing
+
+
+# Characters per token to begin with where a long text is cut; English has four to five.
+_CHARACTERS_PER_TOKEN = 8
+# Longer pieces are tokenized one after another: a tokenizer takes a hundred bytes for each character.
+_PIECE = 2**18
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,9 @@ class TextEncoder:
         self._body_length = preprocessing.max_length - len(self._prefix) - len(self._suffix)
         if self._body_length < 1:
             raise ModelError(f"max_length {preprocessing.max_length} leaves no room beside the special tokens")
+        self._cutter = Cutter.of(tokenizer)
+        window = preprocessing.long_text == "window"
+        self._long = _PIECE if window else 4 * _CHARACTERS_PER_TOKEN * (self._body_length + 1)
 
     @property
     def special_tokens(self) -> list[int]:
@@ -78,14 +89,12 @@ class TextEncoder:
         A text that is null, blank, or has no token left after cleaning gets no run.
         """
         present = [row for row, text in enumerate(texts) if text and not text.isspace()]
-        cleaned = [self.preprocessing.cleaned(str(texts[row])) for row in present]
-        encodings = self._tokenizer.encode_batch_fast(cleaned, add_special_tokens=False)
+        bodies = self._bodies([str(texts[row]) for row in present])
         truncated = np.zeros(len(texts), dtype=np.bool_)
         runs: list[list[int]] = []
         rows: list[int] = []
-        for row, text, encoding in zip(present, cleaned, encodings, strict=True):
-            body = encoding.ids
-            if not body or text.isspace():
+        for row, body in zip(present, bodies, strict=True):
+            if not body:
                 continue
             pieces = self._cut(body)
             truncated[row] = len(body) > self._body_length and self.preprocessing.long_text != "window"
@@ -94,8 +103,91 @@ class TextEncoder:
                 rows.append(row)
         offsets = np.zeros(len(runs) + 1, dtype=np.int64)
         np.cumsum([len(run) for run in runs], out=offsets[1:])
-        tokens = np.fromiter((token for run in runs for token in run), dtype=np.int32, count=int(offsets[-1]))
+        tokens = np.fromiter(chain.from_iterable(runs), dtype=np.int32, count=int(offsets[-1]))
         return Encoded(tokens, offsets, np.asarray(rows, dtype=np.int64), truncated)
+
+    def _bodies(self, texts: list[str]) -> list[list[int]]:
+        """Token ids of every text without special tokens, of a long one as many as :meth:`_cut` tells apart."""
+        bodies: list[list[int]] = [[] for _ in texts]
+        short = [place for place, text in enumerate(texts) if len(text) <= self._long or self._cutter is None]
+        cleaned = [self.preprocessing.cleaned(texts[place]) for place in short]
+        encodings = self._tokenizer.encode_batch_fast(cleaned, add_special_tokens=False)
+        for place, text, encoding in zip(short, cleaned, encodings, strict=True):
+            bodies[place] = [] if text.isspace() else encoding.ids
+        del cleaned, encodings
+        for place, text in enumerate(texts):
+            if self._cutter is not None and len(text) > self._long:
+                bodies[place] = self._body_of_long(text, self._cutter)
+        return bodies
+
+    def _body_of_long(self, text: str, cutter: Cutter) -> list[int]:
+        """Ids that :meth:`_cut` cuts as it would those of the whole text, which is tokenized only where it must be."""
+        mode, room = self.preprocessing.long_text, self._body_length
+        if mode == "window":
+            return self._all_ids(cutter.squeezed(text), cutter)
+        tail_length = room // 2 if mode == "head-tail" else 0
+        for candidate in (text, None):
+            if candidate is None:
+                candidate = text = cutter.squeezed(text)
+            head = self._first_ids(candidate, room + 1, cutter)
+            if head is None:
+                continue
+            if not tail_length:
+                return head
+            tail = self._last_ids(candidate, tail_length, cutter)
+            if tail is not None:
+                # One id stands for all that is left out between the two.
+                return head[: room - tail_length + 1] + tail[len(tail) - tail_length :]
+        return self._all_ids(text, cutter)
+
+    def _first_ids(self, text: str, count: int, cutter: Cutter) -> list[int] | None:
+        """At least the first ``count`` ids of a text, or ``None`` where a part of it does not show them."""
+        near = _CHARACTERS_PER_TOKEN * count
+        while near < len(text):
+            place = cutter.place_before(text, near)
+            if place is None:
+                return None
+            ids = self._ids(text[:place])
+            if len(ids) >= count:
+                return ids
+            near *= 4
+        return None
+
+    def _last_ids(self, text: str, count: int, cutter: Cutter) -> list[int] | None:
+        """As :meth:`_first_ids`, for the end of the text."""
+        length = _CHARACTERS_PER_TOKEN * count
+        while length < len(text):
+            place = cutter.place_after(text, len(text) - length)
+            if place is None:
+                return None
+            ids = self._ids(text[place:])
+            if len(ids) >= count:
+                return ids
+            length *= 4
+        return None
+
+    def _all_ids(self, text: str, cutter: Cutter) -> list[int]:
+        """All ids of a long text, tokenized piece by piece where it can be cut."""
+        cleaned = self.preprocessing.cleaned(text)
+        if cleaned.isspace():
+            return []
+        ids: list[int] = []
+        start = 0
+        while start < len(cleaned):
+            place = cutter.place_before(cleaned, start + _PIECE) if len(cleaned) - start > _PIECE else None
+            if place is None or place <= start:
+                place = len(cleaned)
+            ids += self._raw_ids(cleaned[start:place])
+            start = place
+        return ids
+
+    def _ids(self, text: str) -> list[int]:
+        cleaned = self.preprocessing.cleaned(text)
+        return [] if cleaned.isspace() else self._raw_ids(cleaned)
+
+    def _raw_ids(self, cleaned: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode_batch_fast([cleaned], add_special_tokens=False)[0].ids
+        return ids
 
     def _cut(self, body: list[int]) -> list[list[int]]:
         room = self._body_length

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import sys
+import logging
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +13,20 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from scorer.batches import BatchBuffers, BatchShape
 from scorer.bundle import EXPORT_HINT, PRECISIONS, ModelBundle
 from scorer.encoding import Encoded
-from scorer.errors import DeviceError, ModelError, OutOfMemoryError, UsageError
+from scorer.errors import DeviceError, ModelError, OutOfMemoryError, ScorerError, UsageError
+from scorer.machine import compute_capability, cuda_device_count, cudnn_version, slow_attention, usable_cpus
+
+log = logging.getLogger(__name__)
 
 Batching = Literal["auto", "alone", "tokens"]
 """``alone`` runs each review by itself and unpadded, ``tokens`` pads batches up to a token budget."""
 
 _NUMPY_TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
-_PAD_TO = 16
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+_OUT_OF_MEMORY = ("Failed to allocate memory", "CUDA_ERROR_OUT_OF_MEMORY", "CUDA failure 2", "bad allocation")
 
 
 @dataclass(frozen=True)
@@ -82,15 +84,18 @@ class ModelSession:
         self.batching: str = options.batching if options.batching != "auto" else ("alone" if on_cpu else "tokens")
         self.threads = (options.threads or usable_cpus()) if on_cpu else 1
         self._n_labels = len(bundle.labels)
-        self._batch_tokens = options.batch_tokens
-        self._max_positions = bundle.max_positions
         path = bundle.variant(self.precision)
         # One thread per run where runs go side by side; all of them for one batch at a time.
         intra_threads = 1 if self.batching == "alone" else self.threads
         self._session = _load(path, self.device, intra_threads)
+        if not on_cpu:
+            index = int(self.device.partition(":")[2])
+            self.note = slow_attention(compute_capability(index), cudnn_version())
         self._inputs = {item.name: _NUMPY_TYPES.get(item.type) for item in self._session.get_inputs()}
         self._output = self._check_signature(path)
         self.pads = "attention_mask" in self._inputs
+        self._shape = BatchShape(options.batch_tokens, bundle.max_positions, self.pads)
+        self._buffers = BatchBuffers(self._inputs["input_ids"] or np.int64, pinned=not on_cpu)
 
     @property
     def provider(self) -> str:
@@ -107,107 +112,100 @@ class ModelSession:
             ModelError: onnxruntime fails, or gives logits that are not finite.
         """
         first, inverse = _distinct_runs(encoded)
-        results = np.empty((len(first), self._n_labels), dtype=np.float32)
-        # Long ones first: no thread is left with a long review when the others have ended.
-        order = np.argsort(-encoded.lengths[first], kind="stable")
         if self.batching == "alone":
-            self._run_side_by_side(encoded, first, order, results)
+            results = self._run_side_by_side(encoded, first)
         else:
-            for batch in self._batches(encoded.lengths[first], order):
-                results[batch] = self._run_padded(encoded, first[batch])
+            results = np.empty((len(first), self._n_labels), dtype=np.float32)
+            for batch in self._shape.batches(encoded.lengths[first]):
+                results[batch] = self._run_batch(encoded, first[batch])
         if not np.isfinite(results).all():
             raise ModelError("gives logits that are not finite", hint="export the model again, or try --precision fp32")
         return results[inverse]
 
-    def _run_side_by_side(
-        self,
-        encoded: Encoded,
-        runs: npt.NDArray[np.int64],
-        order: npt.NDArray[np.int64],
-        results: npt.NDArray[np.float32],
-    ) -> None:
-        places = iter(order.tolist())
+    def _run_side_by_side(self, encoded: Encoded, runs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Logits of ``runs``, each alone and unpadded, float32 ``(n, n_labels)``."""
+        results = np.empty((len(runs), self._n_labels), dtype=np.float32)
+        lengths = encoded.lengths[runs]
+        # Long ones first: no thread is left with a long review when the others have ended.
+        order = np.argsort(-lengths, kind="stable")
+        # All that can be done once is done here: small models finish a run in less time than Python needs for a few.
+        tokens = encoded.tokens.astype(self._inputs["input_ids"], copy=False)[np.newaxis, :]
+        longest = int(lengths.max(initial=0))
+        fixed = [
+            (name, np.full((1, longest), name == "attention_mask", kind))
+            for name, kind in self._inputs.items()
+            if name != "input_ids"
+        ]
+        starts = encoded.offsets[runs]
+        work_list = iter(zip(order.tolist(), starts[order].tolist(), lengths[order].tolist(), strict=True))
         stop = threading.Event()
 
         def work() -> None:
-            # next() on one list iterator is atomic under the interpreter's lock.
-            while not stop.is_set() and (place := next(places, None)) is not None:
-                results[place] = self._run(encoded.run(runs[place])[np.newaxis, :], None)[0]
+            # next() on one iterator is atomic under the interpreter's lock.
+            while not stop.is_set() and (item := next(work_list, None)) is not None:
+                place, start, length = item
+                feeds = {name: value[:, :length] for name, value in fixed}
+                feeds["input_ids"] = tokens[:, start : start + length]
+                results[place] = self._run(feeds, (1, length))[0]
 
-        if self.threads == 1:
+        if self.threads == 1 or len(runs) < 2:
             work()
-            return
+            return results
         with ThreadPoolExecutor(self.threads, thread_name_prefix="run") as pool:
-            futures = [pool.submit(work) for _ in range(min(self.threads, max(1, len(order))))]
+            futures = [pool.submit(work) for _ in range(min(self.threads, len(runs)))]
             try:
                 for future in futures:
                     future.result()
             finally:
                 stop.set()
+        return results
 
-    def _batches(self, lengths: npt.NDArray[np.int64], order: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
-        """Cut ``order`` (longest first) where a batch, padded to its longest, would pass the budget.
-
-        A graph that knows no padding gets batches of one length.
-        """
-        start = 0
-        while start < len(order):
-            width = self._padded(int(lengths[order[start]]))
-            count = max(1, self._batch_tokens // width)
-            if not self.pads:
-                same = lengths[order[start : start + count]] == lengths[order[start]]
-                count = len(same) if same.all() else int(same.argmin())
-            yield order[start : start + count]
-            start += count
-
-    def _run_padded(self, encoded: Encoded, runs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        width = self._padded(int(encoded.lengths[runs].max()))
-        ids = np.zeros((len(runs), width), dtype=np.int32)
-        mask = np.zeros((len(runs), width), dtype=np.int32)
-        for place, run in enumerate(runs):
-            tokens = encoded.run(int(run))
-            ids[place, : len(tokens)] = tokens
-            mask[place, : len(tokens)] = 1
+    def _run_batch(self, encoded: Encoded, runs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Logits of ``runs`` in one padded batch, or in halves of it where memory runs out."""
+        width = self._shape.width(int(encoded.lengths[runs].max()))
+        filled = self._buffers.fill(encoded, runs, width)
         try:
-            return self._run(ids, mask)
+            return self._run_bound(dict(zip(_INPUTS, filled, strict=True)), (len(runs), width))
         except OutOfMemoryError:
             if len(runs) == 1:
                 raise
             half = len(runs) // 2
-            return np.concatenate([self._run_padded(encoded, runs[:half]), self._run_padded(encoded, runs[half:])])
+            log.info("memory ran out on %s at %d × %d tokens; halving the batch", self.device, len(runs), width)
+            return np.concatenate([self._run_batch(encoded, runs[:half]), self._run_batch(encoded, runs[half:])])
 
-    def _padded(self, length: int) -> int:
-        """``length`` rounded up, so that a GPU sees few different shapes, but not past the model's positions."""
-        if not self.pads:
-            return length
-        width = -(-length // _PAD_TO) * _PAD_TO
-        return width if self._max_positions is None else max(length, min(width, self._max_positions))
-
-    def _run(self, ids: npt.NDArray[np.int32], mask: npt.NDArray[np.int32] | None) -> npt.NDArray[np.float32]:
-        feeds: dict[str, npt.NDArray[Any]] = {}
-        for name, kind in self._inputs.items():
-            if name == "input_ids":
-                feeds[name] = ids.astype(kind, copy=False)
-            elif name == "attention_mask":
-                feeds[name] = np.ones(ids.shape, kind) if mask is None else mask.astype(kind, copy=False)
-            else:
-                feeds[name] = np.zeros(ids.shape, kind)
+    def _run(self, feeds: dict[str, npt.NDArray[Any]], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
         try:
             (logits,) = self._session.run([self._output], feeds)
         except Exception as error:  # onnxruntime's errors share no base class of their own
-            message = str(error)
-            if "allocate memory" in message or "CUDA_ERROR_OUT_OF_MEMORY" in message or "bad allocation" in message:
-                raise OutOfMemoryError(
-                    f"memory ran out on {self.device} in a batch of {ids.shape[0]} × {ids.shape[1]} tokens",
-                    hint="lower --batch-tokens or --threads",
-                ) from error
-            raise ModelError(f"the model failed on {self.device}: {message.splitlines()[0]}") from error
+            raise self._translated(error, shape) from error
         return np.asarray(logits, dtype=np.float32)
 
+    def _run_bound(self, values: dict[str, npt.NDArray[Any]], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+        """One run whose inputs the device fetches from ``values`` themselves, without a copy in between."""
+        binding = self._session.io_binding()
+        try:
+            for name in self._inputs:
+                binding.bind_cpu_input(name, values[name].astype(self._inputs[name], copy=False))
+            binding.bind_output(self._output, "cpu")
+            self._session.run_with_iobinding(binding)
+            (logits,) = binding.copy_outputs_to_cpu()
+        except Exception as error:  # as above
+            raise self._translated(error, shape) from error
+        return np.asarray(logits, dtype=np.float32)
+
+    def _translated(self, error: Exception, shape: tuple[int, int]) -> ScorerError:
+        message = str(error)
+        if any(sign in message for sign in _OUT_OF_MEMORY):
+            return OutOfMemoryError(
+                f"memory ran out on {self.device} in a batch of {shape[0]} × {shape[1]} tokens",
+                hint="lower --batch-tokens or --threads",
+            )
+        first = next(iter(message.splitlines()), type(error).__name__)
+        return ModelError(f"the model failed on {self.device}: {first}")
+
     def _check_signature(self, path: Path) -> str:
-        known = ("input_ids", "attention_mask", "token_type_ids")
         for name, kind in self._inputs.items():
-            if name not in known or kind is None:
+            if name not in _INPUTS or kind is None:
                 raise ModelError(f"has an input {name!r} that a text classifier does not need", path=path)
         if "input_ids" not in self._inputs:
             raise ModelError("has no input named input_ids", path=path, hint="export a sequence classifier")
@@ -221,30 +219,6 @@ class ModelSession:
                 hint="export with --task text-classification",
             )
         return name
-
-
-def usable_cpus() -> int:
-    """CPUs that this process may use: its affinity mask, bounded by the cgroup's quota (version 2)."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return count
-    if quota != "max":
-        count = min(count, max(1, int(quota) // int(period)))
-    return count
-
-
-def cuda_device_count() -> int:
-    """Devices that the CUDA driver counts; 0 where there is no driver."""
-    try:
-        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
-        return 0
-    count = ctypes.c_int(0)
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return 0
-    return count.value
 
 
 def _choose(bundle: ModelBundle, options: SessionOptions) -> tuple[str, str, str]:
@@ -297,9 +271,8 @@ def _load(path: Path, device: str, intra_threads: int) -> ort.InferenceSession:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.use_env_allocators", "0")
     providers: list[Any] = ["CPUExecutionProvider"]
-    # Its fused node is slower on the CPU than Add and LayerNormalization apart: a quarter of the time of a small model.
+    # On the CPU its node is slower than Add and LayerNormalization apart: a quarter of the time of a small model.
     disabled = ["SkipLayerNormFusion"] if device == "cpu" else []
     if device.startswith("cuda"):
         ort.preload_dlls()
