@@ -52,6 +52,13 @@ class Checkpoint:
         name = settings.get("model") if isinstance(settings, dict) else None
         return PurePath(name).name if isinstance(name, str) and Path(name).is_dir() else name
 
+    @property
+    def temperature(self) -> float:
+        """What the training fitted on its validation rows; 1 where it did not."""
+        calibration = (self.training or {}).get("calibration")
+        value = calibration.get("temperature") if isinstance(calibration, dict) else None
+        return float(value) if isinstance(value, (int, float)) and 1e-3 <= value <= 1e3 else 1.0
+
 
 def load_checkpoint(source: str) -> Checkpoint:
     """Load ``source``, a folder or a Hub id; only safetensors weights are read, and no code of others.
@@ -131,6 +138,7 @@ def _load_training(folder: Path) -> dict[str, Any] | None:
         raise ModelError(f"cannot be read: {error}", path=path) from error
     if not isinstance(value, dict):
         raise ModelError("is not a JSON object", path=path)
+    value.pop("steps", None)  # hundreds of lines that only the training's report draws
     cleaned: dict[str, Any] = _without_local_paths(value)
     return cleaned
 

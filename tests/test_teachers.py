@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from scorer.errors import InputError, UsageError
 from train.data import LabelledReviews, load_splits
 from train.options import TrainOptions
-from train.soft_targets import soft_cross_entropy
+from train.soft_targets import class_weights_of, soft_cross_entropy, with_label_vectors
 from train.teachers import teach
 
 Call = Callable[..., tuple[int, str, str]]
@@ -52,7 +52,8 @@ def taught(train: Path, tmp_path: Path, *teachers: Path, **more: Any) -> tuple[L
         **more,
     )
     train_set, eval_set = load_splits(options)
-    return teach(train_set, eval_set, options), train_set
+    vectors = with_label_vectors(train_set, smoothing=options.label_smoothing, class_weights=None)
+    return teach(vectors, eval_set, options), train_set
 
 
 def test_soft_cross_entropy_is_the_usual_one_for_one_hot_targets() -> None:
@@ -176,3 +177,25 @@ def test_a_training_learns_from_a_teacher_alone_what_the_labels_do_not_say(
     accuracy = [float(line.split()[3]) for line in out.splitlines() if line.endswith("*")]
     assert accuracy[0] > 0.9
     assert load_file(tmp_path / "taught" / "model.safetensors")
+
+
+def test_class_weights(labelled_texts: Path, tmp_path: Path) -> None:
+    def weighted(wanted: str) -> LabelledReviews:
+        options = TrainOptions(
+            output=tmp_path,
+            train=(str(labelled_texts),),
+            validation_split=0.25,
+            label_names=NAMES,
+            max_train_samples=31,
+        )
+        train_set = load_splits(options)[0]
+        weights = class_weights_of(wanted, train_set)
+        return with_label_vectors(train_set, smoothing=0.0, class_weights=weights)
+
+    balanced = np.array(weighted("balanced").rows["labels"]).sum(axis=0)
+    assert balanced.tolist() == pytest.approx([15.5, 15.5], abs=1e-4)
+    given = np.array(weighted("positive=3, negative=0.5").rows["labels"])
+    assert {tuple(row) for row in given.tolist()} == {(0.5, 0.0), (0.0, 3.0)}
+    for wrong in ("positive=3", "positive=3,negative=x", "positive=3,negative=0", "positive=1,negative=2,so-so=3"):
+        with pytest.raises(UsageError, match="--class-weights"):
+            weighted(wrong)

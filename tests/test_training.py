@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -13,7 +18,7 @@ from safetensors.torch import load_file
 from scorer.preprocessing import Preprocessing, load_preprocessing
 from train.history import EpochRow, History
 from train.metrics import ClassificationMetrics
-from train.training import _optimizer
+from train.training import _optimizer, last_whole_checkpoint
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -38,18 +43,34 @@ def test_a_training_learns_and_writes_what_it_says(
     assert history["rows"][-1]["training_loss"] < history["rows"][0]["training_loss"]
     assert max(row["accuracy"] for row in history["rows"]) > 0.9
     assert history["best_epoch"] == max(history["rows"], key=lambda row: (row["f1"], -row["epoch"]))["epoch"]
+    assert history["data"]["split"]["group_column"] == "film"
+    assert len(history["data"]["split"]["held_out_sha256"]) == 64
+    assert history["data"]["eval"]["rows_per_label"] == {"negative": 12, "positive": 12}
+    assert list(history["data"]["train"]["files"]) == ["labelled.parquet"]
+    assert history["calibration"]["ece_after"] <= 1
+    assert 0.05 <= history["calibration"]["temperature"] <= 20
+    assert all(step["tokens_per_second"] > 0 and step["learning_rate"] >= 0 for step in history["steps"])
+    assert History.load(output).table() == "\n".join(table)
     assert load_preprocessing(output) == Preprocessing(64, "head-tail", 31, ("html-breaks",))
     assert json.loads((output / "config.json").read_text())["id2label"] == {"0": "negative", "1": "positive"}
     assert (output / "tokenizer.json").is_file()
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
 
 
+@pytest.mark.parametrize(
+    "more", [(), ("--average", "0.9"), ("--class-weights", "balanced", "--grad-accumulation", "2")]
+)
 def test_resume_goes_on_from_the_last_checkpoint(
-    call_train: Call, tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call_train: Call,
+    tiny_checkpoint: Path,
+    labelled_texts: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: tuple[str, ...],
 ) -> None:
     recipe = (
         "--model", tiny_checkpoint, "--train", labelled_texts, "--validation-split", "0.25", "--epochs", "2",
-        "--batch-size", "8", "--max-length", "16", "--no-bf16", "--save-steps", "2",
+        "--batch-size", "8", "--max-length", "16", "--no-bf16", "--save-steps", "2", *more,
     )  # fmt: skip
     assert call_train("-o", tmp_path / "whole", *recipe)[0] == 0
 
@@ -72,6 +93,91 @@ def test_resume_goes_on_from_the_last_checkpoint(
     whole, halved = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "halved"))
     assert whole.keys() == halved.keys()
     assert all(torch.equal(whole[name], halved[name]) for name in whole)
+
+
+def test_a_killed_training_with_a_teacher_and_an_average_ends_with_the_same_weights(
+    call_train: Call, tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path
+) -> None:
+    table = pq.read_table(labelled_texts)
+    positive = pa.array([0.2 + 0.6 * label for label in table["label"].to_pylist()])
+    texts = pa.array([f"{text} film" for text in table["text"].to_pylist()])
+    negative = pa.array([1 - value for value in positive.to_pylist()])
+    teacher = {"text": texts, "pred_prob_negative": negative, "pred_prob_positive": positive}
+    pq.write_table(pa.table(teacher), tmp_path / "teacher.parquet")
+    recipe = [
+        "--model", tiny_checkpoint, "--train", labelled_texts, "--validation-split", "0.25", "--epochs", "2",
+        "--batch-size", "4", "--max-length", "16", "--no-bf16", "--save-steps", "8", "--average", "0.95",
+        "--teacher", tmp_path / "teacher.parquet", "--label-names", "negative,positive", "--train-max-length", "12",
+    ]  # fmt: skip
+    assert call_train("-o", tmp_path / "whole", *recipe)[0] == 0
+    started = subprocess.Popen(
+        [sys.executable, "-c", "from train.cli import main; main()", "-o", tmp_path / "killed", *map(str, recipe)],
+        cwd=Path(__file__).parents[1],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until = time.monotonic() + 120
+        while time.monotonic() < until and started.poll() is None:
+            if len(list(tmp_path.glob("killed.training/checkpoint-*/trainer_state.json"))) >= 1:
+                break
+            time.sleep(0.01)
+        assert started.poll() is None, "it ended before it could be killed"
+    finally:
+        started.kill()
+        started.wait()
+    assert not (tmp_path / "killed").exists()
+    code, _, err = call_train("-o", tmp_path / "killed", *recipe, "--resume", "--seed", "7")
+    assert code == 2
+    assert "--seed was 42 and is 7; a run is resumed with the command that began it" in err
+    assert call_train("-o", tmp_path / "killed", *recipe, "--resume")[0] == 0
+    whole, killed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
+    assert {path.name for path in tmp_path.iterdir()} == {"whole", "killed", "teacher.parquet"}
+
+
+def test_a_checkpoint_that_a_kill_left_unfinished_is_passed_over(tmp_path: Path) -> None:
+    for step, state in ((4, '{"global_step": 4}'), (8, '{"global_st'), (12, None)):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if state is not None:
+            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
+    assert last_whole_checkpoint(tmp_path) == tmp_path / "checkpoint-4"
+
+
+def test_the_average_is_what_is_kept(
+    call_train: Call, tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path
+) -> None:
+    recipe = (
+        "--model", tiny_checkpoint, "--train", labelled_texts, "--validation-split", "0.25", "--epochs", "1",
+        "--batch-size", "8", "--max-length", "16", "--no-bf16", "--learning-rate", "0.003",
+    )  # fmt: skip
+    assert call_train("-o", tmp_path / "plain", *recipe)[0] == 0
+    assert call_train("-o", tmp_path / "tiny", *recipe, "--average", "1e-9")[0] == 0
+    assert call_train("-o", tmp_path / "half", *recipe, "--average", "0.999")[0] == 0
+    plain, tiny, half = (load_file(tmp_path / name / "model.safetensors") for name in ("plain", "tiny", "half"))
+    name = "classifier.weight"
+    assert torch.allclose(plain[name], tiny[name], atol=1e-6)
+    assert not torch.allclose(plain[name], half[name], atol=1e-4)
+
+
+def test_texts_on_both_sides_are_reported(
+    call_train: Call, tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path
+) -> None:
+    held = pa.table({"text": ["WARM  film", "a new one", "dull"], "label": [1, 0, 0]})
+    pq.write_table(held, tmp_path / "eval.parquet")
+    train = pa.table({"text": ["warm film", "dull", "Dull ", "other"], "label": [1, 1, 1, 0]})
+    pq.write_table(train, tmp_path / "train.parquet")
+    code, _, err = call_train(
+        "-o", tmp_path / "out", "--model", tiny_checkpoint, "--train", tmp_path / "train.parquet",
+        "--eval", tmp_path / "eval.parquet", "--epochs", "1", "--max-length", "16",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "2 of the 3 validation texts stand in the training part too" in err
+    assert "1 of them with another label" in err
+    assert json.loads((tmp_path / "out" / "history.json").read_text())["data"]["duplicates"] == {
+        "validation_rows_in_training": 2,
+        "with_another_label": 1,
+        "training_rows_repeated": 1,
+    }
 
 
 @pytest.mark.parametrize(
@@ -147,7 +253,7 @@ def test_the_table() -> None:
 def test_metrics_are_those_of_scikit_learn() -> None:
     logits = torch.tensor([[2.0, 1.0], [0.0, 3.0], [1.0, 2.0], [4.0, 0.0]]).numpy()
     figures = ClassificationMetrics(2)((logits, torch.tensor([0, 1, 0, 1]).numpy()))
-    assert figures == {"accuracy": 0.5, "f1": 0.5}
+    assert (figures["accuracy"], figures["f1"]) == (0.5, 0.5)
 
 
 def test_rates_fall_from_layer_to_layer(tiny_checkpoint: Path, tmp_path: Path) -> None:

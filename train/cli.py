@@ -67,7 +67,22 @@ printed and saved in CHECKPOINT/history.json.
 @click.option("--metric", default="f1", show_default=True, help="f1, accuracy or loss: what the best epoch is best in.")
 @click.option("--patience", type=click.IntRange(min=1), help="Stop after so many epochs without a better one.")
 @click.option("--max-train-samples", type=click.IntRange(min=1), help="Train on so many rows, drawn at random.")
-@click.option("--teacher", multiple=True, metavar="FILE", help="Predictions of `score` to learn from; several: mean.")
+@click.option("--class-weights", metavar="balanced|A=1,B=2", help="Weights of the labels in the loss.")
+@click.option("--average", default=0.0, show_default=True, help="Decay of a moving average of the weights, as 0.999.")
+@click.option(
+    "--pretrain-on", multiple=True, metavar="FILE", help="First adapt the encoder to these texts: masked words."
+)
+@click.option("--pretrain-epochs", default=1.0, show_default=True)
+@click.option("--pretrain-learning-rate", default=1e-4, show_default=True)
+@click.option("--pretrain-batch-size", default=32, show_default=True, type=click.IntRange(min=1))
+@click.option("--pretrain-max-length", default=128, show_default=True, type=click.IntRange(min=3))
+@click.option(
+    "--teacher",
+    multiple=True,
+    metavar="FILE|FOLDER",
+    help="Predictions of `score`, or a checkpoint, to learn from; several: their mean.",
+)
+@click.option("--unlabelled", multiple=True, metavar="FILE", help="Texts for teachers that are checkpoints to label.")
 @click.option("--teacher-weight", default=1.0, show_default=True, help="Weight of such a row; a labelled one has 1.")
 @click.option("--max-teacher-samples", type=click.IntRange(min=1), help="Learn from so many of them, drawn at random.")
 @click.option(
@@ -78,6 +93,7 @@ printed and saved in CHECKPOINT/history.json.
 @click.option("--group-by-length/--no-group-by-length", default=True, help="Batches of like lengths. [default: on]")
 @click.option("--save-steps", default=0, type=click.IntRange(min=0), help="Checkpoint between epochs as well.")
 @click.option("--seed", default=42, show_default=True)
+@click.option("--report-to", multiple=True, type=click.Choice(["tensorboard"]), help="Log to OUTPUT/runs as well.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of the same run.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing checkpoint.")
 @common_options

@@ -106,7 +106,7 @@ def _load(sources: Sequence[str], split: str, options: TrainOptions) -> tuple[da
 
 
 def _read(sources: Sequence[str], split: str) -> datasets.Dataset:
-    files = [file for source in sources for file in _files(source)]
+    files = [file for source in sources for file in data_files(source)]
     if files:
         builders = {_BUILDERS[file.suffix] for file in files}
         if len(builders) > 1:
@@ -130,7 +130,13 @@ def _read(sources: Sequence[str], split: str) -> datasets.Dataset:
         ) from None
 
 
-def _files(source: str) -> list[Path]:
+def data_files(source: str) -> list[Path]:
+    """The files that ``source`` means, a folder's in order of their names; none where it is a Hub id.
+
+    Raises:
+        ValueError: the format is unknown, or a folder holds no file of a known one.
+        FileNotFoundError: there is no such file.
+    """
     path = Path(source)
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if file.suffix in _BUILDERS and file.is_file())

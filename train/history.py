@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from scorer.errors import UsageError
+from train.calibration import Calibration
 
 HISTORY_FILE = "history.json"
+
+_STEP_KEYS = ("step", "epoch", "loss", "learning_rate", "tokens_per_second")
 
 
 @dataclass(frozen=True)
@@ -41,17 +44,37 @@ class Baseline:
 
 @dataclass(frozen=True)
 class History:
-    """A training's epochs and the one whose weights were kept; no epoch where a baseline stands alone."""
+    """A training's epochs and the one whose weights were kept; no epoch where a baseline stands alone.
+
+    Attributes:
+        rows: figures of each epoch.
+        best_epoch: the epoch whose weights were kept.
+        metric: what it is best in.
+        settings: options, versions and the machine.
+        baseline: the linear model's row, where one was fitted.
+        calibration: of the kept weights, on the validation rows.
+        data: what :func:`train.data_record.record_data` says.
+        steps: along the training, the mean loss since the step before, the rate and the tokens per second.
+    """
 
     rows: tuple[EpochRow, ...]
     best_epoch: float | None
     metric: str
     settings: dict[str, Any]
     baseline: Baseline | None = None
+    calibration: Calibration | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    steps: tuple[dict[str, float], ...] = ()
 
     @classmethod
     def from_log(
-        cls, log: list[dict[str, Any]], *, metric: str, best_epoch: float, settings: dict[str, Any]
+        cls,
+        log: list[dict[str, Any]],
+        *,
+        metric: str,
+        best_epoch: float,
+        settings: dict[str, Any],
+        data: dict[str, Any] | None = None,
     ) -> History:
         """Build it from ``Trainer.state.log_history``.
 
@@ -76,7 +99,19 @@ class History:
                     )
                 )
                 total, evaluated = 0.0, logged
-        return cls(tuple(rows), best_epoch, metric, settings)
+        kept = next((entry for entry in log if "eval_loss" in entry and entry["epoch"] == best_epoch), {})
+        names = [field.name for field in fields(Calibration)]
+        return cls(
+            tuple(rows),
+            best_epoch,
+            metric,
+            settings,
+            calibration=Calibration(**{name: kept[f"eval_{name}"] for name in names})
+            if "eval_temperature" in kept
+            else None,
+            data=data or {},
+            steps=tuple({key: entry[key] for key in _STEP_KEYS if key in entry} for entry in log if "loss" in entry),
+        )
 
     def table(self) -> str:
         """The epochs as text, the kept one marked with a star."""
@@ -111,7 +146,14 @@ class History:
             value = json.loads(path.read_text(encoding="utf-8"))
             rows = tuple(EpochRow(**row) for row in value.pop("rows"))
             baseline = value.pop("baseline", None)
-            return cls(rows=rows, baseline=None if baseline is None else Baseline(**baseline), **value)
+            calibration = value.pop("calibration", None)
+            return cls(
+                rows=rows,
+                baseline=None if baseline is None else Baseline(**baseline),
+                calibration=None if calibration is None else Calibration(**calibration),
+                steps=tuple(value.pop("steps", ())),
+                **value,
+            )
         except FileNotFoundError as error:
             raise UsageError("no such file", path=path, hint="name the folder of a finished training") from error
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

@@ -7,6 +7,7 @@ with scikit-learn, offline.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import datasets
@@ -14,6 +15,8 @@ import evaluate
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import accuracy_score, f1_score
+
+from train.calibration import fit_temperature
 
 
 class _LabelMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no types
@@ -55,7 +58,7 @@ class F1(_LabelMetric):
 
 
 class ClassificationMetrics:
-    """Computes what the table shows from the logits of an evaluation; given to ``Trainer``."""
+    """Computes what the table shows, and the temperature, from the logits of an evaluation; given to ``Trainer``."""
 
     def __init__(self, n_labels: int) -> None:
         self._n_labels = n_labels
@@ -66,7 +69,9 @@ class ClassificationMetrics:
         """``prediction``: logits float ``(n, n_labels)`` and label ids ``(n,)``."""
         logits, references = prediction
         predictions = np.asarray(logits).argmax(axis=-1)
+        calibration = fit_temperature(np.asarray(logits), np.asarray(references))
         return {
             **self._accuracy.compute(predictions=predictions, references=references),
             **self._f1.compute(predictions=predictions, references=references, n_labels=self._n_labels),
+            **asdict(calibration),
         }

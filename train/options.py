@@ -31,8 +31,15 @@ class TrainOptions:
             at which the model is validated and will be scored.
         teacher: files of predictions as ``score`` writes them; each row becomes a training row whose target
             is the mean of their probabilities.
+        unlabelled: files of texts for teachers that are checkpoints; empty for the training texts.
         teacher_weight: weight of such a row's loss; a labelled row's is 1.
         max_teacher_samples: so many of those rows, drawn by ``seed``; ``None`` for all.
+        pretrain_on: files of unlabelled texts on which the encoder is adapted first, by guessing masked words.
+        pretrain_epochs, pretrain_learning_rate: of that adaptation; its batches hold ``pretrain_batch_size`` texts
+            of ``pretrain_max_length`` tokens.
+        class_weights: ``balanced``, or ``name=weight,…`` for each label; ``None`` for 1.
+        average: decay of the moving average of the weights, which is what is validated and kept; 0 for none.
+        report_to: trackers of ``Trainer`` that get its figures, such as ``tensorboard``.
         baseline: fit the linear baseline in place of an encoder.
         predict: files whose texts the baseline labels; empty for the validation rows.
         predictions: file for those predictions, in the format that ``score`` writes.
@@ -66,8 +73,17 @@ class TrainOptions:
     max_train_samples: int | None = None
     train_max_length: int | None = None
     teacher: tuple[str, ...] = ()
+    unlabelled: tuple[str, ...] = ()
     teacher_weight: float = 1.0
     max_teacher_samples: int | None = None
+    pretrain_on: tuple[str, ...] = ()
+    pretrain_epochs: float = 1.0
+    pretrain_learning_rate: float = 1e-4
+    pretrain_batch_size: int = 32
+    pretrain_max_length: int = 128
+    class_weights: str | None = None
+    average: float = 0.0
+    report_to: tuple[str, ...] = ()
     baseline: bool = False
     predict: tuple[str, ...] = ()
     predictions: Path | None = None
@@ -105,7 +121,11 @@ class TrainOptions:
             raise UsageError(f"--label-smoothing {self.label_smoothing} must be less than 1")
         if self.resume and self.overwrite:
             raise UsageError("--resume and --overwrite exclude each other", hint="pass one of them")
-        for name, value in (("--validation-split", self.validation_split), ("--warmup-ratio", self.warmup_ratio)):
+        for name, value in (
+            ("--validation-split", self.validation_split),
+            ("--warmup-ratio", self.warmup_ratio),
+            ("--average", self.average),
+        ):
             if not 0 <= value < 1:
                 raise UsageError(f"{name} {value} is not a share", hint="pass a number from 0 to below 1")
         for name, value in (
@@ -115,6 +135,8 @@ class TrainOptions:
             ("--layer-decay", self.layer_decay),
             ("--grad-accumulation", self.grad_accumulation),
             ("--teacher-weight", self.teacher_weight),
+            ("--pretrain-epochs", self.pretrain_epochs),
+            ("--pretrain-learning-rate", self.pretrain_learning_rate),
         ):
             if not value > 0:
                 raise UsageError(f"{name} {value} must be more than 0")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
+import datasets
+import numpy as np
 import torch
-from transformers import Trainer
+
+from scorer.errors import UsageError
+from train.data import LabelledReviews
 
 
 def soft_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -18,20 +22,51 @@ def soft_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Ten
     return -(targets.float() * torch.log_softmax(logits.float(), dim=-1)).sum(dim=-1).mean()
 
 
-class SoftTargetTrainer(Trainer):  # type: ignore[misc]
-    """A Trainer that takes label vectors in training; label ids, as in validation, go the usual way."""
+def with_label_vectors(
+    labelled: LabelledReviews, *, smoothing: float, class_weights: Sequence[float] | None
+) -> LabelledReviews:
+    """The rows with float32 vectors ``(n_labels,)`` in place of label ids.
 
-    def compute_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | None = None,
-    ) -> Any:
-        """The loss of a batch, and the model's outputs where they are asked for."""
-        labels = inputs.get("labels")
-        if labels is None or not labels.is_floating_point():
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        outputs = model(**{name: value for name, value in inputs.items() if name != "labels"})
-        loss = soft_cross_entropy(outputs.logits, labels)
-        return (loss, outputs) if return_outputs else loss
+    One-hot, but for ``smoothing``, which is spread over all labels alike; times the weight of the
+    row's label.
+    """
+    n_labels = len(labelled.label_names)
+    ids = np.asarray(labelled.rows["labels"])
+    vectors = np.eye(n_labels)[ids] * (1 - smoothing) + smoothing / n_labels
+    if class_weights is not None:
+        vectors *= np.asarray(class_weights)[ids][:, None]
+    features = datasets.Features(
+        {"text": labelled.rows.features["text"], "labels": datasets.List(datasets.Value("float32"))}
+    )
+    columns = {"text": labelled.rows["text"], "labels": vectors.astype(np.float32).tolist()}
+    return LabelledReviews(datasets.Dataset.from_dict(columns, features=features), labelled.label_names)
+
+
+def class_weights_of(wanted: str | None, labelled: LabelledReviews) -> list[float] | None:
+    """Weights in the order of the label names: from ``balanced``, or from ``name=weight,name=weight``.
+
+    Balanced weights are ``n / (n_labels * rows of the label)``, as in scikit-learn: their mean over
+    the rows is 1.
+
+    Raises:
+        UsageError: a label is unknown, missing or named twice, or a weight is no positive number.
+    """
+    if wanted is None:
+        return None
+    names = labelled.label_names
+    if wanted == "balanced":
+        counts = np.bincount(labelled.rows["labels"], minlength=len(names))
+        if not counts.all():
+            raise UsageError(f"--class-weights balanced: no training row has the label {names[int(counts.argmin())]!r}")
+        return [float(weight) for weight in counts.sum() / (len(names) * counts)]
+    pairs = [pair.rpartition("=") for pair in wanted.split(",")]
+    given = {name.strip(): weight for name, _, weight in pairs}
+    if set(given) != set(names) or len(pairs) != len(names):
+        raise UsageError(f"--class-weights {wanted} does not name each label once", hint=f"known: {', '.join(names)}")
+    try:
+        weights = [float(given[name]) for name in names]
+    except ValueError as error:
+        raise UsageError(f"--class-weights {wanted} holds what is no number") from error
+    if not all(0 < weight < float("inf") for weight in weights):
+        raise UsageError(f"--class-weights {wanted} must be more than 0")
+    return weights

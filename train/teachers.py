@@ -36,10 +36,9 @@ class TeacherRows:
 
 
 def teach(train_set: LabelledReviews, eval_set: LabelledReviews, options: TrainOptions) -> LabelledReviews:
-    """``train_set`` with a row for each one of the teachers' behind its own; labels become vectors.
+    """``train_set``, whose labels are vectors, with a row for each one of the teachers' behind its own.
 
-    Column ``labels`` is float32 ``(n_labels,)`` per row: one-hot for the rows of ``train_set``, the
-    teachers' mean probability times ``options.teacher_weight`` for the others. A loss that is
+    The target of such a row is the teachers' mean probability times ``options.teacher_weight``. A loss that is
     linear in its target weighs those rows by it. Teacher rows whose text is held out for validation
     are left out.
 
@@ -47,7 +46,7 @@ def teach(train_set: LabelledReviews, eval_set: LabelledReviews, options: TrainO
         InputError: a file of predictions cannot be used, or two are not about the same texts.
     """
     names = train_set.label_names
-    gold = _one_hot(train_set, options.label_smoothing)
+    gold = train_set.rows
     taught = _averaged([(file, read_predictions(file, names, options)) for file in options.teacher])
     held = set(eval_set.rows["text"])
     said = ~np.isnan(taught.probabilities.sum(axis=1))
@@ -137,14 +136,3 @@ def _averaged(teachers: Sequence[tuple[str, TeacherRows]]) -> TeacherRows:
                 hint="teachers that are averaged need the same rows in the same order",
             )
     return TeacherRows(first.texts, np.mean([teacher.probabilities for _, teacher in teachers], axis=0))
-
-
-def _one_hot(labelled: LabelledReviews, smoothing: float) -> datasets.Dataset:
-    """The rows with label vectors; ``smoothing`` of each is spread over all labels alike."""
-    n_labels = len(labelled.label_names)
-    vectors = np.eye(n_labels)[labelled.rows["labels"]] * (1 - smoothing) + smoothing / n_labels
-    features = datasets.Features(
-        {"text": labelled.rows.features["text"], "labels": datasets.List(datasets.Value("float32"))}
-    )
-    columns = {"text": labelled.rows["text"], "labels": vectors.astype(np.float32).tolist()}
-    return datasets.Dataset.from_dict(columns, features=features)

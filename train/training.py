@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import math
+import os
+import platform
 import shutil
-import time
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -20,27 +21,29 @@ from transformers import (
     ProgressCallback,
     Trainer,
     TrainerCallback,
-    TrainerControl,
     TrainerState,
     TrainingArguments,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 from scorer.encoding import TextEncoder
-from scorer.errors import InputError, OutputError, OutputExistsError, ScorerError, UsageError
+from scorer.errors import OutputError, OutputExistsError, ScorerError, UsageError
 from scorer.preprocessing import save_preprocessing
+from train.averaging import WeightAverage
+from train.callbacks import LogAtEpochEnd, Narrator, SaveBetweenEpochs, StopOnNaN
 from train.checkpoints import backend_tokenizer, load_classifier, max_positions
 from train.data import encode_rows, load_splits
+from train.data_record import record_data
 from train.history import History
 from train.metrics import ClassificationMetrics
 from train.options import TrainOptions
-from train.soft_targets import SoftTargetTrainer
+from train.soft_targets import class_weights_of, with_label_vectors
 from train.teachers import teach
+from train.trainer import ReviewTrainer
 
 log = logging.getLogger(__name__)
 
 _WORK_SUFFIX = ".training"
-_SAY_EVERY_SECONDS = 30.0
+_OPTIONS_FILE = "options.json"
 _NO_DECAY = ("bias", "layer_norm", "LayerNorm")
 
 
@@ -59,12 +62,14 @@ def train_model(options: TrainOptions) -> History:
     """
     work = options.folder.with_name(options.folder.name + _WORK_SUFFIX)
     _prepare_folders(options, work)
-    checkpoint = get_last_checkpoint(str(work)) if options.resume else None
+    checkpoint = last_whole_checkpoint(work) if options.resume else None
     if options.resume and checkpoint is None:
         raise UsageError("there is no checkpoint to resume from", path=work, hint="leave --resume out")
+    _keep_to_the_same_run(options, work)
 
     torch.manual_seed(options.seed)
     train_set, eval_set = load_splits(options)
+    data = record_data(train_set, eval_set, options)
     model, tokenizer = load_classifier(
         options.model,
         train_set.label_names,
@@ -77,6 +82,9 @@ def train_model(options: TrainOptions) -> History:
             f"--max-length {options.preprocessing.max_length} is more than the model's {positions} positions"
         )
     backend = backend_tokenizer(tokenizer, options.model)
+    weights = class_weights_of(options.class_weights, train_set)
+    if options.teacher or weights is not None:
+        train_set = with_label_vectors(train_set, smoothing=options.label_smoothing, class_weights=weights)
     if options.teacher:
         train_set = teach(train_set, eval_set, options)
     in_training = options.preprocessing.with_options(max_length=options.train_max_length)
@@ -84,13 +92,13 @@ def train_model(options: TrainOptions) -> History:
     eval_rows = encode_rows(eval_set.rows, TextEncoder(backend, options.preprocessing))
     log.info("%d training rows, %d validation rows, labels: %s", len(train_rows), len(eval_rows), train_set.label_names)
 
-    callbacks: list[TrainerCallback] = [_LogAtEpochEnd(), _Narrator(), _StopOnNaN()]
+    callbacks: list[TrainerCallback] = [LogAtEpochEnd(), Narrator(), StopOnNaN()]
     if options.save_steps:
-        callbacks.append(_SaveBetweenEpochs(options.save_steps))
+        callbacks.append(SaveBetweenEpochs(options.save_steps))
     if options.patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=options.patience))
     arguments = _training_arguments(options, work)
-    trainer = SoftTargetTrainer(
+    trainer = ReviewTrainer(
         model=model,
         args=arguments,
         train_dataset=train_rows,
@@ -99,15 +107,17 @@ def train_model(options: TrainOptions) -> History:
         compute_metrics=ClassificationMetrics(len(train_set.label_names)),
         optimizers=(_optimizer(model, options), None),
         callbacks=callbacks,
+        average=WeightAverage(model, options.average) if options.average else None,
     )
     for printing in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(printing)
-    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     history = History.from_log(
         trainer.state.log_history,
         metric=options.metric,
         best_epoch=_best_epoch(trainer.state, options.metric),
         settings=_settings(options, arguments),
+        data=data,
     )
     _publish(trainer, history, options, work)
     return history
@@ -128,6 +138,35 @@ def _prepare_folders(options: TrainOptions, work: Path) -> None:
         raise OutputError(f"cannot be made: {error.strerror}", path=work) from error
 
 
+def _keep_to_the_same_run(options: TrainOptions, work: Path) -> None:
+    """Write the options beside the checkpoints; a resumed run must have those that stand there."""
+    kept = work / _OPTIONS_FILE
+    now = {name: value for name, value in asdict(options).items() if name not in ("output", "resume", "overwrite")}
+    now = json.loads(json.dumps(now, default=str))
+    if options.resume and kept.is_file():
+        before = json.loads(kept.read_text(encoding="utf-8"))
+        changed = [name for name in now if before.get(name, now[name]) != now[name]]
+        if changed:
+            name = changed[0]
+            raise UsageError(
+                f"--{name.replace('_', '-')} was {before[name]} and is {now[name]}",
+                path=work,
+                hint="a run is resumed with the command that began it",
+            )
+    kept.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+
+
+def last_whole_checkpoint(work: Path) -> Path | None:
+    """The newest checkpoint in ``work`` that was written to its end; a kill can leave one behind that was not."""
+    found: list[tuple[int, Path]] = []
+    for folder in work.glob("checkpoint-*"):
+        try:
+            found.append((int(json.loads((folder / "trainer_state.json").read_bytes())["global_step"]), folder))
+        except (OSError, ValueError, KeyError, TypeError):
+            shutil.rmtree(folder, ignore_errors=True)
+    return max(found)[1] if found else None
+
+
 def _training_arguments(options: TrainOptions, work: Path) -> TrainingArguments:
     cuda = torch.cuda.is_available()
     if options.fp16 and not cuda:
@@ -145,8 +184,8 @@ def _training_arguments(options: TrainOptions, work: Path) -> TrainingArguments:
         gradient_accumulation_steps=options.grad_accumulation,
         warmup_ratio=options.warmup_ratio,
         weight_decay=options.weight_decay,
-        # The teachers' rows are smooth by themselves; those with gold labels are smoothed when vectors are made.
-        label_smoothing_factor=0.0 if options.teacher else options.label_smoothing,
+        # Label vectors are smoothed as they are made, and a teacher's not at all.
+        label_smoothing_factor=0.0 if options.teacher or options.class_weights else options.label_smoothing,
         fp16=fp16,
         bf16=bf16 and not fp16,
         use_cpu=not cuda,
@@ -162,7 +201,9 @@ def _training_arguments(options: TrainOptions, work: Path) -> TrainingArguments:
         logging_nan_inf_filter=False,
         seed=options.seed,
         data_seed=options.seed,
-        report_to=[],
+        report_to=list(options.report_to) or "none",
+        logging_dir=str(work / "runs"),
+        include_num_input_tokens_seen="non_padding",
         disable_tqdm=True,
     )
 
@@ -193,72 +234,6 @@ def _optimizer(model: PreTrainedModel, options: TrainOptions) -> torch.optim.Opt
     )
 
 
-class _SaveBetweenEpochs(TrainerCallback):  # type: ignore[misc]
-    """Checkpoints every so many steps, beside the one per epoch that choosing the best epoch needs.
-
-    ``save_strategy="steps"`` cannot do it: Trainer then wants to evaluate at the same steps.
-    """
-
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if state.global_step % self._steps == 0:
-            control.should_save = True
-
-
-class _LogAtEpochEnd(TrainerCallback):  # type: ignore[misc]
-    """Logs the training loss at the end of an epoch too, so that every step counts in the table."""
-
-    def on_epoch_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        control.should_log = True
-
-
-class _Narrator(TrainerCallback):  # type: ignore[misc]
-    """Tells on stderr how the run goes: a line every half minute, and one per evaluation.
-
-    Takes the place of Trainer's own callbacks, which print to stdout.
-    """
-
-    def __init__(self) -> None:
-        self._begun = self._said = time.monotonic()
-        self._first_step = 0
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._begun = self._said = time.monotonic()
-        self._first_step = state.global_step
-
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        logs = kwargs.get("logs") or {}
-        now = time.monotonic()
-        if "eval_loss" in logs:
-            figures = ", ".join(f"{name} {logs[f'eval_{name}']:.4f}" for name in ("loss", "accuracy", "f1"))
-            log.info("epoch %g: validation %s", logs["epoch"], figures)
-        elif "loss" in logs and now - self._said >= _SAY_EVERY_SECONDS:
-            self._said = now
-            done = state.global_step - self._first_step
-            left = (now - self._begun) / done * (state.max_steps - state.global_step) / 60
-            step = f"step {state.global_step:,} of {state.max_steps:,}"
-            log.info("%s, epoch %.2f, loss %.4f, %.0f min left", step, logs["epoch"], logs["loss"], left)
-
-
-class _StopOnNaN(TrainerCallback):  # type: ignore[misc]
-    """Ends the run at the first loss that is not a number: nothing after it could be used."""
-
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        logs = kwargs.get("logs") or {}
-        for key in ("loss", "eval_loss"):
-            if key in logs and not math.isfinite(logs[key]):
-                raise InputError(
-                    f"the {key.replace('_', ' ')} is {logs[key]} at step {state.global_step}",
-                    hint="lower --learning-rate or pass --no-fp16",
-                )
-
-
 def _best_epoch(state: TrainerState, metric: str) -> float:
     evaluations = [entry for entry in state.log_history if "eval_loss" in entry]
     if not evaluations:
@@ -274,7 +249,15 @@ def _settings(options: TrainOptions, arguments: TrainingArguments) -> dict[str, 
     settings.pop("output")
     settings["fp16"], settings["bf16"] = arguments.fp16, arguments.bf16
     settings["versions"] = {name: version(name) for name in ("torch", "transformers", "datasets")}
-    return settings
+    settings["machine"] = {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    }
+    # As JSON reads it: tuples are lists and paths are texts.
+    return dict(json.loads(json.dumps(settings, default=str)))
 
 
 def _publish(trainer: Trainer, history: History, options: TrainOptions, work: Path) -> None:
@@ -284,6 +267,8 @@ def _publish(trainer: Trainer, history: History, options: TrainOptions, work: Pa
         trainer.data_collator.tokenizer.save_pretrained(finished)
         save_preprocessing(options.preprocessing, finished)
         history.save(finished)
+        if (work / "runs").is_dir():
+            (work / "runs").rename(finished / "runs")
         if options.folder.exists():
             shutil.rmtree(options.folder)
         finished.rename(options.folder)

@@ -1,0 +1,101 @@
+"""What happens along a training: checkpoints, log lines, speed, and the stop at a loss that is none."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from scorer.errors import InputError
+from train.averaging import WeightAverage
+
+log = logging.getLogger(__name__)
+
+_SAY_EVERY_SECONDS = 30.0
+
+
+class SaveBetweenEpochs(TrainerCallback):  # type: ignore[misc]
+    """Checkpoints every so many steps, beside the one per epoch that choosing the best epoch needs.
+
+    ``save_strategy="steps"`` cannot do it: Trainer then wants to evaluate at the same steps.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.global_step % self._steps == 0:
+            control.should_save = True
+
+
+class LogAtEpochEnd(TrainerCallback):  # type: ignore[misc]
+    """Logs the training loss at the end of an epoch too, so that every step counts in the table."""
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        control.should_log = True
+
+
+class Narrator(TrainerCallback):  # type: ignore[misc]
+    """Tells on stderr how the run goes: a line every half minute, and one per evaluation; measures its speed.
+
+    Takes the place of Trainer's own callbacks, which print to stdout.
+    """
+
+    def __init__(self) -> None:
+        self._begun = self._said = self._logged = time.monotonic()
+        self._first_step = 0
+        self._tokens = 0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._begun = self._said = self._logged = time.monotonic()
+        self._first_step = state.global_step
+        self._tokens = int(state.num_input_tokens_seen)
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        logs = kwargs.get("logs") or {}
+        now = time.monotonic()
+        if "loss" in logs and now > self._logged:
+            # Into the log that checkpoints carry, so that a resumed run has the speed of its first part too.
+            tokens = int(state.num_input_tokens_seen)
+            state.log_history[-1]["tokens_per_second"] = round((tokens - self._tokens) / (now - self._logged), 1)
+            self._tokens = tokens
+        self._logged = now
+        if "eval_loss" in logs:
+            figures = ", ".join(f"{name} {logs[f'eval_{name}']:.4f}" for name in ("loss", "accuracy", "f1"))
+            log.info("epoch %g: validation %s", logs["epoch"], figures)
+        elif "loss" in logs and now - self._said >= _SAY_EVERY_SECONDS:
+            self._said = now
+            done = state.global_step - self._first_step
+            left = (now - self._begun) / done * (state.max_steps - state.global_step) / 60
+            step = f"step {state.global_step:,} of {state.max_steps:,}"
+            log.info("%s, epoch %.2f, loss %.4f, %.0f min left", step, logs["epoch"], logs["loss"], left)
+
+
+class StopOnNaN(TrainerCallback):  # type: ignore[misc]
+    """Ends the run at the first loss that is not a number: nothing after it could be used."""
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        logs = kwargs.get("logs") or {}
+        for key in ("loss", "eval_loss"):
+            if key in logs and not math.isfinite(logs[key]):
+                raise InputError(
+                    f"the {key.replace('_', ' ')} is {logs[key]} at step {state.global_step}",
+                    hint="lower --learning-rate or pass --no-fp16",
+                )
+
+
+class AveragesWeights(TrainerCallback):  # type: ignore[misc]
+    """Takes the weights into their average after each step, before anything is saved."""
+
+    def __init__(self, average: WeightAverage) -> None:
+        self._average = average
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._average.update(kwargs["model"])
