@@ -14,7 +14,6 @@ from scorer.errors import ModelError
 from scorer.long_texts import Cutter
 from scorer.preprocessing import Preprocessing
 
-
 # Characters per token to begin with where a long text is cut; English has four to five.
 _CHARACTERS_PER_TOKEN = 8
 # Longer pieces are tokenized one after another: a tokenizer takes a hundred bytes for each character.
