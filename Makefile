@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format docs clean
+.PHONY: demo test torture lint format docs clean
 
 demo: .venv/base
 	$(BIN)/score sample_data/reviews.parquet -o preds.parquet --overwrite
@@ -10,6 +10,9 @@ demo: .venv/base
 
 test: .venv/dev lint
 	$(BIN)/python -m pytest
+
+torture: .venv/dev
+	$(BIN)/python -m pytest -m torture -s
 
 lint: .venv/dev
 	$(BIN)/ruff check .
