@@ -20,6 +20,7 @@ Examples:
   evaluate-labels preds.parquet --baseline preds_old.parquet --on id --max-drop 0.005 --strict
   evaluate-labels preds.parquet --at-precision 0.95 --write-threshold my-bundle
   evaluate-labels tonight.parquet --drift kept.parquet --max-psi 0.25 --write-baseline kept.parquet
+  evaluate-labels preds.parquet --report report.html
   evaluate-labels preds.parquet --json - | jq .figures.f1.value
 
 Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or device,
@@ -186,11 +187,19 @@ Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or
     type=click.Path(path_type=Path),
     help="Write the report as Markdown, as for a pull request, also when a gate is not met.",
 )
+@click.option(
+    "--report",
+    "report_path",
+    metavar="FILE.html",
+    type=click.Path(path_type=Path),
+    help="Write the report as one HTML page with plots, also when a gate is not met.",
+)
 @common_options
 def evaluate_labels(
     files: tuple[Path, ...],
     json_path: Path | None,
     markdown_path: Path | None,
+    report_path: Path | None,
     quiet: bool,
     verbose: int,
     debug: bool,
@@ -209,16 +218,22 @@ def evaluate_labels(
     chosen = evaluation.EvaluateOptions(**options)
     to_stdout = json_path == Path("-")
     read = [*files, *(Path(path) for path in (chosen.labels, chosen.baseline, chosen.drift) if path is not None)]
-    if json_path is not None and not to_stdout:
-        report.check_destination(json_path, read, option="--json")
-    if markdown_path is not None:
-        report.check_destination(markdown_path, read, option="--markdown")
+    outputs = {"--json": None if to_stdout else json_path, "--markdown": markdown_path, "--report": report_path}
+    report.check_destinations({option: path for option, path in outputs.items() if path is not None}, read)
     found = evaluation.evaluate_labels(files, options=chosen, progress=progress_for_stderr(quiet=quiet))
+    page = None
+    if report_path is not None:
+        # It brings jinja2 and matplotlib. Made before anything is written, so that a failure leaves all as it was.
+        from scorer.html_report import to_html
+
+        page = to_html(found)
     report.print_report(found, sys.stdout, as_json=to_stdout)
     if json_path is not None and not to_stdout:
         report.write_json(found, json_path)
     if markdown_path is not None:
         report.write_text(report.to_markdown(found), markdown_path)
+    if report_path is not None and page is not None:
+        report.write_text(page, report_path)
     errors = found.gate_errors()
     for error in errors[:-1]:
         click.echo(f"error: {printable(str(error))}", err=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 MATRIX_LABELS = 16
 """A confusion matrix of more labels becomes a list of the pairs that are confused most often."""
+
+LABELS_BESIDE = 3
+"""A confusion matrix of more labels is a section of its own."""
 
 PAIRS = 20
 """Rows of that list."""
@@ -90,6 +93,9 @@ def _content(report: EvaluationReport) -> dict[str, Any]:
         "sections": _sections(report),
         "cards": _cards(report),
         "figures": _figures(report),
+        "low": _scale_start(
+            [figure for name, figure in report.figures.items() if name not in LOWER_IS_BETTER], most=0.9
+        ),
         "confusion": _confusion(report),
         "plots": list(pictures_of(report)),
         "slices": _slices(report),
@@ -132,7 +138,7 @@ def _sections(report: EvaluationReport) -> list[dict[str, str]]:
     sections = {
         "figures": ("How good", report.labelled),
         "comparison": ("Beside the baseline", report.comparison is not None),
-        "confusion": ("Confusion matrix", report.labelled),
+        "confusion": ("Confusion matrix", report.labelled and len(report.labels) > LABELS_BESIDE),
         "curves": ("Curves", curves),
         "slices": ("Slices", bool(report.slices)),
         "thresholds": ("Thresholds", report.thresholds is not None),
@@ -157,8 +163,7 @@ def _figures(report: EvaluationReport) -> list[dict[str, Any]]:
     for name in [*(name for name in FIGURES if name in report.figures), *sorted(set(report.figures) - set(FIGURES))]:
         figure = report.figures[name]
         remark = figure.reason or ("lower is better" if name in LOWER_IS_BETTER else "")
-        # On a scale from 0 to 1, 1 is best but for these.
-        unit = name != "log_loss" and figure.value is not None and 0 <= figure.value <= 1
+        unit = name not in LOWER_IS_BETTER
         rows.append({"name": _figure_name(name, report), "figure": figure, "remark": remark, "unit": unit})
     return rows
 
@@ -199,7 +204,7 @@ def _confusion(report: EvaluationReport) -> dict[str, Any]:
                     "share": count / golds[gold],
                 }
             )
-    return {"rows": rows, "pairs": pairs}
+    return {"rows": rows, "pairs": pairs, "apart": len(report.labels) > LABELS_BESIDE}
 
 
 def _cells(matrix: Any) -> list[tuple[tuple[int, int], int]]:
@@ -210,17 +215,27 @@ def _cells(matrix: Any) -> list[tuple[tuple[int, int], int]]:
 
 
 def _slices(report: EvaluationReport) -> dict[str, Any]:
-    """What the tables of slices share: their scale, and the weakest of all that are certain enough."""
-    every = [(group.by, one) for group in report.slices for one in group.slices if one.accuracy.value is not None]
-    lows = [one.accuracy.interval.low if one.accuracy.interval else one.accuracy.value or 0.0 for _, one in every]
+    """The groups, each with the start of its scale, and the weakest slices of all that are certain enough."""
     # Confidence is left out: that doubtful rows are wrong more often is no news.
-    certain = [(by, one) for by, one in every if not one.uncertain and by != "confidence"]
+    certain = [
+        (group.by, one)
+        for group in report.slices
+        for one in group.slices
+        if one.accuracy.value is not None and not one.uncertain and not (group.built_in and group.by == "confidence")
+    ]
     weakest = sorted(certain, key=lambda pair: pair[1].accuracy.value or 0.0)[:WEAKEST]
     return {
-        "low": max(0.0, min(0.9, int(min(lows, default=0.0) * 10) / 10)),
+        "groups": [(group, _scale_start([one.accuracy for one in group.slices])) for group in report.slices],
         "weakest": [{"by": by, "slice": one} for by, one in weakest] if len(report.slices) > 1 else [],
+        "low_of_weakest": _scale_start([one.accuracy for _, one in weakest]),
         "shown": SLICES,
     }
+
+
+def _scale_start(figures: Sequence[Figure], *, most: float = 0.95) -> float:
+    """Where a scale that ends at 1 begins, so that the intervals can be told apart."""
+    lows = [one.interval.low if one.interval else one.value for one in figures if one.value is not None]
+    return max(0.0, min(most, int(min(lows, default=0.0) * 20) / 20))
 
 
 def _differences(report: EvaluationReport) -> list[dict[str, Any]]:
@@ -263,7 +278,7 @@ def _changed(one: ChangedReview) -> dict[str, Any]:
 
 
 def _facts(report: EvaluationReport) -> list[tuple[str, str]]:
-    where = report.provenance
+    where, method = report.provenance, report.method
     rows = {
         "rows": report.rows,
         "evaluated": report.evaluated if report.labelled else None,
@@ -282,7 +297,7 @@ def _facts(report: EvaluationReport) -> list[tuple[str, str]]:
         "precision": where.precision,
         "device": where.device,
         **{name: None if count is None else f"{count:,}" for name, count in rows.items()},
-        "intervals": f"{report.method.level:.0%}, {report.method.resamples:,} resamples, seed {report.method.seed}",
+        "intervals": f"{method.level * 100:g} %, {method.resamples:,} resamples, seed {method.seed}",
         "review-scorer": where.version or None,
     }
     return [(name, value) for name, value in facts.items() if value]

@@ -8,6 +8,7 @@ date, no random ids. No name that a user chose is drawn; legends belong to the p
 from __future__ import annotations
 
 import io
+import logging
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
@@ -112,7 +113,7 @@ def reliability(bins: Sequence[ReliabilityBin], words: Words) -> Markup:
         axes.vlines(confidence, confidence, accuracy, color=_role(1), linewidth=1.2)
         axes.plot(confidence, accuracy, color=_role(0), linewidth=1.2)
         for one, x, y in zip(filled, confidence, accuracy, strict=True):
-            axes.plot([x], [y], "o", color=_role(0), markersize=3 + 7 * (one.rows / most) ** 0.5)
+            axes.plot([x], [y], "o", clip_on=False, color=_role(0), markersize=3 + 7 * (one.rows / most) ** 0.5)
         _unit_square(axes, "mean confidence", "share that is right")
         return _svg(figure, words)
 
@@ -145,7 +146,7 @@ def _outlines(edges: Sequence[float], series: Sequence[Sequence[float]], x: str,
         for number, one in enumerate(series[:SERIES]):
             raised = [max(height, floor) for height in one]
             axes.stairs(raised, edges, baseline=floor, fill=True, color=_role(number), alpha=0.16, linewidth=0)
-            axes.stairs(raised, edges, baseline=floor, color=_role(number), linestyle=_LINES[number % 4], linewidth=1.5)
+            axes.stairs(raised, edges, baseline=None, color=_role(number), linestyle=_LINES[number % 4], linewidth=1.5)
         if logarithmic:
             axes.set_ylim(bottom=floor)
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
@@ -159,6 +160,8 @@ def _outlines(edges: Sequence[float], series: Sequence[Sequence[float]], x: str,
 @contextmanager
 def _drawing() -> Iterator[tuple[Figure, Axes]]:
     """An empty plot under our settings, whatever those of the user are."""
+    # It would tell about its font cache and its folders on stderr.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -102,6 +102,21 @@ def _markdown(text: str) -> str:
         return one_line
     escaped = _MARKUP.sub(r"\\\1", html.escape(one_line, quote=False))
     return re.sub(r"(?<=\w)\\([.\-])(?=\w)", r"\1", escaped)
+
+
+def check_destinations(paths: Mapping[str, Path], inputs: list[Path]) -> None:
+    """As :func:`check_destination`, for the paths of several options that must not be one file.
+
+    Raises:
+        UsageError: one cannot be, or two are the same.
+        OutputError: the folder of one is missing or cannot be written to.
+    """
+    seen: dict[Path, str] = {}
+    for option, path in paths.items():
+        check_destination(path, inputs, option=option)
+        first = seen.setdefault(path.resolve(), option)
+        if first != option and (path.is_file() or not path.exists()):
+            raise UsageError(f"{first} and {option} name the same file", path=path, hint="name another for one of them")
 
 
 def check_destination(path: Path, inputs: list[Path], *, option: str = "--json") -> None:
