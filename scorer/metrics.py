@@ -24,7 +24,7 @@ class Interval:
 
     Attributes:
         low, high: its ends.
-        method: ``wilson`` or ``bootstrap``, see :mod:`scorer.intervals`.
+        method: ``wilson``, ``bootstrap``, ``normal`` or ``simulation``, see :mod:`scorer.intervals`.
     """
 
     low: float
