@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -204,8 +205,9 @@ def score(
         files.write_failure(report, error, exit_code_of(error))
         raise
     if not quiet:
-        for line in report.lines():
-            click.echo(printable(line), err=True)
+        with suppress(OSError):  # the output is published, whether stderr can be written to or not
+            for line in report.lines():
+                click.echo(printable(line), err=True)
 
 
 def score_main() -> NoReturn:

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn, TypeVar
 
@@ -146,7 +147,8 @@ def exit_code_of(error: BaseException) -> int:
 def _fail(message: str, code: int, *, debug: bool = False) -> int:
     if debug:
         traceback.print_exc()
-    print(f"error: {printable(message)}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # a disk that is full behind stderr does not change what has happened
+        print(f"error: {printable(message)}", file=sys.stderr, flush=True)
     return code
 
 
