@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from scorer.errors import DeviceError, ModelError, UsageError
+from scorer.onnx_files import refuse_external_data
 from scorer.preprocessing import LongText, Preprocessing
 
 BUNDLE_FILE = "bundle.json"
@@ -38,6 +40,7 @@ EXPORT_HINT = "export one with: export-model CHECKPOINT -o BUNDLE --precision fp
 Activation = Literal["softmax", "sigmoid"]
 
 _MAX_JSON_BYTES = 64 * 2**20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,10 @@ class ModelBundle:
         Raises:
             ModelError: the folder lacks a file, or one of them is damaged, foreign or unsafe.
         """
-        return _read_folder(_locate(model))
+        folder, may_link_to = _locate(model)
+        if folder != DEFAULT_MODEL:  # installers link the files of a package to those of others
+            _refuse_links(folder, may_link_to)
+        return _read_folder(folder)
 
     def with_options(
         self,
@@ -112,23 +118,30 @@ class ModelBundle:
 
         Raises:
             DeviceError: the bundle has no such file.
-            ModelError: the file is damaged.
+            ModelError: the file is damaged, or keeps weights in other files.
         """
         if precision not in self.variants:
             there = ", ".join(self.variants)
             raise DeviceError(f"has no {precision} model, only {there}", path=self.folder, hint=EXPORT_HINT)
         path = self.variants[precision]
         self.verify(path)
+        refuse_external_data(path)
         return path
 
     def verify(self, path: Path) -> None:
         """Compare ``path`` with its stated checksum, where there is one.
 
         Raises:
-            ModelError: they differ, or the file cannot be read.
+            ModelError: they differ, the file cannot be read, or checksums are stated and none for this file.
         """
-        stated = self.checksums.get(path.relative_to(self.folder).as_posix())
-        if stated is not None and sha256_of(path) != stated:
+        if not self.checksums:
+            return
+        name = path.relative_to(self.folder).as_posix()
+        if name not in self.checksums:
+            raise ModelError(
+                "is not among the files of bundle.json", path=path, hint="export the bundle again, or drop the file"
+            )
+        if sha256_of(path) != self.checksums[name]:
             raise ModelError(
                 "does not have the checksum that bundle.json states", path=path, hint="export or copy the bundle again"
             )
@@ -168,18 +181,20 @@ def write_description(folder: Path, description: Mapping[str, Any]) -> None:
     (folder / BUNDLE_FILE).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _locate(model: str | os.PathLike[str] | None) -> Path:
+def _locate(model: str | os.PathLike[str] | None) -> tuple[Path, Path | None]:
+    """The model's folder, and where links in it may lead: the Hub's cache keeps its files behind links."""
     if model is None:
-        return DEFAULT_MODEL
+        return DEFAULT_MODEL, None
     name = os.fspath(model)
     path = Path(name)
     if path.is_dir():
-        return path
+        return path, None
     if path.exists():
         raise ModelError("is a file, not a model folder", path=path, hint="pass the folder that holds it")
     # A Hub id is ORG/NAME; anything else that is not there is a folder that is not there.
     if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/"):
-        return _download(name)
+        folder = _download(name)
+        return folder, folder.parent.parent / "blobs"
     raise ModelError("no such model folder", path=path, hint="pass a bundle folder or a Hub id such as org/name")
 
 
@@ -202,6 +217,23 @@ def _download(hub_id: str) -> Path:
             path=hub_id,
             hint="check the name and the network, or pass a folder",
         ) from error
+
+
+def _refuse_links(folder: Path, may_link_to: Path | None) -> None:
+    """Refuse a folder whose files are, by a link, files of somewhere else.
+
+    Raises:
+        ModelError: it holds a symlink or a hard link; in the Hub's cache, a symlink that leaves it.
+    """
+    try:
+        for path in sorted([*folder.iterdir(), *(folder / "onnx").glob("*")]):
+            if path.is_symlink():
+                if may_link_to is None or not path.resolve().is_relative_to(may_link_to.resolve()):
+                    raise ModelError("is a symlink", path=path, hint="copy the bundle with its files: cp -rL")
+            elif path.is_file() and path.stat().st_nlink > 1 and may_link_to is None:
+                raise ModelError("is a hard link", path=path, hint="copy the bundle: cp -r")
+    except OSError as error:
+        raise ModelError(f"cannot be read: {error.strerror}", path=folder) from error
 
 
 def _read_folder(folder: Path) -> ModelBundle:
@@ -236,6 +268,12 @@ def _read_folder(folder: Path) -> ModelBundle:
         )
     if not isinstance(checksums, dict):
         raise ModelError("files is not an object", path=folder / BUNDLE_FILE)
+    for name, checksum in checksums.items():
+        parts = name.split("/")
+        if not name or "\\" in name or "\0" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
+            raise ModelError(f"files names {name!r}, which is no file of the bundle", path=folder / BUNDLE_FILE)
+        if not isinstance(checksum, str) or not _SHA256.fullmatch(checksum):
+            raise ModelError(f"files states no SHA-256 for {name!r}", path=folder / BUNDLE_FILE)
     bundle = ModelBundle(
         folder=folder,
         labels=_labels(config, folder),

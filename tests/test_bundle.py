@@ -155,3 +155,152 @@ def test_a_multi_label_model_has_sigmoids(bundle: Path) -> None:
     change(bundle / "config.json", problem_type="multi_label_classification")
     write_description(bundle, {})
     assert ModelBundle.load(bundle).activation == "sigmoid"
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model_int8.onnx", "README.md", "onnx/model.onnx"])
+def test_links_in_a_bundle_are_refused(bundle: Path, tmp_path: Path, name: str) -> None:
+    path = bundle / name
+    path.parent.mkdir(exist_ok=True)
+    elsewhere = tmp_path / "elsewhere"
+    if path.exists():
+        path.rename(elsewhere)
+    else:
+        elsewhere.write_text("x")
+    path.symlink_to(elsewhere)
+    with pytest.raises(ModelError, match="is a symlink; copy the bundle"):
+        ModelBundle.load(bundle)
+    path.unlink()
+    path.hardlink_to(elsewhere)
+    with pytest.raises(ModelError, match="is a hard link"):
+        ModelBundle.load(bundle)
+
+
+def test_a_bundle_behind_a_link_is_fine(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "latest").symlink_to(bundle)
+    assert ModelBundle.load(tmp_path / "latest").labels == ("negative", "positive")
+
+
+def test_a_snapshot_of_the_hubs_cache(optimum_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files are symlinks to blobs beside it; one that leads anywhere else is refused."""
+    cache = tmp_path / "hub" / "models--someone--reviews"
+    snapshot, blobs = cache / "snapshots" / ("0" * 40), cache / "blobs"
+    for folder in (snapshot, blobs, cache / "refs"):
+        folder.mkdir(parents=True)
+    (cache / "refs" / "main").write_text("0" * 40)
+    for number, file in enumerate(sorted(path for path in optimum_folder.iterdir() if path.is_file())):
+        shutil.copy(file, blobs / str(number))
+        (snapshot / file.name).symlink_to(Path("..") / ".." / "blobs" / str(number))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    loaded = ModelBundle.load("someone/reviews")
+    assert loaded.folder == snapshot
+    assert loaded.variant("fp32").name == "model.onnx"
+    (tmp_path / "secret").write_text("{}")
+    (snapshot / "extra.json").symlink_to(tmp_path / "secret")
+    with pytest.raises(ModelError, match="is a symlink"):
+        ModelBundle.load("someone/reviews")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../config.json", "/etc/passwd", "a/../../b", "", "onnx//model.onnx", "C:\\model.onnx", "a\\b", "a\0b", "."],
+)
+def test_paths_in_bundle_json_that_lead_outside(bundle: Path, name: str) -> None:
+    change(bundle / "bundle.json", files={name: "0" * 64})
+    with pytest.raises(ModelError, match="is no file of the bundle"):
+        ModelBundle.load(bundle)
+
+
+@pytest.mark.parametrize("checksum", [None, 7, "", "0" * 63, "G" * 64])
+def test_checksums_that_are_none(bundle: Path, checksum: object) -> None:
+    change(bundle / "bundle.json", files={"config.json": checksum})
+    with pytest.raises(ModelError, match="states no SHA-256"):
+        ModelBundle.load(bundle)
+
+
+def test_a_model_that_bundle_json_does_not_know(bundle: Path) -> None:
+    content = json.loads((bundle / "bundle.json").read_text())
+    del content["files"]["model_int8.onnx"]
+    (bundle / "bundle.json").write_text(json.dumps(content))
+    with pytest.raises(ModelError, match=r"is not among the files of bundle\.json"):
+        ModelBundle.load(bundle).variant("int8")
+
+
+def test_weights_in_other_files_are_refused(optimum_folder: Path, tmp_path: Path) -> None:
+    import onnx
+
+    folder = shutil.copytree(optimum_folder, tmp_path / "external")
+    model = onnx.load(folder / "model.onnx")
+    onnx.save(model, folder / "model.onnx", save_as_external_data=True, location="weights.data", size_threshold=0)
+    with pytest.raises(ModelError, match="keeps weights in other files"):
+        ModelBundle.load(folder).variant("fp32")
+
+
+@pytest.mark.parametrize("place", ["attribute", "subgraph", "sparse", "function"])
+def test_hidden_weights_in_other_files_are_refused(optimum_folder: Path, tmp_path: Path, place: str) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    folder = shutil.copytree(optimum_folder, tmp_path / "external")
+    model = onnx.load(folder / "model.onnx")
+    tensor = TensorProto(name="w", data_type=1, dims=[1], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+    constant = helper.make_node("Constant", [], ["w"], value=tensor)
+    if place == "attribute":
+        model.graph.node.append(constant)
+    elif place == "subgraph":
+        inner = helper.make_graph([constant], "inner", [], [])
+        model.graph.node.append(helper.make_node("If", ["c"], ["x"], then_branch=inner, else_branch=inner))
+    elif place == "sparse":
+        model.graph.sparse_initializer.add(values=tensor, indices=tensor, dims=[1])
+    else:
+        model.functions.append(helper.make_function("d", "f", [], ["w"], [constant], []))
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="keeps weights in other files"):
+        ModelBundle.load(folder).variant("fp32")
+
+
+def test_a_model_that_is_no_protobuf(bundle: Path) -> None:
+    (bundle / "bundle.json").unlink()
+    for content in (b"", b"\xff" * 100, b"{}", b"\x3a\xff\x01abc"):
+        (bundle / "model.onnx").write_bytes(content)
+        with pytest.raises(ModelError):
+            ModelBundle.load(bundle).variant("fp32")
+
+
+def test_operators_of_other_libraries_are_refused(optimum_folder: Path, tmp_path: Path) -> None:
+    import onnx
+
+    from scorer.session import ModelSession, SessionOptions
+
+    folder = shutil.copytree(optimum_folder, tmp_path / "custom")
+    model = onnx.load(folder / "model.onnx")
+    model.graph.node[0].domain = "somebody.else"
+    model.opset_import.append(onnx.helper.make_opsetid("somebody.else", 1))
+    onnx.save(model, folder / "model.onnx")
+    with pytest.raises(ModelError):
+        ModelSession(ModelBundle.load(folder), SessionOptions(device="cpu"))
+
+
+def test_nothing_is_ever_unpickled() -> None:
+    """By the names that would do it; ``weights_only`` is the default of torch.load."""
+    import ast
+
+    root = Path(__file__).parent.parent
+    modules = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+    arguments = {"allow_pickle", "trust_remote_code", "register_custom_ops_library"}
+    for file in [path for package in ("scorer", "train", "export") for path in (root / package).rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [str(node.module)]
+            elif isinstance(node, ast.keyword) and not (
+                isinstance(node.value, ast.Constant) and node.value.value is False
+            ):
+                assert node.arg not in arguments, file
+                assert node.arg != "weights_only", file
+            elif isinstance(node, ast.Attribute):
+                assert node.attr not in {"register_custom_ops_library", "read_pickle"}, file
+            assert not {name.split(".")[0] for name in names} & modules, file
