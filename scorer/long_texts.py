@@ -7,7 +7,7 @@ tokens on one side do not depend on the other side:
 - WordPiece behind BERT's normalizer and pre-tokenizer: at white space, and beside a character that is
   a word of its own (punctuation, Chinese). Normalization works on single characters, except that marks are
   reordered before they are removed, which such a place ends.
-- Byte-level BPE behind GPT-2's pattern: before white space that follows something else. The pattern's
+- Byte-level BPE behind GPT-2's pattern: before a space that follows something else. The pattern's
   alternatives end there, whatever comes before or after.
 
 Words of more characters than WordPiece's limit are one unknown token, so their middle can be left out too
@@ -81,7 +81,7 @@ class Cutter:
 
     def _can_cut(self, text: str, place: int) -> bool:
         after, before = text[place], text[place - 1]
-        if after not in _WHITE and self.kind == "byte-level":
+        if after != " " and self.kind == "byte-level":  # before anything else a space may be put at the start
             return False
         if self.kind == "byte-level" and (before.isspace() or before == ">"):  # a break is cleaned to a space
             return False

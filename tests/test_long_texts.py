@@ -81,6 +81,7 @@ def same(one: Encoded, other: Encoded) -> bool:
 )
 @example(text="<br" + " " * 300 + ">" + "film " * 300, length=5, mode="truncate", clean=("html-breaks",))
 @example(text="a" * 4000 + "[SEP]" + "b" * 4000, length=5, mode="head-tail", clean=())
+@example(text="film" * 10 + "\n" + "good", length=4, mode="window", clean=())
 @example(text="<br>" * 900, length=5, mode="head-tail", clean=("html-breaks",))
 def test_cut_and_uncut_give_the_same_ids(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str, length: int, mode: LongText, clean: tuple[str, ...]
