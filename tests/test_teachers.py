@@ -15,10 +15,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from scorer.errors import InputError, UsageError
+from scorer.errors import InputError, ModelError, UsageError
 from train.data import LabelledReviews, load_splits
 from train.options import TrainOptions
 from train.soft_targets import class_weights_of, soft_cross_entropy, with_label_vectors
+from train.teacher_checkpoints import label_texts
 from train.teachers import teach
 
 Call = Callable[..., tuple[int, str, str]]
@@ -53,7 +54,7 @@ def taught(train: Path, tmp_path: Path, *teachers: Path, **more: Any) -> tuple[L
     )
     train_set, eval_set = load_splits(options)
     vectors = with_label_vectors(train_set, smoothing=options.label_smoothing, class_weights=None)
-    return teach(vectors, eval_set, options), train_set
+    return teach(vectors, eval_set, options, tmp_path), train_set
 
 
 def test_soft_cross_entropy_is_the_usual_one_for_one_hot_targets() -> None:
@@ -199,3 +200,45 @@ def test_class_weights(labelled_texts: Path, tmp_path: Path) -> None:
     for wrong in ("positive=3", "positive=3,negative=x", "positive=3,negative=0", "positive=1,negative=2,so-so=3"):
         with pytest.raises(UsageError, match="--class-weights"):
             weighted(wrong)
+
+
+def test_a_checkpoint_labels_as_the_bundle_of_it_scores(
+    tiny_checkpoint: Path, tiny_bundle: Path, labelled_texts: Path, tmp_path: Path
+) -> None:
+    from scorer import Scorer
+
+    texts = ["a warm and funny film", "", "boring, loud, bad " * 20]
+    got = label_texts(str(tiny_checkpoint), texts, ("positive", "negative"))
+    assert np.isnan(got[1]).all()
+    expected = Scorer.load(tiny_bundle, precision="fp32").score([texts[0], texts[2]])
+    assert np.allclose(got[[0, 2], 0], expected["pred_prob_positive"].to_numpy(), atol=1e-5)
+    with pytest.raises(ModelError, match=r"labels .negative, positive. are not those of the training .bad, good."):
+        label_texts(str(tiny_checkpoint), texts, ("bad", "good"))
+
+
+def test_a_checkpoint_beside_a_file_labels_its_texts(
+    tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path
+) -> None:
+    texts: list[str | None] = ["fresh warm one", "fresh dull two"]
+    file = predictions(tmp_path / "p.parquet", texts, [0.9, 0.2])
+    own = label_texts(str(tiny_checkpoint), ["fresh warm one", "fresh dull two"], NAMES)
+    both, labelled = taught(labelled_texts, tmp_path, file, tiny_checkpoint)
+    n_gold = len(labelled.rows)
+    assert np.allclose(both.rows["labels"][n_gold:], (own + np.array([[0.1, 0.9], [0.8, 0.2]])) / 2, atol=1e-6)
+    with pytest.raises(UsageError, match="--unlabelled needs a --teacher that is a checkpoint"):
+        taught(labelled_texts, tmp_path, file, unlabelled=(str(file),))
+
+
+def test_a_checkpoint_labels_unlabelled_texts_or_those_of_the_training(
+    tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path
+) -> None:
+    both, labelled = taught(labelled_texts, tmp_path, tiny_checkpoint)
+    assert len(both.rows) == 2 * len(labelled.rows)
+    new = predictions(tmp_path / "new.parquet", ["one", None, "two"], [0.5] * 3)
+    both, labelled = taught(labelled_texts, tmp_path, tiny_checkpoint, unlabelled=(str(new),))
+    assert both.rows["text"][len(labelled.rows) :] == ["one", "two"]
+    # A resumed run takes what is kept.
+    kept = np.load(tmp_path / "teacher-0.npy")
+    np.save(tmp_path / "teacher-0.npy", kept[:, ::-1])
+    again, _ = taught(labelled_texts, tmp_path, tiny_checkpoint, unlabelled=(str(new),), resume=True)
+    assert again.rows["labels"][-1] == both.rows["labels"][-1][::-1]

@@ -16,9 +16,10 @@ import torch
 from safetensors.torch import load_file
 
 from scorer.preprocessing import Preprocessing, load_preprocessing
+from train.checkpoints import last_whole_checkpoint
 from train.history import EpochRow, History
 from train.metrics import ClassificationMetrics
-from train.training import _optimizer, last_whole_checkpoint
+from train.training import _optimizer
 
 Call = Callable[..., tuple[int, str, str]]
 

@@ -26,6 +26,7 @@ from scorer.preprocessing import Preprocessing
 from train.data import LabelledReviews, load_splits, read_rows
 from train.history import Baseline, History
 from train.options import TrainOptions
+from train.report import save_report
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +119,7 @@ def fit_baseline(options: TrainOptions) -> History:
         return History((), None, options.metric, {}, baseline=row)
     history = history.with_baseline(row)
     history.save(options.output)
+    save_report(history, options.output, name=options.output.resolve().name)
     return history
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +81,7 @@ def load_classifier(
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(
-            f"cannot be loaded: {_first_line(error)}",
+            f"cannot be loaded: {first_line(error)}",
             path=model,
             hint="where the Hub cannot be reached, pass --model FOLDER with config.json, tokenizer.json and weights",
         ) from error
@@ -160,5 +162,17 @@ def max_positions(config: PretrainedConfig) -> int:
     return int(config.max_position_embeddings)
 
 
-def _first_line(error: Exception) -> str:
+def last_whole_checkpoint(work: Path) -> Path | None:
+    """The newest checkpoint in ``work`` that was written to its end; a kill can leave one behind that was not."""
+    found: list[tuple[int, Path]] = []
+    for folder in work.glob("checkpoint-*"):
+        try:
+            found.append((int(json.loads((folder / "trainer_state.json").read_bytes())["global_step"]), folder))
+        except (OSError, ValueError, KeyError, TypeError):
+            shutil.rmtree(folder, ignore_errors=True)
+    return max(found)[1] if found else None
+
+
+def first_line(error: Exception) -> str:
+    """The first line of its message that says something."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

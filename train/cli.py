@@ -75,6 +75,7 @@ printed and saved in CHECKPOINT/history.json.
 @click.option("--pretrain-epochs", default=1.0, show_default=True)
 @click.option("--pretrain-learning-rate", default=1e-4, show_default=True)
 @click.option("--pretrain-batch-size", default=32, show_default=True, type=click.IntRange(min=1))
+@click.option("--max-pretrain-samples", type=click.IntRange(min=1), help="Adapt to so many texts, drawn at random.")
 @click.option("--pretrain-max-length", default=128, show_default=True, type=click.IntRange(min=3))
 @click.option(
     "--teacher",

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from train.data import LabelledReviews, data_files
@@ -60,7 +61,9 @@ def _file_hashes(sources: Iterable[str]) -> dict[str, str]:
     """SHA-256 by base name; the name alone for what is no file."""
     hashes: dict[str, str] = {}
     for source in sources:
-        for file in data_files(source):
+        folder = Path(source)
+        weights = sorted(folder.glob("*.safetensors")) if (folder / "config.json").is_file() else []
+        for file in weights or data_files(source):
             with file.open("rb") as opened:
                 hashes[file.name] = hashlib.file_digest(opened, "sha256").hexdigest()
     return hashes

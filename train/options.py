@@ -29,14 +29,14 @@ class TrainOptions:
         dropout, attention_dropout: ``None`` keeps the checkpoint's own.
         train_max_length: tokens per review in training alone, to save time; ``None`` is ``preprocessing.max_length``,
             at which the model is validated and will be scored.
-        teacher: files of predictions as ``score`` writes them; each row becomes a training row whose target
-            is the mean of their probabilities.
+        teacher: files of predictions as ``score`` writes them, and checkpoint folders; each row becomes a training
+            row whose target is the mean of their probabilities.
         unlabelled: files of texts for teachers that are checkpoints; empty for the training texts.
         teacher_weight: weight of such a row's loss; a labelled row's is 1.
         max_teacher_samples: so many of those rows, drawn by ``seed``; ``None`` for all.
         pretrain_on: files of unlabelled texts on which the encoder is adapted first, by guessing masked words.
         pretrain_epochs, pretrain_learning_rate: of that adaptation; its batches hold ``pretrain_batch_size`` texts
-            of ``pretrain_max_length`` tokens.
+            of ``pretrain_max_length`` tokens. ``max_pretrain_samples`` texts are drawn by ``seed``; ``None`` for all.
         class_weights: ``balanced``, or ``name=weight,…`` for each label; ``None`` for 1.
         average: decay of the moving average of the weights, which is what is validated and kept; 0 for none.
         report_to: trackers of ``Trainer`` that get its figures, such as ``tensorboard``.
@@ -81,6 +81,7 @@ class TrainOptions:
     pretrain_learning_rate: float = 1e-4
     pretrain_batch_size: int = 32
     pretrain_max_length: int = 128
+    max_pretrain_samples: int | None = None
     class_weights: str | None = None
     average: float = 0.0
     report_to: tuple[str, ...] = ()
@@ -117,6 +118,8 @@ class TrainOptions:
             raise UsageError("--group-column needs --validation-split", hint="pass the share to hold out")
         if not self.teacher and (self.teacher_weight != 1.0 or self.max_teacher_samples is not None):
             raise UsageError("--teacher-weight and --max-teacher-samples need --teacher", hint="pass --teacher FILE")
+        if self.unlabelled and not self.teacher:
+            raise UsageError("--unlabelled needs --teacher", hint="pass the checkpoint that is to label it")
         if not self.label_smoothing < 1:
             raise UsageError(f"--label-smoothing {self.label_smoothing} must be less than 1")
         if self.resume and self.overwrite:

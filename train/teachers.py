@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import datasets
 import numpy as np
 import numpy.typing as npt
 
 from scorer.columns import text_column
-from scorer.errors import InputError
+from scorer.errors import InputError, UsageError
 from train.data import LabelledReviews, read_rows
 from train.options import TrainOptions
+from train.teacher_checkpoints import is_checkpoint, label_texts
 
 log = logging.getLogger(__name__)
 
@@ -35,19 +37,22 @@ class TeacherRows:
     probabilities: npt.NDArray[np.float64]
 
 
-def teach(train_set: LabelledReviews, eval_set: LabelledReviews, options: TrainOptions) -> LabelledReviews:
+def teach(train_set: LabelledReviews, eval_set: LabelledReviews, options: TrainOptions, work: Path) -> LabelledReviews:
     """``train_set``, whose labels are vectors, with a row for each one of the teachers' behind its own.
 
     The target of such a row is the teachers' mean probability times ``options.teacher_weight``. A loss that is
     linear in its target weighs those rows by it. Teacher rows whose text is held out for validation
-    are left out.
+    are left out. What checkpoints say is kept in ``work``, so that a resumed run need not ask them
+    again.
 
     Raises:
+        ModelError: a checkpoint cannot be used.
+        UsageError: ``options.unlabelled`` clashes with a file of predictions.
         InputError: a file of predictions cannot be used, or two are not about the same texts.
     """
     names = train_set.label_names
     gold = train_set.rows
-    taught = _averaged([(file, read_predictions(file, names, options)) for file in options.teacher])
+    taught = _averaged(_of_all_teachers(train_set, options, work))
     held = set(eval_set.rows["text"])
     said = ~np.isnan(taught.probabilities.sum(axis=1))
     usable = [row for row, text in enumerate(taught.texts) if said[row] and text.strip() and text not in held]
@@ -71,6 +76,45 @@ def teach(train_set: LabelledReviews, eval_set: LabelledReviews, options: TrainO
     return LabelledReviews(datasets.concatenate_datasets([gold, rows]), names)
 
 
+def _of_all_teachers(train_set: LabelledReviews, options: TrainOptions, work: Path) -> list[tuple[str, TeacherRows]]:
+    """Each teacher and its rows; checkpoints label the files' texts, else unlabelled ones, else the training's."""
+    names = train_set.label_names
+    files = [source for source in options.teacher if not is_checkpoint(source)]
+    checkpoints = [source for source in options.teacher if is_checkpoint(source)]
+    if options.unlabelled and (files or not checkpoints):
+        raise UsageError(
+            "--unlabelled needs a --teacher that is a checkpoint, and no file of predictions beside it",
+            hint="a file of predictions holds the texts itself",
+        )
+    teachers = [(file, read_predictions(file, names, options)) for file in files]
+    if files:
+        texts = teachers[0][1].texts
+    elif options.unlabelled:
+        where = ", ".join(options.unlabelled)
+        rows = read_rows(options.unlabelled, "train")
+        texts = _texts(rows, text_column(rows.column_names, options.text_column, where), where)
+    else:
+        texts = list(train_set.rows["text"])
+    for number, source in enumerate(checkpoints):
+        kept = work / f"teacher-{number}.npy"
+        if options.resume and kept.is_file():
+            probabilities = np.load(kept, allow_pickle=False)
+        else:
+            probabilities = label_texts(source, texts, names)
+            unfinished = kept.with_suffix(".unfinished.npy")
+            np.save(unfinished, probabilities)
+            unfinished.replace(kept)
+        teachers.append((source, TeacherRows(texts, probabilities)))
+    return teachers
+
+
+def _texts(rows: datasets.Dataset, column: str, where: str) -> list[str]:
+    values = rows[column]
+    if not all(value is None or isinstance(value, str) for value in values):
+        raise InputError(f"column {column!r} holds no text", path=where, hint="name another with --text-column")
+    return [value or "" for value in values]
+
+
 def read_predictions(file: str, label_names: Sequence[str], options: TrainOptions) -> TeacherRows:
     """The texts and probabilities in ``file``; columns are found by their names.
 
@@ -90,7 +134,7 @@ def read_predictions(file: str, label_names: Sequence[str], options: TrainOption
         row = int(outside.argmax())
         values = ", ".join(f"{value:g}" for value in probabilities[row])
         raise InputError(f"{values} are no probabilities that sum to 1", path=file, row=row + 1)
-    return TeacherRows([value or "" for value in rows[text]], probabilities / sums[:, None])
+    return TeacherRows(_texts(rows, text, file), probabilities / sums[:, None])
 
 
 def _probability_columns(columns: Sequence[str], label_names: Sequence[str], file: str) -> list[str]:

@@ -30,12 +30,14 @@ from scorer.errors import OutputError, OutputExistsError, ScorerError, UsageErro
 from scorer.preprocessing import save_preprocessing
 from train.averaging import WeightAverage
 from train.callbacks import LogAtEpochEnd, Narrator, SaveBetweenEpochs, StopOnNaN
-from train.checkpoints import backend_tokenizer, load_classifier, max_positions
+from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, max_positions
 from train.data import encode_rows, load_splits
 from train.data_record import record_data
 from train.history import History
 from train.metrics import ClassificationMetrics
 from train.options import TrainOptions
+from train.pretraining import FOLDER, adapt
+from train.report import save_report
 from train.soft_targets import class_weights_of, with_label_vectors
 from train.teachers import teach
 from train.trainer import ReviewTrainer
@@ -63,7 +65,7 @@ def train_model(options: TrainOptions) -> History:
     work = options.folder.with_name(options.folder.name + _WORK_SUFFIX)
     _prepare_folders(options, work)
     checkpoint = last_whole_checkpoint(work) if options.resume else None
-    if options.resume and checkpoint is None:
+    if options.resume and checkpoint is None and not _is_pretraining(work):
         raise UsageError("there is no checkpoint to resume from", path=work, hint="leave --resume out")
     _keep_to_the_same_run(options, work)
 
@@ -86,18 +88,21 @@ def train_model(options: TrainOptions) -> History:
     if options.teacher or weights is not None:
         train_set = with_label_vectors(train_set, smoothing=options.label_smoothing, class_weights=weights)
     if options.teacher:
-        train_set = teach(train_set, eval_set, options)
+        train_set = teach(train_set, eval_set, options, work)
     in_training = options.preprocessing.with_options(max_length=options.train_max_length)
     train_rows = encode_rows(train_set.rows, TextEncoder(backend, in_training))
     eval_rows = encode_rows(eval_set.rows, TextEncoder(backend, options.preprocessing))
     log.info("%d training rows, %d validation rows, labels: %s", len(train_rows), len(eval_rows), train_set.label_names)
 
+    arguments = _training_arguments(options, work)
+    if options.pretrain_on:
+        held = frozenset(eval_set.rows["text"])
+        data["pretraining_result"] = adapt(model, tokenizer, options, work, left_out=held, bf16=arguments.bf16)
     callbacks: list[TrainerCallback] = [LogAtEpochEnd(), Narrator(), StopOnNaN()]
     if options.save_steps:
         callbacks.append(SaveBetweenEpochs(options.save_steps))
     if options.patience is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=options.patience))
-    arguments = _training_arguments(options, work)
     trainer = ReviewTrainer(
         model=model,
         args=arguments,
@@ -138,6 +143,11 @@ def _prepare_folders(options: TrainOptions, work: Path) -> None:
         raise OutputError(f"cannot be made: {error.strerror}", path=work) from error
 
 
+def _is_pretraining(work: Path) -> bool:
+    """Whether the run was stopped while it adapted the encoder, or right after."""
+    return any((work / FOLDER).glob("*/trainer_state.json")) or any((work / FOLDER).glob("*.json"))
+
+
 def _keep_to_the_same_run(options: TrainOptions, work: Path) -> None:
     """Write the options beside the checkpoints; a resumed run must have those that stand there."""
     kept = work / _OPTIONS_FILE
@@ -154,17 +164,6 @@ def _keep_to_the_same_run(options: TrainOptions, work: Path) -> None:
                 hint="a run is resumed with the command that began it",
             )
     kept.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
-
-
-def last_whole_checkpoint(work: Path) -> Path | None:
-    """The newest checkpoint in ``work`` that was written to its end; a kill can leave one behind that was not."""
-    found: list[tuple[int, Path]] = []
-    for folder in work.glob("checkpoint-*"):
-        try:
-            found.append((int(json.loads((folder / "trainer_state.json").read_bytes())["global_step"]), folder))
-        except (OSError, ValueError, KeyError, TypeError):
-            shutil.rmtree(folder, ignore_errors=True)
-    return max(found)[1] if found else None
 
 
 def _training_arguments(options: TrainOptions, work: Path) -> TrainingArguments:
@@ -267,6 +266,7 @@ def _publish(trainer: Trainer, history: History, options: TrainOptions, work: Pa
         trainer.data_collator.tokenizer.save_pretrained(finished)
         save_preprocessing(options.preprocessing, finished)
         history.save(finished)
+        save_report(history, finished, name=options.folder.name)
         if (work / "runs").is_dir():
             (work / "runs").rename(finished / "runs")
         if options.folder.exists():

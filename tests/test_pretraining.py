@@ -1,0 +1,111 @@
+"""Adaptation by masked words: what it computes, what it learns, and that it can be stopped."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import DistilBertForMaskedLM, Trainer
+
+from tests.conftest import WORDS
+from train.pretraining import MaskedWords, _take_head
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Texts in which every word is followed by the one after it: a masked word can be told from its neighbours."""
+    draw = random.Random(2)
+    words = " ".join(WORDS).split()
+    starts = [draw.randrange(len(words)) for _ in range(150)]
+    texts = [" ".join(words[(start + place) % len(words)] for place in range(10)) for start in starts]
+    path = tmp_path_factory.mktemp("unlabelled") / "texts.parquet"
+    pq.write_table(pa.table({"review": [*texts, None, " "]}), path)
+    return path
+
+
+def test_the_loss_is_that_of_transformers(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    torch.manual_seed(4)
+    reference = DistilBertForMaskedLM.from_pretrained(tiny_checkpoint).eval()
+    with torch.no_grad():
+        reference.vocab_projector.bias.normal_()
+    reference.save_pretrained(tmp_path)
+    masked = MaskedWords(reference.distilbert).eval()
+    _take_head(masked, str(tmp_path))
+    ids = torch.randint(5, 50, (4, 16))
+    labels = torch.where(torch.rand(4, 16) < 0.3, torch.randint(5, 50, (4, 16)), -100)
+    mask = torch.ones_like(ids)
+    with torch.no_grad():
+        expected = reference(input_ids=ids, attention_mask=mask, labels=labels).loss
+        got = masked(ids, mask, labels)["loss"]
+        nothing = masked(ids, mask, torch.full_like(labels, -100))["loss"]
+    assert torch.allclose(got, expected, atol=1e-5)
+    assert nothing == 0
+
+
+def recipe(checkpoint: Path, labelled: Path, unlabelled: Path) -> tuple[object, ...]:
+    return (
+        "--model", checkpoint, "--train", labelled, "--validation-split", "0.25", "--epochs", "1", "--batch-size", "8",
+        "--max-length", "16", "--no-bf16", "--save-steps", "4", "--pretrain-on", unlabelled, "--pretrain-epochs", "2",
+        "--pretrain-batch-size", "16", "--pretrain-max-length", "8", "--pretrain-learning-rate", "0.01",
+    )  # fmt: skip
+
+
+def test_a_stopped_adaptation_ends_with_the_same_weights(
+    call_train: Call,
+    tiny_bert_checkpoint: Path,
+    labelled_texts: Path,
+    unlabelled: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = recipe(tiny_bert_checkpoint, labelled_texts, unlabelled)
+    code, _, err = call_train("-o", tmp_path / "whole", *options)
+    assert code == 0, err
+    result = json.loads((tmp_path / "whole" / "history.json").read_text())["data"]["pretraining_result"]
+    assert result["texts"] == 300  # two blocks of each text: all of it is read
+    assert result["loss"] < 3.5
+
+    plain_step = Trainer.training_step
+    steps: list[int] = []
+
+    def stops(at: int) -> Callable[..., torch.Tensor]:
+        def step(self: Trainer, *arguments: object, **more: object) -> torch.Tensor:
+            steps.append(self.state.global_step)
+            if len(steps) == at:
+                raise KeyboardInterrupt
+            return plain_step(self, *arguments, **more)
+
+        return step
+
+    # Once within the adaptation, once within the fine-tuning.
+    for at in (15, 45):
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "training_step", stops(at))
+            again = ("--resume",) if at > 15 else ()
+            assert call_train("-o", tmp_path / "halved", *options, *again)[0] == 130
+    code, _, err = call_train("-o", tmp_path / "halved", *options, "--resume")
+    assert code == 0, err
+    assert "adapting" not in err
+    whole, halved = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "halved"))
+    assert all(torch.equal(whole[name], halved[name]) for name in whole)
+    assert {path.name for path in tmp_path.iterdir()} == {"whole", "halved"}
+
+
+def test_texts_that_cannot_be_adapted_to(
+    call_train: Call, tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path
+) -> None:
+    pq.write_table(pa.table({"text": pa.array([None, " "], pa.string())}), tmp_path / "empty.parquet")
+    code, _, err = call_train(
+        "-o", tmp_path / "o", *recipe(tiny_checkpoint, labelled_texts, tmp_path / "empty.parquet")
+    )
+    assert code == 3
+    assert "empty.parquet: holds no text to adapt to" in err

@@ -1,0 +1,67 @@
+"""The page of a training: what stands in it, and that it stands alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+from train.calibration import Calibration
+from train.history import Baseline, EpochRow, History
+from train.report import render_report, save_report
+
+HISTORY = History(
+    rows=(EpochRow(1.0, 0.5, 0.3747, 0.845, 0.8447), EpochRow(2.0, 0.2, 0.501, 0.85, 0.8501)),
+    best_epoch=2.0,
+    metric="f1",
+    settings={"model": "<b>base</b>", "learning_rate": 2e-5, "patience": None, "versions": {"torch": "2.13.0"}},
+    baseline=Baseline("TF-IDF, linear SVM", 0.24, 0.9058, 0.9017, 74.0, 25000, 25000),
+    calibration=Calibration(1.37, 0.051, 0.012),
+    data={"split": {"held_out_sha256": "ab12"}, "duplicates": {"validation_rows_in_training": 3}},
+    steps=tuple(
+        {"step": 25 * n, "epoch": n / 4, "loss": 1 / n, "learning_rate": 1e-5, "tokens_per_second": 900.0}
+        for n in range(1, 9)
+    ),
+)
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_everything_stands_in_it() -> None:
+    page = render_report(HISTORY, name="my <model>")
+    assert "Training of my &lt;model&gt;" in page
+    assert "&lt;b&gt;base&lt;/b&gt;" in page
+    for text in ("0.3747", "0.8501", "0.9058", "74 s", "1.370", "0.0510", "0.0120", "ab12", "torch", "2e-05"):
+        assert text in page, text
+    assert page.count("<svg") == 4
+    assert re.search(r'<tr class="kept">\s*<td class="figure">2</td>', page)
+    assert "patience" not in page
+
+
+def test_it_loads_nothing_and_runs_nothing() -> None:
+    tags = Tags()
+    tags.feed(render_report(HISTORY, name="m"))
+    assert not [tag for tag, _ in tags.found if tag in ("script", "link", "img", "iframe", "object")]
+    for _, attributes in tags.found:
+        for key in ("href", "xlink:href", "src"):
+            assert (attributes.get(key) or "#").startswith("#")
+
+
+def test_the_same_history_gives_the_same_page(tmp_path: Path) -> None:
+    save_report(HISTORY, tmp_path, name="m")
+    assert (tmp_path / "report.html").read_text() == render_report(HISTORY, name="m")
+
+
+def test_a_history_with_little_in_it() -> None:
+    little = replace(HISTORY, rows=(), steps=(), baseline=None, calibration=None, data={}, best_epoch=None)
+    page = render_report(little, name="m")
+    assert "<svg" not in page
+    assert "Calibration" not in page

@@ -1,0 +1,220 @@
+"""Adaptation before fine-tuning: the encoder guesses masked words of unlabelled texts."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import random
+import zlib
+from collections.abc import Container
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForMaskedLM,
+    DataCollatorForLanguageModeling,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainingArguments,
+)
+from transformers.activations import get_activation
+
+from scorer.columns import text_column
+from scorer.encoding import TextEncoder
+from scorer.errors import InputError, ModelError
+from scorer.preprocessing import Preprocessing
+from train.callbacks import LogAtEpochEnd, Narrator, StopOnNaN
+from train.checkpoints import backend_tokenizer, last_whole_checkpoint
+from train.data import read_rows
+from train.options import TrainOptions
+
+log = logging.getLogger(__name__)
+
+FOLDER = "pretraining"
+"""Inside the folder of an unfinished run."""
+
+_WEIGHTS, _RESULT = "encoder.safetensors", "result.json"
+_MASKED_SHARE = 0.15
+_SAVE_STEPS = 500
+
+
+class MaskedWords(nn.Module):
+    """An encoder of DistilBERT's layout that names the words under the masks.
+
+    Only masked positions go through the head, whose product with the whole vocabulary would
+    otherwise cost as much as a small encoder. The output matrix is the word embeddings (Devlin et
+    al. 2019).
+    """
+
+    def __init__(self, encoder: PreTrainedModel) -> None:
+        super().__init__()
+        config = encoder.config
+        self.encoder = encoder
+        self.transform = nn.Linear(config.dim, config.dim)
+        self.activation = get_activation(config.activation)
+        self.layer_norm = nn.LayerNorm(config.dim, eps=1e-12)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+        nn.init.normal_(self.transform.weight, std=config.initializer_range)
+        nn.init.zeros_(self.transform.bias)
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """``loss``: mean cross entropy over masked positions; all arguments are int64 ``(n, length)``.
+
+        ``labels`` is -100 wherever nothing is to be guessed. A batch without a mask has the loss 0.
+        """
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
+        masked = labels != -100
+        picked = self.layer_norm(self.activation(self.transform(hidden[masked])))
+        logits = nn.functional.linear(picked, self.encoder.get_input_embeddings().weight, self.bias).float()
+        loss = nn.functional.cross_entropy(logits, labels[masked], reduction="sum")
+        return {"loss": loss / masked.sum().clamp(min=1)}
+
+
+class _MasksByContent(DataCollatorForLanguageModeling):  # type: ignore[misc]
+    """Masks that are drawn from the batch itself.
+
+    The loader collates a batch ahead of the step, so masks from the global generator would differ
+    after a resume. Batches are shuffled anew each epoch, so a text's masks still change.
+    """
+
+    def torch_call(self, examples: list[Any]) -> dict[str, Any]:
+        ids = b"".join(torch.tensor(example["input_ids"]).numpy().tobytes() for example in examples)
+        self.generator = torch.Generator().manual_seed(zlib.crc32(ids) + ((self.seed % 2**30) << 32))
+        batch: dict[str, Any] = super().torch_call(examples)
+        return batch
+
+
+def adapt(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    options: TrainOptions,
+    work: Path,
+    *,
+    left_out: Container[str],
+    bf16: bool,
+) -> dict[str, Any]:
+    """Adapt the encoder inside the classifier ``model`` to the texts of ``options.pretrain_on``.
+
+    Texts of ``left_out``, those held out for validation, are not read. The run resumes from its own
+    checkpoints under ``work``, and is not repeated once it has ended. Returns what the history
+    records: ``texts``, ``steps`` and ``loss``, the mean over the last tenth of the steps.
+
+    Raises:
+        InputError: the texts cannot be used, or the loss is not a number.
+        ModelError: the tokenizer has no mask.
+    """
+    folder = work / FOLDER
+    encoder = model.base_model
+    if options.resume and (folder / _RESULT).is_file():
+        encoder.load_state_dict(load_file(folder / _WEIGHTS))
+        return dict(json.loads((folder / _RESULT).read_text(encoding="utf-8")))
+    if tokenizer.mask_token is None:
+        raise ModelError("its tokenizer has no mask token", path=options.model, hint="leave --pretrain-on out")
+    folder.mkdir(exist_ok=True)
+    rows = _blocks(tokenizer, options, left_out)
+    torch.manual_seed(options.seed)
+    masked = MaskedWords(encoder)
+    _take_head(masked, options.model)
+    trainer = Trainer(
+        model=masked,
+        args=_arguments(options, folder, bf16=bf16),
+        train_dataset=rows,
+        data_collator=_MasksByContent(
+            tokenizer, mlm_probability=_MASKED_SHARE, pad_to_multiple_of=8, seed=options.seed
+        ),
+        callbacks=[LogAtEpochEnd(), Narrator(), StopOnNaN()],
+    )
+    for printing in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(printing)
+    checkpoint = last_whole_checkpoint(folder) if options.resume else None
+    log.info("adapting the encoder to %d blocks of text", len(rows))
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    last = losses[-max(1, len(losses) // 10) :]
+    result = {"texts": len(rows), "steps": trainer.state.global_step, "loss": sum(last) / len(last)}
+    save_file(encoder.state_dict(), folder / _WEIGHTS)
+    # The last to be written: it says that the weights are whole.
+    (folder / _RESULT).write_text(json.dumps(result) + "\n", encoding="utf-8")
+    log.info("adapted in %d steps: loss %.4f, perplexity %.1f", result["steps"], result["loss"], math.exp(last[-1]))
+    return result
+
+
+def _blocks(tokenizer: PreTrainedTokenizerBase, options: TrainOptions, left_out: Container[str]) -> datasets.Dataset:
+    """All of every text, in blocks of ``options.pretrain_max_length`` tokens."""
+    where = ", ".join(options.pretrain_on)
+    rows = read_rows(options.pretrain_on, "train")
+    column = text_column(rows.column_names, options.text_column, where)
+    values = rows[column]
+    if not all(value is None or isinstance(value, str) for value in values):
+        raise InputError(f"column {column!r} holds no text", path=where, hint="name another with --text-column")
+    texts = [value for value in values if value and value.strip() and value not in left_out]
+    if options.max_pretrain_samples is not None and options.max_pretrain_samples < len(texts):
+        texts = random.Random(options.seed).sample(texts, options.max_pretrain_samples)
+    preprocessing = Preprocessing(options.pretrain_max_length, "window", 0, options.preprocessing.clean)
+    encoded = TextEncoder(backend_tokenizer(tokenizer, options.model), preprocessing).encode(texts)
+    if len(encoded.rows) == 0:
+        raise InputError("holds no text to adapt to", path=where)
+    ids = [encoded.run(run).tolist() for run in range(len(encoded.rows))]
+    return datasets.Dataset.from_dict(
+        {"input_ids": ids, "attention_mask": [[1] * len(row) for row in ids], "length": [len(row) for row in ids]}
+    )
+
+
+def _take_head(masked: MaskedWords, model: str) -> None:
+    """Take over the checkpoint's own head for masked words where it has one; sentence encoders have none."""
+    try:
+        other, info = AutoModelForMaskedLM.from_pretrained(model, dtype=torch.float32, output_loading_info=True)
+    except (OSError, ValueError, RuntimeError, SafetensorError):
+        return
+    if any(name.startswith(("vocab_", "cls.")) for name in info["missing_keys"]):
+        return
+    state = other.state_dict()
+    if AutoConfig.from_pretrained(model).model_type == "distilbert":
+        names = ("vocab_transform", "vocab_layer_norm", "vocab_projector.bias")
+    else:
+        names = ("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.bias")
+    with torch.no_grad():
+        for module, name in ((masked.transform, names[0]), (masked.layer_norm, names[1])):
+            module.weight.copy_(state[f"{name}.weight"])
+            module.bias.copy_(state[f"{name}.bias"])
+        masked.bias.copy_(state[names[2]])
+
+
+def _arguments(options: TrainOptions, folder: Path, *, bf16: bool) -> TrainingArguments:
+    cuda = torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(folder),
+        learning_rate=options.pretrain_learning_rate,
+        per_device_train_batch_size=options.pretrain_batch_size,
+        num_train_epochs=options.pretrain_epochs,
+        warmup_ratio=0.06,
+        weight_decay=0.01,
+        bf16=bf16,
+        fp16=cuda and not bf16 and options.fp16 is not False,
+        use_cpu=not cuda,
+        group_by_length=options.group_by_length,
+        length_column_name="length",
+        eval_strategy="no",
+        save_strategy="steps",
+        save_steps=options.save_steps or _SAVE_STEPS,
+        save_total_limit=2,
+        logging_steps=25,
+        logging_nan_inf_filter=False,
+        seed=options.seed,
+        data_seed=options.seed,
+        report_to="none",
+        include_num_input_tokens_seen="no",
+        disable_tqdm=True,
+    )
