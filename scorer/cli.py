@@ -77,6 +77,18 @@ def _verify(context: click.Context, _parameter: click.Parameter, output: Path | 
 @click.option("--max-bad", metavar="N|P%", help="Bad rows that are borne before the run fails. [default: any number]")
 @click.option("--keep-raw", is_flag=True, help="Put the text of bad rows into the rejects file.")
 @click.option(
+    "--max-row-bytes",
+    type=click.IntRange(min=1),
+    default=256 * 2**20,
+    show_default=True,
+    help="A longer row of a text input is bad (JSONL) or stops the run (CSV, TSV).",
+)
+@click.option(
+    "--max-file-bytes",
+    type=click.IntRange(min=1),
+    help="Bytes that an input may unpack to. [default: 1 GiB, and beyond that 200 times its packed size]",
+)
+@click.option(
     "--text-column",
     metavar="NAME",
     help="Column with the text. [default: the one named text, review, content, sentence, comment or body]",

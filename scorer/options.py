@@ -25,6 +25,7 @@ class ScoreOptions:
         on_bad_row: ``fail`` stops at a bad row, ``reject`` sets it aside.
         max_bad: bad rows that are borne, ``N`` or ``P%``.
         keep_raw: whether the rejects file holds the text of bad rows.
+        max_row_bytes, max_file_bytes: limits on what is read, see :class:`scorer.sources.ReadOptions`.
         columns: input columns to carry through, in this order; ``None`` for all.
         prefix: prefix of the added columns.
         threads: reviews that run side by side on the CPU.
@@ -42,6 +43,8 @@ class ScoreOptions:
     on_bad_row: OnBadRow = "fail"
     max_bad: str | None = None
     keep_raw: bool = False
+    max_row_bytes: int = 256 * 2**20
+    max_file_bytes: int | None = None
     text_column: str | None = None
     model: str | None = None
     columns: tuple[str, ...] | None = None
@@ -85,6 +88,8 @@ class ScoreOptions:
             delimiter=self.delimiter,
             on_bad_row=self.on_bad_row,
             keep_raw=self.keep_raw,
+            max_row_bytes=self.max_row_bytes,
+            max_file_bytes=self.max_file_bytes,
         )
 
     def of_the_result(self, batching: str) -> dict[str, Any]:
@@ -93,7 +98,7 @@ class ScoreOptions:
         How rows are cut into chunks, and how many threads work on them, count where texts are
         padded together (``batching`` is ``tokens``) and nowhere else.
         """
-        names = ["format", "encoding", "delimiter", "on_bad_row", "keep_raw", "columns", "prefix", "csv_safe"]
+        names = ["format", "encoding", "delimiter", "on_bad_row", "keep_raw", "max_row_bytes", "columns", "prefix", "csv_safe"]
         if batching == "tokens":
             names += ["batch_tokens", "chunk_rows", "threads"]
         return {"batching": batching, **{name: getattr(self, name) for name in names}}

@@ -47,6 +47,8 @@ class ReadOptions:
     def __post_init__(self) -> None:
         if self.on_bad_row not in get_args(OnBadRow):
             raise UsageError(f"unknown --on-bad-row {self.on_bad_row!r}", hint="choose fail or reject")
+        if self.delimiter == "\\t":  # as shells hand it over
+            object.__setattr__(self, "delimiter", "\t")
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
             raise UsageError(
                 f"--delimiter {self.delimiter!r} is not one character that can divide fields",

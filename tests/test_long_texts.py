@@ -51,13 +51,12 @@ TOKENIZERS = {
 
 PIECES = (
     st.sampled_from(
-        [
-            "film", "good ", "Not bad, ", "a", "Z", "é", "e\u0301", "\u0301", "\u0301" * 9, "\u0327\u0301", "İ", "ß", "ﬃ",
-            " ", "  ", "\n", "\t", "\r\n", "\x00", "\x1c", "\x85", "\u2003", "\u3000", "\u00a0", "\u200b", "\u200d", "\ufeff",
-            "\ufffd", "\u202e", "中", "文字", "가", "각", "ก็", "ค้", "أَ", "😀", "👩‍👩‍👧", "!", "'s", "'", "_", "$", "¿", "…", "़", "क़",
-            "<br>", "<br />", "<BR/>", "<br", "<", "br", "/>", ">", "<br \n\t/>", "<br\u3000>", "[SEP]", "[sep]", "[UN", "K]", "[",
-            "<mask>", " <mask>", "<ma", "sk>", "</s>", "12", "3.5", "\U00010400", "\ud7a3", "\u1100\u1161",
-        ]
+        ["film", "good ", "Not bad, ", "a", "Z", "é", "e\u0301", "\u0301", "\u0301" * 9, "\u0327\u0301", "İ", "ß", "ﬃ"]
+        + [" ", "  ", "\n", "\t", "\r\n", "\x00", "\x1c", "\x85", "\u2003", "\u3000", "\u00a0", "\u200b", "\u200d"]
+        + ["\ufeff", "\ufffd", "\u202e", "中", "文字", "가", "각", "ก็", "ค้", "أَ", "😀", "\U0001f469\u200d\U0001f467"]
+        + ["!", "'s", "'", "_", "$", "¿", "…", "\u093c", "\u0958", "<br>", "<br />", "<BR/>", "<br", "<", "br", "/>"]
+        + [">", "<br \n\t/>", "<br\u3000>", "[SEP]", "[sep]", "[UN", "K]", "[", "<mask>", " <mask>", "<ma", "sk>"]
+        + ["</s>", "12", "3.5", "\U00010400", "\ud7a3", "\u1100\u1161"]
     )
     | st.text(max_size=3)
 )  # fmt: skip
@@ -155,7 +154,6 @@ def test_fifty_megabytes_are_cheap(text: str, mode: str, tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stderr
     tokens, seconds, mebibytes = json.loads(done.stdout)
-    print(text, mode, tokens, seconds, mebibytes)
     assert tokens > 2
     assert seconds < 8  # about 1 on an idle machine
     assert mebibytes < 350
