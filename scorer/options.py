@@ -98,7 +98,17 @@ class ScoreOptions:
         How rows are cut into chunks, and how many threads work on them, count where texts are
         padded together (``batching`` is ``tokens``) and nowhere else.
         """
-        names = ["format", "encoding", "delimiter", "on_bad_row", "keep_raw", "max_row_bytes", "columns", "prefix", "csv_safe"]
+        names = [
+            "format",
+            "encoding",
+            "delimiter",
+            "on_bad_row",
+            "keep_raw",
+            "max_row_bytes",
+            "columns",
+            "prefix",
+            "csv_safe",
+        ]
         if batching == "tokens":
             names += ["batch_tokens", "chunk_rows", "threads"]
         return {"batching": batching, **{name: getattr(self, name) for name in names}}
