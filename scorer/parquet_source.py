@@ -35,7 +35,7 @@ class ParquetSource(Source):
         with _translated(self.path):
             self._file = pq.ParquetFile(_opened(path), page_checksum_verification=True)
             footer = self._file.metadata
-            self.schema = self._file.schema_arrow
+            self.schema = _with_all_metadata(self._file.schema_arrow, footer.metadata)
             self.n_rows: int = footer.num_rows
             self._group_rows = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
             if sum(self._group_rows) != self.n_rows or min(self._group_rows, default=0) < 0:
@@ -212,3 +212,9 @@ def _damaged(error: Exception, path: str) -> InputError:
     if isinstance(error, pa.ArrowNotImplementedError):
         return InputError(f"uses a part of Parquet that is not supported: {first}", path=path, hint="write it again")
     return InputError(f"is damaged or of another format: {first}", path=path)
+
+
+def _with_all_metadata(schema: pa.Schema, footer: dict[bytes, bytes] | None) -> pa.Schema:
+    """``schema`` with the keys of the footer that pyarrow leaves out where it finds a schema of its own there."""
+    metadata = {key: value for key, value in (footer or {}).items() if key != b"ARROW:schema"}
+    return schema.with_metadata({**metadata, **(schema.metadata or {})} or None)

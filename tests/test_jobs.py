@@ -1,0 +1,321 @@
+"""Whole jobs: the same bytes however they are cut, folders like `make`, and what a run leaves for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from scorer import score_file
+from scorer.cli import score
+from scorer.console import run
+from scorer.errors import BusyError, InputError, UsageError
+from scorer.locking import locked
+from scorer.verification import verify_output
+from tests.test_score_cli import Call
+
+N = 300
+
+
+@pytest.fixture
+def call(
+    capsys: pytest.CaptureFixture[str], tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Call:
+    """Runs `score` in tmp_path on the tiny model; gives the exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCORER_MODEL", str(tiny_bundle))
+    monkeypatch.setenv("SCORER_THREADS", "1")
+
+    def call_score(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            run(score, [str(argument) for argument in arguments], env_prefix="SCORER")
+        captured = capsys.readouterr()
+        assert isinstance(left.value.code, int)
+        return left.value.code, captured.out, captured.err
+
+    return call_score
+
+
+def rows(n: int = N) -> pa.Table:
+    texts = [None if k % 37 == 0 else f"A warm film {k % 50}, " + "good " * (k % 7) for k in range(n)]
+    kinds = pa.array([f"kind {k % 3}" for k in range(n)]).dictionary_encode()
+    return pa.table({"id": range(n), "text": texts, "kind": kinds})
+
+
+@pytest.fixture
+def incoming(tmp_path: Path) -> Path:
+    folder = tmp_path / "incoming"
+    (folder / "sub").mkdir(parents=True)
+    pq.write_table(rows(20), folder / "a.parquet")
+    (folder / "sub" / "b.csv").write_text("id,text\n007,good\n008,bad\n")
+    (folder / "c.jsonl").write_text('{"text":"good"}\n')
+    return folder
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "out.csv", "out.jsonl.gz"])
+def test_any_chunk_size_and_thread_count_gives_the_same_bytes(tiny_bundle: Path, tmp_path: Path, name: str) -> None:
+    pq.write_table(rows(), tmp_path / "in.parquet", row_group_size=70)
+    seen = set()
+    for chunk_rows, threads in [(1, 1), (7, 3), (64, 2), (N, 1), (10_000, 2)]:
+        options = {"chunk_rows": chunk_rows, "threads": threads, "overwrite": True, "model": str(tiny_bundle)}
+        score_file(tmp_path / "in.parquet", tmp_path / name, **options)
+        seen.add((tmp_path / name).read_bytes())
+    assert len(seen) == 1
+
+
+def test_parquet_keeps_schema_and_metadata(tiny_bundle: Path, tmp_path: Path) -> None:
+    schema = pa.schema([pa.field("text", pa.string(), metadata={"lang": "en"})], metadata={"source": "a test"})
+    with pq.ParquetWriter(tmp_path / "in.parquet", schema) as writer:
+        writer.write_table(pa.table([["good"]], schema=schema))
+        writer.add_key_value_metadata({"late": "key"})
+    score_file(tmp_path / "in.parquet", tmp_path / "a.parquet", model=str(tiny_bundle))
+    written = pq.read_schema(tmp_path / "a.parquet")
+    assert {key: written.metadata[key] for key in (b"source", b"late")} == {b"source": b"a test", b"late": b"key"}
+    assert written.field("text").metadata[b"lang"] == b"en"
+    # An output can be an input: the provenance is then its own again.
+    score_file(tmp_path / "a.parquet", tmp_path / "b.parquet", model=str(tiny_bundle), prefix="again_")
+    assert "1 rows" in verify_output(tmp_path / "b.parquet")
+
+
+def test_provenance_says_where_an_output_came_from(call: Call, incoming: Path, tmp_path: Path) -> None:
+    assert call("incoming/sub/b.csv", "-o", "b.csv")[0] == 0
+    value = json.loads((tmp_path / "b.csv.provenance.json").read_text())
+    assert value["inputs"][0]["name"] == "b.csv"
+    assert value["inputs"][0]["bytes"] == 25
+    assert value["provider"] == "CPUExecutionProvider"
+    assert value["rows"] == {"in": 2, "out": 2, "scored": 2, "empty": 0, "rejected": 0}
+    assert {"review-scorer", "onnxruntime", "tokenizers", "pyarrow"} <= set(value["versions"])
+    assert str(tmp_path) not in json.dumps(value)
+
+
+def test_a_folder_is_scored_as_make_would(call: Call, incoming: Path, tmp_path: Path) -> None:
+    (incoming / "broken.parquet").write_bytes(b"junk")
+    code, out, err = call("incoming/", "-o", "scored/", "--metrics-file", "m.prom", "--summary", "s.json")
+    assert (code, out) == (3, "")
+    assert "error: incoming/broken.parquet: " in err
+    assert err.endswith("error: 1 of 4 files could not be scored: incoming/broken.parquet; the other 3 are done\n")
+    done = {path.relative_to(tmp_path / "scored").as_posix() for path in (tmp_path / "scored").rglob("*.*")}
+    assert done == {
+        "a.parquet", "c.jsonl", "c.jsonl.provenance.json", "sub/b.csv", "sub/b.csv.provenance.json",
+    }  # fmt: skip
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert (summary["exit_code"], summary["files"]) == (3, {"done": 3, "up_to_date": 0, "failed": 1})
+    assert metrics(tmp_path / "m.prom")["score_files", "failed"] == 1
+
+    (incoming / "broken.parquet").unlink()
+    states = {name: (tmp_path / "scored" / name).stat() for name in ("a.parquet", "c.jsonl")}
+    (incoming / "sub" / "b.csv").write_text("id,text\n007,changed\n")
+    code, _, err = call("incoming", "-o", "scored", "--summary", "s.json")
+    assert code == 0, err
+    assert json.loads((tmp_path / "s.json").read_text())["files"] == {"done": 1, "up_to_date": 2, "failed": 0}
+    assert "changed" in (tmp_path / "scored" / "sub" / "b.csv").read_text()
+    for name, before in states.items():
+        after = (tmp_path / "scored" / name).stat()
+        assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
+    assert call("incoming", "-o", "scored", "--prefix", "p_")[0] == 0
+    assert "p_label" in pq.read_schema(tmp_path / "scored" / "a.parquet").names
+
+
+def test_a_file_of_others_in_the_folder_is_not_replaced(call: Call, incoming: Path, tmp_path: Path) -> None:
+    (tmp_path / "scored").mkdir()
+    (tmp_path / "scored" / "c.jsonl").write_text("precious")
+    code, _, err = call("incoming", "-o", "scored")
+    assert code == 2
+    assert "error: scored/c.jsonl: stands already; pass --overwrite" in err
+    assert (tmp_path / "scored" / "c.jsonl").read_text() == "precious"
+    assert (tmp_path / "scored" / "a.parquet").exists()
+
+
+def test_several_inputs_and_globs_go_into_a_folder(call: Call, incoming: Path, tmp_path: Path) -> None:
+    assert call("incoming/a.parquet", "incoming/c.jsonl", "-o", "one", "--output-format", "csv.gz")[0] == 0
+    assert {path.name for path in (tmp_path / "one").iterdir() if ".prov" not in path.name} == {"a.csv.gz", "c.csv.gz"}
+    assert call("incoming/*.parquet", "-o", "two")[0] == 0
+    assert call("incoming/a.parquet", "-o", "two/")[0] == 0  # named as a folder
+    assert [path.name for path in (tmp_path / "two").iterdir()] == ["a.parquet"]
+    code, _, err = call("incoming/a.parquet", "incoming/c.jsonl", "-o", "all.parquet")
+    assert (code, "several outputs need a folder" in err) == (2, True)
+    code, _, err = call("incoming/a.parquet", "incoming/c.jsonl", "-o", "-")
+    assert (code, "takes one input" in err) == (2, True)
+    code, _, err = call("incoming", "-o", "no/such")
+    assert (code, "no such folder" in err) == (5, True)
+    code, _, err = call("incoming", "-o", "incoming")
+    assert (code, "is the folder of the inputs itself" in err) == (2, True)
+
+
+def test_outputs_below_the_inputs_are_no_inputs(call: Call, incoming: Path) -> None:
+    for _ in range(2):
+        code, _, err = call("incoming", "-o", "incoming/scored")
+        assert code == 0, err
+    assert "0 files scored, 3 up to date" in err
+    assert not (incoming / "scored" / "scored").exists()
+
+
+def test_one_of_many_that_another_run_holds(call: Call, incoming: Path, tmp_path: Path) -> None:
+    (tmp_path / "scored").mkdir()
+    with locked(tmp_path / "scored" / "a.parquet"):
+        code, _, err = call("incoming", "-o", "scored")
+    assert (code, "a.parquet: another run holds this output" in err) == (6, True)
+    assert (tmp_path / "scored" / "c.jsonl").exists()
+
+
+def metrics(path: Path) -> dict[tuple[str, ...], float]:
+    families = text_string_to_metric_families(path.read_text())
+    return {(sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples}
+
+
+def test_metrics_tell_of_success_and_of_failure(call: Call, incoming: Path, tmp_path: Path) -> None:
+    before = time.time()
+    assert call("incoming/a.parquet", "-o", "a.parquet", "--metrics-file", "m.prom")[0] == 0
+    good = metrics(tmp_path / "m.prom")
+    assert (good["score_rows", "ok"], good["score_rows", "empty"], good["score_rows", "rejected"]) == (19, 1, 0)
+    assert good[("score_exit_code",)] == 0
+    assert good[("score_tokens",)] > 0
+    assert before <= good[("score_last_success_timestamp_seconds",)] <= time.time()
+    for arguments, code in [
+        (("incoming/a.parquet", "-o", "a.parquet"), 2),
+        (("incoming/no.parquet", "-o", "b.parquet"), 3),
+        (("incoming/a.parquet", "-o", "b.parquet", "--model", "no-such"), 4),
+        (("incoming/*.xyz", "-o", "scored"), 3),
+    ]:
+        assert call(*arguments, "--metrics-file", "m.prom")[0] == code
+        bad = metrics(tmp_path / "m.prom")
+        assert bad[("score_exit_code",)] == code
+        assert bad[("score_last_success_timestamp_seconds",)] == good[("score_last_success_timestamp_seconds",)]
+
+
+def test_a_report_never_takes_the_place_of_data(call: Call, incoming: Path, tmp_path: Path) -> None:
+    stood = (incoming / "a.parquet").read_bytes()
+    (tmp_path / "link.json").symlink_to(incoming / "a.parquet")
+    (tmp_path / "hard.json").hardlink_to(incoming / "a.parquet")
+    for target in ("incoming/a.parquet", "link.json", "hard.json", "out.csv", "/dev/null"):
+        code, _, err = call("incoming/a.parquet", "-o", "out.csv", "--summary", target)
+        assert code == 2, err
+        assert call("incoming", "-o", "scored", "--metrics-file", "incoming/a.parquet")[0] == 2
+    assert (incoming / "a.parquet").read_bytes() == stood
+    assert call("incoming/a.parquet", "-o", "out.csv", "--summary", "no/s.json")[0] == 5
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_the_summary_of_one_file(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,text\n1,good\n2,\n3,a,b\n")
+    arguments = ("a.csv", "-o", "b.csv", "--on-bad-row", "reject", "--summary", "s.json")
+    assert call(*arguments)[0] == 0
+    value = json.loads((tmp_path / "s.json").read_text())
+    assert value["rows"] == {"in": 3, "out": 2, "scored": 1, "empty": 1, "rejected": 1}
+    assert value["outputs"][0]["provider"] == "CPUExecutionProvider"
+    rejects = (tmp_path / "b.csv.rejects.jsonl").read_text()
+    assert json.loads(rejects) == {
+        "file": "a.csv", "row": 3, "byte_offset": 18, "reason": "3 fields where the header has 2",
+    }  # fmt: skip
+    assert call(*arguments, "--overwrite", "--keep-raw")[0] == 0
+    assert json.loads((tmp_path / "b.csv.rejects.jsonl").read_text())["raw"] == "3,a,b"
+    for limit, code in [("1", 0), ("0", 3), ("34%", 0), ("33%", 3)]:
+        assert call(*arguments, "--overwrite", "--max-bad", limit)[0] == code
+    (tmp_path / "a.csv").write_text("id,text\n1,good\n")
+    assert call(*arguments, "--overwrite")[0] == 0
+    assert not (tmp_path / "b.csv.rejects.jsonl").exists()  # those of the rows that were there before
+
+
+def test_standard_output(here: None, incoming: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    # What is written to the descriptor itself does not pass through Python's stdout.
+    with pytest.raises(SystemExit) as left:
+        run(score, ["incoming/sub/b.csv", "-o", "-", "--columns", "id", "-q"], env_prefix="SCORER")
+    assert left.value.code == 0
+    out = capfdbinary.readouterr().out
+    assert out.startswith(b"id,pred_label,pred_score,")
+    assert out.count(b"\n") == 3
+    with pytest.raises(SystemExit) as left:
+        run(score, ["incoming/a.parquet", "-o", "-", "-q"], env_prefix="SCORER")
+    assert left.value.code == 2
+    assert b"pass --output-format" in capfdbinary.readouterr().err
+
+
+def test_an_input_that_changes_meanwhile(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, output = tmp_path / "in.csv", tmp_path / "out.csv"
+    lines = "".join(f"a good film {number}\n" for number in range(2000))
+    for change in ("grows", "replaced", "gone"):
+        path.write_text("text\n" + lines)
+        changed = threading.Event()
+
+        def change_it(change: str = change, changed: threading.Event = changed) -> None:
+            while not list(tmp_path.glob("out.csv.partial/chunk-*")):
+                time.sleep(0.001)
+            if change == "grows":
+                with path.open("a") as file:
+                    file.write("one more\n")
+            elif change == "replaced":
+                (tmp_path / "new").write_text(path.read_text())
+                (tmp_path / "new").replace(path)
+            else:
+                path.unlink()
+            changed.set()
+
+        thread = threading.Thread(target=change_it)
+        thread.start()
+        with pytest.raises(InputError, match="since this run began; run again when it is whole"):
+            score_file(path, output, model=str(tiny_bundle), chunk_rows=4, threads=1)
+        thread.join()
+        assert changed.is_set()
+        assert not output.exists()
+        assert {item.name for item in tmp_path.iterdir()} <= {"in.csv"}
+
+
+def test_unfinished_work_of_another_kind_is_dropped(call: Call, tmp_path: Path) -> None:
+    pq.write_table(rows(), tmp_path / "in.parquet")
+    leave_unfinished(tmp_path)
+    code, _, err = call("in.parquet", "-o", "out.csv", "--chunk-rows", "50", "--prefix", "p_")
+    assert code == 0
+    assert "out.csv: dropping unfinished work of another input, model, option or version" in err
+    leave_unfinished(tmp_path)
+    code, _, err = call("in.parquet", "-o", "out.csv", "--chunk-rows", "50", "--overwrite", "--no-resume")
+    assert (code, "dropping unfinished work left by an earlier run" in err) == (0, True)
+    expected = (tmp_path / "out.csv").read_bytes()
+    for damage in ("part", "journal", "torn"):
+        leave_unfinished(tmp_path)
+        partial = tmp_path / "out.csv.partial"
+        if damage == "part":
+            data = bytearray((partial / "chunk-000000001.arrow").read_bytes())
+            data[len(data) // 2] ^= 4
+            (partial / "chunk-000000001.arrow").write_bytes(data)
+        else:
+            lines = (partial / "journal.jsonl").read_bytes()
+            (partial / "journal.jsonl").write_bytes(lines[:-9] if damage == "torn" else lines[:50] + b"?" + lines[51:])
+        code, _, err = call("in.parquet", "-o", "out.csv", "--chunk-rows", "50", "--overwrite")
+        assert code == 0, err
+        assert (tmp_path / "out.csv").read_bytes() == expected
+        assert not partial.exists()
+
+
+def leave_unfinished(folder: Path) -> None:
+    """What a run over in.parquet leaves that stops before it can publish."""
+    from scorer import local
+
+    def stop(*_: object, **__: object) -> None:
+        raise BusyError("stopped by the test")
+
+    assemble, local.assemble = local.assemble, stop  # type: ignore[assignment]
+    try:
+        with pytest.raises(BusyError):
+            score_file(
+                folder / "in.parquet", folder / "out.csv", chunk_rows=50, threads=1, overwrite=True,
+                model=os.environ["SCORER_MODEL"],
+            )  # fmt: skip
+    finally:
+        local.assemble = assemble
+    assert len(list((folder / "out.csv.partial").glob("chunk-*.arrow"))) == 6
+
+
+def test_a_folder_of_that_name_that_is_not_ours(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("text\ngood\n")
+    (tmp_path / "out.csv.partial").mkdir()
+    (tmp_path / "out.csv.partial" / "precious").write_text("x")
+    with pytest.raises(UsageError, match="stands where unfinished work is kept"):
+        score_file(tmp_path / "in.csv", tmp_path / "out.csv", model=str(tiny_bundle))
+    assert (tmp_path / "out.csv.partial" / "precious").exists()
