@@ -25,13 +25,16 @@ N = 300
 
 
 @pytest.fixture
-def call(
-    capsys: pytest.CaptureFixture[str], tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Call:
-    """Runs `score` in tmp_path on the tiny model; gives the exit code, stdout and stderr."""
+def here(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run in tmp_path, on the tiny model."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCORER_MODEL", str(tiny_bundle))
     monkeypatch.setenv("SCORER_THREADS", "1")
+
+
+@pytest.fixture
+def call(here: None, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs `score`; gives the exit code, stdout and stderr."""
 
     def call_score(*arguments: object) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as left:
