@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test torture lint format docs clean
+.PHONY: demo test torture lint format docs benchmark clean
 
 demo: .venv/base
 	$(BIN)/score sample_data/reviews.parquet -o preds.parquet --overwrite
@@ -37,6 +37,10 @@ docs: .venv/dev
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch .venv/base $@
+
+# Ten to fifteen minutes on two cores; needs nothing but the time.
+benchmark: .venv/dev
+	$(BIN)/python -m scorer.benchmark --size 384 --size base --rows 10000,100000,1000000
 
 clean:
 	rm -rf .venv preds.parquet
