@@ -67,12 +67,13 @@ def evaluate_labels(
         OutputError: the baseline or the threshold could not be written.
         UsageError: options do not fit one another or the files.
     """
-    chosen = _chosen(options, overrides)
+    asked = _chosen(options, overrides)
     paths = [files] if isinstance(files, str | os.PathLike) else list(files)
-    if chosen.write_baseline is not None:
-        check_baseline_destination(Path(chosen.write_baseline), [Path(path) for path in paths])
-    chosen, notes = _without_first_baseline(chosen)
-    opened = open_files(paths, chosen)
+    if asked.write_baseline is not None:
+        check_baseline_destination(Path(asked.write_baseline), [Path(path) for path in paths])
+    # Gold labels are needed on the first night as on all others.
+    opened = open_files(paths, asked)
+    chosen, notes = _without_first_baseline(asked)
     gold = read_gold(opened, chosen)
     scorer = _load(chosen) if opened[0].predicted is None else None
     if scorer is None:

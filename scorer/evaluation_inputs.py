@@ -259,8 +259,9 @@ def _gold_column(
     try:
         return label_column([name for name in columns if name not in added], options.label_column, path)
     except InputError:
-        # Drift needs no labels.
-        if options.drift is not None and not options.needs_gold:
+        # Drift needs no labels, nor does the first night of it.
+        compared = options.drift is not None or options.write_baseline is not None
+        if compared and not options.needs_gold:
             return None
         raise
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from scorer.bundle import BUNDLE_FILE, BUNDLE_FORMAT, DEFAULT_MODEL, ModelBundle, sha256_of
-from scorer.errors import InputError, OutputError, UsageError
+from scorer.errors import InputError, ModelError, OutputError, UsageError
 from scorer.metrics import Figure
 from scorer.ranking import Ranking
 from scorer.sections import ThresholdRow, Thresholds, WantedThreshold
@@ -68,6 +68,8 @@ def writable_bundle(folder: Path, labels: tuple[str, ...], positive: int | None)
         UsageError: its labels are not those of the predictions, or not two.
         OutputError: it cannot be written to.
     """
+    if not folder.is_dir():
+        raise ModelError("no such model folder", path=folder, hint="pass the folder of a bundle")
     bundle = ModelBundle.load(folder)
     if len(bundle.labels) != 2:
         raise UsageError(
