@@ -109,6 +109,29 @@ def test_what_cannot_be_trained_on(tmp_path: Path, rows: list[dict[str, Any]], m
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("values", [(0.0, 1.0), (False, True), ("0", "1"), (" 0", "1 ")])
+def test_ids_in_any_type(tmp_path: Path, values: tuple[Any, Any]) -> None:
+    path = write(tmp_path / "a.parquet", [{**row, "label": values[row["label"]]} for row in ROWS])
+    train, held = load_splits(options(tmp_path, path))
+    assert train.label_names == ["LABEL_0", "LABEL_1"]
+    assert sorted([*train.rows["labels"], *held.rows["labels"]]) == [0] * 20 + [1] * 20
+
+
+@pytest.mark.parametrize("names", [("0", "1"), ("bad", "good")])
+def test_an_empty_label_in_a_csv_is_no_label(tmp_path: Path, names: tuple[str, str]) -> None:
+    lines = [f"film number {i},{names[i % 2] if i != 6 else ''}" for i in range(40)]
+    (tmp_path / "a.csv").write_text("text,label\n" + "\n".join(lines) + "\n")
+    with pytest.raises(InputError, match=r"a\.csv:7: the label is null; drop the row or label it"):
+        load_splits(options(tmp_path, tmp_path / "a.csv"))
+
+
+def test_validation_labels_that_training_does_not_have(tmp_path: Path) -> None:
+    train = write(tmp_path / "a.csv", [{"text": "x", "label": name} for name in ("bad", "good")] * 5)
+    held = write(tmp_path / "b.csv", [{"text": "x", "label": "so-so"}])
+    with pytest.raises(InputError, match=r"b\.csv:1: unknown label 'so-so'; known: bad, good"):
+        load_splits(options(tmp_path, train, eval=(str(held),), validation_split=0.0))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [

@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 BINS = 15
-_RANGE = (0.05, 20.0)
+_RANGE = (0.2, 5.0)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int
     """The temperature that the logits are to be divided by, for the least log loss.
 
     ``logits`` is float ``(n, n_labels)``, ``labels`` int ``(n,)``. Guo et al. (2017), "On Calibration
-    of Modern Neural Networks". It stays within 0.05 and 20, where rows that are all right or all
+    of Modern Neural Networks". It stays within 0.2 and 5, where rows that are all right or all
     wrong would drive it to 0 or to infinity; logits that are not finite give 1.
     """
     scores = np.asarray(logits, dtype=np.float64)

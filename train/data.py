@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,7 +179,7 @@ def _label_names(rows: datasets.Dataset, label: str, options: TrainOptions) -> l
         return list(options.label_names)
     if isinstance(feature, datasets.ClassLabel):
         return list(feature.names)
-    values = {value for value in rows.unique(label) if value is not None}
+    values = {value for value in map(_plain, rows.unique(label)) if value is not None}
     if all(isinstance(value, int) for value in values):
         if sorted(values) != list(range(len(values))):
             raise InputError(
@@ -190,17 +191,28 @@ def _label_names(rows: datasets.Dataset, label: str, options: TrainOptions) -> l
     return sorted(str(value) for value in values)
 
 
+def _plain(value: Any) -> Any:
+    """A label as an int, a str or ``None``: files of every format say 1, 1.0, true or "1", and nothing, NaN or ""."""
+    if isinstance(value, str):
+        value = value.strip()
+        return int(value) if value.isdecimal() else value or None
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        return int(value) if value.is_integer() else value
+    return int(value) if isinstance(value, bool) else value
+
+
 def _labelled(rows: datasets.Dataset, text: str, label: str, names: list[str], where: str) -> datasets.Dataset:
     ids = {name: index for index, name in enumerate(names)}
     labels: list[int] = []
     for number, value in enumerate(rows[label], start=1):
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
-            labels.append(value)
-        elif isinstance(value, str) and value in ids:
-            labels.append(ids[value])
-        elif isinstance(value, str) and value.isdigit() and int(value) < len(names):
-            labels.append(int(value))
-        elif value is None or value == "":
+        plain = _plain(value)
+        if isinstance(value, str) and value.strip() in ids:
+            labels.append(ids[value.strip()])
+        elif isinstance(plain, int) and 0 <= plain < len(names):
+            labels.append(plain)
+        elif plain is None:
             raise InputError("the label is null", path=where, row=number, hint="drop the row or label it")
         else:
             raise InputError(f"unknown label {value!r}", path=where, row=number, hint=f"known: {', '.join(names)}")

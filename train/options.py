@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import shlex
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from scorer.errors import UsageError
@@ -93,6 +94,25 @@ class TrainOptions:
     resume: bool = False
     overwrite: bool = False
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+
+    def command(self) -> str:
+        """The command line that asks for this, with base names for local paths and no option at its default."""
+        words = ["train-model", "-o", self.folder.name]
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if option.name in ("output", "resume", "overwrite", "preprocessing") or value == option.default:
+                continue
+            if option.name == "label_names":
+                value = ",".join(value)
+            flag = "--" + option.name.replace("_", "-")
+            if isinstance(value, bool):
+                words.append(flag if value else f"--no-{flag[2:]}")
+                continue
+            for item in value if isinstance(value, tuple) else (value,):
+                words += [flag, Path(item).name if isinstance(item, str) and Path(item).exists() else str(item)]
+        cut = self.preprocessing
+        words += ["--max-length", str(cut.max_length), "--long-text", cut.long_text]
+        return shlex.join([*words, *(word for step in cut.clean for word in ("--clean", step))])
 
     @property
     def folder(self) -> Path:

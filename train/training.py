@@ -9,6 +9,7 @@ import platform
 import shutil
 from dataclasses import asdict
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,8 @@ def _keep_to_the_same_run(options: TrainOptions, work: Path) -> None:
 
 def _training_arguments(options: TrainOptions, work: Path) -> TrainingArguments:
     cuda = torch.cuda.is_available()
+    if "tensorboard" in options.report_to and not (find_spec("tensorboard") or find_spec("tensorboardX")):
+        raise UsageError("--report-to tensorboard needs tensorboard", hint="pip install tensorboard")
     if options.fp16 and not cuda:
         raise UsageError("--fp16 needs CUDA, which is not here", hint="leave it out or pass --bf16")
     fp16 = cuda if options.fp16 is None else options.fp16
@@ -247,6 +250,7 @@ def _settings(options: TrainOptions, arguments: TrainingArguments) -> dict[str, 
     settings = asdict(options)
     settings.pop("output")
     settings["fp16"], settings["bf16"] = arguments.fp16, arguments.bf16
+    settings["command"] = options.command()
     settings["versions"] = {name: version(name) for name in ("torch", "transformers", "datasets")}
     settings["machine"] = {
         "python": platform.python_version(),

@@ -1,0 +1,56 @@
+"""The command ``python -m export.card_cli``: the model card of a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from scorer.console import common_options, run
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--metrics",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What `evaluate-labels --json` wrote about the bundle; repeatable.",
+)
+@click.option(
+    "--notes", type=click.Path(path_type=Path), metavar="FILE", help="Markdown of your own for the end, such as limits."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write. [default: stdout]")
+@common_options
+def model_card(
+    bundle: Path,
+    metrics: tuple[Path, ...],
+    notes: Path | None,
+    output: Path | None,
+    quiet: bool,
+    verbose: int,
+    debug: bool,
+) -> None:
+    """Write the model card of a bundle from what was recorded about it."""
+    from export.model_card import render_card
+    from scorer.errors import OutputError
+
+    text = render_card(bundle, metrics=metrics, notes=notes)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}", path=output) from error
+
+
+def main() -> NoReturn:
+    """Entry point of ``python -m export.card_cli``."""
+    run(model_card, env_prefix="MODEL_CARD")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""A model card in Markdown, made of what training, export and evaluation recorded; nothing in it is typed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from scorer.bundle import ModelBundle
+from scorer.errors import InputError, ModelError
+
+_FIGURES = ("accuracy", "f1", "macro_f1", "ece", "log_loss")
+_DECIMALS = 4
+
+
+def render_card(folder: Path, *, metrics: Sequence[Path] = (), notes: Path | None = None) -> str:
+    """The card of the bundle in ``folder``; a section whose facts were not recorded is left out.
+
+    Raises:
+        ModelError: the folder is no bundle that ``export-model`` wrote.
+        InputError: a file of figures or the notes cannot be read.
+    """
+    bundle = ModelBundle.load(folder)
+    path = folder / "bundle.json"
+    if not path.is_file():
+        raise ModelError("has no bundle.json, so nothing was recorded", path=folder, hint="make it with export-model")
+    described = json.loads(path.read_text(encoding="utf-8"))
+    training = described.get("training") or {}
+    export = described.get("export") or {}
+    sections = [
+        [f"# {export.get('checkpoint', folder.resolve().name)}", ""],
+        _facts(bundle, described, training, export),
+        _figures([(file, _json(file)) for file in metrics]),
+        _epochs(training),
+        _calibration(described, training),
+        _variants(export),
+        _data(training.get("data") or {}),
+        _commands(training, described, export),
+        [] if notes is None else [_text(notes).rstrip(), ""],
+    ]
+    return "\n".join(line for section in sections for line in section)
+
+
+def _facts(
+    bundle: ModelBundle, described: dict[str, Any], training: dict[str, Any], export: dict[str, Any]
+) -> list[str]:
+    base = described.get("base_model") or {}
+    preprocessing = described["preprocessing"]
+    size = sum(path.stat().st_size for path in bundle.variants.values()) / 1e6
+    rows = [
+        ("Labels", ", ".join(bundle.labels)),
+        ("Architecture", export.get("architecture")),
+        ("Start", base.get("name")),
+        ("Licence of the start", base.get("license") or "not recorded"),
+        ("Text", f"at most {preprocessing['max_length']} tokens, {preprocessing['long_text']}"
+         + "".join(f", {step}" for step in preprocessing["clean"])),
+        ("Variants", f"{', '.join(bundle.variants)} ({size:.1f} MB)"),
+        ("Made with", ", ".join(f"{name} {version}" for name, version in (export.get("versions") or {}).items())),
+        ("Trained on", (training.get("settings", {}).get("machine") or {}).get("device")),
+    ]  # fmt: skip
+    return [*_table(("", ""), [(name, value) for name, value in rows if value]), ""]
+
+
+def _figures(measured: Sequence[tuple[Path, dict[str, Any]]]) -> list[str]:
+    rows = []
+    for file, value in measured:
+        try:
+            figures, names, n_rows = value["figures"], [Path(name).name for name in value["files"]], value["rows"]
+            cells = [_figure(figures.get(name)) for name in _FIGURES]
+            rows.append((", ".join(names), f"{n_rows['evaluated']:,}", *cells))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError("is not what evaluate-labels --json writes", path=file) from error
+    if not rows:
+        return []
+    return ["## Figures", "", *_table(("file", "rows", *_FIGURES), rows), "", "In brackets: 95 % intervals.", ""]
+
+
+def _figure(figure: dict[str, Any] | None) -> str:
+    if figure is None or figure.get("value") is None:
+        return "-"
+    interval = figure.get("interval")
+    text = f"{figure['value']:.{_DECIMALS}f}"
+    return text if not interval else f"{text} [{interval['low']:.{_DECIMALS}f}, {interval['high']:.{_DECIMALS}f}]"
+
+
+def _epochs(training: dict[str, Any]) -> list[str]:
+    rows = []
+    for row in training.get("rows") or ():
+        kept = " (kept)" if row["epoch"] == training.get("best_epoch") else ""
+        numbers = (f"{row[name]:.{_DECIMALS}f}" for name in ("training_loss", "validation_loss", "accuracy", "f1"))
+        rows.append((f"{row['epoch']:g}{kept}", *numbers))
+    svm = training.get("baseline")
+    if svm:
+        numbers = (f"{svm[name]:.{_DECIMALS}f}" for name in ("validation_loss", "accuracy", "f1"))
+        rows.append((f"baseline: {svm['name']}, {svm['seconds']:.0f} s", "-", *numbers))
+    if not rows:
+        return []
+    return ["## Training", "", *_table(("epoch", "training loss", "validation loss", "accuracy", "F1"), rows), ""]
+
+
+def _calibration(described: dict[str, Any], training: dict[str, Any]) -> list[str]:
+    fitted = training.get("calibration")
+    if not fitted:
+        return []
+    return [
+        "## Calibration",
+        "",
+        f"Logits are divided by {described['temperature']:.3f}, fitted on the validation rows. "
+        f"Expected calibration error there: {fitted['ece_before']:.4f} before, {fitted['ece_after']:.4f} after.",
+        "",
+    ]
+
+
+def _variants(export: dict[str, Any]) -> list[str]:
+    rows = []
+    for name, variant in (export.get("variants") or {}).items():
+        parity = (variant.get("parity") or {}).get("alone") or {}
+        agreement = (variant.get("parity") or {}).get("agreement")
+        rows.append(
+            (
+                name if variant.get("kept") else f"{name} (not kept)",
+                "-" if agreement is None else f"{agreement:.4f}",
+                "-" if "max_probability" not in parity else f"{parity['max_probability']:.2e}",
+                "-" if variant.get("accuracy") is None else f"{variant['accuracy']:.4f}",
+            )
+        )
+    if not rows:
+        return []
+    heads = ("variant", "labels agree with PyTorch", "largest difference of a probability", "accuracy")
+    return ["## Export", "", *_table(heads, rows), ""]
+
+
+def _data(data: dict[str, Any]) -> list[str]:
+    if not data:
+        return []
+    rows = []
+    for part in ("train", "eval"):
+        counts = data[part]["rows_per_label"]
+        labels = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+        rows.append((part, ", ".join(data[part]["files"]) or "from the Hub", f"{data[part]['rows']:,}: {labels}"))
+    lines = ["## Data", "", *_table(("part", "files", "rows"), rows), ""]
+    split = data.get("split")
+    if split:
+        by = f"whole groups of `{split['group_column']}`" if split["group_column"] else "stratified by label"
+        lines += [f"Held out: {split['share']:.1%} of the training rows, {by}, seed {split['seed']}, "
+                  f"SHA-256 `{split['held_out_sha256']}`.", ""]  # fmt: skip
+    both = data["duplicates"]["validation_rows_in_training"]
+    lines += [f"Validation texts that stand in the training part too: {both}.", ""]
+    hashes = {name: value for part in ("train", "eval") for name, value in data[part]["files"].items()}
+    for part in ("teachers", "unlabelled", "pretraining"):
+        hashes |= data.get(part) or {}
+    return [*lines, *_table(("file", "SHA-256"), [(name, f"`{value}`") for name, value in hashes.items()]), ""]
+
+
+def _commands(training: dict[str, Any], described: dict[str, Any], export: dict[str, Any]) -> list[str]:
+    command = (training.get("settings") or {}).get("command")
+    if not export:
+        return []
+    base = described.get("base_model") or {}
+    parts = ["export-model", export["checkpoint"], "-o", "BUNDLE", "--precision", ",".join(export["precisions"])]
+    given = {"--eval": export.get("eval"), "--opset": export.get("opset"), "--max-drop": export.get("max_drop")}
+    given |= {"--base-model": base.get("name"), "--license": base.get("license")}
+    parts += [part for option, value in given.items() if value is not None for part in (option, str(value))]
+    return ["## Commands", "", "```sh", *([command] if command else []), shlex.join(parts), "```", ""]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    def line(cells: Iterable[str]) -> str:
+        return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+    return [line(heads), "|" + "---|" * len(heads), *(line(row) for row in rows)]
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(_text(path))
+    except ValueError as error:
+        raise InputError(f"is no JSON: {error}", path=path) from error
+    if not isinstance(value, dict):
+        raise InputError("is not what evaluate-labels --json writes", path=path)
+    return value
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read: {error}", path=path) from error
