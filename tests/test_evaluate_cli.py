@@ -46,7 +46,7 @@ ROC AUC               0.8333   0.3333 to 1.0000  of positive
 average precision     0.9167   0.7333 to 1.0000  of positive
 log loss              0.5344   0.1023 to 0.9665
 Brier score           0.1880   0.0000 to 0.3822
-calibration error     0.3600   0.1600 to 0.5600
+calibration error     0.3600   0.0000 to 0.6151
 
 label     gold  predicted  precision  recall      F1  ROC AUC
 negative     2          2     0.5000  0.5000  0.5000   0.8333
@@ -191,7 +191,7 @@ ROC AUC               undefined                    no row has the gold label pos
 average precision     undefined                    no row has the gold label positive
 log loss                 0.1054  0.1054 to 0.1054
 Brier score              0.0100  0.0100 to 0.0100
-calibration error        0.1000  0.1000 to 0.1000
+calibration error        0.1000  0.0000 to 0.3000
 
 label     gold  predicted  precision     recall         F1    ROC AUC
 negative     1          1     1.0000     1.0000     1.0000  undefined
