@@ -1,0 +1,54 @@
+"""Memory does not grow with the number of rows."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import VOCABULARY_TEXTS
+from tests.faults import CODE, environment
+from tests.test_kill import tell
+
+WORDS = " ".join(VOCABULARY_TEXTS).split()
+
+
+def reviews(path: Path, n_rows: int) -> None:
+    chosen = random.Random(n_rows)
+    schema = pa.schema([("id", pa.int64()), ("text", pa.string())])
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, n_rows, 50_000):
+            numbers = range(start, min(start + 50_000, n_rows))
+            texts = [" ".join(chosen.choices(WORDS, k=12)) + f" {number}" for number in numbers]
+            writer.write_table(pa.table({"id": numbers, "text": texts}, schema=schema))
+
+
+def peak_kib(folder: Path, bundle: Path, n_rows: int, output: str) -> int:
+    """Peak resident memory of a run over ``n_rows`` rows, in KiB."""
+    reviews(folder / "in.parquet", n_rows)
+    command = [sys.executable, "-c", CODE, "in.parquet", "-o", output, "--model", str(bundle), "-q", "--overwrite"]
+    process = subprocess.Popen(command, cwd=folder, env=environment())
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss
+
+
+def test_peak_memory(tiny_bundle: Path, tmp_path: Path) -> None:
+    small = peak_kib(tmp_path, tiny_bundle, 10_000, "out.parquet")
+    assert peak_kib(tmp_path, tiny_bundle, 60_000, "out.parquet") < 1.15 * small
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("output", ["out.parquet", "out.csv"])
+def test_peak_memory_at_two_million_rows(tiny_bundle: Path, tmp_path: Path, output: str) -> None:
+    small = peak_kib(tmp_path, tiny_bundle, 100_000, output)
+    large = peak_kib(tmp_path, tiny_bundle, 2_000_000, output)
+    tell(f"{output}: peak {small >> 10} MiB at 100,000 rows, {large >> 10} MiB at 2,000,000: {large / small - 1:+.1%}")
+    assert large < 1.15 * small
