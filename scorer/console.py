@@ -146,7 +146,8 @@ def exit_code_of(error: BaseException) -> int:
 
 def _fail(message: str, code: int, *, debug: bool = False) -> int:
     if debug:
-        traceback.print_exc()
+        for line in traceback.format_exc().splitlines():
+            print(printable(line), file=sys.stderr)
     with suppress(OSError):  # a disk that is full behind stderr does not change what has happened
         print(f"error: {printable(message)}", file=sys.stderr, flush=True)
     return code

@@ -104,8 +104,9 @@ class JsonlSource(Source):
                 values = [None if value is None else _json_text(value) for value in values]
             try:
                 arrays.append(pa.chunked_array([values], field.type).combine_chunks())
-            except (pa.ArrowException, TypeError) as error:
-                raise InputError("changed while it was read", path=self.path, hint="run again") from error
+            except (pa.ArrowException, TypeError, OverflowError):
+                # Their messages show the value that does not fit.
+                raise InputError("changed while it was read", path=self.path, hint="run again") from None
         if not arrays:
             return pa.table({"": [None] * len(rows)}).select([])  # rows without columns are rows
         return pa.table(arrays, schema)

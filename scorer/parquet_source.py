@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -195,6 +196,11 @@ def _translated(path: str) -> Iterator[None]:
     try:
         yield
     except InputError:
+        raise
+    except pa.ArrowMemoryError as error:
+        wanted = re.search(r"\d+", str(error))
+        if wanted and int(wanted[0]) > _MAX_ROW_GROUP_BYTES:  # no page is as large as a damaged size can say
+            raise _damaged(error, path) from error
         raise
     except OSError as error:
         if error.strerror:
