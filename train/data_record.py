@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from scorer.errors import InputError
 from train.data import LabelledReviews, data_files
 from train.options import TrainOptions
 
@@ -20,6 +21,9 @@ def record_data(train_set: LabelledReviews, eval_set: LabelledReviews, options: 
 
     Duplicates are counted in rows; two texts are the same where their words are, in any case and
     with any white space. Those on both sides of the split are said on stderr as well.
+
+    Raises:
+        InputError: a file is not there or of no known format.
     """
     duplicates = _duplicates(train_set, eval_set)
     both = duplicates["validation_rows_in_training"]
@@ -63,7 +67,11 @@ def _file_hashes(sources: Iterable[str]) -> dict[str, str]:
     for source in sources:
         folder = Path(source)
         weights = sorted(folder.glob("*.safetensors")) if (folder / "config.json").is_file() else []
-        for file in weights or data_files(source):
+        try:
+            files = weights or data_files(source)
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot be read: {error}", path=source) from error
+        for file in files:
             with file.open("rb") as opened:
                 hashes[file.name] = hashlib.file_digest(opened, "sha256").hexdigest()
     return hashes

@@ -65,8 +65,17 @@ def train_model(options: TrainOptions) -> History:
     """
     work = options.folder.with_name(options.folder.name + _WORK_SUFFIX)
     _prepare_folders(options, work)
+    try:
+        return _train(options, work)
+    except BaseException:
+        if not _can_be_resumed(work):
+            shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+def _train(options: TrainOptions, work: Path) -> History:
     checkpoint = last_whole_checkpoint(work) if options.resume else None
-    if options.resume and checkpoint is None and not _is_pretraining(work):
+    if options.resume and not _can_be_resumed(work):
         raise UsageError("there is no checkpoint to resume from", path=work, hint="leave --resume out")
     _keep_to_the_same_run(options, work)
 
@@ -144,9 +153,10 @@ def _prepare_folders(options: TrainOptions, work: Path) -> None:
         raise OutputError(f"cannot be made: {error.strerror}", path=work) from error
 
 
-def _is_pretraining(work: Path) -> bool:
-    """Whether the run was stopped while it adapted the encoder, or right after."""
-    return any((work / FOLDER).glob("*/trainer_state.json")) or any((work / FOLDER).glob("*.json"))
+def _can_be_resumed(work: Path) -> bool:
+    """Whether ``work`` holds anything that took time: a checkpoint of any stage, or what a teacher said."""
+    kept = ("*/trainer_state.json", f"{FOLDER}/*/trainer_state.json", f"{FOLDER}/*.json", "*.npy")
+    return any(path for pattern in kept for path in work.glob(pattern))
 
 
 def _keep_to_the_same_run(options: TrainOptions, work: Path) -> None:
