@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedRandom
 from pathlib import Path
-from typing import BinaryIO
 
 from scorer.errors import OutputError
 
@@ -35,13 +35,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def sync(file: BinaryIO) -> None:
+def sync(file: BufferedRandom) -> None:
     """Make the content of an open file durable."""
     file.flush()
     os.fsync(file.fileno())
 
 
-def create(path: Path) -> BinaryIO:
+def create(path: Path) -> BufferedRandom:
     """A new file to read and write at ``path``; what a dead run left there goes, a link is not followed."""
     path.unlink(missing_ok=True)
     return path.open("x+b")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from io import BufferedRandom
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -48,7 +49,7 @@ def text_is_whole(text: bytes) -> bool:
     return text[:-_TAIL] + hashlib.sha256(blank).hexdigest().encode() + _END == text
 
 
-def seal_parquet(file: BinaryIO) -> str:
+def seal_parquet(file: BufferedRandom) -> str:
     """Seal a finished Parquet file whose footer has a text of :func:`unsealed_text`; its SHA-256 after that."""
     found = _find(file)
     if found is None:

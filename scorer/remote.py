@@ -21,7 +21,7 @@ def expand_url(url: str) -> list[tuple[str, str]]:
         UsageError: the package for its scheme is not installed.
     """
     with _translated(url):
-        files, path = _file_system(url)
+        files, path = file_system(url)
         if any(char in path for char in _MAGIC):
             base = _before_magic(path)
             matches = sorted(name for name in files.glob(path) if files.isfile(name))
@@ -45,7 +45,7 @@ def open_url(url: str) -> IO[bytes]:
         UsageError: the package for its scheme is not installed.
     """
     with _translated(url):
-        files, path = _file_system(url)
+        files, path = file_system(url)
         opened: IO[bytes] = files.open(path, "rb")
         return opened
 
@@ -57,14 +57,19 @@ def url_state(url: str) -> dict[str, Any]:
         InputError: it is not there or cannot be reached.
     """
     with _translated(url):
-        files, path = _file_system(url)
+        files, path = file_system(url)
         files.invalidate_cache()
         about = files.info(path)
     marks = ("ETag", "etag", "md5Hash", "generation", "VersionId", "LastModified", "last_modified", "mtime", "blob_id")
     return {"size": about.get("size"), **{mark: str(about[mark]) for mark in marks if about.get(mark) is not None}}
 
 
-def _file_system(url: str) -> tuple[Any, str]:
+def file_system(url: str) -> tuple[Any, str]:
+    """The file system of a URL, and the path in it.
+
+    Raises:
+        UsageError: its package is not installed, or its scheme is no place for files.
+    """
     try:
         import fsspec
     except ImportError as error:

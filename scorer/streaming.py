@@ -89,7 +89,7 @@ def score_to_url(
     Raises:
         ScorerError: as :func:`scorer.jobs.score_file` says.
     """
-    from scorer.remote import _file_system as file_system
+    from scorer.remote import file_system
 
     shown = without_secrets(url)
     name = shown.rstrip("/").rpartition("/")[2]

@@ -39,7 +39,7 @@ def count_rows(path: Path, format: OutputFormat, *, shown: Path) -> int:
                 raise OutputError(
                     f"the footer counts {file.metadata.num_rows} rows, {delivered} are read back", path=shown
                 )
-            return delivered
+            return int(delivered)
         with path.open("rb") as raw:
             stream = _unpacked(raw, format.compression)
             return _count_lines(stream) if format.kind == "jsonl" else _count_records(stream)

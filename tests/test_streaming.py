@@ -1,0 +1,55 @@
+"""Outputs in a store that fsspec reaches: fsspec's own file system in memory stands for one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fsspec
+import pyarrow.parquet as pq
+import pytest
+
+from scorer import score_file
+from scorer.errors import InputError, OutputError, OutputExistsError
+
+
+@pytest.fixture
+def store() -> fsspec.AbstractFileSystem:
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    files.pseudo_dirs[:] = [""]
+    return files
+
+
+def test_an_output_is_sent_with_what_belongs_beside_it(
+    store: fsspec.AbstractFileSystem, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("text\ngood\nbad,bad\n")
+    options = {"model": str(tiny_bundle), "on_bad_row": "reject"}
+    summary = score_file(tmp_path / "a.csv", "memory://bucket/scored/a.csv", **options)
+    assert summary.output == "memory://bucket/scored/a.csv"
+    assert {name.rpartition("/")[2] for name in store.find("/bucket")} == {
+        "a.csv", "a.csv.provenance.json", "a.csv.rejects.jsonl",
+    }  # fmt: skip
+    with pytest.raises(OutputExistsError, match="stands already"):
+        score_file(tmp_path / "a.csv", "memory://bucket/scored/a.csv", **options)
+    score_file(tmp_path / "a.csv", "memory://bucket/scored/a.parquet", overwrite=True, **options)
+    with store.open("/bucket/scored/a.parquet") as file:
+        assert pq.read_table(file).num_rows == 1
+
+
+def test_a_run_that_fails_sends_nothing(
+    store: fsspec.AbstractFileSystem, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bad.csv").write_text('text\n"open\n')
+    with pytest.raises(InputError):
+        score_file(tmp_path / "bad.csv", "memory://bucket/b.csv", model=str(tiny_bundle))
+    assert store.find("/bucket") == []
+    (tmp_path / "a.csv").write_text("text\ngood\n")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("key=SECRET")
+
+    monkeypatch.setattr(type(store), "put_file", refuse)
+    with pytest.raises(OutputError, match=r"could not be written \(PermissionError\)") as failed:
+        score_file(tmp_path / "a.csv", "memory://user:secret@bucket/b.csv", model=str(tiny_bundle))
+    assert "ecret" not in str(failed.value).lower()
