@@ -21,7 +21,7 @@ def payloads(address: str) -> list[str]:
         f"</details></blockquote></main></body></html><iframe src={address}/frame></iframe><base href={address}/>",
         f"<meta http-equiv=refresh content='0;url={address}/meta'><link rel=stylesheet href={address}/link>",
         "{{ 7 * 7 }} {% for x in y %} ${7*7} <!-- --><![CDATA[ ]]> &lt;b&gt; &#0; $x^2$",
-        "bell \x07, escape \x1b[31m, null \x00, carriage\rreturn, del \x7f, c1 \x9b, turned \u202egnol\u202c \u2028 \ufeff",
+        "bell \x07, escape \x1b[31m, null \x00, carriage\rreturn, del \x7f, c1 \x9b, turned \u202egnol\u202c \u2028",
         "x" * 50_000,
         "\u0e01" * 20_000 + " \N{FAMILY} " * 500,
         "word " * 10_000,

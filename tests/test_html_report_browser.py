@@ -1,4 +1,4 @@
-"""The page of a report as a browser sees it: quiet, closed to the outside, whole on a phone, in the dark and printed."""
+"""The page of a report as a browser sees it: quiet, closed to the outside, whole on a phone and on paper."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_the_page_fits_its_window(
     assert browser.complaints == []
 
 
-def test_texts_can_be_read_on_every_ground(browser: Page, six_labels: Path) -> None:
+def test_texts_can_be_read_on_every_ground(browser: Page, hostile_page: Path) -> None:
     contrast = """(() => {
         const context = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
         const light = (paper, colour) => {
@@ -150,7 +150,8 @@ def test_texts_can_be_read_on_every_ground(browser: Page, six_labels: Path) -> N
             return colour === 'rgba(0, 0, 0, 0)' && one.parentElement ? paper(one.parentElement) : colour;
         };
         let worst = 99;
-        for (const one of document.querySelectorAll('h1, p, td, th, dt, dd, a, summary span, svg text, figcaption, .gates *')) {
+        const texts = 'h1, p, td, th, dt, dd, a, summary span, svg text, figcaption, .gates *';
+        for (const one of document.querySelectorAll(texts)) {
             const ground = paper(one), style = getComputedStyle(one);
             const pair = [light(ground, ground), light(ground, one.tagName === 'text' ? style.fill : style.color)];
             worst = Math.min(worst, (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05));
@@ -158,7 +159,7 @@ def test_texts_can_be_read_on_every_ground(browser: Page, six_labels: Path) -> N
         return worst;
     })()"""
     for scheme in ("light", "dark"):
-        browser.open(six_labels, scheme=scheme)
+        browser.open(hostile_page, scheme=scheme)
         assert browser.run(contrast) >= 4.5, scheme
     # The two really differ, and the plots go along.
     browser.look(scheme="light")
@@ -166,6 +167,11 @@ def test_texts_can_be_read_on_every_ground(browser: Page, six_labels: Path) -> N
     by_day = browser.run(ink)
     browser.look(scheme="dark")
     assert browser.run(ink) != by_day
+
+
+def test_wide_tables_fit_the_paper(browser: Page, hostile_page: Path) -> None:
+    browser.open(hostile_page, width=700, media="print")
+    assert browser.run("document.documentElement.scrollWidth") <= 700
 
 
 def test_print_is_dark_on_white_and_shows_the_reviews(browser: Page, six_labels: Path) -> None:
