@@ -8,7 +8,7 @@ from export.options import ExportOptions
 from scorer.bundle import ModelBundle
 from scorer.errors import InputError, QualityGateError
 from scorer.evaluation import EvaluateOptions, evaluate_labels
-from scorer.evaluation_inputs import open_files, read_gold
+from scorer.evaluation_inputs import open_files, read_gold, require_two_labels
 from scorer.labels import LabelSet
 
 
@@ -16,12 +16,14 @@ def check_labelled_file(bundle: ModelBundle, options: ExportOptions) -> None:
     """Read the labels of ``options.eval`` before the long work, so that a wrong file costs nobody minutes.
 
     Raises:
-        InputError: the file cannot be read, or its labels are not the model's.
+        InputError: the file cannot be read, or its labels are not the model's or all the same.
         UsageError: it holds predictions already, or a column is named twice.
     """
     chosen = _evaluation(bundle.folder, "auto", options)
-    gold = read_gold(open_files([_file(options)], chosen), chosen)
-    LabelSet(bundle.labels, "the model").require_ids(gold.values, name=gold.column)
+    files = open_files([_file(options)], chosen)
+    gold = read_gold(files, chosen)
+    ids = LabelSet(bundle.labels, "the model").require_ids(gold.values, name=str(gold.column))
+    require_two_labels(files, gold, ids)
 
 
 def measure_accuracy(bundle: ModelBundle, precision: str, options: ExportOptions) -> float:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -115,6 +117,29 @@ def check_baseline_destination(path: Path, inputs: Sequence[Path]) -> None:
         raise OutputError("no such folder", path=folder, hint="make it first")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError("the folder cannot be written to", path=folder, hint="choose another or change its mode")
+
+
+def without_first_baseline(options: EvaluateOptions) -> tuple[EvaluateOptions, tuple[str, ...]]:
+    """A nightly job names one file to compare with and to write; the first night it does not stand yet."""
+    if options.write_baseline is None or Path(options.write_baseline).exists():
+        return options, ()
+    own = Path(options.write_baseline).absolute()
+    first = {
+        name: None
+        for name in ("baseline", "drift")
+        if getattr(options, name) and Path(getattr(options, name)).absolute() == own
+    }
+    if not first:
+        return options, ()
+    gone = dict.fromkeys(("max_psi", "max_share_shift", "max_length_psi", "max_vocabulary_shift"))
+    dropped: dict[str, Any] = {**first}
+    if "baseline" in first:
+        dropped["max_drop"] = None
+        dropped["strict"] = options.strict and (options.min_accuracy is not None or options.min_f1 is not None)
+    if "drift" in first:
+        dropped |= gone
+    note = f"{os.fspath(options.write_baseline)} does not stand yet, so nothing was compared with it"
+    return replace(options, **dropped), (note,)
 
 
 def write_baseline(path: Path, rows: EvaluatedRows, labels: Sequence[str], options: EvaluateOptions) -> None:

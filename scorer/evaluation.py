@@ -14,11 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from scorer.analysis import Analysis, Judged, judged, slices_of
-from scorer.baseline import Baseline, check_baseline_destination, open_baseline, pair, write_baseline
+from scorer.baseline import (
+    Baseline,
+    check_baseline_destination,
+    open_baseline,
+    pair,
+    without_first_baseline,
+    write_baseline,
+)
 from scorer.comparison import differences, loss_spreads, mcnemar, paired_samples, ranking_spreads
 from scorer.console import package_version
 from scorer.drift import Profile, compare
-from scorer.drift_sections import Drift
 from scorer.errors import InputError, UsageError
 from scorer.evaluated_rows import Collector, EvaluatedRows, Rows, predicted_rows, scored_rows
 from scorer.evaluation_inputs import (
@@ -30,7 +36,8 @@ from scorer.evaluation_inputs import (
     require_two_labels,
 )
 from scorer.evaluation_options import EvaluateOptions
-from scorer.findings import FIGURES, EvaluationReport, Gate, Provenance
+from scorer.findings import FIGURES, EvaluationReport, Provenance
+from scorer.gates import gates_of
 from scorer.labels import LabelSet, listed, values_in_order
 from scorer.metrics import Figure
 from scorer.mistakes import by_confidence, fetch, most_confident_mistakes, review, suspect, suspect_labels
@@ -73,7 +80,7 @@ def evaluate_labels(
         check_baseline_destination(Path(asked.write_baseline), [Path(path) for path in paths])
     # Gold labels are needed on the first night as on all others.
     opened = open_files(paths, asked)
-    chosen, notes = _without_first_baseline(asked)
+    chosen, notes = without_first_baseline(asked)
     gold = read_gold(opened, chosen)
     scorer = _load(chosen) if opened[0].predicted is None else None
     if scorer is None:
@@ -128,7 +135,9 @@ class _Run:
             report, notes = replace(report, comparison=comparison), notes + more
         if then is not None and now is not None:
             report = replace(report, drift=compare(os.fspath(str(options.drift)), then, now))
-        report = replace(report, gates=self._gates(report), provenance=self._provenance(rows, baseline, then))
+        report = replace(
+            report, gates=gates_of(report, self.options), provenance=self._provenance(rows, baseline, then)
+        )
         return self._written(replace(report, notes=notes), rows, bundle)
 
     def _bundle(self) -> ModelBundle | None:
@@ -292,22 +301,6 @@ class _Run:
             for place in shown
         )
 
-    def _gates(self, report: EvaluationReport) -> tuple[Gate, ...]:
-        options = self.options
-        f1 = "macro_f1" if self.positive is None else "f1"
-        gates: list[Gate] = []
-        least_allowed = (("--min-accuracy", "accuracy", options.min_accuracy), ("--min-f1", f1, options.min_f1))
-        for option, name, least in least_allowed:
-            if least is not None:
-                gates.append(Gate(option, name, report.figures[name], least, strict=options.strict))
-        if options.max_drop is not None and report.comparison is not None:
-            found = {item.figure: item.difference for item in report.comparison.differences}
-            for name in ("accuracy", f1):
-                gates.append(Gate("--max-drop", name, found[name], options.max_drop, "drop", options.strict))
-        if report.drift is not None:
-            gates += _drift_gates(report.drift, options)
-        return tuple(gates)
-
     def _provenance(self, rows: EvaluatedRows, baseline: Baseline | None, then: Profile | None) -> Provenance:
         options, scorer, joined = self.options, self.scorer, self.gold.joined
         ends = [*rows.starts[1:], len(rows.gold)]
@@ -365,44 +358,6 @@ def _own(
     probabilities: npt.NDArray[np.floating] | None, labels: npt.NDArray[np.integer]
 ) -> npt.NDArray[np.floating] | None:
     return None if probabilities is None else probabilities[np.arange(len(labels)), labels]
-
-
-def _drift_gates(drift: Drift, options: EvaluateOptions) -> list[Gate]:
-    shift = max((abs(share.current - share.baseline) for share in drift.label_shares), default=0.0)
-    no_text = Figure(None, drift.reason or "there are no texts")
-    length = no_text if drift.length is None else drift.length.psi
-    words = no_text if drift.vocabulary is None else drift.vocabulary.distance
-    bounds = (
-        ("--max-psi", "psi of predicted labels", drift.label_psi, options.max_psi),
-        ("--max-psi", "psi of scores", drift.score_psi, options.max_psi if drift.baseline_scores else None),
-        ("--max-share-shift", "largest change of a label's share", Figure(shift), options.max_share_shift),
-        ("--max-length-psi", "psi of text lengths", length, options.max_length_psi),
-        ("--max-vocabulary-shift", "distance of the words", words, options.max_vocabulary_shift),
-    )
-    return [Gate(option, name, figure, most, "most") for option, name, figure, most in bounds if most is not None]
-
-
-def _without_first_baseline(options: EvaluateOptions) -> tuple[EvaluateOptions, tuple[str, ...]]:
-    """A nightly job names one file to compare with and to write; the first night it does not stand yet."""
-    if options.write_baseline is None or Path(options.write_baseline).exists():
-        return options, ()
-    own = Path(options.write_baseline).absolute()
-    first = {
-        name: None
-        for name in ("baseline", "drift")
-        if getattr(options, name) and Path(getattr(options, name)).absolute() == own
-    }
-    if not first:
-        return options, ()
-    gone = dict.fromkeys(("max_psi", "max_share_shift", "max_length_psi", "max_vocabulary_shift"))
-    dropped: dict[str, Any] = {**first}
-    if "baseline" in first:
-        dropped["max_drop"] = None
-        dropped["strict"] = options.strict and (options.min_accuracy is not None or options.min_f1 is not None)
-    if "drift" in first:
-        dropped |= gone
-    note = f"{os.fspath(options.write_baseline)} does not stand yet, so nothing was compared with it"
-    return replace(options, **dropped), (note,)
 
 
 def _chosen(options: EvaluateOptions | None, overrides: Mapping[str, Any]) -> EvaluateOptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -279,7 +280,8 @@ def test_the_model_inside_the_package_is_changed_only_aloud(saved, tiny_bundle, 
     bundle = tmp_path / "bundle"
     shutil.copytree(tiny_bundle, bundle)
     monkeypatch.setattr(scorer.thresholds, "DEFAULT_MODEL", bundle)
-    with caplog.at_level("WARNING"):
+    monkeypatch.setattr(logging.getLogger("scorer"), "propagate", True)  # commands turn it off
+    with caplog.at_level("WARNING", "scorer"):
         report = evaluate_labels(saved(table(GOLD, POSITIVE)), write_threshold=bundle)
     assert "written into the model inside the package" in report.notes[0]
     assert "--write-threshold changed the model inside the package: its threshold is 0." in caplog.text
