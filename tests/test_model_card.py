@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from export.card_cli import main
+from export.checkpoint import Checkpoint
 from export.model_card import render_card
 from scorer.bundle import write_description
 from scorer.errors import InputError, ModelError
@@ -94,3 +96,12 @@ def test_the_command(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         main()
     assert left.value.code == 0
     assert (tmp_path / "card.md").read_text() == render_card(bundle)
+
+
+def test_the_temperature_of_a_training_is_the_bundle_s() -> None:
+    def temperature(training: dict[str, Any] | None) -> float:
+        return Checkpoint("m", None, None, None, training).temperature  # type: ignore[arg-type]
+
+    assert temperature(TRAINING) == 1.37
+    for nothing in (None, {}, {"calibration": None}, {"calibration": {"temperature": float("nan")}}):
+        assert temperature(nothing) == 1.0
