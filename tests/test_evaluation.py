@@ -184,6 +184,42 @@ def test_chunks_of_any_size_give_scikit_learns_figures(tmp_path, monkeypatch, da
     assert report.figures["macro_f1"].value == pytest.approx(reference.f1_score(golds, guesses, average="macro"))
 
 
+@settings(deadline=None, database=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), n_labels=st.integers(2, 4), n_rows=st.integers(6, 50), chunk=st.integers(1, 60))
+def test_figures_of_probabilities_in_a_file_are_scikit_learns(tmp_path, monkeypatch, seed, n_labels, n_rows, chunk):
+    monkeypatch.setattr(scorer.evaluated_rows, "CHUNK_ROWS", chunk)
+    rng = np.random.default_rng(seed)
+    names = [f"label {label}" for label in range(n_labels)]
+    gold = np.append(np.arange(n_labels), rng.integers(n_labels, size=n_rows - n_labels))
+    # Few different values, so that there are ties, and some that are sure.
+    shares = rng.integers(0, 4, size=(n_rows, n_labels)) + (np.arange(n_labels) == rng.integers(n_labels))
+    shares = (shares + 1e-9 * rng.integers(0, 2)) / np.maximum(shares.sum(axis=1, keepdims=True), 1)
+    shares[shares.sum(axis=1) < 0.5] = 1 / n_labels
+    shares = np.clip(shares, 0, 1).astype(rng.choice(["f4", "f8"]))
+    predicted = shares.argmax(axis=1)
+    columns = {f"pred_prob_{name}": shares[:, label] for label, name in enumerate(names)}
+    held = {"label": [names[label] for label in gold], "pred_label": [names[label] for label in predicted], **columns}
+    pq.write_table(pa.table(held), tmp_path / "preds.parquet")
+    found = {name: figure.value for name, figure in evaluate_labels(tmp_path / "preds.parquet").figures.items()}
+    binary = n_labels == 2
+    scores = shares[:, 1] if binary else shares
+    hot = gold if binary else np.eye(n_labels)[gold]
+    one_hot = np.eye(n_labels)[gold]
+    expected = {
+        "accuracy": reference.accuracy_score(gold, predicted),
+        "balanced_accuracy": reference.balanced_accuracy_score(gold, predicted),
+        "macro_f1": reference.f1_score(gold, predicted, average="macro"),
+        "weighted_f1": reference.f1_score(gold, predicted, average="weighted"),
+        "average_precision": reference.average_precision_score(hot, scores),
+        "roc_auc": reference.roc_auc_score(hot, scores),
+        "log_loss": reference.log_loss(gold, shares, labels=range(n_labels)),
+        "brier": float(((shares.astype(float) - one_hot) ** 2).sum(axis=1).mean() / (2 if binary else 1)),
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    if len(set(predicted)) > 1:
+        assert found["mcc"] == pytest.approx(reference.matthews_corrcoef(gold, predicted))
+
+
 def test_several_files_are_evaluated_as_one(saved):
     first = saved(predictions(FIVE[0][:2], FIVE[1][:2]), "a.parquet")
     second = saved(predictions(FIVE[0][2:], FIVE[1][2:]), "b.csv")
