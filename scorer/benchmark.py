@@ -264,8 +264,8 @@ def _goals(
     ]
 
 
-def _start_up(model: Path | None, folder: Path, runs: int) -> tuple[list[Goal], dict[str, float]]:
-    found = start_up_seconds(None if model is None else str(model), folder, runs)
+def _start_up(model: Path | None, folder: Path, runs: int, *, by_cpu: bool) -> tuple[list[Goal], dict[str, float]]:
+    found = start_up_seconds(None if model is None else str(model), folder, runs, by_cpu=by_cpu)
     targets = {"score --help": 0.3, "ten rows": 1.5, "import scorer": 0.1}
     goals = [Goal(f"start-up: {name}", found[name], target, at_most=True, unit="s") for name, target in targets.items()]
     return goals, {name: round(value, 4) for name, value in found.items()}
@@ -398,7 +398,7 @@ def benchmark(
             measured, part = report(bench, *measure(bench, rounds))
             goals += measured
             parts.append(part)
-        measured, start_up = _start_up(model, Path(folder), min(rounds, 5))
+        measured, start_up = _start_up(model, Path(folder), min(rounds, 5), by_cpu=clock == "cpu")
         goals += measured
         scale: list[dict[str, float]] = []
         if row_counts:
