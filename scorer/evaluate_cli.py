@@ -176,6 +176,7 @@ Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or
 @click.option(
     "--json",
     "json_path",
+    envvar="SCORER_JSON",
     metavar="FILE|-",
     type=click.Path(path_type=Path, allow_dash=True),
     help="Write the report as JSON, also when a gate is not met; - is stdout, in place of the tables.",
@@ -183,6 +184,7 @@ Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or
 @click.option(
     "--markdown",
     "markdown_path",
+    envvar="SCORER_MARKDOWN",
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Write the report as Markdown, as for a pull request, also when a gate is not met.",
@@ -190,6 +192,7 @@ Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or
 @click.option(
     "--report",
     "report_path",
+    envvar="SCORER_REPORT",
     metavar="FILE.html",
     type=click.Path(path_type=Path),
     help="Write the report as one HTML page with plots, also when a gate is not met.",

@@ -144,7 +144,7 @@ def _sections(report: EvaluationReport) -> list[dict[str, str]]:
         "thresholds": ("Thresholds", report.thresholds is not None),
         "drift": ("Drift", report.drift is not None),
         "mistakes": ("Mistakes", report.labelled),
-        "suspects": ("Suspect labels", bool(report.suspects)),
+        "suspects": ("Suspect labels", report.n_suspects > 0),
         "provenance": ("Provenance", True),
     }
     return [{"name": name, "title": title} for name, (title, wanted) in sections.items() if wanted]

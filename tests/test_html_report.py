@@ -178,6 +178,24 @@ def test_a_figure_without_a_value_says_why(tmp_path: Path) -> None:
     assert '<h2 id="curves-heading">' not in page  # there are no probabilities
 
 
+def test_no_mistakes_and_none_shown_read_well(predictions: Path, tmp_path: Path) -> None:
+    page = to_html(evaluate_labels(predictions, mistakes=0))
+    assert "15 rows are wrong; none was kept to be shown." in page
+    assert "with words in it" not in page
+    table = pq.read_table(predictions)
+    right = table.set_column(table.schema.get_field_index("label"), "label", table["pred_label"])
+    pq.write_table(right, tmp_path / "right.parquet")
+    assert "No row is wrong." in to_html(evaluate_labels(tmp_path / "right.parquet"))
+
+
+def test_the_environment_can_ask_for_the_page(
+    call: Call, predictions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCORER_REPORT", str(tmp_path / "report.html"))
+    assert call(predictions)[0] == 0
+    assert (tmp_path / "report.html").read_bytes().startswith(b"<!doctype html>")
+
+
 def test_many_labels_become_pairs(tmp_path: Path) -> None:
     names = [f"label {number:02}" for number in range(MATRIX_LABELS + 4)]
     pq.write_table(
