@@ -159,7 +159,7 @@ class Blocks:
     def __init__(self, blocks: list[bytes]) -> None:
         self._blocks = [block for block in blocks if block][::-1]
 
-    def read(self, size: int, /) -> bytes:
+    def read(self, _size: int, /) -> bytes:
         return self._blocks.pop() if self._blocks else b""
 
 
