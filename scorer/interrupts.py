@@ -20,7 +20,9 @@ def install() -> None:
     """From now on SIGTERM raises :class:`Terminated` in the main thread, and SIGINT ``KeyboardInterrupt``."""
     _arrived.clear()
     signal.signal(signal.SIGTERM, _raise)
-    signal.signal(signal.SIGINT, _raise)
+    # Where a shell has put the command into the background, SIGINT is not meant for it.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _raise)
 
 
 def check() -> None:
