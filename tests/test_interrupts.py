@@ -31,11 +31,16 @@ def test_a_signal_is_raised_where_it_comes_and_found_again() -> None:
 
 
 def test_one_that_is_held_back_comes_at_the_end() -> None:
-    done = False
-    with pytest.raises(KeyboardInterrupt), held_back(forget=False):
-        signal.raise_signal(signal.SIGINT)
-        done = True
-    assert done
+    done = []
+
+    def work() -> None:
+        with held_back(forget=False):
+            signal.raise_signal(signal.SIGINT)
+            done.append("all")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["all"]
 
 
 def test_one_that_came_when_all_was_done_is_forgotten() -> None:
@@ -47,9 +52,13 @@ def test_one_that_came_when_all_was_done_is_forgotten() -> None:
 
 
 def test_a_failure_is_not_forgotten_with_the_signal() -> None:
-    with pytest.raises(Terminated), held_back(forget=True):
-        signal.raise_signal(signal.SIGTERM)
-        raise OSError
+    def work() -> None:
+        with held_back(forget=True):
+            signal.raise_signal(signal.SIGTERM)
+            raise OSError
+
+    with pytest.raises(Terminated):
+        work()
 
 
 def test_an_ignored_sigint_stays_ignored() -> None:
