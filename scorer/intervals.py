@@ -128,7 +128,10 @@ class MatrixSamples:
 def matrix_intervals(
     figures: Mapping[str, Figure], matrix: Matrix, positive: int | None, samples: MatrixSamples
 ) -> dict[str, Figure]:
-    """``figures`` of ``matrix`` with their intervals: Wilson's for shares of rows, bootstrap for the others."""
+    """``figures`` of ``matrix`` with their intervals: Wilson's for shares of rows, bootstrap for the others.
+
+    Where every row is right, all have Wilson's: that of recall for F1, that of accuracy for the rest.
+    """
     shares = {"accuracy": (int(np.trace(matrix)), int(matrix.sum()))}
     if positive is not None:
         right = int(matrix[positive, positive])
@@ -136,12 +139,16 @@ def matrix_intervals(
         shares["recall"] = (right, int(matrix[positive].sum()))
     shares["weighted_recall"] = shares["accuracy"]  # the two are one
     resampled = samples.figures(positive)
+    all_right = wilson(*shares["accuracy"]) if np.trace(matrix) == matrix.sum() else None
     found = {}
     for name, figure in figures.items():
         if figure.value is None:
             found[name] = figure
         elif name in shares:
             found[name] = replace(figure, interval=wilson(*shares[name]))
+        elif all_right is not None:
+            # Where no row is wrong there is no error to draw, and resampling would claim to be sure.
+            found[name] = replace(figure, interval=wilson(*shares["recall"]) if name == "f1" else all_right)
         else:
             found[name] = replace(figure, interval=percentile_interval(resampled[name]))
     return found

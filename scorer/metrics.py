@@ -200,7 +200,7 @@ def matthews(matrix: Matrix) -> Figure:
     if not of_gold or not of_predicted:
         return Figure(None, f"only one label is {'predicted' if of_gold else 'a gold label'}")
     both = right * total - sum(g * p for g, p in zip(gold, predicted, strict=True))
-    return Figure(max(-1.0, min(1.0, both / math.sqrt(of_gold) / math.sqrt(of_predicted))))
+    return Figure(max(-1.0, min(1.0, both / math.sqrt(of_gold * of_predicted))))
 
 
 def headline_figures(matrix: Matrix, names: Sequence[str], positive: int | None) -> Mapping[str, Figure]:

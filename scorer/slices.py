@@ -152,7 +152,8 @@ class SlicedRows:
         edges = np.unique(np.quantile(lengths, [0.25, 0.5, 0.75, 1.0], method="inverted_cdf"))
         codes = np.searchsorted(edges, lengths)
         lows = [int(lengths.min()), *(int(edge) + 1 for edge in edges[:-1])]
-        names = [f"{low:,} to {int(high):,} characters" for low, high in zip(lows, edges, strict=True)]
+        pairs = zip(lows, edges.astype(int).tolist(), strict=True)
+        names = [f"{low:,} to {high:,} characters" if low < high else f"{low:,} characters" for low, high in pairs]
         return self.by("length", codes, names, built_in=True)
 
     def by_confidence(self, confidence: npt.NDArray[np.floating]) -> SliceGroup:

@@ -176,16 +176,16 @@ preds.csv
 
 figure                    value              95 %
 accuracy                 1.0000  0.2065 to 1.0000
-balanced accuracy        1.0000  1.0000 to 1.0000
+balanced accuracy        1.0000  0.2065 to 1.0000
 precision             undefined                    positive was never predicted
 recall                undefined                    no row has the gold label positive
 F1                    undefined                    positive is neither a gold label nor predicted
-macro precision          1.0000  1.0000 to 1.0000
-macro recall             1.0000  1.0000 to 1.0000
-macro F1                 1.0000  1.0000 to 1.0000
-weighted precision       1.0000  1.0000 to 1.0000
+macro precision          1.0000  0.2065 to 1.0000
+macro recall             1.0000  0.2065 to 1.0000
+macro F1                 1.0000  0.2065 to 1.0000
+weighted precision       1.0000  0.2065 to 1.0000
 weighted recall          1.0000  0.2065 to 1.0000
-weighted F1              1.0000  1.0000 to 1.0000
+weighted F1              1.0000  0.2065 to 1.0000
 Matthews correlation  undefined                    only one label is a gold label
 ROC AUC               undefined                    no row has the gold label positive
 average precision     undefined                    no row has the gold label positive

@@ -54,6 +54,14 @@ def test_figures_of_resampled_counts_are_scikit_learns(n_labels, seed):
             assert values == pytest.approx([figures[name].value] * 3), name
 
 
+def test_no_mistake_in_few_rows_is_no_certainty():
+    matrix = np.diag([7, 3])
+    samples = MatrixSamples.of(matrix, resamples=100, seed=0)
+    found = matrix_intervals(headline_figures(matrix, ["a", "b"], 1), matrix, 1, samples)
+    assert found["f1"].interval == wilson(3, 3)
+    assert found["macro_f1"].interval == found["mcc"].interval == wilson(10, 10)
+
+
 def share_of(hits: list[bool]) -> float:
     return sum(hits) / len(hits)
 
