@@ -189,7 +189,7 @@ def test_random_times(tiny_bundle: Path, tmp_path: Path) -> None:
         for _ in range(100):
             jobs[worker].reset(OLD)
             # The first half of a run is the loading of libraries: most of the times lie behind it.
-            after = longest * times.choice([times.uniform(0, 1), times.uniform(0.5, 1.1)])
+            after = longest * times.choice([times.uniform(0, 1), times.uniform(0.4, 0.9)])
             count += jobs[worker].run_and_kill(after) != 0
             check_after_a_kill(jobs[worker], expected, f"after {after:.4f} s")
         return count
@@ -197,4 +197,4 @@ def test_random_times(tiny_bundle: Path, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         killed = sum(pool.map(lane, range(2)))
     tell(f"200 random times, {killed} of them before the end, 0 exceptions")
-    assert killed > 100
+    assert killed > 50
