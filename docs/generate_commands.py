@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from export.cli import export_model
 from scorer.cli import score
 from scorer.evaluate_cli import evaluate_labels
@@ -25,7 +23,8 @@ def reference() -> str:
     """The page: each command with what its --help prints, at 100 columns."""
     parts = ["# Commands\n\nWhat `--help` prints; made by `make docs`.\n"]
     for name, command in COMMANDS.items():
-        context = click.Context(command, info_name=name, terminal_width=100, max_content_width=100)
+        # As the console does, so that the command's own settings apply.
+        context = command.make_context(name, [], resilient_parsing=True, terminal_width=100)
         parts.append(f"## {name}\n\n```\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 
