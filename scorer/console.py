@@ -91,12 +91,19 @@ def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_p
         if sys.stdout is not None:  # a caller may have closed it
             sys.stdout.flush()
     except OSError as error:
-        # What is left in the buffer can go nowhere; Python would try and complain again at exit.
+        # What is left in the buffer can go nowhere; at exit Python would try again and leave with 120.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stdout = None
         if isinstance(error, BrokenPipeError):
             code = _READER_GONE
         elif code == 0:
             code = _fail(f"stdout could not be written: {error.strerror}", OutputError.exit_code)
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        sys.stderr = None
     sys.exit(code)
 
 

@@ -16,6 +16,7 @@ from tests.faults import environment
 @pytest.fixture(autouse=True)
 def installed() -> object:
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests may run where it is ignored, in the background
     interrupts.install()
     yield
     for number, handler in before.items():
