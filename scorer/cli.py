@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from scorer.console import common_options, exit_code_of, printable, run, set_up_logging
+from scorer.session_options import session_options
 
 EPILOG = """\b
 Examples:
@@ -96,20 +97,7 @@ def _verify(context: click.Context, _parameter: click.Parameter, output: Path | 
 @click.option("--model", metavar="BUNDLE", help="A bundle folder or a Hub id. [default: the model inside the package]")
 @click.option("--columns", metavar="A,B,…", help="Input columns to carry through. [default: all]")
 @click.option("--prefix", default="pred_", show_default=True, help="Prefix of the added columns.")
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="DEVICE",
-    help="auto, cpu, cuda or cuda:N; an explicit cuda that cannot run is an error.",
-)
-@click.option(
-    "--precision",
-    default="auto",
-    show_default=True,
-    type=click.Choice(["auto", "fp32", "fp16", "int8"]),
-    help="auto is fp16 on CUDA and int8 on the CPU.",
-)
+@session_options
 @click.option(
     "--max-length", type=click.IntRange(min=3), help="Tokens of a review that the model reads. [default: the bundle's]"
 )
@@ -127,23 +115,11 @@ def _verify(context: click.Context, _parameter: click.Parameter, output: Path | 
     help="Probability at which the second of two labels is predicted. [default: the bundle's, else the likelier label]",
 )
 @click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    help="Reviews scored side by side on the CPU. [default: the CPUs that this process may use]",
-)
-@click.option(
     "--batching",
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "alone", "tokens"]),
     help="Each review alone and unpadded, or batches by token budget; auto is alone on the CPU, tokens on CUDA.",
-)
-@click.option(
-    "--batch-tokens",
-    default=16384,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Tokens per batch, where there are batches.",
 )
 @click.option(
     "--chunk-rows",

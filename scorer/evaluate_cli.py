@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from scorer.console import common_options, printable, run, set_up_logging
+from scorer.session_options import session_options
 
 EPILOG = """\b
 Examples:
@@ -66,32 +67,7 @@ Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or
 @click.option(
     "--model", metavar="BUNDLE", help="A bundle folder or a Hub id that scores. [default: the model inside the package]"
 )
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="DEVICE",
-    help="auto, cpu, cuda or cuda:N; an explicit cuda that cannot run is an error.",
-)
-@click.option(
-    "--precision",
-    default="auto",
-    show_default=True,
-    type=click.Choice(["auto", "fp32", "fp16", "int8"]),
-    help="auto is fp16 on CUDA and int8 on the CPU.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    help="Reviews scored side by side on the CPU. [default: the CPUs that this process may use]",
-)
-@click.option(
-    "--batch-tokens",
-    default=16384,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Tokens per batch, where there are batches.",
-)
+@session_options
 @click.option("--min-accuracy", type=float, metavar="SHARE", help="Gate: exit 8 if accuracy is below, 0 to 1.")
 @click.option(
     "--min-f1",
