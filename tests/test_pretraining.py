@@ -76,22 +76,24 @@ def test_a_stopped_adaptation_ends_with_the_same_weights(
     assert result["loss"] < 3.5
 
     plain_step = Trainer.training_step
-    steps: list[int] = []
 
-    def stops(at: int) -> Callable[..., torch.Tensor]:
-        def step(self: Trainer, *arguments: object, **more: object) -> torch.Tensor:
-            steps.append(self.state.global_step)
-            if len(steps) == at:
+    def stops(adapting: bool, at: int) -> Callable[..., torch.Tensor]:
+        steps = 0
+
+        def step(self: Trainer, model: torch.nn.Module, *arguments: object, **more: object) -> torch.Tensor:
+            nonlocal steps
+            steps += isinstance(model, MaskedWords) is adapting
+            if steps == at:
                 raise KeyboardInterrupt
-            return plain_step(self, *arguments, **more)
+            return plain_step(self, model, *arguments, **more)
 
         return step
 
-    # Once within the adaptation, once within the fine-tuning.
-    for at in (15, 45):
+    # Twice within the adaptation, once within the fine-tuning, each time between two checkpoints.
+    for adapting, at in ((True, 15), (True, 7), (False, 7)):
         with monkeypatch.context() as patch:
-            patch.setattr(Trainer, "training_step", stops(at))
-            again = ("--resume",) if at > 15 else ()
+            patch.setattr(Trainer, "training_step", stops(adapting, at))
+            again = () if at == 15 else ("--resume",)
             assert call_train("-o", tmp_path / "halved", *options, *again)[0] == 130
     code, _, err = call_train("-o", tmp_path / "halved", *options, "--resume")
     assert code == 0, err
