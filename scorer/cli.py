@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import click
 
-from scorer.console import common_options, exit_code_of, printable, run, set_up_logging
+from scorer.console import (
+    common_options,
+    exit_code_of,
+    log_format_option,
+    logs_json,
+    printable,
+    run,
+    say,
+    set_up_logging,
+)
 from scorer.session_options import session_options
 
 EPILOG = """\b
@@ -17,6 +26,7 @@ Examples:
   score reviews.csv -o preds.csv --text-column review --columns id
   score reviews.parquet -o preds.parquet --model my-bundle --device cuda
   score incoming/ -o scored/ --on-bad-row reject --max-bad 1% --metrics-file score.prom
+  score incoming/ -o scored/ --on-missing-input ok --exit-code-nothing-new 99 --log-format json
   zcat reviews.csv.gz | score - --format csv -o - --output-format jsonl
   score --verify preds.parquet
 
@@ -76,6 +86,12 @@ def _verify(context: click.Context, _parameter: click.Parameter, output: Path | 
     help="Stop at a row that cannot be read, or set it aside in OUTPUT.rejects.jsonl.",
 )
 @click.option("--max-bad", metavar="N|P%", help="Bad rows that are borne before the run fails. [default: any number]")
+@click.option(
+    "--keep-rejects",
+    metavar="AGE|N",
+    help="Keep rejects that a new run replaces as OUTPUT.<time>.rejects.jsonl: for a time, such as 30d, or so many of "
+    "each output; remove older ones. [default: keep none, remove none]",
+)
 @click.option("--keep-raw", is_flag=True, help="Put the text of bad rows into the rejects file.")
 @click.option(
     "--max-row-bytes",
@@ -134,6 +150,26 @@ def _verify(context: click.Context, _parameter: click.Parameter, output: Path | 
     default=True,
     help="Go on with what an interrupted run has left in OUTPUT.partial, or drop it. [default: resume]",
 )
+@click.option(
+    "--on-missing-input",
+    type=click.Choice(["ok", "fail"]),
+    default="fail",
+    show_default=True,
+    help="What an INPUT that is not there, an empty folder or a glob without a match is: nothing to do, or exit 3.",
+)
+@click.option(
+    "--since",
+    metavar="TIME|AGE",
+    help="Only inputs modified since: an ISO date or time (local, unless it has an offset), or an age such as 24h, 7d.",
+)
+@click.option(
+    "--exit-code-nothing-new",
+    metavar="CODE",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Exit code when all is well and no file was there to score: 0, or 9 to 119, such as 99.",
+)
 @click.option("--summary", metavar="FILE", type=click.Path(path_type=Path), help="Write what was done as JSON.")
 @click.option(
     "--metrics-file",
@@ -158,6 +194,7 @@ def _verify(context: click.Context, _parameter: click.Parameter, output: Path | 
     callback=_doctor,
     help="Say what this machine can run, and leave: 0 if the default model scores here, else 4.",
 )
+@log_format_option
 @common_options
 def score(
     inputs: tuple[str, ...],
@@ -165,6 +202,9 @@ def score(
     columns: str | None,
     summary: Path | None,
     metrics_file: Path | None,
+    on_missing_input: Literal["ok", "fail"],
+    since: str | None,
+    exit_code_nothing_new: int,
     quiet: bool,
     verbose: int,
     debug: bool,
@@ -183,19 +223,23 @@ def score(
     from scorer.folders import score_inputs
     from scorer.options import ScoreOptions
     from scorer.progress import progress_for_stderr
+    from scorer.run_options import RunOptions
     from scorer.run_report import ReportFiles, RunReport
 
     chosen = ScoreOptions(columns=_names(columns), **options)
+    of_run = RunOptions(on_missing_input, since, exit_code_nothing_new)
     report, files = RunReport(), ReportFiles(summary, metrics_file)
+    progress = progress_for_stderr(quiet=quiet, lines=logs_json())
     try:
-        score_inputs(inputs, output, chosen, progress_for_stderr(quiet=quiet), report=report, files=files)
+        code = score_inputs(inputs, output, chosen, progress, run=of_run, report=report, files=files)
     except BaseException as error:
         files.write_failure(report, error, exit_code_of(error))
         raise
     if not quiet:
         with suppress(OSError):  # the output is published, whether stderr can be written to or not
             for line in report.lines():
-                click.echo(printable(line), err=True)
+                say(line, "run_ended", exit_code=code, **report.log_fields())
+    click.get_current_context().exit(code)
 
 
 def score_main() -> NoReturn:

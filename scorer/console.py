@@ -15,10 +15,26 @@ import click
 
 from scorer.errors import OutputError, ScorerError
 from scorer.interrupts import Terminated, install
+from scorer.log_lines import FORMATS, JsonLines, TextLines, error_fields, json_line, printable
+
+__all__ = [
+    "common_options",
+    "exit_code_of",
+    "log_error",
+    "log_format_option",
+    "logs_json",
+    "package_version",
+    "printable",
+    "run",
+    "say",
+    "set_up_logging",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 PACKAGE = "review-scorer"
+
+_log_format = "text"
 
 _READER_GONE = 141  # 128 + SIGPIPE: the reader of stdout has left, as head does
 
@@ -43,35 +59,69 @@ def common_options(command: F) -> F:
     return command
 
 
+def log_format_option(command: F) -> F:
+    """``--log-format``; it is heeded from the first line on, so that errors of usage have it too."""
+    return click.option(
+        "--log-format",
+        type=click.Choice(FORMATS),
+        default="text",
+        show_default=True,
+        expose_value=False,
+        callback=lambda _context, _parameter, value: _choose_log_format(value),
+        is_eager=True,
+        help="Lines on stderr for people, or one JSON object a line: time, level, event, message, fields.",
+    )(command)
+
+
+def logs_json() -> bool:
+    """Whether lines on stderr are JSON objects."""
+    return _log_format == "json"
+
+
+def _choose_log_format(value: str) -> None:
+    global _log_format  # of the process, as stderr is
+    _log_format = value
+
+
+def _asked_log_format(command: click.Command, argv: Sequence[str], env_prefix: str) -> str:
+    """The format that a command line asks for, before it is known whether it can be parsed at all."""
+    if not any("--log-format" in parameter.opts for parameter in command.params):
+        return "text"
+    asked = os.environ.get(f"{env_prefix}_LOG_FORMAT", "text")
+    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+        if word == "--":
+            break
+        if word == "--log-format":
+            asked = following
+        elif word.startswith("--log-format="):
+            asked = word.partition("=")[2]
+    return asked if asked in FORMATS else "text"
+
+
+def say(message: str, event: str, **fields: Any) -> None:
+    """A line that is no part of the log, as the last one of a run, in the format of the log."""
+    line = json_line("info", event, message, fields) if logs_json() else printable(message)
+    click.echo(line, err=True)
+
+
 def set_up_logging(*, quiet: bool, verbose: int) -> None:
-    """Send the log of our own packages to stderr as plain lines; others only from ``-vv`` on."""
+    """Send the log of our own packages to stderr, a line each; others only from ``-vv`` on."""
     level = logging.ERROR if quiet else (logging.INFO, logging.DEBUG)[min(verbose, 1)]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine("%(message)s"))
+    handler.setFormatter(JsonLines() if logs_json() else TextLines())
     for name in ("scorer", "train", "export"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(level)
         logger.propagate = False
+    # Python's own warnings would be lines of another form between the objects.
+    logging.captureWarnings(logs_json())
+    logging.getLogger("py.warnings").handlers = [handler] if logs_json() else []
     if verbose < 2:
         # Read by huggingface_hub when it is imported: its retries would fill the screen before our one line.
         os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     else:
         logging.basicConfig(level=logging.INFO, handlers=[handler])
-
-
-class _OneLine(logging.Formatter):
-    """Names of files in the log are not ours either."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        return printable(super().formatMessage(record))
-
-
-def printable(text: str) -> str:
-    """``text`` on one line, with control characters escaped: names of files and columns are not ours."""
-    return "".join(
-        char if char.isprintable() or char == " " else char.encode("unicode_escape").decode("ascii") for char in text
-    )
 
 
 def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_prefix: str) -> NoReturn:
@@ -82,6 +132,7 @@ def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_p
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
     _complete_for_the_shell(command)
+    _choose_log_format(_asked_log_format(command, argv, env_prefix))
     install()
     try:
         code = _outcome(command, argv, env_prefix)
@@ -97,7 +148,7 @@ def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_p
         if isinstance(error, BrokenPipeError):
             code = _READER_GONE
         elif code == 0:
-            code = _fail(f"stdout could not be written: {error.strerror}", OutputError.exit_code)
+            code = _fail(f"stdout could not be written: {error.strerror}", error, OutputError.exit_code)
     try:
         if sys.stderr is not None:
             sys.stderr.flush()
@@ -127,20 +178,21 @@ def _outcome(command: click.Command, argv: list[str], env_prefix: str) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.ClickException as error:
-        return _fail(_click_message(error), 2)
+        return _fail(_click_message(error), error, 2)
     except ScorerError as error:
-        return _fail(str(error), error.exit_code, debug="--debug" in argv)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted", 130)
-    except Terminated:
-        return _fail("terminated", 143)
-    except MemoryError:
-        return _fail("memory ran out; lower --chunk-rows or --threads", 7, debug="--debug" in argv)
+        return _fail(str(error), error, error.exit_code, debug="--debug" in argv)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _fail("interrupted", error, 130)
+    except Terminated as error:
+        return _fail("terminated", error, 143)
+    except MemoryError as error:
+        return _fail("memory ran out; lower --chunk-rows or --threads", error, 7, debug="--debug" in argv)
     except BrokenPipeError:
         raise
     except Exception as error:
         what = f"{type(error).__name__}: {error}".splitlines()[0]
-        return _fail(f"a fault of ours: {what}; run again with --debug and report it", 1, debug="--debug" in argv)
+        message = f"a fault of ours: {what}; run again with --debug and report it"
+        return _fail(message, error, 1, debug="--debug" in argv)
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -151,12 +203,20 @@ def exit_code_of(error: BaseException) -> int:
     return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
 
 
-def _fail(message: str, code: int, *, debug: bool = False) -> int:
-    if debug:
-        for line in traceback.format_exc().splitlines():
-            print(printable(line), file=sys.stderr)
+def log_error(error: ScorerError) -> None:
+    """The line of an error that is not the last one, with which the process leaves."""
+    _fail(str(error), error, error.exit_code)
+
+
+def _fail(message: str, error: BaseException, code: int, *, debug: bool = False) -> int:
+    trace = "".join(traceback.format_exception(error)) if debug else None
+    if logs_json():
+        lines = [json_line("error", "error", message, {**error_fields(error, code), "traceback": trace})]
+    else:
+        lines = [printable(line) for line in (trace or "").splitlines()]
+        lines.append(f"error: {printable(message)}")
     with suppress(OSError):  # a disk that is full behind stderr does not change what has happened
-        print(f"error: {printable(message)}", file=sys.stderr, flush=True)
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
     return code
 
 

@@ -6,6 +6,7 @@
     ├── UsageError              2   the command line asks for something that cannot be
     │   └── OutputExistsError   2   the output stands already and --overwrite was not given
     ├── InputError              3   the data cannot be read, or is not what it should be
+    │   └── MissingInputError   3   what was named as input stands for no file
     ├── ModelError              4   the model, the device or the precision cannot be used
     │   └── DeviceError         4   the device that was asked for cannot run
     ├── OutputError             5   the output could not be written
@@ -63,6 +64,10 @@ class InputError(ScorerError):
     """Input data is missing, cannot be read, or is not what it should be."""
 
     exit_code = 3
+
+
+class MissingInputError(InputError):
+    """What was named as input stands for no file; ``--on-missing-input ok`` bears that."""
 
 
 class ModelError(ScorerError):

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from scorer.console import common_options, printable, run, set_up_logging
+from scorer.console import common_options, log_error, log_format_option, logs_json, run, set_up_logging
 from scorer.session_options import session_options
 
 EPILOG = """\b
@@ -173,6 +173,7 @@ Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or
     type=click.Path(path_type=Path),
     help="Write the report as one HTML page with plots, also when a gate is not met.",
 )
+@log_format_option
 @common_options
 def evaluate_labels(
     files: tuple[Path, ...],
@@ -199,7 +200,9 @@ def evaluate_labels(
     read = [*files, *(Path(path) for path in (chosen.labels, chosen.baseline, chosen.drift) if path is not None)]
     outputs = {"--json": None if to_stdout else json_path, "--markdown": markdown_path, "--report": report_path}
     report.check_destinations({option: path for option, path in outputs.items() if path is not None}, read)
-    found = evaluation.evaluate_labels(files, options=chosen, progress=progress_for_stderr(quiet=quiet))
+    found = evaluation.evaluate_labels(
+        files, options=chosen, progress=progress_for_stderr(quiet=quiet, lines=logs_json())
+    )
     page = None
     if report_path is not None:
         # It brings jinja2 and matplotlib. Made before anything is written, so that a failure leaves all as it was.
@@ -215,7 +218,7 @@ def evaluate_labels(
         report.write_text(page, report_path)
     errors = found.gate_errors()
     for error in errors[:-1]:
-        click.echo(f"error: {printable(str(error))}", err=True)
+        log_error(error)
     if errors:
         raise errors[-1]
 

@@ -6,19 +6,22 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scorer.console import printable
 from scorer.destinations import STDOUT, OutputFormat
 from scorer.durable import write_errors
-from scorer.errors import BusyError, InputError, OutputError, ScorerError, UsageError
+from scorer.errors import BusyError, InputError, MissingInputError, OutputError, ScorerError, UsageError
 from scorer.jobs import ScoreSummary, run_job
-from scorer.locations import COMPRESSIONS, FORMATS, InputFile, expand_inputs, is_url, without_secrets
+from scorer.locations import COMPRESSIONS, FORMATS, STDIN, InputFile, expand_inputs, is_url, without_secrets
 from scorer.locking import locked
+from scorer.log_lines import error_fields
 from scorer.options import ScoreOptions
 from scorer.progress import Progress
+from scorer.rejects import prune
+from scorer.run_options import RunOptions, modified_since
 from scorer.run_report import ReportFiles, RunReport
 
 if TYPE_CHECKING:
@@ -39,38 +42,85 @@ def score_inputs(
     options: ScoreOptions,
     progress: Progress,
     *,
+    run: RunOptions,
     report: RunReport,
     files: ReportFiles,
-) -> None:
-    """Score ``inputs`` (files, folders, globs, URLs, ``-``) to ``output`` and fill in ``report``.
+) -> int:
+    """Score ``inputs`` (files, folders, globs, URLs, ``-``) to ``output``, fill in ``report``, give the exit code.
 
     A folder, a glob or several inputs go into the folder ``output``, each file under its own name;
-    one that is up to date is left, and one that cannot be scored does not stop the others.
+    one that is up to date is left, and one that cannot be scored does not stop the others. The exit
+    code is 0, or the one of ``run`` for a run that had no file to score.
 
     Raises:
         ScorerError: as :func:`scorer.jobs.score_file` says; of many files once all are through.
     """
+    _check_clashes(inputs, output, options, run)
     files.check(inputs, output)
     report.may_be_written = True
+    retention = options.retention()
     if not _is_folder(inputs, output):
-        found = expand_inputs(inputs)
-        report.summaries.append(
-            run_job(found[0], output, options, progress, accompany=lambda summary: _beside(summary, report, files))
-        )
-        return
+        found = _new_ones(_expanded(inputs, run), run, report)
+        if found:
+            report.summaries.append(
+                run_job(found[0], output, options, progress, accompany=lambda summary: _beside(summary, report, files))
+            )
+        if retention is not None:
+            report.rejects_removed = prune(retention, Path(output), whole_folder=False)
+        return _ended(report, run, files, written=bool(found) and not report.rejects_removed)
     if output == STDOUT:
         raise UsageError("-o - takes one input", hint="name a folder")
-    found = _without_outputs(expand_inputs(inputs), output)
+    found = _without_outputs(_expanded(inputs, run), inputs, output, run)
     report.may_be_written = False
     files.check([file.path for file in found], output)
     report.may_be_written = True
-    targets = _targets(found, output, options)
+    targets = _targets(_new_ones(found, run, report), output, options)
     remote = is_url(output)
     if not remote:
         _make_folder(Path(output))
     with nullcontext() if remote else locked(Path(output), lock=Path(output) / _LOCK):
-        _score_all(targets, options, progress, report, make_folders=not remote)
-    files.write(report, 0)
+        try:
+            _score_all(targets, options, progress, report, make_folders=not remote)
+        finally:
+            if retention is not None:
+                report.rejects_removed = prune(retention, Path(output), whole_folder=True)
+    return _ended(report, run, files, written=False)
+
+
+def _check_clashes(inputs: Sequence[str], output: str, options: ScoreOptions, run: RunOptions) -> None:
+    """What options ask of inputs and outputs that cannot have it.
+
+    Raises:
+        UsageError: ``--since`` of standard input, or ``--keep-rejects`` of an output that is no local file.
+    """
+    if run.since is not None and STDIN in inputs:
+        raise UsageError("standard input has no time of its own", hint="drop --since")
+    if options.keep_rejects is not None and (output == STDOUT or is_url(output)):
+        raise UsageError(
+            "--keep-rejects is for outputs on this machine", hint="drop it; in a store its own rules remove old files"
+        )
+
+
+def _expanded(inputs: Sequence[str], run: RunOptions) -> list[InputFile]:
+    return expand_inputs(inputs, bear_missing=run.on_missing_input == "ok")
+
+
+def _new_ones(found: list[InputFile], run: RunOptions, report: RunReport) -> list[InputFile]:
+    """``found`` without what was modified last before ``--since``."""
+    moment = run.moment()
+    if moment is None:
+        return found
+    new = [file for file in found if modified_since(file, moment)]
+    report.older = len(found) - len(new)
+    return new
+
+
+def _ended(report: RunReport, run: RunOptions, files: ReportFiles, *, written: bool) -> int:
+    """The exit code of a run that ended well; its files are written where they did not come with an output."""
+    code = run.exit_code_nothing_new if report.nothing_new else 0
+    if not written:
+        files.write(report, code)
+    return code
 
 
 def _score_all(
@@ -91,9 +141,11 @@ def _score_all(
             summary = run_job(file, target, options, progress, load_scorer=load_scorer, like_make=True)
             report.summaries.append(summary)
             if not summary.skipped:
-                log.info("%s", summary.line())
+                about = {"event": "file_scored", "fields": summary.log_fields()}
+                log.info("%s", summary.line(), extra=about)
         except _OF_ONE_FILE as error:
-            log.error("error: %s", printable(str(error)))
+            fields = {**error_fields(error, error.exit_code), "file": without_secrets(file.path)}
+            log.error("%s", error, extra={"event": "file_failed", "fields": fields})
             errors.append(error)
             report.failures.append((without_secrets(file.path), str(error), error.exit_code))
     if errors:
@@ -109,7 +161,7 @@ def _score_all(
 
 def _beside(summary: ScoreSummary, report: RunReport, files: ReportFiles) -> list[Move]:
     """The report of a run that is about to end well, to be published with its output or not at all."""
-    return files.moves(RunReport([summary], begun=report.begun), 0)
+    return files.moves(replace(report, summaries=[summary]), 0)
 
 
 def _is_folder(inputs: Sequence[str], output: str) -> bool:
@@ -160,14 +212,17 @@ def _targets(found: Sequence[InputFile], output: str, options: ScoreOptions) -> 
     return targets
 
 
-def _without_outputs(found: list[InputFile], output: str) -> list[InputFile]:
+def _without_outputs(found: list[InputFile], inputs: Sequence[str], output: str, run: RunOptions) -> list[InputFile]:
     """``found`` without what lies in the output's folder, where that is inside a folder of inputs."""
     if is_url(output):
         return found
     folder = os.path.realpath(output)
     rest = [file for file in found if is_url(file.path) or not os.path.realpath(file.path).startswith(folder + os.sep)]
-    if not rest:
-        raise UsageError("is the folder of the inputs itself", path=output, hint="write to another folder")
+    if found and not rest:
+        if not any(folder.startswith(os.path.realpath(name) + os.sep) for name in inputs if not is_url(name)):
+            raise UsageError("is the folder of the inputs itself", path=output, hint="write to another folder")
+        if run.on_missing_input == "fail":
+            raise MissingInputError("holds no file but those of the output", path=inputs[0], hint="check the path")
     return rest
 
 

@@ -124,6 +124,17 @@ class ScoreSummary:
             f"{speed:,.0f} rows/s, {self.precision} on {self.device}"
         )
 
+    def log_fields(self) -> dict[str, Any]:
+        """What a line of a log says of it in fields."""
+        return {
+            "file": self.input,
+            "output": self.output,
+            **{f"rows_{name}": count for name, count in self.counts.to_json().items()},
+            "rows_resumed": self.counts.rows_before,
+            "tokens": self.counts.tokens,
+            "seconds": round(self.seconds, 3),
+        }
+
     def to_json(self) -> dict[str, Any]:
         """The summary for a program."""
         return {

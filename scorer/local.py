@@ -13,7 +13,7 @@ from typing import Any
 
 import onnxruntime
 
-from scorer import interrupts
+from scorer import interrupts, rejects
 from scorer.assembly import assemble
 from scorer.bad_rows import check_bad_rows
 from scorer.chunk_work import ChunkWork
@@ -160,9 +160,15 @@ class LocalJob:
         others: Sequence[Move] = ()
         if self._accompany is not None:
             others = self._accompany(self._summary(work.scorer, counts))
+        earlier = []
+        if self._options.keep_rejects is not None:
+            earlier = rejects.set_aside(self._destination, assembled.moves)
         unfinished.about_to_publish(assembled.sha256)
         *beside, output = assembled.moves
-        publish([*beside, *others, output], last=self._is_last)
+        try:
+            publish([*earlier, *beside, *others, output], last=self._is_last)
+        finally:
+            rejects.drop(earlier)
 
     def _summary(self, scorer: Scorer, counts: JobCounts, *, skipped: bool = False) -> ScoreSummary:
         session = scorer.session
@@ -228,7 +234,9 @@ def new_scorer(options: ScoreOptions) -> Scorer:
     session = scorer.session
     if session.note:
         log.warning("%s", session.note)
-    log.info("scoring with %s on %s, %d threads", session.precision, session.device, session.threads)
+    fields = {"precision": session.precision, "device": session.device, "provider": session.provider}
+    about = {"event": "model_loaded", "fields": {**fields, "threads": session.threads}}
+    log.info("scoring with %s on %s, %d threads", session.precision, session.device, session.threads, extra=about)
     return scorer
 
 

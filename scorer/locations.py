@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -10,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from scorer.errors import InputError, UsageError
+from scorer.errors import InputError, MissingInputError, UsageError
 
 STDIN = "-"
+
+log = logging.getLogger(__name__)
 
 FORMATS = {
     ".parquet": "parquet",
@@ -88,14 +91,16 @@ def format_of(path: str) -> str:
     )
 
 
-def expand_inputs(arguments: Sequence[str | os.PathLike[str]]) -> list[InputFile]:
+def expand_inputs(arguments: Sequence[str | os.PathLike[str]], *, bear_missing: bool = False) -> list[InputFile]:
     """Every file that ``arguments`` stand for: files, folders, globs, URLs and ``-``, sorted by name within each.
 
     Folders are searched to any depth for files of known formats; hidden files, links to folders, and
     what a run leaves beside its output are passed over. A file that is named twice is read once.
+    With ``bear_missing`` an argument that stands for no file is left out, and the log says so.
 
     Raises:
-        InputError: an argument stands for no file.
+        MissingInputError: an argument stands for no file; of a plain path with a known extension that is known later.
+        InputError: a folder or a store cannot be listed.
         UsageError: there is no argument, two files would have one name, ``-`` stands beside others,
             or a URL needs a package that is not installed.
     """
@@ -106,7 +111,7 @@ def expand_inputs(arguments: Sequence[str | os.PathLike[str]]) -> list[InputFile
         raise UsageError("- stands beside other inputs", hint="read standard input alone")
     found: dict[str, InputFile] = {}
     for name in names:
-        for file in _expanded(name):
+        for file in _borne(name) if bear_missing else _expanded(name):
             key = file.path if is_url(file.path) or file.path == STDIN else os.path.realpath(file.path)
             found.setdefault(key, file)
     by_name: dict[str, InputFile] = {}
@@ -121,6 +126,30 @@ def expand_inputs(arguments: Sequence[str | os.PathLike[str]]) -> list[InputFile
     return list(found.values())
 
 
+def _borne(name: str) -> list[InputFile]:
+    """What ``name`` stands for, or nothing."""
+    try:
+        files = _expanded(name)
+        if len(files) == 1 and files[0].path == name and not (name == STDIN or is_url(name)) and is_missing(name):
+            raise MissingInputError("no such file", path=name, hint="check the path")
+    except MissingInputError as error:
+        fields = {"file": error.path}
+        log.info("%s: %s: left out", error.path, error.message, extra={"event": "missing_input", "fields": fields})
+        return []
+    return files
+
+
+def is_missing(path: str) -> bool:
+    """Whether nothing is there; what may not be looked at is there."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
 def _expanded(name: str) -> list[InputFile]:
     if name == STDIN:
         return [InputFile(STDIN, "stdin")]
@@ -133,13 +162,15 @@ def _expanded(name: str) -> list[InputFile]:
         return _in_folder(path)
     if not path.exists() and any(char in name for char in _MAGIC):
         return _in_glob(name)
+    if _known_format(path.name) is None and is_missing(name):
+        raise MissingInputError("no such file or folder", path=name, hint="check the path")
     return [InputFile(name, path.name)]
 
 
 def _in_folder(folder: Path) -> list[InputFile]:
     files = sorted(below for below in _walk(folder) if _is_input(below))
     if not files:
-        raise InputError(
+        raise MissingInputError(
             "holds no file of a known format", path=folder, hint=f"known: {', '.join([*FORMATS, *COMPRESSIONS])}"
         )
     return [InputFile(str(folder / below), below) for below in files]
@@ -162,7 +193,7 @@ def _in_glob(pattern: str) -> list[InputFile]:
     found = [InputFile(match, Path(match).relative_to(base).as_posix()) for match in matches]
     found = [file for file in found if _is_input(file.name)]
     if not found:
-        raise InputError("matches no file of a known format", path=pattern, hint="check the pattern")
+        raise MissingInputError("matches no file of a known format", path=pattern, hint="check the pattern")
     return found
 
 

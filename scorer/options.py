@@ -10,6 +10,7 @@ from scorer.errors import UsageError
 
 if TYPE_CHECKING:
     from scorer.preprocessing import LongText
+    from scorer.rejects import KeepRejects
     from scorer.session import Batching
     from scorer.sources import OnBadRow, ReadOptions
 
@@ -35,6 +36,8 @@ class ScoreOptions:
         output_format: ``parquet``, ``csv``, ``tsv`` or ``jsonl``, of text also with ``.gz`` or ``.zst``.
         csv_safe: whether cells that a spreadsheet would run as formulas are escaped.
         resume: whether unfinished work is gone on with.
+        keep_rejects: how long rejects of earlier runs are kept, an age such as ``30d``, or how many of each
+            output; ``None`` keeps none and prunes none.
     """
 
     format: str | None = None
@@ -63,6 +66,7 @@ class ScoreOptions:
     csv_safe: bool = False
     overwrite: bool = False
     resume: bool = True
+    keep_rejects: str | None = None
 
     def __post_init__(self) -> None:
         if self.chunk_rows < 1:
@@ -73,6 +77,15 @@ class ScoreOptions:
             if self.on_bad_row == "fail":
                 raise UsageError("--max-bad does nothing without --on-bad-row reject", hint="pass both")
             MaxBad.parse(self.max_bad)
+        self.retention()
+
+    def retention(self) -> KeepRejects | None:
+        """How long rejects of earlier runs are kept; ``None`` where nothing was said."""
+        if self.keep_rejects is None:
+            return None
+        from scorer.rejects import KeepRejects
+
+        return KeepRejects.parse(self.keep_rejects)
 
     def limit(self) -> MaxBad | None:
         """How many bad rows are borne; ``None`` for any number."""

@@ -60,9 +60,10 @@ class LineProgress(NoProgress):
         self._begun = self._said = time.monotonic()
 
     def start(self, total_rows: int | None) -> None:
-        """Begin to count the time."""
+        """Begin to count; of many files each begins anew, but the lines keep their distance."""
         self._total = total_rows
-        self._begun = self._said = time.monotonic()
+        self._rows = self._tokens = 0
+        self._begun = time.monotonic()
 
     def advance(self, rows: int, tokens: int) -> None:
         """Count, and say so when it is time."""
@@ -74,11 +75,19 @@ class LineProgress(NoProgress):
         self._said = now
         seconds = now - self._begun
         of = f" of {self._total:,}" if self._total is not None else ""
+        fields: dict[str, float | None] = {
+            "rows": self._rows,
+            "total_rows": self._total,
+            "rows_per_second": round(self._rows / seconds, 1),
+            "tokens_per_second": round(self._tokens / seconds, 1),
+        }
         left = ""
-        if self._total is not None:
-            left = f", about {(self._total - self._rows) * seconds / self._rows:.0f} s left"
+        if self._total is not None and self._rows:
+            fields["seconds_left"] = round((self._total - self._rows) * seconds / self._rows)
+            left = f", about {fields['seconds_left']} s left"
         rates = f"{self._rows / seconds:,.0f} rows/s, {self._tokens / seconds:,.0f} tokens/s"
-        log.info("%s%s rows, %s%s", f"{self._rows:,}", of, rates, left)
+        about = {"event": "progress", "fields": fields}
+        log.info("%s%s rows, %s%s", f"{self._rows:,}", of, rates, left, extra=about)
 
 
 class BarProgress(NoProgress):
@@ -103,6 +112,7 @@ class BarProgress(NoProgress):
         from rich.progress import Progress as RichProgress
 
         self._begun = time.monotonic()
+        self._rows = self._tokens = 0
         self._bar = RichProgress(
             TextColumn("scoring"),
             BarColumn(),
@@ -126,8 +136,8 @@ class BarProgress(NoProgress):
         self._bar.update(self._task, advance=rows, speed=speed)
 
 
-def progress_for_stderr(*, quiet: bool) -> Progress:
-    """The progress that suits what stderr is."""
+def progress_for_stderr(*, quiet: bool, lines: bool = False) -> Progress:
+    """The progress that suits what stderr is; ``lines`` also where it is a terminal."""
     if quiet:
         return NoProgress()
-    return BarProgress() if sys.stderr.isatty() else LineProgress()
+    return BarProgress() if sys.stderr.isatty() and not lines else LineProgress()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import IO, Any
 
-from scorer.errors import InputError, ScorerError, UsageError
+from scorer.errors import InputError, MissingInputError, ScorerError, UsageError
 from scorer.locations import without_secrets
 
 _MAGIC = "*?["
@@ -33,7 +34,9 @@ def expand_url(url: str) -> list[tuple[str, str]]:
         scheme = url.partition("://")[0]
         found = [(f"{scheme}://{name.lstrip('/')}", name[len(base) :].lstrip("/")) for name in matches]
     if not found:
-        raise InputError("no such file", path=without_secrets(url), hint="check the URL and what may be read there")
+        raise MissingInputError(
+            "no such file", path=without_secrets(url), hint="check the URL and what may be read there"
+        )
     return found
 
 
@@ -62,6 +65,24 @@ def url_state(url: str) -> dict[str, Any]:
         about = files.info(path)
     marks = ("ETag", "etag", "md5Hash", "generation", "VersionId", "LastModified", "last_modified", "mtime", "blob_id")
     return {"size": about.get("size"), **{mark: str(about[mark]) for mark in marks if about.get(mark) is not None}}
+
+
+def url_modified(url: str) -> datetime | None:
+    """When a remote file was modified last, as its store says; ``None`` where it does not.
+
+    Raises:
+        InputError: it is not there or cannot be reached.
+    """
+    with _translated(url):
+        files, path = file_system(url)
+        try:
+            moment = files.modified(path)
+        except NotImplementedError:
+            return None
+    if not isinstance(moment, datetime):
+        return None
+    # fsspec's own rule: what has no offset is in UTC.
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def file_system(url: str) -> tuple[Any, str]:
@@ -111,7 +132,7 @@ def _translated(url: str) -> Iterator[None]:
     except ScorerError:
         raise
     except FileNotFoundError as error:
-        raise InputError("no such file", path=without_secrets(url), hint="check the URL") from error
+        raise MissingInputError("no such file", path=without_secrets(url), hint="check the URL") from error
     except Exception as error:
         # Their messages may hold signed URLs and keys: the kind of the error is enough.
         raise InputError(

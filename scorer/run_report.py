@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LAST_SUCCESS = "score_last_success_timestamp_seconds"
+LAST_SCORED = "score_last_scored_timestamp_seconds"
 
 
 @dataclass
@@ -33,12 +34,21 @@ class RunReport:
         summaries: of the files that were scored or were up to date.
         failures: input, error line and exit code of the others.
         may_be_written: whether it is sure that the files of the report are not among the inputs.
+        older: inputs that were left out because they were modified before ``--since``.
+        rejects_removed: files with rejects of earlier runs that ``--keep-rejects`` let go.
     """
 
     summaries: list[ScoreSummary] = field(default_factory=list)
     failures: list[tuple[str, str, int]] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
     may_be_written: bool = False
+    older: int = 0
+    rejects_removed: int = 0
+
+    @property
+    def nothing_new(self) -> bool:
+        """Whether there was no file to score, and nothing failed."""
+        return not self.failures and all(summary.skipped for summary in self.summaries)
 
     def rows(self) -> dict[str, int]:
         """Rows by status, and those rejected, of all files that were scored."""
@@ -56,7 +66,17 @@ class RunReport:
         rows = sum(summary.counts.rows for summary in scored)
         up_to_date = len(self.summaries) - len(scored)
         seconds = time.monotonic() - self.begun
-        return [f"{len(scored)} files scored, {up_to_date} up to date, {rows:,} rows in {seconds:.1f} s"]
+        older = f", {self.older} older than --since" if self.older else ""
+        done = f"{len(scored)} files scored, {up_to_date} up to date{older}, {rows:,} rows in {seconds:.1f} s"
+        return [f"nothing new: {done}" if self.nothing_new else done]
+
+    def log_fields(self) -> dict[str, Any]:
+        """What the last line of a log says of the run in fields."""
+        value = self.to_json(0)
+        rows = {f"rows_{name}": count for name, count in value["rows"].items()}
+        files = {f"files_{name}": count for name, count in value["files"].items()}
+        removed = {"rejects_files_removed": self.rejects_removed}
+        return {**files, **rows, **removed, "tokens": value["tokens"], "seconds": value["seconds"]}
 
     def to_json(self, exit_code: int) -> dict[str, Any]:
         """The summary of the run; seconds are wall time."""
@@ -72,7 +92,9 @@ class RunReport:
                 "done": len(scored),
                 "up_to_date": len(self.summaries) - len(scored),
                 "failed": len(self.failures),
+                "older": self.older,
             },
+            "rejects_files_removed": self.rejects_removed,
             "outputs": [summary.to_json() for summary in self.summaries],
             "failures": [{"input": name, "error": line, "exit_code": code} for name, line, code in self.failures],
         }
@@ -156,7 +178,7 @@ class ReportFiles:
 
 
 def metrics_text(report: RunReport, exit_code: int, *, before: Path) -> bytes:
-    """The report in Prometheus' text format; the time of the last success stays when this run has none.
+    """The report in Prometheus' text format; the times of the last success and work stay when this run has none.
 
     ``before`` is the file of the run before. Written to a temporary name and renamed, as the
     ``write_to_textfile`` of prometheus-client does, so that no collector reads half of it.
@@ -174,11 +196,17 @@ def metrics_text(report: RunReport, exit_code: int, *, before: Path) -> bytes:
         files.labels(result).set(count)
     _gauge(registry, "score_tokens", "Tokens that the model read in the last run", value["tokens"])
     _gauge(registry, "score_duration_seconds", "Wall time of the last run", value["seconds"])
+    removed = value["rejects_files_removed"]
+    _gauge(registry, "score_rejects_files_removed", "Files of old rejects that the last run removed", removed)
     _gauge(registry, "score_exit_code", "Exit code of the last run", exit_code)
-    _gauge(registry, "score_last_run_timestamp_seconds", "When the last run ended, Unix time", time.time())
-    success = time.time() if exit_code == 0 else _last_success(before)
+    now, stated = time.time(), _stated(before)
+    _gauge(registry, "score_last_run_timestamp_seconds", "When the last run ended, Unix time", now)
+    success = now if exit_code == 0 or report.nothing_new else stated.get(LAST_SUCCESS)
     if success is not None:
-        _gauge(registry, LAST_SUCCESS, "When a run last ended with exit code 0, Unix time", success)
+        _gauge(registry, LAST_SUCCESS, "When a run last ended well, with or without work, Unix time", success)
+    scored = now if value["files"]["done"] else stated.get(LAST_SCORED)
+    if scored is not None:
+        _gauge(registry, LAST_SCORED, "When a run last scored a file, Unix time", scored)
     return bytes(generate_latest(registry))
 
 
@@ -188,17 +216,15 @@ def _gauge(registry: CollectorRegistry, name: str, help: str, value: float) -> N
     Gauge(name, help, registry=registry).set(value)
 
 
-def _last_success(path: Path) -> float | None:
+def _stated(path: Path) -> dict[str, float]:
+    """What the file of the run before says, by name; nothing where there is none, or it is not ours."""
     from prometheus_client.parser import text_string_to_metric_families
 
     try:
-        for family in text_string_to_metric_families(path.read_text(encoding="utf-8")):
-            for sample in family.samples:
-                if sample.name == LAST_SUCCESS:
-                    return float(sample.value)
+        families = list(text_string_to_metric_families(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
-        return None  # none yet, or not ours: then no success is known
-    return None
+        return {}
+    return {sample.name: float(sample.value) for family in families for sample in family.samples}
 
 
 def _written(target: Path, data: bytes) -> Move:

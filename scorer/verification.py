@@ -63,7 +63,7 @@ def verify(path: Path) -> Iterator[str]:
         try:
             yield verify_output(Path(file.path))
         except InputError as error:
-            log.error("error: %s", error)
+            log.error("%s", error)
             bad.append(file.name)
     if bad:
         raise InputError(f"{len(bad)} of {len(files)} files are not what was published", path=path)

@@ -41,6 +41,7 @@ CODES = {
     "UsageError": 2,
     "OutputExistsError": 2,
     "InputError": 3,
+    "MissingInputError": 3,
     "ModelError": 4,
     "DeviceError": 4,
     "OutputError": 5,
