@@ -262,7 +262,7 @@ def _all(parts: Sequence[Any]) -> list[Any]:
 def _apart(value: float, minimum: float) -> str:
     """``value`` with four digits, or with as many as it takes to be on the right side of ``minimum``."""
     for digits in range(4, 17):
-        text = f"{value:.{digits}f}"
+        text = f"{value:z.{digits}f}"
         if (float(text) < minimum) == (value < minimum):
             return text
     return repr(value)

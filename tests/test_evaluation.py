@@ -20,6 +20,7 @@ import scorer.joining
 from scorer import Scorer, evaluate_labels, score_file
 from scorer.errors import InputError, UsageError
 from scorer.evaluation import EvaluateOptions
+from scorer.findings import Gate
 from scorer.metrics import Figure
 from tests.conftest import VOCABULARY_TEXTS
 
@@ -470,6 +471,12 @@ def test_a_gate_is_met_by_exactly_its_minimum(saved):
     # As many digits as it takes to see that it is below.
     assert str(missed) == "f1 0.666667 is below --min-f1 0.66667"
     assert [str(error) for error in report.gate_errors()] == [f"preds.parquet: {missed}"]
+
+
+@pytest.mark.parametrize("difference", [0.0, 1e-17])
+def test_no_drop_is_no_negative_zero(difference):
+    gate = Gate("--max-drop", "accuracy", Figure(difference), 0.01, "drop")
+    assert str(gate) == "drop in accuracy 0.0000 is within --max-drop 0.01"
 
 
 def test_a_gate_on_an_undefined_figure_is_not_met(saved):
