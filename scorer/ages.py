@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from scorer.errors import UsageError
 
-_AGE = re.compile(r"(\d{1,6})(s|m|h|d|w)")
+_AGE = re.compile(r"(\d{1,6})(s|m|h|d|w)", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 

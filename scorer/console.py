@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from itertools import zip_longest
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -88,7 +89,7 @@ def _asked_log_format(command: click.Command, argv: Sequence[str], env_prefix: s
     if not any("--log-format" in parameter.opts for parameter in command.params):
         return "text"
     asked = os.environ.get(f"{env_prefix}_LOG_FORMAT", "text")
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+    for word, following in zip_longest(argv, argv[1:], fillvalue=""):
         if word == "--":
             break
         if word == "--log-format":

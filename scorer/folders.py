@@ -60,6 +60,7 @@ def score_inputs(
     report.may_be_written = True
     retention = options.retention()
     if not _is_folder(inputs, output):
+        report.of_one_file = True
         found = _new_ones(_expanded(inputs, run), run, report)
         if found:
             report.summaries.append(

@@ -85,7 +85,7 @@ class LocalJob:
             self._destination.clean()
         unfinished = self._unfinished(state, made_by)
         try:
-            if not _is_published(self._destination, unfinished):
+            if not _is_published(self._destination, unfinished, made_by):
                 unfinished.check_parts()
                 before = _counts(unfinished, before=0).rows_in
                 if before:
@@ -284,9 +284,13 @@ def _counts(unfinished: UnfinishedWork, *, before: int) -> JobCounts:
     return counts
 
 
-def _is_published(destination: Destination, unfinished: UnfinishedWork) -> bool:
-    """Whether the run that left ``unfinished`` was killed when the output stood already."""
-    return unfinished.published is not None and unfinished.published == _sha256(destination)
+def _is_published(destination: Destination, unfinished: UnfinishedWork, made_by: Mapping[str, Any]) -> bool:
+    """Whether the run that left ``unfinished`` was killed when the output stood already.
+
+    The bytes of the output alone do not tell: those of the run before can be the same, with other rejects.
+    """
+    published = unfinished.published
+    return published is not None and published == _sha256(destination) and _is_up_to_date(destination, made_by)
 
 
 def _is_up_to_date(destination: Destination, made_by: Mapping[str, Any]) -> bool:

@@ -116,7 +116,10 @@ def prune(keep: KeepRejects, output: Path, *, whole_folder: bool) -> int:
                     log.warning("%s: cannot be removed: %s", path, error.strerror)
                     continue
                 removed += 1
-                log.debug("%s: removed, older than --keep-rejects asks for", path)
+                log.debug("%s: removed", path)
+    if removed:
+        about = {"event": "rejects_removed", "fields": {"files": removed}}
+        log.info("%s: %d files of old rejects removed, as --keep-rejects says", output, removed, extra=about)
     return removed
 
 

@@ -36,6 +36,7 @@ class RunReport:
         may_be_written: whether it is sure that the files of the report are not among the inputs.
         older: inputs that were left out because they were modified before ``--since``.
         rejects_removed: files with rejects of earlier runs that ``--keep-rejects`` let go.
+        of_one_file: whether the run is from one file to one, not into a folder.
     """
 
     summaries: list[ScoreSummary] = field(default_factory=list)
@@ -44,6 +45,7 @@ class RunReport:
     may_be_written: bool = False
     older: int = 0
     rejects_removed: int = 0
+    of_one_file: bool = False
 
     @property
     def nothing_new(self) -> bool:
@@ -60,7 +62,7 @@ class RunReport:
 
     def lines(self) -> list[str]:
         """The report for a person."""
-        if len(self.summaries) == 1 and not self.failures:
+        if self.of_one_file and self.summaries:
             return [self.summaries[0].line()]
         scored = [summary for summary in self.summaries if not summary.skipped]
         rows = sum(summary.counts.rows for summary in scored)
