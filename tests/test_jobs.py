@@ -117,7 +117,8 @@ def test_a_folder_is_scored_as_make_would(call: Call, incoming: Path, tmp_path: 
     (incoming / "sub" / "b.csv").write_text("id,text\n007,changed\n")
     code, _, err = call("incoming", "-o", "scored", "--summary", "s.json")
     assert code == 0, err
-    assert json.loads((tmp_path / "s.json").read_text())["files"] == {"done": 1, "up_to_date": 2, "failed": 0, "older": 0}
+    files = json.loads((tmp_path / "s.json").read_text())["files"]
+    assert files == {"done": 1, "up_to_date": 2, "failed": 0, "older": 0}
     assert "changed" in (tmp_path / "scored" / "sub" / "b.csv").read_text()
     for name, before in states.items():
         after = (tmp_path / "scored" / name).stat()

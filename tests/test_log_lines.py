@@ -135,8 +135,8 @@ def test_the_environment_asks_for_both_commands(
 
 def test_gates_of_an_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "preds.csv").write_text("pred_label,label\na,a\nb,b\nb,a\na,b\n")
+    arguments = [str(tmp_path / "preds.csv"), "--min-accuracy", "0.9", "--min-f1", "0.9", "--log-format", "json"]
     with pytest.raises(SystemExit) as left:
-        arguments = [str(tmp_path / "preds.csv"), "--min-accuracy", "0.9", "--min-f1", "0.9", "--log-format", "json"]
         run(evaluate_labels, arguments, env_prefix="SCORER")
     assert left.value.code == 8
     values = objects(capsys.readouterr().err)
@@ -155,12 +155,12 @@ def test_faults_and_warnings_of_libraries(capsys: pytest.CaptureFixture[str]) ->
     @log_format_option
     def command() -> None:
         set_up_logging(quiet=False, verbose=0)
+        warnings.simplefilter("always")
         warnings.warn("something is odd", stacklevel=1)
         raise ValueError("broken\nin two lines")
 
-    with pytest.raises(SystemExit) as left, warnings.catch_warnings():
-        warnings.simplefilter("always")
-        logging.captureWarnings(False)
+    logging.captureWarnings(False)
+    with warnings.catch_warnings(), pytest.raises(SystemExit) as left:
         run(command, ["--log-format", "json"], env_prefix="TEST")
     assert left.value.code == 1
     warning, error = objects(capsys.readouterr().err)
