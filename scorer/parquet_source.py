@@ -34,7 +34,8 @@ class ParquetSource(Source):
         self.path = without_secrets(path)
         self.options = options
         with _translated(self.path):
-            self._file = pq.ParquetFile(_opened(path), page_checksum_verification=True)
+            # A buffer of what comes next would grow to the size of the file, for pyarrow lets go of none of it.
+            self._file = pq.ParquetFile(_opened(path), page_checksum_verification=True, pre_buffer=False)
             footer = self._file.metadata
             self.schema = _with_all_metadata(self._file.schema_arrow, footer.metadata)
             self.n_rows: int = footer.num_rows
@@ -52,6 +53,18 @@ class ParquetSource(Source):
                     hint="write it with smaller row groups",
                 )
         self._texts = [field.name for field in self.schema if _holds_strings(field.type)]
+
+    def pieces(self, chunk_rows: int, *, start: int = 0, at_most: int) -> list[tuple[int, int | None]]:
+        """Cut between row groups, so that no piece decodes what another needs, but for a chunk that spans two."""
+        pieces: list[tuple[int, int | None]] = []
+        first, row = start, 0
+        for n_rows in self._group_rows[:-1]:
+            row += n_rows
+            following = -(-row // chunk_rows)
+            if following - first >= at_most:
+                pieces.append((first, following - 1))
+                first = following
+        return [*pieces, (first, None)]
 
     def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[tuple[pa.Table, list[Reject], int]]:
         # Whole row groups before the first wanted row are not touched.
@@ -83,24 +96,27 @@ class ParquetSource(Source):
 
     def _tables(self, rows: int, columns: Sequence[str], group: int) -> Iterator[pa.Table]:
         everything = list(columns) == self.schema.names
-        expected = sum(self._group_rows[group:])
-        delivered = 0
-        with _translated(self.path):
-            batches = self._file.iter_batches(
-                batch_size=min(rows, _BATCH_ROWS),
-                row_groups=range(group, len(self._group_rows)),
-                columns=None if everything else list(columns),
-            )
-            for batch in batches:
-                delivered += batch.num_rows
-                table = pa.Table.from_batches([batch])
-                yield table if everything else table.select(list(columns))
-        if delivered != expected:
-            raise InputError(
-                f"its footer counts {expected:,} rows, its pages deliver {delivered:,}",
-                path=self.path,
-                hint="write it again",
-            )
+        for number in range(group, len(self._group_rows)):
+            delivered = 0
+            with _translated(self.path):
+                batches = self._file.iter_batches(
+                    batch_size=min(rows, _BATCH_ROWS),
+                    row_groups=[number],
+                    columns=None if everything else list(columns),
+                    use_threads=False,  # each thread of pyarrow keeps memory of its own, and the model needs the cores
+                )
+                for batch in batches:
+                    delivered += batch.num_rows
+                    table = pa.Table.from_batches([batch])
+                    yield table if everything else table.select(list(columns))
+            # Each on its own, for not every reader comes to the end of the file.
+            if delivered != self._group_rows[number]:
+                raise InputError(
+                    f"its footer counts {self._group_rows[number]:,} rows in row group {number},"
+                    f" its pages deliver {delivered:,}",
+                    path=self.path,
+                    hint="write it again",
+                )
 
     def _check_memory(self, tables: list[pa.Table], row: int) -> None:
         limit = self.options.max_chunk_bytes

@@ -32,7 +32,7 @@ def count_rows(path: Path, format: OutputFormat, *, shown: Path) -> int:
     """
     try:
         if format.kind == "parquet":
-            file = pq.ParquetFile(path, page_checksum_verification=True)
+            file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
             last = file.schema_arrow.names[-1:]
             delivered = sum(batch.num_rows for batch in file.iter_batches(65536, columns=last, use_threads=False))
             if delivered != file.metadata.num_rows:
@@ -125,7 +125,7 @@ def _check_content(output: Path, value: dict[str, Any], format: OutputFormat) ->
     if format.kind != "parquet":
         return
     try:
-        file = pq.ParquetFile(output, page_checksum_verification=True)
+        file = pq.ParquetFile(output, page_checksum_verification=True, pre_buffer=False)
         schema = [[field.name, str(field.type)] for field in file.schema_arrow]
         if schema != value["schema"]:
             raise InputError("has another schema than its provenance states", path=output)
