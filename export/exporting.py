@@ -18,10 +18,10 @@ from export.families import FusedNodes
 from export.library_noise import quiet_libraries
 from export.onnx_export import export_fp32
 from export.options import ExportOptions
-from export.parity import TOLERANCES, Parity, Reference, prove, reference_logits
+from export.parity import TOLERANCES, Parity, Reference, prove, reference_logits, require_finite_weights
 from export.proof_texts import PROOF_TEXTS
 from export.publishing import publish, require_free, staging_folder
-from export.quality import check_labelled_file, measure_accuracy, require_accuracy
+from export.quality import check_labelled_file, measure_accuracy, require_accuracy, sample_texts
 from export.report import ExportReport, VariantReport
 from export.variants import INT8_SETTINGS, build_variant
 from scorer.bundle import PRECISIONS, VARIANT_FILES, ModelBundle, write_description
@@ -53,6 +53,7 @@ def export_model(options: ExportOptions) -> ExportReport:
     require_free(options.output, overwrite=options.overwrite)
     torch.set_num_threads(options.threads or usable_cpus())
     checkpoint = load_checkpoint(options.checkpoint)
+    require_finite_weights(checkpoint.model, name=options.checkpoint)
     with staging_folder(options.output) as staging:
         folder, work = staging / "bundle", staging / "work"
         for path in (folder, work):
@@ -116,8 +117,9 @@ def _measure(
     """Prove every variant in ``folder``, and measure its accuracy where a labelled file is given."""
     bundle = ModelBundle.load(folder)
     encoder = TextEncoder(Tokenizer.from_file(str(bundle.tokenizer_file)), preprocessing)
-    log.info("comparing %s with PyTorch on %d texts", ", ".join(fused), len(PROOF_TEXTS))
-    reference = reference_logits(checkpoint.model, encoder.encode(PROOF_TEXTS), name=options.checkpoint)
+    texts = [*PROOF_TEXTS, *sample_texts(bundle, encoder, options)]
+    log.info("comparing %s with PyTorch on %d texts", ", ".join(fused), len(texts))
+    reference = reference_logits(checkpoint.model, encoder.encode(texts), name=options.checkpoint)
     parities = {precision: _prove(bundle, precision, reference, checkpoint, options) for precision in fused}
     accuracies: dict[str, float] = {}
     if options.eval is not None:

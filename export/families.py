@@ -16,11 +16,15 @@ class Family:
 
     Attributes:
         attention: the implementation in PyTorch whose ONNX graph onnxruntime recognises.
+        attention_fuses: whether onnxruntime has a fused node for its attention.
         head_gelus: Gelu nodes of the classifier's head.
+        other_norms: layer normalizations beside the two of each layer.
     """
 
     attention: str = "sdpa"
+    attention_fuses: bool = True
     head_gelus: int = 0
+    other_norms: int = 1
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -31,6 +35,9 @@ FAMILIES: Mapping[str, Family] = {
     "camembert": Family(),
     # transformers 4.57 has no scaled_dot_product_attention for ELECTRA.
     "electra": Family(attention="eager", head_gelus=1),
+    # onnxruntime 1.31 fuses no attention with rotary positions and a sliding window. The first layer has one
+    # normalization alone; the embeddings, the encoder's end and the head have one each.
+    "modernbert": Family(attention="eager", attention_fuses=False, head_gelus=1, other_norms=2),
 }
 
 _EXACT_GELU = ("gelu", "gelu_python")
@@ -76,13 +83,20 @@ def family_of(config: PretrainedConfig, source: str) -> Family:
 def complete_fusion(config: PretrainedConfig) -> FusedNodes:
     """What every layer of this model fuses to: one attention block, one activation, two normalizations.
 
-    One more normalization follows the embeddings.
+    Where the family's attention has no fused form, that is 0 blocks. The embeddings' normalization
+    and those of a head come on top.
     """
+    family = FAMILIES[config.model_type]
     layers = int(config.num_hidden_layers)
     gelus = layers if _activation(config) in _EXACT_GELU else 0
-    return FusedNodes(attention=layers, gelu=gelus + FAMILIES[config.model_type].head_gelus, layer_norm=2 * layers + 1)
+    return FusedNodes(
+        attention=layers if family.attention_fuses else 0,
+        gelu=gelus + family.head_gelus,
+        layer_norm=2 * layers + family.other_norms,
+    )
 
 
 def _activation(config: PretrainedConfig) -> str:
-    # DistilBERT calls it activation.
-    return str(getattr(config, "hidden_act", None) or getattr(config, "activation", ""))
+    # ModernBERT calls it hidden_activation, DistilBERT activation.
+    names = ("hidden_act", "hidden_activation", "activation")
+    return next((str(value) for name in names if (value := getattr(config, name, None))), "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,11 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel
 
+from export.differences import Bucket, Difference, Logits, by_length, compare, rounded
 from scorer.bundle import ModelBundle
 from scorer.encoding import Encoded
 from scorer.errors import ModelError, QualityGateError
-from scorer.scoring import probabilities_of
 from scorer.session import ModelSession, SessionOptions
-
-Logits = npt.NDArray[np.float32]
 
 TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "int8": 0.15}
 """Largest difference of a logit, as a share of the range of all logits of the reference.
@@ -28,6 +26,9 @@ Measured on a 384-wide model of six layers: 1e-7, 2e-4 and 0.04.
 """
 
 _LEAST_RANGE = 1e-2  # of a model that gives every text the same logits
+
+PADDED_BATCH = 16
+"""Reviews in a batch of the padded comparison, of all lengths: one long one and many that are padded to it."""
 
 
 @dataclass(frozen=True)
@@ -49,25 +50,6 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """How far logits are from the reference's.
-
-    Attributes:
-        max_logit, mean_logit: absolute difference of logits.
-        max_probability, mean_probability: the same of probabilities.
-        flips: texts whose label is another.
-        widest_flip: the largest lead, in the reference's logits, that a label lost; 0 without flips.
-    """
-
-    max_logit: float
-    mean_logit: float
-    max_probability: float
-    mean_probability: float
-    flips: int
-    widest_flip: float
-
-
-@dataclass(frozen=True)
 class Parity:
     """The verdict on one variant, which met its tolerance.
 
@@ -78,6 +60,7 @@ class Parity:
         alone: each text run by itself and unpadded; on CUDA in batches, as scoring does there.
         padded: batches of texts of all lengths, padded to the longest; ``None`` for a graph without a mask.
         arithmetic: float16 through and through in PyTorch, where onnxruntime's CPU kernels widen to float32.
+        buckets: the same by tokens of a text, the worst of all ways.
         reviews_per_second: of these texts, each run alone on the CPU or in batches on CUDA; one pass, so a hint.
     """
 
@@ -87,6 +70,7 @@ class Parity:
     alone: Difference
     padded: Difference | None
     arithmetic: Difference | None
+    buckets: tuple[Bucket, ...]
     reviews_per_second: float
 
     @property
@@ -105,14 +89,25 @@ class Parity:
         return {
             "provider": self.provider,
             "texts": self.texts,
-            "tolerance": _rounded(self.tolerance),
-            "agreement": _rounded(self.agreement),
-            **{
-                name: {key: _rounded(value) for key, value in vars(part).items()}
-                for name, part in parts.items()
-                if part is not None
-            },
+            "tolerance": rounded(self.tolerance),
+            "agreement": rounded(self.agreement),
+            **{name: part.to_json() for name, part in parts.items() if part is not None},
+            "tokens": {bucket.name: bucket.to_json() for bucket in self.buckets},
+            "reviews_per_second": rounded(self.reviews_per_second),
         }
+
+
+def require_finite_weights(model: PreTrainedModel, *, name: str) -> None:
+    """See to it that every weight is a number: a bad row of the embeddings is seen only by a text that has its token.
+
+    Raises:
+        QualityGateError: one is not.
+    """
+    for weight, values in model.named_parameters():
+        if not torch.isfinite(values).all():
+            raise QualityGateError(
+                f"its weights {weight} are not all finite", path=name, hint="the training went wrong; train it again"
+            )
 
 
 def reference_logits(model: PreTrainedModel, encoded: Encoded, *, name: str) -> Reference:
@@ -148,18 +143,17 @@ def prove(
     logits = {}
     try:
         session = ModelSession(bundle, SessionOptions(device=device, precision=precision, threads=threads))
-        in_batches = SessionOptions(device=device, precision=precision, threads=threads, batching="tokens")
         started = time.perf_counter()
         logits["alone"] = session.logits(encoded)
         seconds = time.perf_counter() - started
         if session.pads:
-            logits["padded"] = ModelSession(bundle, in_batches).logits(encoded)
+            logits["padded"] = _padded_logits(bundle, precision, device, encoded, threads)
     except ModelError as error:
         raise QualityGateError(f"{precision} does not run: {error.message}") from error
     if precision == "fp16" and session.device == "cpu":
         logits["in float16 arithmetic"] = _torch_logits(copy.deepcopy(model).half(), encoded, pad_shortest=True)
     differences = {
-        way: _require_within(_compare(found, reference, bundle), found, tolerance, f"{precision} {way}", reference)
+        way: _require_within(found, reference, bundle.activation, tolerance, f"{precision} {way}")
         for way, found in logits.items()
     }
     return Parity(
@@ -169,34 +163,44 @@ def prove(
         alone=differences["alone"],
         padded=differences.get("padded"),
         arithmetic=differences.get("in float16 arithmetic"),
+        buckets=by_length(logits, reference.logits, encoded.lengths, bundle.activation),
         reviews_per_second=len(reference.logits) / seconds,
     )
 
 
-def _compare(logits: Logits, reference: Reference, bundle: ModelBundle) -> Difference:
-    expected = reference.logits
-    by_logit = np.abs(logits - expected)
-    by_probability = np.abs(
-        probabilities_of(logits, activation=bundle.activation)
-        - probabilities_of(expected, activation=bundle.activation)
+def _padded_logits(bundle: ModelBundle, precision: str, device: str, encoded: Encoded, threads: int | None) -> Logits:
+    """Logits of every run, in batches that each hold runs of all lengths and are padded to the longest."""
+    widest = PADDED_BATCH * (int(encoded.lengths.max()) + PADDED_BATCH)  # so that no batch is cut in two
+    options = SessionOptions(
+        device=device, precision=precision, threads=threads, batching="tokens", batch_tokens=widest
     )
-    rows = np.arange(len(expected))
-    chosen = logits.argmax(axis=1)
-    leads = expected.max(axis=1) - expected[rows, chosen]
-    return Difference(
-        max_logit=float(by_logit.max()),
-        mean_logit=float(by_logit.mean()),
-        max_probability=float(by_probability.max()),
-        mean_probability=float(by_probability.mean()),
-        flips=int((chosen != expected.argmax(axis=1)).sum()),
-        widest_flip=float(leads.max()),
-    )
+    session = ModelSession(bundle, options)
+    logits = np.empty((len(encoded.rows), len(bundle.labels)), dtype=np.float32)
+    for runs in _of_all_lengths(encoded.lengths):
+        logits[runs] = session.logits(_only(encoded, runs))
+    return logits
 
 
-def _require_within(found: Difference, logits: Logits, tolerance: float, what: str, reference: Reference) -> Difference:
+def _of_all_lengths(lengths: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Runs dealt out like cards, longest first, so that each hand holds long and short ones."""
+    order = np.argsort(-lengths, kind="stable")
+    hands = -(-len(order) // PADDED_BATCH)
+    for first in range(hands):
+        yield order[first::hands]
+
+
+def _only(encoded: Encoded, runs: npt.NDArray[np.int64]) -> Encoded:
+    """These runs alone, each a row of its own."""
+    offsets = np.concatenate([[0], np.cumsum(encoded.lengths[runs])]).astype(np.int64)
+    tokens = np.concatenate([encoded.run(int(run)) for run in runs])
+    return Encoded(tokens, offsets, np.arange(len(runs)), np.zeros(len(runs), dtype=np.bool_))
+
+
+def _require_within(logits: Logits, reference: Reference, activation: str, tolerance: float, what: str) -> Difference:
     # Written so that NaN, which is neither above nor below anything, does not pass.
     if not np.isfinite(logits).all():
         raise QualityGateError(f"{what}: logits that are not finite", hint=_HINT)
+    found = compare(logits, reference.logits, activation)
     if not found.widest_flip <= tolerance:
         raise QualityGateError(
             f"{what}: {found.flips} of {len(reference.logits)} texts get another label than in PyTorch, one of them "
@@ -225,8 +229,3 @@ def _torch_logits(model: PreTrainedModel, encoded: Encoded, *, pad_shortest: boo
             mask = (torch.arange(ids.shape[1]) < length).long()[None, :]
             results.append(model(input_ids=ids, attention_mask=mask).logits[0].float().numpy())
     return np.asarray(results, dtype=np.float32)
-
-
-def _rounded(value: float) -> float:
-    """Four significant digits: what is below differs between machines. Counts stay as they are."""
-    return value if isinstance(value, int) else float(f"{value:.4g}")

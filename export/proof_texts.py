@@ -75,12 +75,22 @@ def _long(parts: tuple[str, ...], characters: int) -> str:
     return text[:characters]
 
 
+def _turned(parts: tuple[str, ...], by: int) -> tuple[str, ...]:
+    """The parts with others in front."""
+    place = by % len(parts)
+    return parts[place:] + parts[:place]
+
+
 PROOF_TEXTS: tuple[str, ...] = (
     *_SHORT,
     *_SENTENCES,
     *_OTHER_LANGUAGES,
     *_MEDIUM,
-    # About 130, 260, 450 and 520 tokens of English, and far more than 512 of each kind.
+    # About 70 to 450 tokens of English, so that there are reviews of every bucket of export.differences.
+    *(_long(_turned(_SENTENCES, turn), 260 + 40 * turn) for turn in range(5)),
+    *(_long(_turned(_SENTENCES + _MEDIUM, 3 * turn), 600 + 55 * turn) for turn in range(8)),
+    *(_long(_turned(_MEDIUM + _SENTENCES, 2 * turn), 1300 + 120 * turn) for turn in range(5)),
+    # About 130, 260, 450 and 520 tokens, and far more than 512 of each kind.
     _long(_SENTENCES[:4], 600),
     _long(_SENTENCES[3:], 1200),
     _long(_MEDIUM[:2], 2000),

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
+from export.differences import BUCKETS, bucket_names
 from export.options import ExportOptions
 from scorer.bundle import ModelBundle
+from scorer.encoding import TextEncoder
 from scorer.errors import InputError, QualityGateError
 from scorer.evaluation import EvaluateOptions, evaluate_labels
 from scorer.evaluation_inputs import open_files, read_gold, require_two_labels
 from scorer.labels import LabelSet
+from scorer.reading import text_values
+
+PER_BUCKET = 32
+"""Reviews of the labelled file, of each bucket of lengths, whose logits are compared with PyTorch's."""
+
+_READ_AT_ONCE = 512
+_MOST_ROWS = 20_000
 
 
 def check_labelled_file(bundle: ModelBundle, options: ExportOptions) -> None:
@@ -24,6 +34,35 @@ def check_labelled_file(bundle: ModelBundle, options: ExportOptions) -> None:
     gold = read_gold(files, chosen)
     ids = LabelSet(bundle.labels, "the model").require_ids(gold.values, name=str(gold.column))
     require_two_labels(files, gold, ids)
+
+
+def sample_texts(bundle: ModelBundle, encoder: TextEncoder, options: ExportOptions) -> list[str]:
+    """The first reviews of ``options.eval``, :data:`PER_BUCKET` of each bucket of lengths where there are so many.
+
+    The search ends after 20,000 rows. Without a file there are none.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    if options.eval is None:
+        return []
+    (file,) = open_files([options.eval], _evaluation(bundle.folder, "auto", options))
+    column = str(file.text)
+    texts: list[str] = []
+    taken: Counter[str] = Counter()
+    rows_read = 0
+    for table in file.source.with_text(column).tables(_READ_AT_ONCE, [column]):
+        values = text_values(table.column(column), name=column, path=file.source.path).to_pylist()
+        encoded = encoder.encode(values)
+        longest = dict(zip(encoded.rows.tolist(), bucket_names(encoded.lengths), strict=True))  # one run of each row
+        for row, bucket in longest.items():
+            if taken[bucket] < PER_BUCKET:
+                taken[bucket] += 1
+                texts.append(values[row])
+        rows_read += len(values)
+        if rows_read >= _MOST_ROWS or len(texts) == PER_BUCKET * len(BUCKETS):
+            break
+    return texts
 
 
 def measure_accuracy(bundle: ModelBundle, precision: str, options: ExportOptions) -> float:

@@ -36,6 +36,7 @@ class VariantReport:
         """A JSON object for ``bundle.json``."""
         return {
             "kept": self.kept,
+            "size": self.size,
             "fused": None if self.fused is None else vars(self.fused),
             "parity": self.parity.to_json(),
             "accuracy": self.accuracy,
@@ -57,15 +58,28 @@ class ExportReport:
     variants: tuple[VariantReport, ...]
 
     def table(self) -> str:
-        """The variants as text, one a line; a file that was only the reference is in brackets."""
+        """The variants as text, one a line, then the same by length; what was only the reference is in brackets."""
         texts = self.variants[0].parity.texts
         lines = ["variant      size  agreement  max difference  accuracy  reviews/s"]
         for variant in self.variants:
-            name = variant.precision if variant.kept else f"({variant.precision})"
+            name = _name(variant)
             accuracy = "-" if variant.accuracy is None else f"{variant.accuracy:.4f}"
             lines.append(
                 f"{name:<7} {variant.size / 1e6:6.1f} MB  {variant.parity.agreement:8.1%} "
                 f" {variant.parity.max_logit_difference:14.2g}  {accuracy:>8}  {variant.parity.reviews_per_second:9.1f}"
             )
         lines.append(f"agreement of labels and difference of logits with PyTorch on {texts} texts of all lengths")
-        return "\n".join(lines)
+        lines += ["", "variant   tokens  texts  agreement  max difference  mean difference"]
+        for variant in self.variants:
+            lines += [
+                f"{_name(variant):<7} {bucket.name:>8}  {bucket.texts:5d}  {bucket.agreement:8.1%}  "
+                f"{bucket.difference.max_probability:14.1e}  {bucket.difference.mean_probability:15.1e}"
+                for bucket in variant.parity.buckets
+            ]
+        lines.append("the same by length, with the differences of probabilities; the worse of alone and padded")
+        fused = [f"{_name(variant)} {variant.fused}" for variant in self.variants if variant.fused is not None]
+        return "\n".join([*lines, *(["", f"fused: {'; '.join(fused)}"] if fused else [])])
+
+
+def _name(variant: VariantReport) -> str:
+    return variant.precision if variant.kept else f"({variant.precision})"

@@ -24,12 +24,28 @@ _ROW_WISE = ("MatMul", "Add", "Sum", "Mul", "BiasGelu", "Gelu", "Relu", "LayerNo
 
 
 def finite_masks(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Replace the lowest float32, which is minus infinity in float16, where attention masks padding."""
+    """Replace the lowest float32, which is minus infinity in float16, where attention masks padding.
+
+    Even the lowest float16 would not do: a negative score added to it is minus infinity again, and a
+    row of those is NaN after softmax. In fused attention it is an attribute, else a constant.
+    """
     for node in model.graph.node:
         for attribute in node.attribute:
             if attribute.name == "mask_filter_value":
                 attribute.f = MASKED_SCORE
+            elif node.op_type == "Constant" and attribute.name == "value":
+                _raise_to_mask(attribute.t)
+    for tensor in model.graph.initializer:
+        _raise_to_mask(tensor)
     return model
+
+
+def _raise_to_mask(tensor: onnx.TensorProto) -> None:
+    if tensor.data_type != onnx.TensorProto.FLOAT or len([size for size in tensor.dims if size > 1]) > 0:
+        return
+    values = numpy_helper.to_array(tensor)
+    if values.size and values.min() <= np.finfo(np.float32).min:
+        tensor.CopyFrom(numpy_helper.from_array(np.maximum(values, np.float32(MASKED_SCORE)), tensor.name))
 
 
 def int32_inputs(model: onnx.ModelProto) -> onnx.ModelProto:

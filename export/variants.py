@@ -10,10 +10,10 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from onnxruntime.transformers.onnx_model import OnnxModel
 from transformers import PretrainedConfig
 
 from export.families import FusedNodes
+from export.float16 import save_as_float16
 from export.fusion import fuse, require_fusion
 from export.library_noise import quiet_libraries
 from export.rewrites import (
@@ -67,7 +67,7 @@ def build_variant(precision: str, source: Path, config: PretrainedConfig, work: 
     require_exact(model, fused, config)
     target = folder / VARIANT_FILES[precision][0]
     with quiet_libraries():
-        (_to_fp16 if precision == "fp16" else _to_int8)(model, target)
+        (save_as_float16 if precision == "fp16" else _to_int8)(model, target)
     written = onnx.load(target)
     _require_converted(written, precision)
     return require_fusion(written, config)
@@ -119,16 +119,6 @@ def _logits(session: onnxruntime.InferenceSession, ids: npt.NDArray[np.int64]) -
             ids.astype(kind) if item.name == "input_ids" else np.full(ids.shape, item.name == "attention_mask", kind)
         )
     return np.asarray(session.run(["logits"], feeds)[0])
-
-
-def _to_fp16(model: onnx.ModelProto, target: Path) -> None:
-    """Weights and arithmetic in float16 but for the node that gives the logits."""
-    graph = OnnxModel(model)
-    last = [node.name for node in graph.nodes() if "logits" in node.output]
-    graph.convert_float_to_float16(
-        keep_io_types=True, node_block_list=last, max_finite_val=float(np.finfo(np.float16).max)
-    )
-    graph.save_model_to_file(str(target))
 
 
 def _to_int8(model: onnx.ModelProto, target: Path) -> None:

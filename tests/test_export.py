@@ -27,6 +27,8 @@ from transformers import (
     DistilBertForSequenceClassification,
     ElectraConfig,
     ElectraForSequenceClassification,
+    ModernBertConfig,
+    ModernBertForSequenceClassification,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     RobertaConfig,
@@ -41,8 +43,10 @@ from export.fusion import require_fusion
 from export.options import ExportOptions
 from export.parity import TOLERANCES, prove, reference_logits
 from export.proof_texts import PROOF_TEXTS
-from scorer.bundle import ModelBundle
+from export.quality import PER_BUCKET
+from scorer.bundle import VARIANT_FILES, ModelBundle
 from scorer.console import run
+from scorer.encoding import TextEncoder
 from scorer.errors import ModelError, OutputExistsError, QualityGateError
 from scorer.preprocessing import Preprocessing, save_preprocessing
 from scorer.scoring import Scorer
@@ -133,6 +137,15 @@ def test_the_verdict_is_in_bundle_json(tiny_bundle: Path, tiny_checkpoint: Path)
         assert parity["texts"] == len(PROOF_TEXTS)
         assert parity["agreement"] >= 0.9
         assert ("padded" in parity) == (precision != "int8")
+        assert verdict["size"] == (tiny_bundle / VARIANT_FILES[precision][0]).stat().st_size
+        assert parity["reviews_per_second"] > 0
+        buckets = parity["tokens"]
+        assert list(buckets) == ["1-32", "33-128", "129-256", "257-512"]
+        assert sum(bucket["texts"] for bucket in buckets.values()) == len(PROOF_TEXTS)
+        for bucket in buckets.values():
+            assert bucket["texts"] >= 5
+            assert 0 < bucket["mean_probability"] <= bucket["max_probability"] < 0.1
+            assert bucket["agreement"] >= 0.8
         for way in {"alone", "padded"} & parity.keys():
             assert 0 < parity[way]["mean_logit"] <= parity[way]["max_logit"] <= parity["tolerance"]
         if precision != "fp32":
@@ -165,7 +178,7 @@ def test_three_labels_are_scored_as_transformers_scores_them(
     assert scored.column("pred_label").to_pylist() == expected
 
 
-def tiny_model(family: str) -> PreTrainedModel:
+def tiny_model(family: str, n_labels: int) -> PreTrainedModel:
     size: dict[str, Any] = {
         "vocab_size": tiny_tokenizer().get_vocab_size(),
         "hidden_size": 32,
@@ -174,14 +187,19 @@ def tiny_model(family: str) -> PreTrainedModel:
         "num_attention_heads": 4,
         "max_position_embeddings": 130,
         "initializer_range": 0.2,
+        "pad_token_id": 0,
+        "num_labels": n_labels,
     }
     torch.manual_seed(3)
     if family == "bert":
         return BertForSequenceClassification(BertConfig(**size))
     if family == "roberta":
-        return RobertaForSequenceClassification(RobertaConfig(**size, pad_token_id=0, num_labels=3))
+        return RobertaForSequenceClassification(RobertaConfig(**size))
     if family == "electra":
         return ElectraForSequenceClassification(ElectraConfig(**size, embedding_size=16))
+    if family == "modernbert":
+        special = {"bos_token_id": 2, "cls_token_id": 2, "eos_token_id": 3, "sep_token_id": 3}
+        return ModernBertForSequenceClassification(ModernBertConfig(**size, **special, local_attention=16))
     config = DistilBertConfig(
         vocab_size=size["vocab_size"],
         dim=32,
@@ -189,23 +207,28 @@ def tiny_model(family: str) -> PreTrainedModel:
         n_layers=1,
         n_heads=2,
         activation="relu",
-        num_labels=1,
+        num_labels=n_labels,
         initializer_range=0.2,
     )
     return DistilBertForSequenceClassification(config)
 
 
 @pytest.mark.parametrize(
-    ("family", "fused"),
+    ("family", "n_labels", "fused"),
     [
-        ("bert", FusedNodes(attention=2, gelu=2, layer_norm=5)),
-        ("roberta", FusedNodes(attention=2, gelu=2, layer_norm=5)),
-        ("electra", FusedNodes(attention=2, gelu=3, layer_norm=5)),
-        ("distilbert with relu, one layer and one label", FusedNodes(attention=1, gelu=0, layer_norm=3)),
+        ("bert", 5, FusedNodes(attention=2, gelu=2, layer_norm=5)),
+        ("roberta", 3, FusedNodes(attention=2, gelu=2, layer_norm=5)),
+        ("electra", 2, FusedNodes(attention=2, gelu=3, layer_norm=5)),
+        # onnxruntime has no fused node for its attention.
+        ("modernbert", 2, FusedNodes(attention=0, gelu=3, layer_norm=6)),
+        ("distilbert with relu and one layer", 1, FusedNodes(attention=1, gelu=0, layer_norm=3)),
     ],
 )
-def test_other_encoders_export_with_fusions_of_their_own(family: str, fused: FusedNodes, tmp_path: Path) -> None:
-    tiny_model(family).save_pretrained(tmp_path / "checkpoint")
+def test_other_encoders_export_with_fusions_of_their_own_and_score(
+    family: str, n_labels: int, fused: FusedNodes, tmp_path: Path
+) -> None:
+    model = tiny_model(family, n_labels).eval()
+    model.save_pretrained(tmp_path / "checkpoint")
     PreTrainedTokenizerFast(tokenizer_object=tiny_tokenizer()).save_pretrained(tmp_path / "checkpoint")
     report = export_model(ExportOptions(str(tmp_path / "checkpoint"), tmp_path / "bundle", threads=1))
     assert [(variant.precision, variant.fused, variant.kept) for variant in report.variants] == [
@@ -216,7 +239,16 @@ def test_other_encoders_export_with_fusions_of_their_own(family: str, fused: Fus
     bundle = ModelBundle.load(tmp_path / "bundle")
     assert set(bundle.variants) == {"fp16", "int8"}
     # RoBERTa counts positions from behind the padding id.
-    assert bundle.preprocessing.max_length == {"bert": 130, "roberta": 128, "electra": 130}.get(family, 512)
+    lengths = {"bert": 130, "roberta": 128, "electra": 130, "modernbert": 130}
+    assert bundle.preprocessing.max_length == lengths.get(family, 512)
+    scored = Scorer.load(tmp_path / "bundle", precision="fp16", device="cpu", threads=1).score(TEXTS[:2])
+    for row, text in enumerate(TEXTS[:2]):
+        ids = torch.tensor([tiny_tokenizer().encode(text).ids])
+        with torch.inference_mode():
+            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]
+        expected = (torch.sigmoid(logits) if n_labels == 1 else torch.softmax(logits, 0)).tolist()
+        found = [scored.column(f"pred_prob_LABEL_{label}")[row].as_py() for label in range(n_labels)]
+        assert found == pytest.approx(expected, abs=5e-3)
 
 
 def test_an_encoder_without_a_head_is_refused(tiny_bert_checkpoint: Path, tmp_path: Path) -> None:
@@ -314,11 +346,12 @@ def test_overwrite_replaces_a_bundle(three_label_bundle: Path, tiny_checkpoint: 
 @pytest.mark.parametrize(
     ("factors", "message"),
     [
-        ({"classifier_bias": float("nan")}, "its logits are not finite in PyTorch"),
+        ({"classifier_bias": float("nan")}, "classifier.bias are not all finite"),
         # The first matrix of a feed-forward block gives more than 65504, the second makes it small again.
-        ({"ffn_lin1_weight": 1e5, "ffn_lin2_weight": 1e-3}, "fp16"),
+        ({"ffn_lin1_weight": 5e4, "ffn_lin2_weight": 1e-3}, "fp16 in float16 arithmetic: logits that are not finite"),
+        ({"ffn_lin1_weight": 1e6, "ffn_lin2_weight": 1e-6}, "float16 ends at 65504"),
     ],
-    ids=["NaN in the checkpoint", "too large for float16"],
+    ids=["NaN in the checkpoint", "activations too large for float16", "weights too large"],
 )
 def test_bad_weights_are_exit_8_and_the_old_bundle_stays(
     factors: dict[str, float],
@@ -337,6 +370,14 @@ def test_bad_weights_are_exit_8_and_the_old_bundle_stays(
     assert captured.out == ""
     assert state_of(tmp_path) == before
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint", "bundle"}
+
+
+def test_logits_that_are_infinite_in_pytorch_are_told(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    checkpoint = changed(tiny_checkpoint, tmp_path / "checkpoint", classifier_weight=1e38)
+    model = AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
+    encoded = TextEncoder(tiny_tokenizer(), Preprocessing()).encode(["Good."])
+    with pytest.raises(QualityGateError, match="my-model: its logits are not finite in PyTorch"):
+        reference_logits(model, encoded, name="my-model")
 
 
 def negated_logits(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -418,6 +459,7 @@ def test_the_quality_gate(
         for precision in ("fp32", "int8")
     )
     lost = [place for place in range(len(texts)) if gold[place] != quantized[place]]
+    n_proofs = len(PROOF_TEXTS)
     assert lost, "the texts have to hold some on which int8 errs"
 
     everything = labelled_file(tmp_path / "all.csv", texts, gold)
@@ -429,6 +471,9 @@ def test_the_quality_gate(
     assert [line.split()[0] for line in lines[1:3]] == ["(fp32)", "int8"]
     assert "1.0000" in lines[1]
     assert f"{1 - drop:.4f}" in lines[2]
+    # Some texts of the file itself are compared with PyTorch as well.
+    parity = json.loads((tmp_path / "a" / "bundle.json").read_text())["export"]["variants"]["int8"]["parity"]
+    assert n_proofs + PER_BUCKET <= parity["texts"] <= n_proofs + 2 * PER_BUCKET
 
     hard = labelled_file(tmp_path / "hard.csv", [texts[place] for place in lost], [gold[place] for place in lost])
     assert exit_code(tiny_checkpoint, "-o", tmp_path / "b", "--precision", "int8", "--eval", hard, "-q") == 8
@@ -492,13 +537,20 @@ def test_the_command_end_to_end(tiny_checkpoint: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["variant", "(fp32)", "int8", "agreement"]
-    assert lines[-1] == "agreement of labels and difference of logits with PyTorch on 49 texts of all lengths"
+    assert [line.split()[0] for line in lines[:4]] == ["variant", "(fp32)", "int8", "agreement"]
+    assert lines[3] == "agreement of labels and difference of logits with PyTorch on 67 texts of all lengths"
+    assert lines[5].split() == [
+        "variant", "tokens", "texts", "agreement", "max", "difference", "mean", "difference",
+    ]  # fmt: skip
+    assert [line.split()[:2] for line in lines[6:14]] == [
+        [name, bucket] for name in ("(fp32)", "int8") for bucket in ("1-32", "33-128", "129-256", "257-512")
+    ]
+    assert lines[-1] == "fused: int8 2 Attention, 2 Gelu, 5 LayerNormalization"
     size = sum(path.stat().st_size for path in (tmp_path / "bundle").iterdir()) / 1e6
     assert done.stderr.splitlines() == [
         "exporting checkpoint to ONNX",
         "converting to int8",
-        "comparing fp32, int8 with PyTorch on 49 texts",
+        "comparing fp32, int8 with PyTorch on 67 texts",
         f"wrote bundle ({size:.1f} MB)",
     ]
     scored = Scorer.load(tmp_path / "bundle", threads=1).score(["Good.", None])
