@@ -33,6 +33,7 @@ from scorer.console import package_version, run
 from scorer.encoding import Encoded
 from scorer.errors import UsageError
 from scorer.jobs import run_job
+from scorer.local import LocalEngine
 from scorer.locations import InputFile
 from scorer.machine import usable_cpus
 from scorer.options import ScoreOptions
@@ -78,7 +79,7 @@ class Bench:
             str(self.folder / "scored.parquet"),
             options,
             NoProgress(),
-            load_scorer=lambda: self.scorer,
+            engine=lambda: LocalEngine(options, self.scorer),
         )
         return len(self.texts) / (self.clock() - begun)
 

@@ -1,13 +1,17 @@
-"""Scoring one chunk: the same function for every engine, on whatever machine."""
+"""Scoring one chunk: the same functions for every engine, on whatever machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import importlib.metadata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+import onnxruntime
 import pyarrow as pa
 
 from scorer.columns import named_column, text_column
+from scorer.console import package_version
 from scorer.encoding import Encoded
 from scorer.errors import UsageError
 from scorer.options import ScoreOptions
@@ -17,6 +21,86 @@ from scorer.reading import Source, text_values
 from scorer.scoring import ScoreCounts, Scorer
 from scorer.sources import Chunk
 
+_COUNTED_PACKAGES = ("tokenizers", "pyarrow", "numpy")
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "review-scorer": package_version(),
+        "onnxruntime": onnxruntime.__version__,
+        **{name: importlib.metadata.version(name) for name in _COUNTED_PACKAGES},
+    }
+
+
+@dataclass(frozen=True)
+class RunningModel:
+    """What an output depends on of the model that scores it, wherever it runs.
+
+    Two of them that are equal give a chunk the same rows.
+
+    Attributes:
+        bundle: its fingerprint, labels, precision, preprocessing and threshold.
+        added: names and types of the added columns.
+        device, provider: what really runs.
+        batching: ``alone`` or ``tokens``.
+        versions: of the packages that a score depends on, by name.
+    """
+
+    bundle: Mapping[str, Any]
+    added: pa.Schema
+    device: str
+    provider: str
+    batching: str
+    versions: Mapping[str, str] = field(default_factory=_versions)
+
+    @classmethod
+    def of(cls, scorer: Scorer) -> RunningModel:
+        """What is known of ``scorer``."""
+        session, bundle = scorer.session, scorer.bundle
+        about = {
+            "fingerprint": bundle.fingerprint(session.precision),
+            "labels": list(bundle.labels),
+            "precision": session.precision,
+            "preprocessing": bundle.preprocessing.to_json(),
+            "threshold": bundle.threshold,
+        }
+        return cls(about, scorer.added_schema, session.device, session.provider, session.batching)
+
+    @property
+    def precision(self) -> str:
+        """Of the model's file."""
+        return str(self.bundle["precision"])
+
+
+@dataclass(frozen=True)
+class ChunkColumns:
+    """How the columns of a chunk become those of the output; small, and the same on every machine.
+
+    Attributes:
+        path: the source's name as messages give it.
+        text: name of the column with the text.
+        carried: number of the chunk's first columns that are carried through.
+        schema: of the output.
+    """
+
+    path: str
+    text: str
+    carried: int
+    schema: pa.Schema
+
+    def encode(self, scorer: Scorer, chunk: Chunk) -> Encoded:
+        """Token ids of a chunk's texts: the half of the work that can be done ahead of the model."""
+        return scorer.encode(text_values(chunk.rows.column(self.text), name=self.text, path=self.path))
+
+    def score(self, scorer: Scorer, chunk: Chunk, encoded: Encoded) -> ChunkResult:
+        """The output's rows of a chunk; they depend on the chunk, the bundle, the options and the device alone."""
+        scored = scorer.score_chunk(encoded)
+        counts = ScoreCounts()
+        counts.add(scored, scorer.prefix)
+        columns = chunk.rows.columns[: self.carried]
+        table = pa.Table.from_arrays([*columns, *scored.predictions.columns], schema=self.schema)
+        return ChunkResult(chunk.number, chunk.n_input_rows, table, chunk.rejects, counts.tokens, counts.by_status)
+
 
 @dataclass(frozen=True)
 class ChunkWork:
@@ -24,20 +108,18 @@ class ChunkWork:
 
     Attributes:
         source: where the chunks come from.
-        column: with the text.
-        carried: schema of the input columns that are carried through.
-        schema: of the output.
-        scorer: the model, ready.
+        names: the source's columns that are needed, those that are carried through first.
+        columns: how these become the columns of the output.
+        model: that scores.
     """
 
     source: Source
-    column: str
-    carried: pa.Schema
-    schema: pa.Schema
-    scorer: Scorer
+    names: tuple[str, ...]
+    columns: ChunkColumns
+    model: RunningModel
 
     @classmethod
-    def plan(cls, source: Source, options: ScoreOptions, load_scorer: Callable[[], Scorer]) -> ChunkWork:
+    def plan(cls, source: Source, options: ScoreOptions, load_model: Callable[[], RunningModel]) -> ChunkWork:
         """The work that ``options`` ask for; a source that does not fit is known before the model is loaded.
 
         Raises:
@@ -51,18 +133,24 @@ class ChunkWork:
         metadata = {key: value for key, value in (source.schema.metadata or {}).items() if key != KEY} or None
         names = source.schema.names
         if options.columns is None:
-            fields = list(source.schema)
+            carried = list(source.schema)
         else:
-            fields = [source.schema.field(named_column(names, name, source.path)) for name in options.columns]
-        carried = pa.schema(fields, metadata=metadata)
-        scorer = load_scorer()
-        added = scorer.added_schema
-        for name in added.names:
-            if name in carried.names:
+            carried = [source.schema.field(named_column(names, name, source.path)) for name in options.columns]
+        carried_names = tuple(item.name for item in carried)
+        model = load_model()
+        for name in model.added.names:
+            if name in carried_names:
                 raise UsageError(
                     f"a column {name!r} stands in the input already", path=source.path, hint="choose another --prefix"
                 )
-        return cls(source, column, carried, pa.schema([*carried, *added], metadata=metadata), scorer)
+        schema = pa.schema([*carried, *model.added], metadata=metadata)
+        needed = carried_names if column in carried_names else (*carried_names, column)
+        return cls(source, needed, ChunkColumns(source.path, column, len(carried), schema), model)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of the output."""
+        return self.columns.schema
 
     def chunks(self, chunk_rows: int, *, start: int = 0) -> Iterator[Chunk]:
         """The chunks of the source from number ``start`` on, with the columns that are needed.
@@ -70,23 +158,6 @@ class ChunkWork:
         Raises:
             InputError: the source is damaged, or a row is bad and that is to stop the run.
         """
-        names = self.carried.names
-        if names == self.source.schema.names:
+        if list(self.names) == self.source.schema.names:
             return self.source.chunks(chunk_rows, start=start)
-        needed = [*names, *([] if self.column in names else [self.column])]
-        return self.source.chunks(chunk_rows, needed, start=start)
-
-    def encode(self, chunk: Chunk) -> Encoded:
-        """Token ids of a chunk's texts: the half of the work that can be done ahead of the model."""
-        texts = text_values(chunk.rows.column(self.column), name=self.column, path=self.source.path)
-        return self.scorer.encode(texts)
-
-    def score(self, chunk: Chunk, encoded: Encoded) -> ChunkResult:
-        """The output's rows of a chunk; they depend on the chunk, the bundle, the options and the device alone."""
-        scored = self.scorer.score_chunk(encoded)
-        counts = ScoreCounts()
-        counts.add(scored, self.scorer.prefix)
-        width = len(self.carried)
-        columns = chunk.rows.columns[:width]
-        table = pa.Table.from_arrays([*columns, *scored.predictions.columns], schema=self.schema)
-        return ChunkResult(chunk.number, chunk.n_input_rows, table, chunk.rejects, counts.tokens, counts.by_status)
+        return self.source.chunks(chunk_rows, self.names, start=start)

@@ -18,6 +18,7 @@ from scorer.console import (
     say,
     set_up_logging,
 )
+from scorer.engine_options import engine_options
 from scorer.session_options import session_options
 
 EPILOG = """\b
@@ -144,6 +145,7 @@ def _verify(context: click.Context, _parameter: click.Parameter, output: Path | 
     type=click.IntRange(min=1),
     help="Rows that are read, scored and written at a time.",
 )
+@engine_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 @click.option(
     "--resume/--no-resume",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scorer.destinations import STDOUT, OutputFormat
 from scorer.durable import write_errors
+from scorer.engines import Engine, engine_of
 from scorer.errors import BusyError, InputError, MissingInputError, OutputError, ScorerError, UsageError
 from scorer.jobs import ScoreSummary, run_job
 from scorer.locations import COMPRESSIONS, FORMATS, STDIN, InputFile, expand_inputs, is_url, without_secrets
@@ -26,7 +26,6 @@ from scorer.run_report import ReportFiles, RunReport
 
 if TYPE_CHECKING:
     from scorer.publishing import Move
-    from scorer.scoring import Scorer
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +62,16 @@ def score_inputs(
         report.of_one_file = True
         found = _new_ones(_expanded(inputs, run), run, report)
         if found:
-            report.summaries.append(
-                run_job(found[0], output, options, progress, accompany=lambda summary: _beside(summary, report, files))
-            )
+            with engine_of(options) as engine:
+                summary = run_job(
+                    found[0],
+                    output,
+                    options,
+                    progress,
+                    engine=engine,
+                    accompany=lambda summary: _beside(summary, report, files),
+                )
+            report.summaries.append(summary)
         if retention is not None:
             report.rejects_removed = prune(retention, Path(output), whole_folder=False)
         return _ended(report, run, files, written=bool(found) and not report.rejects_removed)
@@ -81,7 +87,8 @@ def score_inputs(
         _make_folder(Path(output))
     with nullcontext() if remote else locked(Path(output), lock=Path(output) / _LOCK):
         try:
-            _score_all(targets, options, progress, report, make_folders=not remote)
+            with engine_of(options) as engine:
+                _score_all(targets, options, progress, report, engine, make_folders=not remote)
         finally:
             if retention is not None:
                 report.rejects_removed = prune(retention, Path(output), whole_folder=True)
@@ -125,21 +132,21 @@ def _ended(report: RunReport, run: RunOptions, files: ReportFiles, *, written: b
 
 
 def _score_all(
-    targets: dict[str, InputFile], options: ScoreOptions, progress: Progress, report: RunReport, *, make_folders: bool
+    targets: dict[str, InputFile],
+    options: ScoreOptions,
+    progress: Progress,
+    report: RunReport,
+    engine: Callable[[], Engine],
+    *,
+    make_folders: bool,
 ) -> None:
-    @cache
-    def load_scorer() -> Scorer:
-        from scorer.local import new_scorer
-
-        return new_scorer(options)
-
     errors: list[ScorerError] = []
     for target, file in targets.items():
         try:
             if make_folders:
                 with write_errors(Path(target)):
                     Path(target).parent.mkdir(parents=True, exist_ok=True)
-            summary = run_job(file, target, options, progress, load_scorer=load_scorer, like_make=True)
+            summary = run_job(file, target, options, progress, engine=engine, like_make=True)
             report.summaries.append(summary)
             if not summary.skipped:
                 about = {"event": "file_scored", "fields": summary.log_fields()}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scorer.destinations import STDOUT, Destination, OutputFormat
+from scorer.engines import Engine, engine_of
 from scorer.errors import OutputExistsError, ScorerError
 from scorer.locations import STDIN, InputFile, is_url
 from scorer.locking import locked
@@ -21,7 +22,6 @@ from scorer.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from scorer.publishing import Move
-    from scorer.scoring import Scorer
 
 __all__ = ["DEFAULT_CHUNK_ROWS", "JobCounts", "ScoreOptions", "ScoreSummary", "score_file"]
 
@@ -188,7 +188,8 @@ def score_file(
         chosen = ScoreOptions(**{**{name: getattr(chosen, name) for name in known}, **overrides})
     path, name = os.fspath(input), os.fspath(output)
     file = InputFile(path, "stdin" if path == STDIN else Path(path).name)
-    return run_job(file, name, chosen, progress or NoProgress(), accompany=accompany)
+    with engine_of(chosen) as engine:
+        return run_job(file, name, chosen, progress or NoProgress(), engine=engine, accompany=accompany)
 
 
 def run_job(
@@ -197,13 +198,13 @@ def run_job(
     options: ScoreOptions,
     progress: Progress,
     *,
-    load_scorer: Callable[[], Scorer] | None = None,
+    engine: Callable[[], Engine],
     accompany: Accompany | None = None,
     like_make: bool = False,
 ) -> ScoreSummary:
     """One job; see :func:`score_file`.
 
-    ``load_scorer`` gives a model that several jobs share. With ``like_make`` an output that was made
+    ``engine`` gives the engine, which several jobs may share. With ``like_make`` an output that was made
     from the same input in the same way is left as it is, and one made in another way is replaced.
     """
     if output == STDOUT:
@@ -213,16 +214,16 @@ def run_job(
     if is_url(output):
         from scorer.streaming import score_to_url
 
-        return score_to_url(file, output, options, progress, load_scorer=load_scorer)
+        return score_to_url(file, output, options, progress, engine=engine)
     destination = destination_of(output, options)
     inputs = [] if file.path == STDIN or is_url(file.path) else [file.path]
     standing = check_destination(destination, inputs, options, like_make=like_make)
     with locked(destination.path):
-        from scorer.local import LocalJob
+        from scorer.resumable_job import ResumableJob
 
         # Another run may have published while this one came for the lock.
         standing = check_destination(destination, inputs, options, like_make=like_make) or standing
-        job = LocalJob(file, destination, options, progress, load_scorer, accompany, is_last=not like_make)
+        job = ResumableJob(file, destination, options, progress, engine(), accompany, is_last=not like_make)
         return job.run(standing=standing, like_make=like_make)
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from scorer.bad_rows import Reject
 from scorer.durable import sync_folder, write_durably, write_errors
 from scorer.errors import OutputError, UsageError
-from scorer.parts import ChunkResult, PartRecord, is_whole, part_file, read_part, write_part
+from scorer.parts import ChunkResult, PackedPart, PartRecord, is_whole, part_file, read_part, write_part
 
 log = logging.getLogger(__name__)
 
@@ -94,14 +94,15 @@ class UnfinishedWork:
             number += 1
         return number
 
-    def add(self, result: ChunkResult) -> PartRecord:
+    def add(self, result: ChunkResult | PackedPart) -> PartRecord:
         """Make a chunk durable, then name it in the journal.
 
         Raises:
             OutputError: it could not be written.
         """
+        part = result.packed() if isinstance(result, ChunkResult) else result
         with write_errors(self._output):
-            record = write_part(self.folder, result)
+            record = write_part(self.folder, part)
             self._append(record.to_json())
         self.records[record.number] = record
         return record

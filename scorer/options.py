@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from scorer.bad_rows import MaxBad
 from scorer.errors import UsageError
@@ -38,6 +38,13 @@ class ScoreOptions:
         resume: whether unfinished work is gone on with.
         keep_rejects: how long rejects of earlier runs are kept, an age such as ``30d``, or how many of each
             output; ``None`` keeps none and prunes none.
+        engine: ``local``, or ``ray``; the result is the same.
+        ray_address: of a running cluster, ``HOST:PORT`` or ``auto``; ``None`` is what ``RAY_ADDRESS`` says, else a
+            Ray of this run's own on this machine.
+        actors: processes that score; ``None`` for as many as the cluster has room for.
+        cores_per_actor: CPUs of each.
+        gpus_per_actor: GPUs of each, parts of one allowed; ``None`` is 1 where the cluster has GPUs and the model
+            runs on them, else 0.
     """
 
     format: str | None = None
@@ -67,6 +74,11 @@ class ScoreOptions:
     overwrite: bool = False
     resume: bool = True
     keep_rejects: str | None = None
+    engine: Literal["local", "ray"] = "local"
+    ray_address: str | None = None
+    actors: int | None = None
+    cores_per_actor: int = 1
+    gpus_per_actor: float | None = None
 
     def __post_init__(self) -> None:
         if self.chunk_rows < 1:
@@ -78,6 +90,31 @@ class ScoreOptions:
                 raise UsageError("--max-bad does nothing without --on-bad-row reject", hint="pass both")
             MaxBad.parse(self.max_bad)
         self.retention()
+        self._check_engine()
+
+    def _check_engine(self) -> None:
+        if self.engine not in ("local", "ray"):
+            raise UsageError(f"unknown --engine {self.engine!r}", hint="choose local or ray")
+        if self.engine == "ray":
+            for name, value in (("actors", self.actors), ("cores-per-actor", self.cores_per_actor)):
+                if value is not None and value < 1:
+                    raise UsageError(f"--{name} {value} must be at least 1")
+            if self.gpus_per_actor is not None and self.gpus_per_actor < 0:
+                raise UsageError(f"--gpus-per-actor {self.gpus_per_actor:g} is less than nothing")
+            if self.device.startswith("cuda:"):
+                raise UsageError(
+                    f"--device {self.device} with --engine ray", hint="Ray gives out GPUs: pass --device cuda"
+                )
+            return
+        given = {
+            "--ray-address": self.ray_address is not None,
+            "--actors": self.actors is not None,
+            "--cores-per-actor": self.cores_per_actor != 1,
+            "--gpus-per-actor": self.gpus_per_actor is not None,
+        }
+        for name, is_given in given.items():
+            if is_given:
+                raise UsageError(f"{name} does nothing without --engine ray", hint="pass both")
 
     def retention(self) -> KeepRejects | None:
         """How long rejects of earlier runs are kept; ``None`` where nothing was said."""

@@ -54,14 +54,14 @@ class ParquetSource(Source):
                 )
         self._texts = [field.name for field in self.schema if _holds_strings(field.type)]
 
-    def pieces(self, chunk_rows: int, *, start: int = 0, at_most: int) -> list[tuple[int, int | None]]:
+    def pieces(self, chunk_rows: int, *, start: int = 0, size: int) -> list[tuple[int, int | None]]:
         """Cut between row groups, so that no piece decodes what another needs, but for a chunk that spans two."""
         pieces: list[tuple[int, int | None]] = []
         first, row = start, 0
         for n_rows in self._group_rows[:-1]:
             row += n_rows
             following = -(-row // chunk_rows)
-            if following - first >= at_most:
+            if following - first >= size:
                 pieces.append((first, following - 1))
                 first = following
         return [*pieces, (first, None)]

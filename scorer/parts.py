@@ -19,7 +19,7 @@ _REJECTS = b"scorer:rejects"
 
 @dataclass(frozen=True)
 class ChunkResult:
-    """One chunk, scored: what any engine hands to the journal.
+    """One chunk, scored.
 
     Attributes:
         number: of the chunk, from 0.
@@ -46,6 +46,45 @@ class ChunkResult:
     def n_rejects(self) -> int:
         """Rows that were set aside."""
         return len(self.rejects)
+
+    def packed(self) -> PackedPart:
+        """The same as the bytes of its part; equal results give equal bytes, on whatever machine."""
+        sink = pa.BufferOutputStream()
+        metadata = {**(self.table.schema.metadata or {})}
+        if self.rejects:
+            metadata[_REJECTS] = orjson.dumps([reject.to_json() for reject in self.rejects])
+        table = self.table.replace_schema_metadata(metadata or None)
+        options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False, unify_dictionaries=True)
+        with pa.ipc.new_file(sink, table.schema, options=options) as writer:
+            writer.write_table(table)
+        return PackedPart(
+            self.number,
+            self.n_input_rows,
+            self.n_rows,
+            self.n_rejects,
+            self.tokens,
+            dict(self.by_status),
+            sink.getvalue(),
+        )
+
+
+@dataclass(frozen=True)
+class PackedPart:
+    """One chunk, scored, as the bytes of its part: what travels between machines and lies on the disk.
+
+    Attributes:
+        n_rows: rows of the output.
+        n_rejects: rows that were set aside.
+        data: content of the part's file.
+    """
+
+    number: int
+    n_input_rows: int
+    n_rows: int
+    n_rejects: int
+    tokens: int
+    by_status: Mapping[str, int]
+    data: pa.Buffer
 
 
 @dataclass(frozen=True)
@@ -85,31 +124,22 @@ def part_file(folder: Path, number: int) -> Path:
     return folder / f"chunk-{number:09d}.arrow"
 
 
-def write_part(folder: Path, result: ChunkResult) -> PartRecord:
-    """Make ``result`` durable in ``folder``: written, fsynced, renamed, the folder fsynced.
+def write_part(folder: Path, part: PackedPart) -> PartRecord:
+    """Make ``part`` durable in ``folder``: written, fsynced, renamed, the folder fsynced.
 
     Raises:
         OSError: it could not be written.
     """
-    sink = pa.BufferOutputStream()
-    metadata = {**(result.table.schema.metadata or {})}
-    if result.rejects:
-        metadata[_REJECTS] = orjson.dumps([reject.to_json() for reject in result.rejects])
-    table = result.table.replace_schema_metadata(metadata or None)
-    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False, unify_dictionaries=True)
-    with pa.ipc.new_file(sink, table.schema, options=options) as writer:
-        writer.write_table(table)
-    data = sink.getvalue()
-    write_durably(part_file(folder, result.number), data)
+    write_durably(part_file(folder, part.number), part.data)
     return PartRecord(
-        result.number,
-        result.n_input_rows,
-        result.table.num_rows,
-        len(result.rejects),
-        result.tokens,
-        dict(result.by_status),
-        len(data),
-        hashlib.sha256(data).hexdigest(),
+        part.number,
+        part.n_input_rows,
+        part.n_rows,
+        part.n_rejects,
+        part.tokens,
+        part.by_status,
+        len(part.data),
+        hashlib.sha256(part.data).hexdigest(),
     )
 
 

@@ -84,11 +84,13 @@ class Source(ABC):
 
     Attributes:
         path: its name as messages give it.
+        location: where it is opened.
         schema: names, types and key-value metadata of its columns; in CSV all are strings.
         n_rows: its rows where the file says so, else ``None``.
     """
 
     path: str
+    location: str
     schema: pa.Schema
     n_rows: int | None = None
     options: ReadOptions
@@ -132,6 +134,14 @@ class Source(ABC):
                 )
             yield Chunk(number, number * chunk_rows + 1, table, tuple(rejects), n_rows)
             number += 1
+
+    def pieces(self, chunk_rows: int, *, start: int = 0, size: int) -> list[tuple[int, int | None]]:  # noqa: ARG002
+        """First and last numbers of runs of chunks from ``start`` on that can be read at the same time.
+
+        They have about ``size`` chunks where the format allows that; ``None`` is the last chunk.
+        Text can be read from its beginning alone, and is one piece.
+        """
+        return [(start, None)]
 
     def tables(self, chunk_rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """The good rows of :meth:`chunks`."""

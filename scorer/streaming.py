@@ -17,16 +17,16 @@ from scorer.bad_rows import check_bad_rows
 from scorer.chunk_work import ChunkWork
 from scorer.destinations import OutputFormat
 from scorer.durable import write_errors
+from scorer.engines import Engine, Missing
 from scorer.errors import OutputError, OutputExistsError, ScorerError, UsageError
 from scorer.fingerprints import InputState
 from scorer.jobs import JobCounts, ScoreSummary, run_job
-from scorer.local import new_scorer
+from scorer.local import LocalEngine
 from scorer.locations import FORMATS, InputFile, without_secrets
 from scorer.options import ScoreOptions
-from scorer.prefetch import one_ahead
 from scorer.progress import Progress
 from scorer.reading import open_source
-from scorer.scoring import STATUSES, Scorer
+from scorer.scoring import STATUSES
 from scorer.writing import open_writer
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,8 @@ def stream_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress)
     shown = Path("stdout")
     format = OutputFormat.of("stdout", options.output_format or _format_of_input(file), csv_safe=options.csv_safe)
     state = InputState.of(file)
-    work = ChunkWork.plan(open_source(file.path, options.reading()), options, lambda: new_scorer(options))
+    engine = LocalEngine(options)
+    work = ChunkWork.plan(open_source(file.path, options.reading()), options, engine.model)
     counts = JobCounts(by_status=dict.fromkeys(STATUSES, 0))
     # A copy, so that closing the writer does not close what the process still writes to.
     with (
@@ -53,11 +54,10 @@ def stream_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress)
         cast("BinaryIO", os.fdopen(os.dup(sys.stdout.fileno()), "wb")) as out,
         progress,
         open_writer(out, format, work.schema) as writer,
+        engine.results(work, Missing(options.chunk_rows, 0, frozenset())) as results,
     ):
         progress.start(work.source.n_rows)
-        prepared = ((chunk, work.encode(chunk)) for chunk in work.chunks(options.chunk_rows))
-        for chunk, encoded in one_ahead(prepared):
-            result = work.score(chunk, encoded)
+        for result in results:
             writer.write(result.table)
             counts.add(result)
             path = work.source.path
@@ -66,10 +66,10 @@ def stream_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress)
         state.check()
         check_bad_rows(options.limit(), bad=counts.rejected, rows=counts.rows_in, path=work.source.path, finished=True)
         writer.finish()
-    session = work.scorer.session
+    model = work.model
     seconds = time.monotonic() - begun
     return ScoreSummary(
-        "stdout", counts, seconds, session.device, session.precision, session.provider, input=work.source.path
+        "stdout", counts, seconds, model.device, model.precision, model.provider, input=work.source.path
     )
 
 
@@ -79,7 +79,7 @@ def score_to_url(
     options: ScoreOptions,
     progress: Progress,
     *,
-    load_scorer: Callable[[], Scorer] | None,
+    engine: Callable[[], Engine],
 ) -> ScoreSummary:
     """Score into a file of this machine, then send it, and what belongs beside it, to a store.
 
@@ -100,7 +100,7 @@ def score_to_url(
             raise OutputExistsError("stands already", path=shown, hint="pass --overwrite to replace it")
     with tempfile.TemporaryDirectory(prefix="score-") as folder:
         output = Path(folder) / name
-        summary = run_job(file, str(output), replace(options, resume=False), progress, load_scorer=load_scorer)
+        summary = run_job(file, str(output), replace(options, resume=False), progress, engine=engine)
         beside = sorted(path for path in Path(folder).iterdir() if path != output)
         for path in [*beside, output]:
             with _store_errors(shown):

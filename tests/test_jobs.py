@@ -299,12 +299,12 @@ def test_unfinished_work_of_another_kind_is_dropped(call: Call, tmp_path: Path) 
 
 def leave_unfinished(folder: Path) -> None:
     """What a run over in.parquet leaves that stops before it can publish."""
-    from scorer import local
+    from scorer import resumable_job
 
     def stop(*_: object, **__: object) -> None:
         raise BusyError("stopped by the test")
 
-    assemble, local.assemble = local.assemble, stop  # type: ignore[assignment]
+    assemble, resumable_job.assemble = resumable_job.assemble, stop  # type: ignore[assignment]
     try:
         with pytest.raises(BusyError):
             score_file(
@@ -312,7 +312,7 @@ def leave_unfinished(folder: Path) -> None:
                 model=os.environ["SCORER_MODEL"],
             )  # fmt: skip
     finally:
-        local.assemble = assemble
+        resumable_job.assemble = assemble
     assert len(list((folder / "out.csv.partial").glob("chunk-*.arrow"))) == 6
 
 

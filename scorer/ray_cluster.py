@@ -1,0 +1,260 @@
+"""A connection to Ray: a cluster that runs, or a Ray of this run's own on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, TextIO
+
+from scorer.errors import ModelError, UsageError
+from scorer.machine import cuda_device_count, usable_cpus
+
+log = logging.getLogger(__name__)
+
+_CONNECT_SECONDS = 5.0
+_PROBE_SECONDS = 30.0
+_DEFAULT_PORT = 6379
+_STDERR = 2
+_OWN_OBJECT_STORE_BYTES = 2**30
+
+# Where nothing answers Ray retries for minutes, and no signal interrupts it: a process that can be ended asks first.
+_PROBE = """
+import logging, sys, ray
+ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.CRITICAL)
+"""
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """Be connected to Ray for the time of the block.
+
+    ``address`` is ``HOST:PORT`` or ``auto``; ``None`` is what ``RAY_ADDRESS`` says, else a Ray that
+    starts and ends with the block. A process that is connected already stays so.
+
+    Raises:
+        UsageError: Ray is not installed, or the address is none.
+        ModelError: no cluster can be reached there.
+    """
+    _require_ray()
+    import ray
+
+    with ExitStack() as stack:
+        # Ray prints messages of its machines to stdout, which is for data.
+        stack.enter_context(contextlib.redirect_stdout(_ToLog()))
+        if ray.is_initialized():
+            yield
+            return
+        wanted = address or os.environ.get("RAY_ADDRESS") or "local"
+        if wanted != "local":
+            _reach(wanted)
+        stack.enter_context(_without_noise())
+        stack.callback(ray.shutdown)
+        with _signals_kept():
+            if wanted == "local":
+                _start(stack)
+            else:
+                try:
+                    ray.init(address=wanted, log_to_driver=False, logging_level=logging.CRITICAL)
+                except Exception as error:  # ConnectionError, RuntimeError and errors of gRPC alike
+                    raise _unreachable(wanted, _last_line(str(error))) from error
+        yield
+
+
+def _require_ray() -> None:
+    try:
+        import ray.data  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            "--engine ray needs a package that is not installed",
+            hint='install it with: pip install "review-scorer[ray]"',
+        ) from error
+
+
+def _start(stack: ExitStack) -> None:
+    """Ray on this machine alone, with a key of its own and nothing left behind."""
+    import ray
+
+    # Short: the paths of sockets below it may not be longer than 107 bytes.
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp" if os.path.isdir("/tmp") else None)  # noqa: PTH112
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    stack.callback(ray.shutdown)
+    # Else Ray makes one in the home folder of the user, which a service may not have.
+    _set_for_now(stack, RAY_AUTH_TOKEN=secrets.token_hex(32))
+    try:
+        ray.init(
+            address="local",
+            num_cpus=usable_cpus(),
+            num_gpus=cuda_device_count(),
+            object_store_memory=_OWN_OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+            _temp_dir=folder,
+        )
+    except Exception as error:
+        raise ModelError(
+            f"Ray could not be started on this machine: {_last_line(str(error))}", hint="try --engine local"
+        ) from error
+
+
+def _reach(address: str) -> None:
+    """Make sure, within seconds, that a cluster answers.
+
+    Raises:
+        UsageError: it is no address of a cluster.
+        ModelError: none answers.
+    """
+    if "://" in address:
+        raise UsageError(
+            f"--ray-address {address} is no HOST:PORT", hint="run this command on a machine of the cluster"
+        )
+    if address != "auto":
+        host, _, port = address.rpartition(":") if ":" in address else (address, "", str(_DEFAULT_PORT))
+        if not port.isdigit() or not host:
+            raise UsageError(f"--ray-address {address} is no HOST:PORT", hint="pass for example 10.0.0.5:6379, or auto")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise _unreachable(address, reason) from error
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROBE, address],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PROBE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _unreachable(address, f"no Ray answered within {_PROBE_SECONDS:.0f} s") from error
+    if done.returncode != 0:
+        raise _unreachable(address, _last_line(done.stderr))
+
+
+def _unreachable(address: str, reason: str) -> ModelError:
+    return ModelError(
+        f"no Ray cluster can be reached at {address}: {reason}",
+        hint="check the address, and that this machine is part of the cluster",
+    )
+
+
+def _last_line(text: str) -> str:
+    """The first sentence of the last line of an error, without the class in front of it."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    last = re.sub(r"^[\w.]+(Error|Exception): ", "", lines[-1] if lines else "no reason was given")
+    return last.partition(". ")[0].rstrip(".")[:300]
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """The handlers of signals as they are: Ray puts its own in their place, which leave with another code."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def restore() -> None:
+        with suppress(ValueError):  # of the main thread alone
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    try:
+        yield
+    except SystemExit:  # what Ray's handler raises
+        restore()
+        signal.raise_signal(signal.SIGTERM)
+        raise
+    finally:
+        restore()
+
+
+@contextmanager
+def _without_noise() -> Iterator[None]:
+    """Ray silent, unless the log tells everything: what goes wrong comes as one line of ours.
+
+    Parts of Ray write to the descriptor of stderr, past every logger: for the time of the block that
+    leads nowhere, and Python's own stderr to where it led before.
+    """
+    if logging.getLogger().isEnabledFor(logging.INFO):  # -vv
+        yield
+        return
+    with ExitStack() as stack:
+        for name in ("ray", "ray.data"):
+            logger = logging.getLogger(name)
+            stack.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL + 1)
+        stack.enter_context(_descriptor_of_stderr_closed())
+        yield
+
+
+@contextmanager
+def _descriptor_of_stderr_closed() -> Iterator[None]:
+    before = sys.stderr
+    try:
+        before.flush()
+        is_descriptor = before.fileno() == _STDERR
+        kept = os.dup(_STDERR)
+    except (AttributeError, OSError, ValueError):  # none, closed, or somebody's own
+        yield
+        return
+    with ExitStack() as stack:
+        stack.callback(os.close, kept)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, _STDERR)
+        os.close(nowhere)
+        stack.callback(os.dup2, kept, _STDERR)
+        if is_descriptor:
+            now = open(kept, "w", encoding=before.encoding, errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+            stack.callback(_swap_stderr, now, before)
+            _swap_stderr(before, now)
+        yield
+
+
+def _swap_stderr(before: TextIO, after: TextIO) -> None:
+    before.flush()
+    sys.stderr = after
+    for name in ("scorer", "train", "export"):
+        for handler in logging.getLogger(name).handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is before:
+                handler.setStream(after)
+
+
+def _set_for_now(stack: ExitStack, **variables: str) -> None:
+    """Environment variables for the processes that start from here on."""
+    for name, value in variables.items():
+        before = os.environ.get(name)
+        os.environ[name] = value
+        if before is None:
+            stack.callback(os.environ.pop, name, None)
+        else:
+            stack.callback(os.environ.__setitem__, name, before)
+
+
+class _ToLog(io.TextIOBase):
+    """A stdout whose lines go to the log of those who want to know everything."""
+
+    def write(self, text: str) -> int:
+        for line in text.splitlines():
+            if line.strip():
+                log.debug("%s", line.strip())
+        return len(text)
+
+
+def resources() -> tuple[float, float, list[dict[str, Any]]]:
+    """CPUs and GPUs of the cluster, and what each of its nodes has."""
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return sum(node.get("CPU", 0.0) for node in nodes), sum(node.get("GPU", 0.0) for node in nodes), nodes

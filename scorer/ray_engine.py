@@ -1,0 +1,278 @@
+"""Scoring past one process: Ray Data reads chunks and maps them with a pool of actors, each with the model.
+
+What Ray does here is to bring chunks to models and results back, and to run again what a lost
+process had. What is done with the results is the same as without it, see :mod:`scorer.resumable_job`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import ray
+import ray.data
+from ray.data.block import BlockMetadata
+from ray.data.datasource import Datasource, ReadTask
+
+from scorer.bundle import ModelBundle
+from scorer.chunk_work import ChunkWork, RunningModel
+from scorer.engines import ChunkFailure, Missing
+from scorer.errors import DeviceError, OutOfMemoryError, ScorerError
+from scorer.local import new_scorer
+from scorer.locations import is_url
+from scorer.options import ScoreOptions
+from scorer.parts import PackedPart
+from scorer.ray_cluster import connected, resources
+from scorer.wire import part_of
+from scorer.worker import ChunkReading, ChunkWorker, model_files
+
+log = logging.getLogger(__name__)
+
+_ACTORS_PER_READER = 8
+"""A reader gives far more rows in a second than that many models take."""
+
+_TRIES = 3
+"""How often a chunk is run again when its process dies: one that kills each of them must not go round for ever."""
+
+
+class RayEngine:
+    """Scores on Ray; see :class:`scorer.engines.Engine`."""
+
+    def __init__(self, options: ScoreOptions) -> None:
+        self._options = options
+        self._stack = ExitStack()
+        self._model: RunningModel | None = None
+        self._files: Any = None
+        self._gpus = 0.0
+        self._actors = 1
+
+    def __enter__(self) -> RayEngine:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stack.close()
+
+    def model(self) -> RunningModel:
+        """The model, loaded once: here where the actors run on CPUs, else where there is a GPU for it.
+
+        Raises:
+            ModelError: the model cannot be used, or no cluster can be reached.
+            DeviceError: no node has room for an actor.
+        """
+        if self._model is None:
+            self._model = self._prepare()
+        return self._model
+
+    def _prepare(self) -> RunningModel:
+        options = self._options
+        bundle = ModelBundle.load(options.model)
+        may_use_gpus = options.device != "cpu" and options.gpus_per_actor != 0
+        may_use_gpus = may_use_gpus and (options.device == "cuda" or {"fp16", "fp32"} & set(bundle.variants) != set())
+        if not may_use_gpus and options.device == "cuda":
+            raise DeviceError("--device cuda with --gpus-per-actor 0", hint="drop one of them")
+        on_cpu = None
+        if not may_use_gpus:  # a model that cannot be used is known before any cluster is asked for
+            on_cpu = self._loaded_here(bundle)
+        self._stack.enter_context(connected(options.ray_address))
+        n_cpus, n_gpus, nodes = resources()
+        if on_cpu is None:
+            default = 1.0 if n_gpus or options.device == "cuda" else 0.0
+            self._gpus = default if options.gpus_per_actor is None else options.gpus_per_actor
+            if not self._gpus:
+                on_cpu = self._loaded_here(bundle)
+        self._check_room(nodes)
+        room = min(n_cpus / options.cores_per_actor, n_gpus / self._gpus if self._gpus else math.inf)
+        self._actors = options.actors or max(1, int(room))
+        if self._actors > room:
+            log.warning("%d actors were asked for, the cluster has room for %d", self._actors, int(room))
+        self._files = ray.put(model_files(bundle, on_cpu.precision if on_cpu else options.precision))
+        model = on_cpu or self._loaded_there()
+        about = {"precision": model.precision, "device": model.device, "provider": model.provider}
+        log.info(
+            "scoring with %s on %s, %d actors with %s on Ray",
+            model.precision,
+            model.device,
+            self._actors,
+            f"{self._gpus:g} GPU" if self._gpus else f"{options.cores_per_actor} CPU",
+            extra={"event": "model_loaded", "fields": {**about, "actors": self._actors}},
+        )
+        return model
+
+    def _loaded_here(self, bundle: ModelBundle) -> RunningModel:
+        options = replace(self._of_actor(0.0), model=str(bundle.folder) if self._options.model else None)
+        return RunningModel.of(new_scorer(options, tell=False))
+
+    def _loaded_there(self) -> RunningModel:
+        """What a process with a GPU says of the model; it ends again, for actors are Ray Data's own."""
+        worker = ray.remote(num_cpus=self._options.cores_per_actor, num_gpus=self._gpus)(_Actor)
+        actor = worker.remote([self._files], self._of_actor(self._gpus), None, None)
+        try:
+            model: RunningModel = ray.get(actor.model.remote())
+        except ray.exceptions.RayTaskError as error:
+            cause = error.cause
+            raise cause if isinstance(cause, ScorerError) else _translated(error) from error
+        except ray.exceptions.RayError as error:
+            raise _translated(error) from error
+        ray.kill(actor)
+        return model
+
+    def _of_actor(self, gpus: float) -> ScoreOptions:
+        """The options with which an actor loads the model."""
+        options = self._options
+        threads = options.threads or (None if gpus else options.cores_per_actor)
+        return replace(
+            options,
+            device="cuda" if gpus else "cpu",
+            threads=threads,
+            engine="local",
+            ray_address=None,
+            actors=None,
+            cores_per_actor=1,
+            gpus_per_actor=None,
+        )
+
+    def _check_room(self, nodes: list[dict[str, Any]]) -> None:
+        cores, gpus = self._options.cores_per_actor, self._gpus
+        if not any(node.get("CPU", 0) >= cores and node.get("GPU", 0) >= gpus for node in nodes):
+            wanted = f"{cores} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
+            raise DeviceError(
+                f"no node of the cluster has {wanted} for an actor",
+                hint="lower --cores-per-actor or --gpus-per-actor, or add nodes",
+            )
+
+    @contextmanager
+    def results(self, work: ChunkWork, missing: Missing) -> Iterator[Iterator[PackedPart | ChunkFailure]]:
+        """The missing chunks of ``work``, as they are done."""
+        readings = ChunkReading.of(work, missing)
+        model = self.model()
+        actors = self._actors
+        if work.source.n_rows is not None:
+            left = math.ceil(work.source.n_rows / missing.chunk_rows) - len(missing.done)
+            actors = max(1, min(actors, left))
+        with _data_context(), ExitStack() as stack:
+            dataset = self._dataset(work, model, readings, actors)
+            batches = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1))
+            stack.callback(_stop, batches)
+            yield _parts(batches)
+
+    def _dataset(self, work: ChunkWork, model: RunningModel, readings: list[ChunkReading], actors: int) -> Any:
+        chunks = ray.data.read_datasource(
+            _Chunks(readings, here=not is_url(work.source.location)),
+            override_num_blocks=max(1, len(readings)),
+            concurrency=max(1, min(len(readings), math.ceil(actors / _ACTORS_PER_READER))),
+            # Readers take little, and actors may have all CPUs of the cluster.
+            num_cpus=0,
+        )
+        overlapping = self._gpus > 0 or self._options.cores_per_actor > 1
+        strategy = ray.data.ActorPoolStrategy(
+            size=actors,
+            # One is scored, and the next is there already.
+            max_tasks_in_flight_per_actor=3 if overlapping else 2,
+            max_concurrent_calls_per_actor=2 if overlapping else None,
+            enable_true_multi_threading=overlapping,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the limits of retries have no other name yet
+            return chunks.map_batches(
+                _Actor,
+                fn_constructor_args=([self._files], self._of_actor(self._gpus), work.columns, model),
+                batch_size=1,
+                batch_format="pyarrow",
+                zero_copy_batch=True,
+                compute=strategy,
+                num_cpus=self._options.cores_per_actor,
+                num_gpus=self._gpus or None,
+                max_restarts=-1,
+                max_task_retries=_TRIES,
+            )
+
+
+class _Actor(ChunkWorker):
+    """The worker, with the files of the model from Ray's object store: on no node need there be a copy before."""
+
+    def __init__(self, files: list[Any], *arguments: Any) -> None:
+        # In a list, for an argument of its own would be lost to an actor that starts again.
+        super().__init__(ray.get(files[0]), *arguments)
+
+
+class _Chunks(Datasource):  # type: ignore[misc]
+    """The chunks of one input, each a block of its own."""
+
+    def __init__(self, readings: list[ChunkReading], *, here: bool) -> None:
+        super().__init__()
+        self._readings = readings
+        self._here = here
+
+    def get_name(self) -> str:
+        return "Chunks"
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        return None
+
+    @property
+    def supports_distributed_reads(self) -> bool:
+        """Whether any node can read it: a path is one of this machine."""
+        return not self._here
+
+    def get_read_tasks(self, *_arguments: Any, **_options: Any) -> list[ReadTask]:
+        unknown = BlockMetadata(num_rows=None, size_bytes=None, exec_stats=None, input_files=None)
+        return [ReadTask(lambda reading=reading: reading.rows(), unknown) for reading in self._readings]
+
+
+def _parts(batches: Iterator[Any]) -> Iterator[PackedPart | ChunkFailure]:
+    try:
+        for batch in batches:
+            for place in range(batch.num_rows):
+                yield part_of(batch.slice(place, 1))
+    except (ray.exceptions.RayError, ray.exceptions.RayTaskError) as error:
+        raise _translated(error) from error
+
+
+def _translated(error: Exception) -> ScorerError:
+    """The boundary to Ray: what is left of its errors when those of chunks have come as rows."""
+    text = str(error)
+    first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+    if isinstance(error, ray.exceptions.OutOfMemoryError) or "OutOfMemory" in text or "memory monitor" in text:
+        return OutOfMemoryError("memory ran out on a node of the cluster", hint="lower --chunk-rows or --actors")
+    if isinstance(error, ray.exceptions.ActorDiedError | ray.exceptions.ActorUnavailableError):
+        return OutOfMemoryError(
+            f"a chunk has ended {_TRIES + 1} processes one after another, most likely for want of memory",
+            hint="lower --chunk-rows or --actors",
+        )
+    return ScorerError(f"Ray failed: {first[:300]}", hint="run again: what is done is kept")
+
+
+def _stop(batches: Any) -> None:
+    close = getattr(batches, "close", None)
+    if close is not None:
+        close()
+
+
+@contextmanager
+def _data_context() -> Iterator[None]:
+    """Ray Data's settings for the time of the block: each chunk a block, nothing printed, no error passed over."""
+    context = ray.data.DataContext.get_current()
+    wanted = {
+        "target_max_block_size": 1,
+        "enable_progress_bars": False,
+        "print_on_execution_start": False,
+        "max_errored_blocks": 0,
+        "raise_original_map_exception": False,
+    }
+    before = {name: getattr(context, name) for name in wanted if hasattr(context, name)}
+    for name in before:
+        setattr(context, name, wanted[name])
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(context, name, value)
+
+
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
