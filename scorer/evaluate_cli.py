@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from scorer.console import common_options, log_error, log_format_option, logs_json, run, set_up_logging
 from scorer.session_options import session_options
@@ -195,7 +196,8 @@ def evaluate_labels(
     from scorer import evaluation, report
     from scorer.progress import progress_for_stderr
 
-    chosen = evaluation.EvaluateOptions(**options)
+    source = click.get_current_context().get_parameter_source("model")
+    chosen = evaluation.EvaluateOptions(**options, model_of_the_machine=source is ParameterSource.ENVIRONMENT)
     to_stdout = json_path == Path("-")
     read = [*files, *(Path(path) for path in (chosen.labels, chosen.baseline, chosen.drift) if path is not None)]
     outputs = {"--json": None if to_stdout else json_path, "--markdown": markdown_path, "--report": report_path}

@@ -206,7 +206,7 @@ def _with_columns(source: Source, options: EvaluateOptions) -> EvaluatedFile:
             named_column(columns, predicted, path)  # raises: who names a prefix means predictions
         gold = _gold_column(columns, (), options, path)
         return EvaluatedFile(source, None, _text_column(source, options, gold), gold, ())
-    if options.model is not None:
+    if options.model is not None and not options.model_of_the_machine:
         raise UsageError(
             f"has predictions in column {predicted!r}, so --model would not be used",
             path=path,

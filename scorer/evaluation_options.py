@@ -26,6 +26,8 @@ class EvaluateOptions:
         positive: name or id of the label that precision, recall and F1 are of; default the second of two.
         prefix: of the columns with predictions.
         model: a bundle folder or Hub id that scores texts; default the embedded model.
+        model_of_the_machine: whether ``model`` was set for all runs of a machine, so that a file that has
+            predictions need not mind it.
         device, precision, threads, batch_tokens: as in :meth:`scorer.scoring.Scorer.load`.
         min_accuracy: gate, in [0, 1].
         min_f1: gate, in [0, 1], on the F1 of the positive label, or macro F1 where there is no such label.
@@ -52,6 +54,7 @@ class EvaluateOptions:
     positive: str | int | None = None
     prefix: str = DEFAULT_PREFIX
     model: str | os.PathLike[str] | None = None
+    model_of_the_machine: bool = False
     device: str = "auto"
     precision: str = "auto"
     threads: int | None = None
