@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -36,6 +37,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 PACKAGE = "review-scorer"
 
 _log_format = "text"
+
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _READER_GONE = 141  # 128 + SIGPIPE: the reader of stdout has left, as head does
 
@@ -190,16 +193,31 @@ def _outcome(command: click.Command, argv: list[str], env_prefix: str) -> int:
         return _fail("memory ran out; lower --chunk-rows or --threads", error, 7, debug="--debug" in argv)
     except BrokenPipeError:
         raise
+    except OSError as error:
+        if not _is_full_disk(error):
+            return _fault(error, debug="--debug" in argv)
+        return _fail(f"could not be written: {error.strerror}", error, OutputError.exit_code)
     except Exception as error:
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        message = f"a fault of ours: {what}; run again with --debug and report it"
-        return _fail(message, error, 1, debug="--debug" in argv)
+        return _fault(error, debug="--debug" in argv)
+
+
+def _is_full_disk(error: OSError) -> bool:
+    """Whether a stream without a name, as stdout, could not take what was written to it."""
+    return error.errno in _DISK_IS_FULL and error.filename is None
+
+
+def _fault(error: Exception, *, debug: bool) -> int:
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    message = f"a fault of ours: {what}; run again with --debug and report it"
+    return _fail(message, error, 1, debug=debug)
 
 
 def exit_code_of(error: BaseException) -> int:
     """The code with which the process leaves for ``error``, for those who tell it on the way out."""
     if isinstance(error, ScorerError | click.exceptions.Exit):
         return error.exit_code
+    if isinstance(error, OSError) and _is_full_disk(error):
+        return OutputError.exit_code
     codes = {KeyboardInterrupt: 130, click.Abort: 130, Terminated: 143, MemoryError: 7, BrokenPipeError: _READER_GONE}
     return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
 

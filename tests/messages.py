@@ -1,0 +1,139 @@
+"""The messages of errors as the source states them: what is fixed in them, and ``…`` for what is filled in."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+from scorer import errors
+
+HOLE = "…"
+
+KINDS = {
+    name: kind.exit_code
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, errors.ScorerError)
+}
+"""Exit codes by the names of the error tree's classes."""
+
+REASONS = {"Reject": 3, "_Refused": 0}
+"""What states the reason for which a row is bad: the fourth argument, or the first."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message in the source.
+
+    Attributes:
+        template: its text, with ``…`` for what is filled in.
+        exit_code: of the error that it is raised with.
+        place: file and line.
+    """
+
+    template: str
+    exit_code: int
+    place: str
+
+
+@dataclass(frozen=True)
+class Module:
+    """A source file.
+
+    Attributes:
+        path: of the file.
+        constants: strings that any module of the program names, by name.
+    """
+
+    path: Path
+    constants: dict[str, str]
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Its syntax."""
+        return ast.parse(self.path.read_text(encoding="utf-8"))
+
+    @cached_property
+    def functions(self) -> dict[str, ast.FunctionDef]:
+        """Functions and methods by name."""
+        return {node.name: node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef)}
+
+    def messages(self) -> Iterator[Message]:
+        """Every message of an error or of a bad row that is made here."""
+        for function, call in _calls(self.tree, None):
+            name = call.func.id if isinstance(call.func, ast.Name) else ""
+            place = REASONS.get(name, 0)
+            if (name in KINDS or name in REASONS) and len(call.args) > place:
+                for text in self.texts(call.args[place], function, frozenset()):
+                    yield Message(re.sub(f"{HOLE}+", HOLE, text), KINDS.get(name, 3), f"{self.path.name}:{call.lineno}")
+
+    def texts(self, node: ast.expr, function: ast.FunctionDef | None, seen: frozenset[str]) -> list[str]:
+        """Every text that an expression can give, as far as the source tells."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            return [node.value]
+        if isinstance(node, ast.JoinedStr):
+            texts = [""]
+            for part in node.values:
+                if isinstance(part, ast.Constant):
+                    ends = [str(part.value)]
+                else:
+                    assert isinstance(part, ast.FormattedValue)
+                    inner = part.value
+                    ends = self.texts(inner, function, seen) if isinstance(inner, ast.IfExp) else [HOLE]
+                texts = [text + end for text in texts for end in ends]
+            return texts
+        if isinstance(node, ast.IfExp):
+            return self.texts(node.body, function, seen) + self.texts(node.orelse, function, seen)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            ends = self.texts(node.right, function, seen)
+            return [text + end for text in self.texts(node.left, function, seen) for end in ends]
+        if isinstance(node, ast.Name) and node.id not in seen:
+            if node.id in self.constants:
+                return [self.constants[node.id]]
+            values = [] if function is None else list(_assigned(function, node.id))
+            if values:
+                return [text for value in values for text in self.texts(value, function, seen | {node.id})]
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            called = self.functions.get(name)
+            if called is not None and name not in seen:
+                given = [part.value for part in ast.walk(called) if isinstance(part, ast.Return) and part.value]
+                return [text for value in given for text in self.texts(value, called, seen | {name})]
+        return [HOLE]
+
+
+@cache
+def modules(root: Path) -> list[Module]:
+    """The source files of the program."""
+    paths = [path for package in ("scorer", "train", "export") for path in sorted((root / package).rglob("*.py"))]
+    constants: dict[str, str] = {}
+    for path in paths:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+                for target in node.targets:
+                    if isinstance(target, ast.Name) and target.id.isupper() and isinstance(node.value.value, str):
+                        constants[target.id] = node.value.value
+    return [Module(path, constants) for path in paths]
+
+
+def _calls(node: ast.AST, function: ast.FunctionDef | None) -> Iterator[tuple[ast.FunctionDef | None, ast.Call]]:
+    for child in ast.iter_child_nodes(node):
+        inside = child if isinstance(child, ast.FunctionDef) else function
+        if isinstance(child, ast.Call):
+            yield inside, child
+        yield from _calls(child, inside)
+
+
+def _assigned(function: ast.FunctionDef, name: str) -> Iterator[ast.expr]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Name) and target.id == name:
+                    yield node.value
+                elif isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                    for item, value in zip(target.elts, node.value.elts, strict=True):
+                        if isinstance(item, ast.Name) and item.id == name:
+                            yield value
