@@ -82,7 +82,12 @@ class Module:
                 else:
                     assert isinstance(part, ast.FormattedValue)
                     inner = part.value
-                    ends = self.texts(inner, function, seen) if isinstance(inner, ast.IfExp) else [HOLE]
+                    ends = [HOLE]
+                    if isinstance(inner, ast.IfExp | ast.Name):
+                        found = self.texts(inner, function, seen)
+                        # A word that the source chooses is a part of the message; what the user gave is not.
+                        if isinstance(inner, ast.IfExp) or not any(HOLE in text for text in found):
+                            ends = found
                 texts = [text + end for text in texts for end in ends]
             return texts
         if isinstance(node, ast.IfExp):
