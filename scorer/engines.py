@@ -78,6 +78,10 @@ def engine_of(options: ScoreOptions) -> Iterator[Callable[[], Engine]]:
         @cache
         def engine() -> Engine:
             if options.engine == "ray":
+                from scorer.ray_cluster import require_address, require_ray
+
+                require_address(options.ray_address)
+                require_ray()
                 from scorer.ray_engine import RayEngine
 
                 return stack.enter_context(RayEngine(options))

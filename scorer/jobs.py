@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from scorer.destinations import STDOUT, Destination, OutputFormat
 from scorer.engines import Engine, engine_of
-from scorer.errors import OutputExistsError, ScorerError
+from scorer.errors import OutputExistsError, ScorerError, UsageError
 from scorer.locations import STDIN, InputFile, is_url
 from scorer.locking import locked
 from scorer.options import DEFAULT_CHUNK_ROWS, ScoreOptions
@@ -207,6 +207,9 @@ def run_job(
     ``engine`` gives the engine, which several jobs may share. With ``like_make`` an output that was made
     from the same input in the same way is left as it is, and one made in another way is replaced.
     """
+    if options.engine == "ray" and STDIN in (file.path, output):
+        stream = "standard input" if file.path == STDIN else "standard output"
+        raise UsageError(f"--engine ray works on files, not on {stream}", hint="name a file, or drop --engine ray")
     if output == STDOUT:
         from scorer.streaming import stream_to_stdout
 

@@ -11,7 +11,6 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -24,16 +23,13 @@ from scorer.machine import cuda_device_count, usable_cpus
 log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 5.0
-_PROBE_SECONDS = 30.0
 _DEFAULT_PORT = 6379
 _STDERR = 2
 _OWN_OBJECT_STORE_BYTES = 2**30
 
-# Where nothing answers Ray retries for minutes, and no signal interrupts it: a process that can be ended asks first.
-_PROBE = """
-import logging, sys, ray
-ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.CRITICAL)
-"""
+# What an HTTP/2 client says first, and how the answer of a server begins: a frame of type SETTINGS.
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + b"\x04" + b"\0" * 5
+_SETTINGS = 4
 
 
 @contextmanager
@@ -44,10 +40,8 @@ def connected(address: str | None) -> Iterator[None]:
     starts and ends with the block. A process that is connected already stays so.
 
     Raises:
-        UsageError: Ray is not installed, or the address is none.
         ModelError: no cluster can be reached there.
     """
-    _require_ray()
     import ray
 
     with ExitStack() as stack:
@@ -56,9 +50,7 @@ def connected(address: str | None) -> Iterator[None]:
         if ray.is_initialized():
             yield
             return
-        wanted = address or os.environ.get("RAY_ADDRESS") or "local"
-        if wanted != "local":
-            _reach(wanted)
+        wanted = _wanted(address)
         stack.enter_context(_without_noise())
         stack.callback(ray.shutdown)
         with _signals_kept():
@@ -72,7 +64,12 @@ def connected(address: str | None) -> Iterator[None]:
         yield
 
 
-def _require_ray() -> None:
+def require_ray() -> None:
+    """Say what to install where Ray is missing.
+
+    Raises:
+        UsageError: it is.
+    """
     try:
         import ray.data  # noqa: F401
     except ImportError as error:
@@ -109,40 +106,42 @@ def _start(stack: ExitStack) -> None:
         ) from error
 
 
-def _reach(address: str) -> None:
-    """Make sure, within seconds, that a cluster answers.
+def require_address(wanted: str | None) -> None:
+    """Make sure, within seconds, that what answers can be a cluster: Ray itself tries for minutes, deaf to signals.
+
+    ``wanted`` is as in :func:`connected`.
 
     Raises:
         UsageError: it is no address of a cluster.
-        ModelError: none answers.
+        ModelError: nothing of that kind answers.
     """
+    address = _wanted(wanted)
     if "://" in address:
         raise UsageError(
             f"--ray-address {address} is no HOST:PORT", hint="run this command on a machine of the cluster"
         )
-    if address != "auto":
-        host, _, port = address.rpartition(":") if ":" in address else (address, "", str(_DEFAULT_PORT))
-        if not port.isdigit() or not host:
-            raise UsageError(f"--ray-address {address} is no HOST:PORT", hint="pass for example 10.0.0.5:6379, or auto")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise _unreachable(address, reason) from error
+    if address in ("auto", "local"):
+        return  # found in files of this machine, or not at all
+    host, _, port = address.rpartition(":") if ":" in address else (address, "", str(_DEFAULT_PORT))
+    if not port.isdigit() or not host:
+        raise UsageError(f"--ray-address {address} is no HOST:PORT", hint="pass for example 10.0.0.5:6379, or auto")
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _PROBE, address],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PROBE_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise _unreachable(address, f"no Ray answered within {_PROBE_SECONDS:.0f} s") from error
-    if done.returncode != 0:
-        raise _unreachable(address, _last_line(done.stderr))
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") != "0":
+                return
+            connection.settimeout(_CONNECT_SECONDS)
+            connection.sendall(_HELLO)
+            answer = b""
+            while len(answer) < 4 and (more := connection.recv(4 - len(answer))):
+                answer += more
+    except (OSError, OverflowError) as error:
+        raise _unreachable(address, getattr(error, "strerror", None) or str(error)) from error
+    if answer[3:] != bytes([_SETTINGS]):
+        raise _unreachable(address, "what answers there is no Ray")
+
+
+def _wanted(address: str | None) -> str:
+    return address or os.environ.get("RAY_ADDRESS") or "local"
 
 
 def _unreachable(address: str, reason: str) -> ModelError:
