@@ -174,6 +174,33 @@ def test_a_cron_daemon_runs_the_line_once(score_command: Path, tmp_path: Path) -
     assert events.count("model_loaded") == 1
 
 
+def test_the_readme_gets_to_a_nightly_job(score_command: Path, tmp_path: Path) -> None:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Every night\n")[2]
+    lines = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[0].splitlines()
+    # Only what takes minutes, or would change this machine, is put in place of what stands there.
+    assert lines[:3] == [
+        "REPO=~/review-scorer", "python3 -m venv env", "env/bin/pip install -c $REPO/constraints.txt $REPO",
+    ]  # fmt: skip
+    (tmp_path / "night" / "env" / "bin").mkdir(parents=True)
+    (tmp_path / "night" / "env" / "bin" / "score").symlink_to(score_command)
+    (tmp_path / "bin" / "crontab").write_text(
+        f'#!/bin/sh\n[ "$1" = -l ] && echo "# old" || cat > {tmp_path}/installed\n'
+    )
+    (tmp_path / "bin" / "crontab").chmod(0o755)
+    script = "\n".join([f"set -e\nREPO={ROOT}", *lines[3:]])
+    done = subprocess.run(
+        ["sh", "-c", script.replace("; echo $?", " || echo $?")],
+        cwd=tmp_path / "night", capture_output=True, text=True, check=False,
+        env={**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "\n99\n" in done.stdout
+    assert 'score_files{result="up_to_date"} 1.0' in done.stdout
+    assert (tmp_path / "installed").read_text().startswith("# old\n")
+    assert f"cd {tmp_path}/night && {tmp_path}/night/env/bin/score incoming/" in (tmp_path / "installed").read_text()
+    assert pq.read_metadata(tmp_path / "night" / "scored" / "reviews.parquet").num_rows == 300
+
+
 # Kubernetes
 
 
