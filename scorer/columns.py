@@ -30,8 +30,10 @@ def named_column(columns: Sequence[str], wanted: str, path: str) -> str:
     raise InputError(f"no column {wanted!r}", path=path, hint=f"{meant}its columns: {_listed(columns)}")
 
 
-def text_column(columns: Sequence[str], wanted: str | None, path: str) -> str:
+def text_column(columns: Sequence[str], wanted: str | None, path: str, *, option: str = "--text-column") -> str:
     """The column ``wanted``, or else the one column that goes by a name of :data:`TEXT_COLUMNS`.
+
+    ``option`` is where a user can name another.
 
     Raises:
         InputError: the column is not there, or none or several could be meant.
@@ -42,11 +44,11 @@ def text_column(columns: Sequence[str], wanted: str | None, path: str) -> str:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise _none_found("text", columns, TEXT_COLUMNS, path)
+        raise _none_found(option, columns, TEXT_COLUMNS, path)
     raise InputError(
         f"several columns could hold the text: {', '.join(found)}",
         path=path,
-        hint=f"name one with --text-column; its columns: {_listed(columns)}",
+        hint=f"name one with {option}; its columns: {_listed(columns)}",
     )
 
 
@@ -60,7 +62,7 @@ def label_column(columns: Sequence[str], wanted: str | None, path: str) -> str:
         return named_column(columns, wanted, path)
     found = _known(columns, LABEL_COLUMNS)
     if not found:
-        raise _none_found("label", columns, LABEL_COLUMNS, path)
+        raise _none_found("--label-column", columns, LABEL_COLUMNS, path)
     return found[0]
 
 
@@ -69,11 +71,11 @@ def _known(columns: Sequence[str], names: Sequence[str]) -> list[str]:
     return [column for name in names for column in columns if column.casefold() == name]
 
 
-def _none_found(kind: str, columns: Sequence[str], names: Sequence[str], path: str) -> InputError:
+def _none_found(option: str, columns: Sequence[str], names: Sequence[str], path: str) -> InputError:
     return InputError(
         f"no column is named {', '.join(names[:-1])} or {names[-1]}",
         path=path,
-        hint=f"name one with --{kind}-column; its columns: {_listed(columns)}",
+        hint=f"name one with {option}; its columns: {_listed(columns)}",
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,7 +24,7 @@ from ray.data.datasource import Datasource, ReadTask
 from scorer.bundle import ModelBundle
 from scorer.chunk_work import ChunkWork, RunningModel
 from scorer.engines import ChunkFailure, Missing
-from scorer.errors import DeviceError, OutOfMemoryError, ScorerError
+from scorer.errors import DeviceError, ModelError, OutOfMemoryError, ScorerError
 from scorer.local import new_scorer
 from scorer.locations import is_url
 from scorer.options import ScoreOptions
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 
 _ACTORS_PER_READER = 8
 """A reader gives far more rows in a second than that many models take."""
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 _TRIES = 3
 """How often a chunk is run again when its process dies: one that kills each of them must not go round for ever."""
@@ -236,8 +239,13 @@ def _parts(batches: Iterator[Any]) -> Iterator[PackedPart | ChunkFailure]:
 
 def _translated(error: Exception) -> ScorerError:
     """The boundary to Ray: what is left of its errors when those of chunks have come as rows."""
-    text = str(error)
-    first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+    text = _COLOURS.sub("", str(error))
+    missing = re.search(r"No module named '([\w.]+)'", text)
+    if missing:
+        package = "review-scorer" if missing[1].startswith("scorer") else missing[1]
+        return ModelError(
+            f"a node of the cluster lacks {package}", hint="install review-scorer, of the same version, on every node"
+        )
     if isinstance(error, ray.exceptions.OutOfMemoryError) or "OutOfMemory" in text or "memory monitor" in text:
         return OutOfMemoryError("memory ran out on a node of the cluster", hint="lower --chunk-rows or --actors")
     if isinstance(error, ray.exceptions.ActorDiedError | ray.exceptions.ActorUnavailableError):
@@ -245,7 +253,8 @@ def _translated(error: Exception) -> ScorerError:
             f"a chunk has ended {_TRIES + 1} processes one after another, most likely for want of memory",
             hint="lower --chunk-rows or --actors",
         )
-    return ScorerError(f"Ray failed: {first[:300]}", hint="run again: what is done is kept")
+    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), type(error).__name__)
+    return ScorerError(f"Ray failed: {last[:300]}", hint="run again: what is done is kept")
 
 
 def _stop(batches: Any) -> None:

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from tokenizers import Tokenizer
 
+from scorer import tables
 from scorer.bundle import ModelBundle
 from scorer.encoding import Encoded, TextEncoder
-from scorer.errors import ModelError, UsageError
+from scorer.errors import ModelError
+from scorer.options import DEFAULT_CHUNK_ROWS
+from scorer.prefetch import one_ahead
 from scorer.preprocessing import LongText
 from scorer.session import Batching, ModelSession, SessionOptions
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+    Texts: TypeAlias = Sequence[str | None] | pa.Array | pa.ChunkedArray | pl.Series | pd.Series
+
+Table = TypeVar("Table", bound="pa.Table | pa.RecordBatch | pl.DataFrame | pd.DataFrame")
 
 STATUSES = ("ok", "truncated", "windowed", "empty")
 """Values of ``pred_status``."""
@@ -109,8 +121,10 @@ class Scorer:
         fields += [pa.field(f"{self.prefix}prob_{label}", pa.float32()) for label in self.bundle.labels]
         return pa.schema([*fields, pa.field(f"{self.prefix}status", pa.string())])
 
-    def score(self, texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> pa.Table:
+    def score(self, texts: Texts) -> pa.Table:
         """The added columns for ``texts``, one row each, in order.
+
+        ``texts`` is a list of strings and ``None``, an array of Arrow, or a Series of Polars or pandas.
 
         Columns: ``pred_label`` string, ``pred_score`` float32 (the probability of that label),
         ``pred_prob_<label>`` float32 each, ``pred_status`` string (``ok``, ``truncated``,
@@ -118,12 +132,59 @@ class Scorer:
 
         Raises:
             UsageError: ``texts`` hold something else than strings and nulls.
+            OutOfMemoryError: the device's memory does not suffice.
         """
-        return self.score_chunk(self.encode(texts)).predictions
+        values = tables.strings_of(texts)
+        slices = (values[place : place + DEFAULT_CHUNK_ROWS] for place in range(0, len(values), DEFAULT_CHUNK_ROWS))
+        encoded = one_ahead(self.encode(part) for part in slices)
+        scored = [self.score_chunk(part).predictions for part in encoded]
+        return pa.concat_tables(scored).combine_chunks() if scored else self.added_schema.empty_table()
 
-    def encode(self, texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> Encoded:
+    def score_table(self, table: Table, text_column: str | None = None) -> Table:
+        """``table`` with the added columns of :meth:`score` behind its own.
+
+        ``table`` is a ``Table`` or ``RecordBatch`` of Arrow or a ``DataFrame`` of Polars or pandas, and so
+        is what is given back: the same rows in the same order, an index of pandas as it was.
+        ``text_column`` is the column with the text; ``None`` is the one named text, review, content,
+        sentence, comment or body.
+
+        Raises:
+            InputError: no column, or more than one, can be the one with the text.
+            UsageError: ``table`` is no table, the column holds no text, or an added name stands in it already.
+        """
+        scored: Table = tables.with_predictions(table, text_column, self.added_schema, self.score)
+        return scored
+
+    def score_batches(
+        self, batches: Iterable[pa.RecordBatch], text_column: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """:meth:`score_table` of each batch: for ``mapInArrow`` of Spark, readers of Arrow, and data beyond memory.
+
+        Raises:
+            InputError, UsageError: as :meth:`score_table` does.
+        """
+        for batch in batches:
+            yield self.score_table(batch, text_column)
+
+    def expr(self, text_column: str) -> pl.Expr:
+        """An expression of Polars that stands for all added columns.
+
+        >>> import polars as pl
+        >>> frame = pl.DataFrame({"review": ["A quiet, tender film."]})
+        >>> frame.with_columns(Scorer.load().expr("review")).columns
+        ['review', 'pred_label', 'pred_score', 'pred_prob_negative', 'pred_prob_positive', 'pred_status']
+
+        It works on lazy frames too, whose schema is known before anything is scored.
+
+        Raises:
+            UsageError: later, in the query, where the column holds no strings.
+        """
+        return tables.polars_expr(text_column, self.added_schema, self.score)
+
+    def encode(self, texts: Texts) -> Encoded:
         """Token ids of ``texts``: the first half of :meth:`score`, for work ahead of the model."""
-        return self._encoder.encode(_as_strings(texts))
+        values = tables.strings_of(texts)
+        return self._encoder.encode(values.to_pylist() if isinstance(values, pa.Array | pa.ChunkedArray) else values)
 
     def score_chunk(self, encoded: Encoded) -> ScoredChunk:
         """The model's half of :meth:`score`."""
@@ -177,13 +238,3 @@ def probabilities_of(
         return np.asarray(1.0 / (1.0 + np.exp(-scaled)))
     exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
-
-
-def _as_strings(texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> list[str | None]:
-    if isinstance(texts, str):
-        raise UsageError("score() takes a list of texts, not one string", hint="wrap it in a list")
-    values = texts.to_pylist() if isinstance(texts, pa.Array | pa.ChunkedArray) else list(texts)
-    for place, value in enumerate(values):
-        if value is not None and not isinstance(value, str):
-            raise UsageError(f"text {place} is a {type(value).__name__}, not a string or None")
-    return values
