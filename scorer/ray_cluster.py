@@ -13,8 +13,10 @@ import signal
 import socket
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any, TextIO
 
 from scorer.errors import ModelError, UsageError
@@ -42,14 +44,16 @@ def connected(address: str | None) -> Iterator[None]:
     Raises:
         ModelError: no cluster can be reached there.
     """
+    # Read by Ray: else it warns of a change to come in how processes without a GPU are kept from one.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 
+    if ray.is_initialized():
+        yield
+        return
     with ExitStack() as stack:
         # Ray prints messages of its machines to stdout, which is for data.
         stack.enter_context(contextlib.redirect_stdout(_ToLog()))
-        if ray.is_initialized():
-            yield
-            return
         wanted = _wanted(address)
         stack.enter_context(_without_noise())
         stack.callback(ray.shutdown)
@@ -80,15 +84,14 @@ def require_ray() -> None:
 
 
 def _start(stack: ExitStack) -> None:
-    """Ray on this machine alone, with a key of its own and nothing left behind."""
+    """Ray on this machine alone, with nothing left behind."""
     import ray
 
     # Short: the paths of sockets below it may not be longer than 107 bytes.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp" if os.path.isdir("/tmp") else None)  # noqa: PTH112
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     stack.callback(ray.shutdown)
-    # Else Ray makes one in the home folder of the user, which a service may not have.
-    _set_for_now(stack, RAY_AUTH_TOKEN=secrets.token_hex(32))
+    _make_token()
     try:
         ray.init(
             address="local",
@@ -104,6 +107,13 @@ def _start(stack: ExitStack) -> None:
         raise ModelError(
             f"Ray could not be started on this machine: {_last_line(str(error))}", hint="try --engine local"
         ) from error
+
+
+def _make_token() -> None:
+    """A key for a Ray of our own, for this process's life: Ray remembers the first, and would write it to the home."""
+    known = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    if not any(name in os.environ for name in known) and not (Path.home() / ".ray" / "auth_token").exists():
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def require_address(wanted: str | None) -> None:
@@ -194,6 +204,8 @@ def _without_noise() -> Iterator[None]:
             logger = logging.getLogger(name)
             stack.callback(logger.setLevel, logger.level)
             logger.setLevel(logging.CRITICAL + 1)
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
         stack.enter_context(_descriptor_of_stderr_closed())
         yield
 
@@ -228,17 +240,6 @@ def _swap_stderr(before: TextIO, after: TextIO) -> None:
         for handler in logging.getLogger(name).handlers:
             if isinstance(handler, logging.StreamHandler) and handler.stream is before:
                 handler.setStream(after)
-
-
-def _set_for_now(stack: ExitStack, **variables: str) -> None:
-    """Environment variables for the processes that start from here on."""
-    for name, value in variables.items():
-        before = os.environ.get(name)
-        os.environ[name] = value
-        if before is None:
-            stack.callback(os.environ.pop, name, None)
-        else:
-            stack.callback(os.environ.__setitem__, name, before)
 
 
 class _ToLog(io.TextIOBase):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -76,7 +75,8 @@ class RayEngine:
         options = self._options
         bundle = ModelBundle.load(options.model)
         may_use_gpus = options.device != "cpu" and options.gpus_per_actor != 0
-        may_use_gpus = may_use_gpus and (options.device == "cuda" or {"fp16", "fp32"} & set(bundle.variants) != set())
+        for_gpus = {"fp16", "fp32"} & set(bundle.variants) and options.precision != "int8"
+        may_use_gpus = may_use_gpus and (options.device == "cuda" or bool(for_gpus))
         if not may_use_gpus and options.device == "cuda":
             raise DeviceError("--device cuda with --gpus-per-actor 0", hint="drop one of them")
         on_cpu = None
@@ -282,6 +282,3 @@ def _data_context() -> Iterator[None]:
     finally:
         for name, value in before.items():
             setattr(context, name, value)
-
-
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

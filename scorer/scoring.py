@@ -121,6 +121,10 @@ class Scorer:
         fields += [pa.field(f"{self.prefix}prob_{label}", pa.float32()) for label in self.bundle.labels]
         return pa.schema([*fields, pa.field(f"{self.prefix}status", pa.string())])
 
+    def scored_schema(self, schema: pa.Schema) -> pa.Schema:
+        """What :meth:`score_table` makes of a table of ``schema``: its columns, and the added ones behind them."""
+        return tables.joined_schema(schema, self.added_schema)
+
     def score(self, texts: Texts) -> pa.Table:
         """The added columns for ``texts``, one row each, in order.
 

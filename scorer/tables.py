@@ -74,10 +74,10 @@ def with_predictions(table: Any, wanted: str | None, added: pa.Schema, score: Sc
     if isinstance(table, pa.RecordBatch):
         scored = score(table.column(column))
         arrays = [*table.columns, *(_one_piece(array) for array in scored.columns)]
-        return pa.RecordBatch.from_arrays(arrays, schema=_joined(table.schema, added))
+        return pa.RecordBatch.from_arrays(arrays, schema=joined_schema(table.schema, added))
     if isinstance(table, pa.Table):
         scored = score(table.column(column))
-        return pa.Table.from_arrays([*table.columns, *scored.columns], schema=_joined(table.schema, added))
+        return pa.Table.from_arrays([*table.columns, *scored.columns], schema=joined_schema(table.schema, added))
     if _is_of(table, "polars", "DataFrame"):
         import polars as pl
 
@@ -86,6 +86,11 @@ def with_predictions(table: Any, wanted: str | None, added: pa.Schema, score: Sc
     scored = score(table[column]).to_pandas()
     scored.index = table.index
     return table.assign(**{str(name): scored[name] for name in scored.columns})
+
+
+def joined_schema(schema: pa.Schema, added: pa.Schema) -> pa.Schema:
+    """The schema of a table of ``schema`` with the added columns behind its own."""
+    return pa.schema([*schema, *added], metadata=schema.metadata)
 
 
 def polars_expr(column: str, added: pa.Schema, score: Score) -> pl.Expr:
@@ -135,10 +140,6 @@ def _is_of(value: Any, library: str, name: str) -> bool:
     """Whether ``value`` is of a class of ``library``, which nobody has to have for that."""
     module = sys.modules.get(library)
     return module is not None and isinstance(value, getattr(module, name))
-
-
-def _joined(schema: pa.Schema, added: pa.Schema) -> pa.Schema:
-    return pa.schema([*schema, *added], metadata=schema.metadata)
 
 
 def _one_piece(array: pa.ChunkedArray) -> pa.Array:

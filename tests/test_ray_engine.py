@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +25,7 @@ from scorer import ScorerError, score_file
 from scorer.errors import InputError, ModelError, UsageError
 from tests.faults import CODE, ROOT
 from tests.ray_nodes import RayNodes, ray_nodes
+from tests.test_recipes import blocks
 
 pytest.importorskip("ray", reason="the extra [ray] is not installed")
 if sys.platform != "linux":
@@ -229,6 +232,19 @@ def test_a_signal_leaves_the_rest_to_the_local_engine(nodes: RayNodes, inputs: I
     assert process.returncode == 0
     assert "going on behind" in err
     assert output.read_bytes() == (inputs.folder / "local.parquet").read_bytes()
+
+
+def test_the_recipe_for_ray_data(nodes: RayNodes, tmp_path: Path) -> None:
+    (code,) = blocks("Ray Data")
+    shutil.copy(ROOT / "sample_data" / "reviews.parquet", tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**nodes.environment(), "RAY_ADDRESS": nodes.address}, cwd=tmp_path,
+        capture_output=True, text=True, check=False, timeout=WAIT_SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    counted = {row["pred_label"]: row["count()"] for row in ast.literal_eval(done.stdout.splitlines()[-1])}
+    assert set(counted) == {None, "negative", "positive"}
+    assert sum(counted.values()) == 300
 
 
 def test_a_ray_of_its_own_leaves_nothing_behind(inputs: Inputs, tmp_path: Path) -> None:
