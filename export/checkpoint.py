@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -21,6 +20,7 @@ from transformers import (
 from export.families import family_of
 from export.library_noise import quiet_libraries
 from scorer.errors import ModelError
+from scorer.json_objects import read_object
 from scorer.preprocessing import Preprocessing, load_preprocessing
 
 HISTORY_FILE = "history.json"
@@ -47,17 +47,28 @@ class Checkpoint:
 
     @property
     def base_model(self) -> str | None:
-        """What the training started from, as far as the checkpoint tells."""
-        settings = (self.training or {}).get("settings")
-        name = settings.get("model") if isinstance(settings, dict) else None
+        """The pretrained model at the beginning of the line of trainings, as far as the checkpoint tells."""
+        name = self._of_start("base_model") or self._of("settings", "model")
         return PurePath(name).name if isinstance(name, str) and Path(name).is_dir() else name
+
+    @property
+    def license(self) -> str | None:
+        """The licence of that model, as its README stated it when the training read it."""
+        return self._of_start("license")
 
     @property
     def temperature(self) -> float:
         """What the training fitted on its validation rows; 1 where it did not."""
-        calibration = (self.training or {}).get("calibration")
-        value = calibration.get("temperature") if isinstance(calibration, dict) else None
+        value = self._of("calibration", "temperature")
         return float(value) if isinstance(value, (int, float)) and 1e-3 <= value <= 1e3 else 1.0
+
+    def _of_start(self, key: str) -> str | None:
+        value = self._of("start", key)
+        return value if isinstance(value, str) else None
+
+    def _of(self, section: str, key: str) -> Any:
+        value = (self.training or {}).get(section)
+        return value.get(key) if isinstance(value, dict) else None
 
 
 def load_checkpoint(source: str) -> Checkpoint:
@@ -129,15 +140,9 @@ def _load_tokenizer(source: str) -> PreTrainedTokenizerBase:
 
 
 def _load_training(folder: Path) -> dict[str, Any] | None:
-    path = folder / HISTORY_FILE
-    if not path.is_file():
+    value = read_object(folder / HISTORY_FILE)
+    if value is None:
         return None
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"cannot be read: {error}", path=path) from error
-    if not isinstance(value, dict):
-        raise ModelError("is not a JSON object", path=path)
     value.pop("steps", None)  # hundreds of lines that only the training's report draws
     cleaned: dict[str, Any] = _without_local_paths(value)
     return cleaned

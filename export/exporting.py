@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from export.checkpoint import Checkpoint, load_checkpoint
 from export.families import FusedNodes
 from export.library_noise import quiet_libraries
+from export.lineage import lineage_of_bundle
 from export.onnx_export import export_fp32
 from export.options import ExportOptions
 from export.parity import TOLERANCES, Parity, Reference, prove, reference_logits, require_finite_weights
@@ -155,11 +156,12 @@ def _description(
 ) -> dict[str, Any]:
     """``bundle.json`` without the checksums; nothing of this machine is in it."""
     base_model = options.base_model or checkpoint.base_model
-    return {
+    license = options.license or checkpoint.license
+    description = {
         "preprocessing": preprocessing.to_json(),
         "threshold": None,
         "temperature": checkpoint.temperature,
-        "base_model": None if base_model is None else {"name": base_model, "license": options.license},
+        "base_model": None if base_model is None else {"name": base_model, "license": license},
         "training": checkpoint.training,
         "export": {
             "checkpoint": checkpoint.name,
@@ -175,6 +177,7 @@ def _description(
             "versions": _versions(),
         },
     }
+    return {**description, "lineage": lineage_of_bundle(options.output.resolve().name, description)}
 
 
 def _versions() -> dict[str, str]:

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from export.lineage import lineage_of_bundle
 from scorer.bundle import ModelBundle
 from scorer.errors import InputError, ModelError
+from scorer.json_objects import read_object
 
 _FIGURES = ("accuracy", "f1", "macro_f1", "ece", "log_loss")
 _DECIMALS = 4
@@ -23,10 +25,9 @@ def render_card(folder: Path, *, metrics: Sequence[Path] = (), notes: Path | Non
         InputError: a file of figures or the notes cannot be read.
     """
     bundle = ModelBundle.load(folder)
-    path = folder / "bundle.json"
-    if not path.is_file():
+    described = read_object(folder / "bundle.json")
+    if described is None:
         raise ModelError("has no bundle.json, so nothing was recorded", path=folder, hint="make it with export-model")
-    described = json.loads(path.read_text(encoding="utf-8"))
     training = described.get("training") or {}
     export = described.get("export") or {}
     sections = [
@@ -36,8 +37,8 @@ def render_card(folder: Path, *, metrics: Sequence[Path] = (), notes: Path | Non
         _epochs(training),
         _calibration(described, training),
         _variants(export),
-        _data(training.get("data") or {}),
-        _commands(training, described, export),
+        _data(training),
+        _commands(folder, described, [(file, _json(file)) for file in metrics]),
         [] if notes is None else [_text(notes).rstrip(), ""],
     ]
     return "\n".join(line for section in sections for line in section)
@@ -52,8 +53,9 @@ def _facts(
     rows = [
         ("Labels", ", ".join(bundle.labels)),
         ("Architecture", export.get("architecture")),
-        ("Start", base.get("name")),
-        ("Licence of the start", base.get("license") or "not recorded"),
+        ("Pretrained model", base.get("name")),
+        ("Its licence", base.get("license") or "not recorded"),
+        ("Training began from", (training.get("start") or {}).get("name")),
         ("Text", f"at most {preprocessing['max_length']} tokens, {preprocessing['long_text']}"
          + "".join(f", {step}" for step in preprocessing["clean"])),
         ("Variants", f"{', '.join(bundle.variants)} ({size:.1f} MB)"),
@@ -114,25 +116,44 @@ def _calibration(described: dict[str, Any], training: dict[str, Any]) -> list[st
 
 
 def _variants(export: dict[str, Any]) -> list[str]:
-    rows = []
+    rows, by_length = [], []
     for name, variant in (export.get("variants") or {}).items():
-        parity = (variant.get("parity") or {}).get("alone") or {}
-        agreement = (variant.get("parity") or {}).get("agreement")
+        parity = variant.get("parity") or {}
+        alone, fused = parity.get("alone") or {}, variant.get("fused") or {}
         rows.append(
             (
                 name if variant.get("kept") else f"{name} (not kept)",
-                "-" if agreement is None else f"{agreement:.4f}",
-                "-" if "max_probability" not in parity else f"{parity['max_probability']:.2e}",
+                "-" if "size" not in variant else f"{variant['size'] / 1e6:.1f} MB",
+                "-" if "agreement" not in parity else f"{parity['agreement']:.4f}",
+                "-" if "max_probability" not in alone else f"{alone['max_probability']:.2e}",
                 "-" if variant.get("accuracy") is None else f"{variant['accuracy']:.4f}",
+                "-" if "reviews_per_second" not in parity else f"{parity['reviews_per_second']:.0f}",
+                ", ".join(f"{count} {kind}" for kind, count in fused.items()) or "-",
             )
         )
+        by_length += [
+            (
+                name,
+                tokens,
+                str(bucket["texts"]),
+                f"{bucket['agreement']:.4f}",
+                f"{bucket['max_probability']:.2e}",
+                f"{bucket['mean_probability']:.2e}",
+            )
+            for tokens, bucket in (parity.get("tokens") or {}).items()
+        ]
     if not rows:
         return []
-    heads = ("variant", "labels agree with PyTorch", "largest difference of a probability", "accuracy")
-    return ["## Export", "", *_table(heads, rows), ""]
+    heads = ("variant", "size", "labels agree with PyTorch", "largest difference of a probability", "accuracy")
+    lines = ["## Export", "", *_table((*heads, "reviews/s", "fused nodes"), rows), ""]
+    if by_length:
+        heads = ("variant", "tokens", "reviews", "labels agree", "largest difference of a probability")
+        lines += ["By length of a review:", "", *_table((*heads, "mean difference"), by_length), ""]
+    return lines
 
 
-def _data(data: dict[str, Any]) -> list[str]:
+def _data(training: dict[str, Any]) -> list[str]:
+    data = training.get("data")
     if not data:
         return []
     rows = []
@@ -151,19 +172,47 @@ def _data(data: dict[str, Any]) -> list[str]:
     hashes = {name: value for part in ("train", "eval") for name, value in data[part]["files"].items()}
     for part in ("teachers", "unlabelled", "pretraining"):
         hashes |= data.get(part) or {}
+    for one in (*(training.get("lineage") or ()), training.get("start") or {}):
+        name = one.get("makes") or one.get("name")
+        stated = (one.get("sha256") or {}).items()
+        hashes |= {file if file == name else f"{name}/{file}": sha256 for file, sha256 in stated}
+        hashes |= one.get("inputs") or {}
     return [*lines, *_table(("file", "SHA-256"), [(name, f"`{value}`") for name, value in hashes.items()]), ""]
 
 
-def _commands(training: dict[str, Any], described: dict[str, Any], export: dict[str, Any]) -> list[str]:
-    command = (training.get("settings") or {}).get("command")
-    if not export:
+def _commands(folder: Path, described: dict[str, Any], measured: Sequence[tuple[Path, dict[str, Any]]]) -> list[str]:
+    """Every command of the line, from the first training to this card, and what no command is known of."""
+    if not described.get("export"):
         return []
-    base = described.get("base_model") or {}
-    parts = ["export-model", export["checkpoint"], "-o", "BUNDLE", "--precision", ",".join(export["precisions"])]
-    given = {"--eval": export.get("eval"), "--opset": export.get("opset"), "--max-drop": export.get("max_drop")}
-    given |= {"--base-model": base.get("name"), "--license": base.get("license")}
-    parts += [part for option, value in given.items() if value is not None for part in (option, str(value))]
-    return ["## Commands", "", "```sh", *([command] if command else []), shlex.join(parts), "```", ""]
+    name = folder.resolve().name
+    steps = described.get("lineage") or lineage_of_bundle(name, described)
+    made = steps[-1]["makes"]
+    commands = [step["command"] for step in steps if step.get("command")]
+    commands += [_evaluation(file, value, made) for file, value in measured]
+    card = [
+        "python",
+        "-m",
+        "export.card_cli",
+        made,
+        *(part for file, _ in measured for part in ("--metrics", file.name)),
+    ]
+    lines = ["## Commands", "", "In this order, in a folder that holds the files named above:", ""]
+    lines += ["```sh", *commands, shlex.join(card), "```", ""]
+    unknown = [step["makes"] for step in steps if not step.get("command")]
+    return [*lines, *([f"No command was recorded for: {', '.join(unknown)}.", ""] if unknown else [])]
+
+
+def _evaluation(file: Path, value: dict[str, Any], bundle: str) -> str:
+    """The ``evaluate-labels`` that wrote a file of figures: of texts by the bundle, or of predictions."""
+    words = ["evaluate-labels", *(Path(name).name for name in value["files"])]
+    model = value.get("model")
+    if model:
+        words += ["--model", bundle, "--precision", str(model.get("precision"))]
+    if value.get("labels_file"):
+        words += ["--labels", Path(value["labels_file"]).name]
+    if value.get("label_column"):
+        words += ["--label-column", str(value["label_column"])]
+    return shlex.join([*words, "--json", file.name])
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

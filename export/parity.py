@@ -19,10 +19,10 @@ from scorer.encoding import Encoded
 from scorer.errors import ModelError, QualityGateError
 from scorer.session import ModelSession, SessionOptions
 
-TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "int8": 0.15}
+TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "int8": 0.25}
 """Largest difference of a logit, as a share of the range of all logits of the reference.
 
-Measured on a 384-wide model of six layers: 1e-7, 2e-4 and 0.04.
+Measured on a trained 384-wide model of six layers: 1e-6, 2e-4 and, on 164 reviews, 0.13.
 """
 
 _LEAST_RANGE = 1e-2  # of a model that gives every text the same logits
@@ -56,7 +56,8 @@ class Parity:
     Attributes:
         provider: of onnxruntime, that it ran on.
         texts: that were compared.
-        tolerance: largest difference of a logit that is let pass; a label may flip where its lead was no larger.
+        tolerance: largest difference of a logit that is let pass; a label may flip where its lead was at most twice
+            that, as both logits may move. On labelled reviews, it is the quality gate that judges flips.
         alone: each text run by itself and unpadded; on CUDA in batches, as scoring does there.
         padded: batches of texts of all lengths, padded to the longest; ``None`` for a graph without a mask.
         arithmetic: float16 through and through in PyTorch, where onnxruntime's CPU kernels widen to float32.
@@ -135,7 +136,7 @@ def prove(
 
     Raises:
         QualityGateError: the variant does not run, gives a logit that is not finite or too far off, or
-            flips a label whose lead was larger than the tolerance.
+            flips a label whose lead was too large.
     """
     tolerance = TOLERANCES[precision] * reference.logit_range
     device = "auto" if precision == "fp16" else "cpu"
@@ -201,10 +202,10 @@ def _require_within(logits: Logits, reference: Reference, activation: str, toler
     if not np.isfinite(logits).all():
         raise QualityGateError(f"{what}: logits that are not finite", hint=_HINT)
     found = compare(logits, reference.logits, activation)
-    if not found.widest_flip <= tolerance:
+    if not found.widest_flip <= 2 * tolerance:
         raise QualityGateError(
             f"{what}: {found.flips} of {len(reference.logits)} texts get another label than in PyTorch, one of them "
-            f"against a lead of {found.widest_flip:.3g} where {tolerance:.3g} is tolerated",
+            f"against a lead of {found.widest_flip:.3g} where {2 * tolerance:.3g} is tolerated",
             hint=_HINT,
         )
     if not found.max_logit <= tolerance:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scorer.errors import DeviceError, ModelError, UsageError
+from scorer.json_objects import read_object
 from scorer.onnx_files import refuse_external_data
 from scorer.preprocessing import LongText, Preprocessing
 
@@ -39,7 +40,6 @@ EXPORT_HINT = "export one with: export-model CHECKPOINT -o BUNDLE --precision fp
 
 Activation = Literal["softmax", "sigmoid"]
 
-_MAX_JSON_BYTES = 64 * 2**20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -237,9 +237,11 @@ def _refuse_links(folder: Path, may_link_to: Path | None) -> None:
 
 
 def _read_folder(folder: Path) -> ModelBundle:
-    config = _read_json(folder / "config.json", required=True)
-    description = _read_json(folder / BUNDLE_FILE)
-    tokenizer_config = _read_json(folder / "tokenizer_config.json")
+    config = read_object(folder / "config.json")
+    if config is None:
+        raise ModelError("has no config.json", path=folder, hint="pass a folder that export-model made")
+    description = read_object(folder / BUNDLE_FILE) or {}
+    tokenizer_config = read_object(folder / "tokenizer_config.json") or {}
     if not (folder / "tokenizer.json").is_file():
         raise ModelError(
             "has no tokenizer.json", path=folder, hint="save the tokenizer with a fast tokenizer of transformers"
@@ -297,24 +299,6 @@ def _first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
             if path.is_file():
                 return path
     return None
-
-
-def _read_json(path: Path, *, required: bool = False) -> dict[str, Any]:
-    if not path.is_file():
-        if required:
-            raise ModelError(f"has no {path.name}", path=path.parent, hint="pass a folder that export-model made")
-        return {}
-    try:
-        if path.stat().st_size > _MAX_JSON_BYTES:
-            raise ModelError(f"is larger than {_MAX_JSON_BYTES >> 20} MiB", path=path)
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ModelError(f"cannot be read: {error.strerror}", path=path) from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"is not JSON: {error}", path=path) from error
-    if not isinstance(value, dict):
-        raise ModelError("is not a JSON object", path=path)
-    return value
 
 
 def _labels(config: Mapping[str, Any], folder: Path) -> tuple[str, ...]:

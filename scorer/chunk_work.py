@@ -44,6 +44,7 @@ class RunningModel:
         device, provider: what really runs.
         batching: ``alone`` or ``tokens``.
         versions: of the packages that a score depends on, by name.
+        lineage: the commands that made the bundle, where it says so; no row depends on them.
     """
 
     bundle: Mapping[str, Any]
@@ -52,6 +53,7 @@ class RunningModel:
     provider: str
     batching: str
     versions: Mapping[str, str] = field(default_factory=_versions)
+    lineage: tuple[Mapping[str, Any], ...] = field(default=(), compare=False)
 
     @classmethod
     def of(cls, scorer: Scorer) -> RunningModel:
@@ -64,7 +66,9 @@ class RunningModel:
             "preprocessing": bundle.preprocessing.to_json(),
             "threshold": bundle.threshold,
         }
-        return cls(about, scorer.added_schema, session.device, session.provider, session.batching)
+        stated = bundle.description.get("lineage")
+        lineage = tuple(stated) if isinstance(stated, list) else ()
+        return cls(about, scorer.added_schema, session.device, session.provider, session.batching, lineage=lineage)
 
     @property
     def precision(self) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from scorer.errors import ModelError, UsageError
+from scorer.json_objects import read_object
 
 LongText = Literal["truncate", "head-tail", "window"]
 """How a text of more tokens than ``max_length`` is read.
@@ -123,10 +124,5 @@ def load_preprocessing(folder: Path) -> Preprocessing | None:
         ModelError: the file cannot be read or holds something else.
     """
     path = folder / PREPROCESSING_FILE
-    if not path.is_file():
-        return None
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"cannot be read: {error}", path=path) from error
-    return Preprocessing.from_json(value, source=path)
+    value = read_object(path)
+    return None if value is None else Preprocessing.from_json(value, source=path)

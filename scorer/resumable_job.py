@@ -214,7 +214,8 @@ def describe(
 ) -> dict[str, Any]:
     """What an output is made from and how: the part of its provenance that is known before the work.
 
-    ``fingerprint`` is over all of it, so two outputs of one fingerprint have the same bytes.
+    ``fingerprint`` is over all of it but the commands that made the bundle, so two outputs of one
+    fingerprint have the same rows.
     """
     model = work.model
     made_by = {
@@ -227,7 +228,7 @@ def describe(
         "provider": model.provider,
         "versions": model.versions,
     }
-    return {**made_by, "fingerprint": fingerprint(made_by)}
+    return {**made_by, "fingerprint": fingerprint(made_by), "lineage": list(model.lineage)}
 
 
 def _counts(unfinished: UnfinishedWork, *, before: int) -> JobCounts:

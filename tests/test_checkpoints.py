@@ -73,6 +73,18 @@ def test_a_checkpoint_that_is_not_there(name: str) -> None:
     assert name in str(caught.value)
 
 
+def test_a_head_of_another_number_of_labels_is_replaced(tiny_checkpoint: Path) -> None:
+    model, _ = load_classifier(str(tiny_checkpoint), ["bad", "fair", "good"])
+    original = DistilBertForSequenceClassification.from_pretrained(tiny_checkpoint)
+    assert model.classifier.weight.shape == (3, 32)
+    assert torch.equal(model.pre_classifier.weight, original.pre_classifier.weight)
+
+
+def test_a_folder_that_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"has no config\.json, so it is no checkpoint"):
+        load_classifier(str(tmp_path), ["a", "b"])
+
+
 def test_a_damaged_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_checkpoint, tmp_path / "damaged")
     (folder / "model.safetensors").write_bytes(b"nonsense")

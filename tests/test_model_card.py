@@ -11,7 +11,7 @@ import pytest
 from export.card_cli import main
 from export.checkpoint import Checkpoint
 from export.model_card import render_card
-from scorer.bundle import write_description
+from scorer.bundle import PRECISIONS, write_description
 from scorer.errors import InputError, ModelError
 
 TRAINING = {
@@ -37,7 +37,7 @@ def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
     for path in tiny_bundle.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     described = json.loads((folder / "bundle.json").read_text())
-    for key in ("files", "format"):
+    for key in ("files", "format", "lineage"):
         described.pop(key)
     license_ = {"name": "some/encoder", "license": "Apache-2.0"}
     write_description(folder, {**described, "training": TRAINING, "temperature": 1.37, "base_model": license_})
@@ -56,8 +56,8 @@ def test_what_was_recorded_stands_in_it(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("## Limits\n\nEnglish alone.\n")
     card = render_card(bundle, metrics=[metrics(tmp_path / "m.json")], notes=tmp_path / "notes.md")
     for line in (
-        "| Start | some/encoder |",
-        "| Licence of the start | Apache-2.0 |",
+        "| Pretrained model | some/encoder |",
+        "| Its licence | Apache-2.0 |",
         "| test.parquet | 12,552 | 0.9300 [0.9250, 0.9350] | 0.9200 | - | - | - |",
         "| 1 (kept) | 0.3100 | 0.2900 | 0.8741 | 0.8796 |",
         "| baseline: linear SVM, 74 s | - | 0.2000 | 0.9100 | 0.9000 |",
@@ -72,12 +72,13 @@ def test_what_was_recorded_stands_in_it(bundle: Path, tmp_path: Path) -> None:
     assert "4.0% of the training rows, whole groups of `movie`, seed 42" in card
     assert "/somewhere" not in card
     variants = [line for line in card.splitlines() if line.startswith(("| fp32", "| fp16", "| int8"))]
-    assert len(variants) == 3
+    assert [len([line for line in variants if line.startswith(f"| {name} |")]) for name in PRECISIONS] == [5, 5, 5]
 
 
 def test_what_was_not_recorded_is_left_out(tiny_bundle: Path) -> None:
     card = render_card(tiny_bundle)
-    assert "| Licence of the start | not recorded |" in card
+    assert "| Its licence | not recorded |" in card
+    assert "No command was recorded for: checkpoint." in card
     for title in ("## Training", "## Calibration", "## Data", "## Figures"):
         assert title not in card
 

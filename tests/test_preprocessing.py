@@ -23,7 +23,7 @@ def test_a_folder_of_others_has_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("{", "cannot be read"),
+        ("{", "is not JSON"),
         ("[]", "is not a JSON object"),
         ('{"max_length": "512"}', "max_length='512'"),
         ('{"max_length": true}', "max_length=True"),

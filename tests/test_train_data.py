@@ -90,7 +90,15 @@ def with_label(value: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("rows", "more", "says"),
     [
-        ([{**row, "label": 1} for row in ROWS], {}, "label ids are [1], not 0, 1, …"),
+        ([{**row, "label": 1} for row in ROWS], {}, "every training row has the one label 1; train on two or more"),
+        (
+            [{**row, "label": 0} for row in ROWS],
+            {"label_names": ("a", "b")},
+            "every training row has the one label 'a'",
+        ),
+        ([{**row, "label": row["label"] / 2} for row in ROWS], {}, "label 0.5 is neither a name nor a whole number"),
+        ([{**row, "label": [row["label"]]} for row in ROWS], {}, "column 'label' holds no labels"),
+        ([{**row, "text": " "} for row in ROWS], {}, "every text in column 'text' is empty"),
         ([{**row, "label": "good"} for row in ROWS], {}, "every training row has the one label 'good'"),
         (with_label(None), {}, "the label is null"),
         (with_label(5), {}, "label ids are [0, 1, 5]"),
@@ -137,6 +145,14 @@ def test_validation_labels_that_training_does_not_have(tmp_path: Path) -> None:
     [
         ("a.parquet", b"PAR1 no", "cannot be read"),
         ("none.csv", None, "no such file"),
+        ("none/", None, "no such file or folder"),
+        ("a.parquet", b"", r"a\.parquet: is empty \(0 bytes\); pass files with reviews"),
+        ("a.csv", b"", r"a\.csv: is empty \(0 bytes\)"),
+        ("a.jsonl", b"", r"a\.jsonl: is empty \(0 bytes\)"),
+        ("a.csv", b"text,label\n\n", r"a\.csv: holds no rows"),
+        ("a.csv", b"text,label\na,good\nb,bad,more\n", "Expected 2 fields in line 3, saw 3"),
+        ("a.csv", b"text,label\ncaf\xe9,good\nb,bad\n", "can't decode byte 0xe9"),
+        ("a.jsonl", b'{"text": "a", "label": 1}\n{"text":\n', "JSON parse error"),
         ("a.xlsx", b"x", "unknown format"),
     ],
 )
@@ -145,6 +161,25 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: bytes | N
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=says):
         load_splits(options(tmp_path, tmp_path / name))
+
+
+def test_a_parquet_file_without_rows(tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"text": pa.array([], pa.string()), "label": pa.array([], pa.int64())}), tmp_path / "a.parquet"
+    )
+    with pytest.raises(InputError, match=r"a\.parquet: holds no rows"):
+        load_splits(options(tmp_path, tmp_path / "a.parquet"))
+
+
+def test_files_of_other_columns_or_formats(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text("text,label\na,1\nb,0\n")
+    (tmp_path / "data" / "b.csv").write_text("text,label,more\na,1,2\n")
+    with pytest.raises(InputError, match="data: cannot be read: the files do not have the same columns"):
+        load_splits(options(tmp_path, tmp_path / "data"))
+    write(tmp_path / "data" / "b.parquet", ROWS)
+    with pytest.raises(InputError, match="data: cannot be read: the files are of several formats: csv, parquet"):
+        load_splits(options(tmp_path, tmp_path / "data"))
 
 
 def test_the_hub_without_a_network_says_what_to_do(tmp_path: Path) -> None:

@@ -160,6 +160,22 @@ def test_the_average_is_what_is_kept(
     assert not torch.allclose(plain[name], half[name], atol=1e-4)
 
 
+def test_patience_stops_a_run_that_gets_no_better_and_the_first_best_epoch_is_kept(
+    call_train: Call, tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorboard", reason="--report-to needs it")
+    code, out, err = call_train(
+        "-o", tmp_path / "model", "--model", tiny_checkpoint, "--train", labelled_texts, "--validation-split", "0.25",
+        "--epochs", "9", "--patience", "2", "--learning-rate", "1e-12", "--batch-size", "16", "--max-length", "16",
+        "--no-bf16", "--report-to", "tensorboard",
+    )  # fmt: skip
+    assert code == 0, err
+    assert [line.split()[0] for line in out.splitlines()] == ["epoch", "1", "2", "3"]
+    assert out.splitlines()[1].endswith(" *")
+    assert "epoch 1 kept, best in f1" in err
+    assert list((tmp_path / "model" / "runs").glob("events.out.tfevents.*"))
+
+
 def test_texts_on_both_sides_are_reported(
     call_train: Call, tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path
 ) -> None:
@@ -190,6 +206,10 @@ def test_texts_on_both_sides_are_reported(
         (("--max-length", "513"), 2, "more than the model's 512 positions"),
         (("--resume",), 2, "there is no checkpoint to resume from"),
         (("--learning-rate", "-1"), 2, "--learning-rate -1.0 must be more than 0"),
+        (("--learning-rate", "inf"), 2, "--learning-rate inf must be more than 0 and finite"),
+        (("--weight-decay", "nan"), 2, "--weight-decay nan must be finite and not negative"),
+        (("--seed", "-1"), 2, "--seed -1 cannot be had"),
+        (("--label-names", "a,a"), 2, "--label-names a,a does not name two labels or more, each once"),
         (("--model", "./nowhere"), 4, "./nowhere: no such folder"),
         (("--label-column", "gold"), 3, "no column 'gold'"),
         (("--teacher", "none.parquet"), 3, "none.parquet: cannot be read: no such file"),

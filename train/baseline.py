@@ -5,34 +5,27 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-import datasets
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.svm import LinearSVC
 
-from scorer.columns import text_column
-from scorer.errors import InputError, OutputError, OutputExistsError, UsageError
+from scorer.errors import InputError
 from scorer.preprocessing import Preprocessing
-from train.data import LabelledReviews, load_splits, read_rows
+from train.data import LabelledReviews, load_splits
 from train.history import Baseline, History
 from train.options import TrainOptions
+from train.predictions import require_writable, write_predictions
 from train.report import save_report
 
 log = logging.getLogger(__name__)
 
 FOLDS = 5
 _SMALL = 1000
-_WRITERS = (".parquet", ".csv", ".jsonl")
 
 
 class LinearBaseline:
@@ -105,16 +98,16 @@ def fit_baseline(options: TrainOptions) -> History:
         OutputError: it could not be written.
     """
     if options.predictions is not None:
-        _require_writable(options.predictions, overwrite=options.overwrite)
+        require_writable(options.predictions, overwrite=options.overwrite)
     history = History.load(options.output) if options.output is not None else None
     train_set, eval_set = load_splits(options)
     begun = time.monotonic()
     model = LinearBaseline(options.preprocessing, options.seed).fit(train_set.rows["text"], train_set.rows["labels"])
     # Validation rows are new to the model, whatever their texts; a duplicate gains nothing here.
     probabilities = model.probabilities(eval_set.rows["text"])
-    row = _measured(probabilities, eval_set, len(train_set.rows), time.monotonic() - begun)
+    row = _measured(probabilities, eval_set, len(train_set.rows), time.monotonic() - begun, options.command())
     if options.predictions is not None:
-        _write_predictions(model, eval_set, options.predictions, options)
+        write_predictions(model.probabilities, eval_set, options.predictions, options)
     if history is None or options.output is None:
         return History((), None, options.metric, {}, baseline=row)
     history = history.with_baseline(row)
@@ -129,7 +122,7 @@ def _columns(decisions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _measured(
-    probabilities: npt.NDArray[np.float64], eval_set: LabelledReviews, n_train: int, seconds: float
+    probabilities: npt.NDArray[np.float64], eval_set: LabelledReviews, n_train: int, seconds: float, command: str
 ) -> Baseline:
     gold = np.asarray(eval_set.rows["labels"])
     predicted = probabilities.argmax(axis=1)
@@ -143,76 +136,5 @@ def _measured(
         seconds=round(seconds, 1),
         train_rows=n_train,
         eval_rows=len(gold),
+        command=command,
     )
-
-
-def _require_writable(path: Path, *, overwrite: bool) -> None:
-    if path.suffix not in _WRITERS:
-        raise UsageError(f"predictions cannot be written as {path.name!r}", hint=f"choose {', '.join(_WRITERS)}")
-    if path.exists() and not overwrite:
-        raise OutputExistsError("stands already", path=path, hint="pass --overwrite to replace it")
-    if not path.absolute().parent.is_dir():
-        raise OutputError("no such folder", path=path.absolute().parent, hint="make it first")
-
-
-def _write_predictions(model: LinearBaseline, eval_set: LabelledReviews, path: Path, options: TrainOptions) -> None:
-    names = eval_set.label_names
-    if options.predict:
-        rows = read_rows(options.predict, "predict")
-        text = text_column(rows.column_names, options.text_column, ", ".join(options.predict))
-    else:
-        ids = eval_set.rows["labels"]
-        rows = eval_set.rows.remove_columns("labels").add_column("label", [names[label] for label in ids])
-        text = "text"
-    table = with_predictions(rows, text, model, names)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        _write(table, unfinished, path.suffix)
-        unfinished.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror or error}", path=path) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-    log.info("%s: predictions for %d rows", path, len(rows))
-
-
-def with_predictions(rows: datasets.Dataset, text: str, model: LinearBaseline, names: Sequence[str]) -> pa.Table:
-    """``rows`` with the columns that ``score`` adds; a null or blank text has null predictions.
-
-    Raises:
-        InputError: a column of that name stands there already, or the text is none.
-    """
-    values: list[Any] = list(rows[text])
-    if not all(value is None or isinstance(value, str) for value in values):
-        raise InputError(f"column {text!r} holds no text", hint="name another with --text-column")
-    clash = next((column for column in rows.column_names if column.startswith("pred_")), None)
-    if clash is not None:
-        raise InputError(f"has a column {clash!r} already", hint="drop it before")
-    blank = [not (value and value.strip()) for value in values]
-    probabilities = model.probabilities([value or "" for value in values]).astype(np.float32)
-    labels = probabilities.argmax(axis=1)
-    table = rows.with_format("arrow")[:].replace_schema_metadata(None)
-    mask = np.array(blank)
-    added = {
-        "pred_label": pa.array([None if no else names[label] for no, label in zip(blank, labels, strict=True)]),
-        "pred_score": pa.array(probabilities.max(axis=1), mask=mask),
-        **{
-            f"pred_prob_{name}": pa.array(np.ascontiguousarray(probabilities[:, number]), mask=mask)
-            for number, name in enumerate(names)
-        },
-        "pred_status": pa.array(["empty" if no else "ok" for no in blank]),
-    }
-    for name, column in added.items():
-        table = table.append_column(name, column)
-    return table
-
-
-def _write(table: pa.Table, path: Path, suffix: str) -> None:
-    if suffix == ".parquet":
-        pq.write_table(table, path)
-    elif suffix == ".csv":
-        pyarrow.csv.write_csv(table, path)
-    else:
-        import polars
-
-        polars.from_arrow(table).write_ndjson(path)  # type: ignore[union-attr]  # a table is never a Series

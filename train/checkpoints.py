@@ -52,6 +52,8 @@ def load_classifier(
     """
     if not Path(model).is_dir() and (model.startswith((".", "/", "~")) or model.count("/") > 1):
         raise ModelError("no such folder", path=model, hint="pass a checkpoint folder or a Hub id")
+    if Path(model).exists() and not (Path(model) / "config.json").is_file():
+        raise ModelError("has no config.json, so it is no checkpoint", path=model, hint="pass a folder that has one")
     overrides: dict[str, Any] = {}
     if dropout is not None:
         overrides["dropout"] = dropout
@@ -72,9 +74,19 @@ def load_classifier(
             classifier = DistilBertForSequenceClassification(classifier_config)
             classifier.distilbert.load_state_dict(distilbert.state_dict())
         elif config.model_type == "distilbert":
-            classifier = DistilBertForSequenceClassification.from_pretrained(
-                model, dtype=torch.float32, attn_implementation="eager", **labels, **overrides
+            classifier, info = DistilBertForSequenceClassification.from_pretrained(
+                model,
+                dtype=torch.float32,
+                attn_implementation="eager",
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **labels,
+                **overrides,
             )
+            # A head of another number of labels is replaced by a new one; nothing else may be.
+            wrong = [name for name in info["mismatched_keys"] if not name.startswith("classifier.")]
+            if wrong:
+                raise ModelError(f"its weights {wrong[0]} do not have the size that config.json states", path=model)
         else:
             raise ModelError(
                 f"is a {config.model_type} checkpoint", path=model, hint="pass one of DistilBERT's or BERT's layout"

@@ -116,7 +116,7 @@ def train_model(
 
     chosen = TrainOptions(
         eval=eval_,
-        label_names=tuple(label_names.split(",")) if label_names else (),
+        label_names=tuple(name.strip() for name in label_names.split(",")) if label_names else (),
         preprocessing=Preprocessing(
             max_length=max_length, long_text=long_text, stride=min(128, (max_length - 2) // 2), clean=clean
         ),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow.parquet as pq
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 
 from scorer.columns import label_column, named_column, text_column
@@ -18,6 +20,9 @@ from scorer.errors import InputError, UsageError
 from train.options import TrainOptions
 
 _BUILDERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json"}
+
+_NO_ROWS = "pass files with reviews in them"
+_TWO_LABELS = "train on two or more"
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ def load_splits(options: TrainOptions) -> tuple[LabelledReviews, LabelledReviews
     present = set(train_set["labels"])
     if len(present) < 2:
         only = names[next(iter(present))] if present else "none"
-        raise InputError(f"every training row has the one label {only!r}", path=where, hint="train on two or more")
+        raise InputError(f"every training row has the one label {only!r}", path=where, hint=_TWO_LABELS)
     return LabelledReviews(train_set, names), LabelledReviews(eval_set, names)
 
 
@@ -88,14 +93,20 @@ def read_rows(sources: Sequence[str], split: str) -> datasets.Dataset:
     try:
         rows = _read(sources, split)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-        raise InputError(f"cannot be read: {reason}", path=where) from error
+        raise InputError(f"cannot be read: {_reason(error)}", path=where) from error
     if len(rows) == 0:
-        raise InputError("holds no rows", path=where)
+        raise InputError("holds no rows", path=where, hint=_NO_ROWS)
     return rows
+
+
+def _reason(error: BaseException) -> str:
+    """Why the ``datasets`` library could not read files, in one line."""
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    if isinstance(cause, datasets.table.CastError):
+        return "the files do not have the same columns"
+    return (str(cause).strip() or type(cause).__name__).splitlines()[0]
 
 
 def _load(sources: Sequence[str], split: str, options: TrainOptions) -> tuple[datasets.Dataset, str, str]:
@@ -117,6 +128,7 @@ def _read(sources: Sequence[str], split: str) -> datasets.Dataset:
         if builder == "csv":
             more = {"sep": "\t" if files[0].suffix == ".tsv" else ",", "keep_default_na": False}
         paths = [str(file) for file in files]
+        _require_rows(builder, files)
         return datasets.load_dataset(builder, data_files={split: paths}, split=split, **more)
     if len(sources) != 1:
         raise ValueError("pass files, or the name of one data set")
@@ -131,14 +143,37 @@ def _read(sources: Sequence[str], split: str) -> datasets.Dataset:
         ) from None
 
 
+def _require_rows(builder: str, files: Sequence[Path]) -> None:
+    """Refuse files that the ``datasets`` library stumbles over: empty ones, and those without a row."""
+    for file in files:
+        if file.stat().st_size == 0:
+            raise InputError("is empty (0 bytes)", path=file, hint=_NO_ROWS)
+    if builder == "parquet":
+        n_rows = sum(pq.read_metadata(file).num_rows for file in files)
+    elif builder == "csv":
+        n_rows = sum(1 for file in files for _ in _first_two_lines(file)) - len(files)
+    else:
+        return
+    if n_rows <= 0:
+        raise InputError("holds no rows", path=", ".join(map(str, files)), hint=_NO_ROWS)
+
+
+def _first_two_lines(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as opened:
+        yield from islice((line for line in opened if line.strip()), 2)
+
+
 def data_files(source: str) -> list[Path]:
     """The files that ``source`` means, a folder's in order of their names; none where it is a Hub id.
 
     Raises:
         ValueError: the format is unknown, or a folder holds no file of a known one.
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file or folder.
     """
     path = Path(source)
+    looks_like_a_path = source.startswith((".", "/", "~")) or source.endswith("/") or source.count("/") > 1
+    if looks_like_a_path and not path.exists():
+        raise FileNotFoundError("no such file or folder")
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if file.suffix in _BUILDERS and file.is_file())
         if not found:
@@ -175,17 +210,25 @@ def _hold_out(rows: datasets.Dataset, labels: Sequence[int], options: TrainOptio
 def _label_names(rows: datasets.Dataset, label: str, options: TrainOptions) -> list[str]:
     """Names of the label ids, from ``--label-names``, the data set's own classes, or the values."""
     feature = rows.features[label]
+    where = ", ".join(options.train)
+    if not isinstance(feature, datasets.Value | datasets.ClassLabel):
+        raise InputError(f"column {label!r} holds no labels", path=where, hint="name another with --label-column")
     if options.label_names:
         return list(options.label_names)
     if isinstance(feature, datasets.ClassLabel):
         return list(feature.names)
     values = {value for value in map(_plain, rows.unique(label)) if value is not None}
+    if len(values) == 1:
+        raise InputError(f"every training row has the one label {next(iter(values))!r}", path=where, hint=_TWO_LABELS)
+    fraction = next((value for value in values if isinstance(value, float)), None)
+    if fraction is not None:
+        raise InputError(
+            f"label {fraction:g} is neither a name nor a whole number", path=where, hint="number the labels from 0"
+        )
     if all(isinstance(value, int) for value in values):
         if sorted(values) != list(range(len(values))):
             raise InputError(
-                f"label ids are {sorted(values)[:8]}, not 0, 1, …",
-                path=", ".join(options.train),
-                hint="number the labels from 0 or use names",
+                f"label ids are {sorted(values)[:8]}, not 0, 1, …", path=where, hint="number them from 0 or use names"
             )
         return [f"LABEL_{value}" for value in sorted(values)]
     return sorted(str(value) for value in values)
@@ -219,6 +262,8 @@ def _labelled(rows: datasets.Dataset, text: str, label: str, names: list[str], w
     texts = rows[text]
     if not all(isinstance(value, str) or value is None for value in texts[:1000]):
         raise InputError(f"column {text!r} holds no text", path=where, hint="name another with --text-column")
+    if not any(value and value.strip() for value in texts):
+        raise InputError(f"every text in column {text!r} is empty", path=where, hint=_NO_ROWS)
     return datasets.Dataset.from_dict(
         {"text": [value or "" for value in texts], "labels": labels},
         features=datasets.Features({"text": datasets.Value("large_string"), "labels": datasets.Value("int64")}),

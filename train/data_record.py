@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from scorer.errors import InputError
 from train.data import LabelledReviews, data_files
-from train.options import TrainOptions
+from train.options import TrainOptions, short_names
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ def record_data(train_set: LabelledReviews, eval_set: LabelledReviews, options: 
     Raises:
         InputError: a file is not there or of no known format.
     """
+    sources = (*options.train, *options.eval, *options.teacher, *options.unlabelled, *options.pretrain_on)
+    names = short_names(str(file) for source in sources for file in _files(source))
     duplicates = _duplicates(train_set, eval_set)
     both = duplicates["validation_rows_in_training"]
     if both:
@@ -35,8 +37,8 @@ def record_data(train_set: LabelledReviews, eval_set: LabelledReviews, options: 
         log.info("%d training texts repeat an earlier one", duplicates["training_rows_repeated"])
     return {
         "labels": train_set.label_names,
-        "train": _part(options.train, train_set),
-        "eval": _part(options.eval or options.train, eval_set),
+        "train": _part(options.train, train_set, names),
+        "eval": _part(options.eval or options.train, eval_set, names),
         "split": None
         if not options.validation_split
         else {
@@ -46,35 +48,43 @@ def record_data(train_set: LabelledReviews, eval_set: LabelledReviews, options: 
             "held_out_sha256": _rows_hash(eval_set),
         },
         "duplicates": duplicates,
-        "teachers": _file_hashes(options.teacher),
-        "unlabelled": _file_hashes(options.unlabelled),
-        "pretraining": _file_hashes(options.pretrain_on),
+        "teachers": _file_hashes(options.teacher, names),
+        "unlabelled": _file_hashes(options.unlabelled, names),
+        "pretraining": _file_hashes(options.pretrain_on, names),
     }
 
 
-def _part(sources: Iterable[str], part: LabelledReviews) -> dict[str, Any]:
+def _part(sources: Iterable[str], part: LabelledReviews, names: Mapping[str, str]) -> dict[str, Any]:
     counts = Counter(part.rows["labels"])
     return {
-        "files": _file_hashes(sources),
+        "files": _file_hashes(sources, names),
         "rows": len(part.rows),
         "rows_per_label": {name: counts[label] for label, name in enumerate(part.label_names)},
     }
 
 
-def _file_hashes(sources: Iterable[str]) -> dict[str, str]:
-    """SHA-256 by base name; the name alone for what is no file."""
-    hashes: dict[str, str] = {}
-    for source in sources:
-        folder = Path(source)
-        weights = sorted(folder.glob("*.safetensors")) if (folder / "config.json").is_file() else []
-        try:
-            files = weights or data_files(source)
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot be read: {error}", path=source) from error
-        for file in files:
-            with file.open("rb") as opened:
-                hashes[file.name] = hashlib.file_digest(opened, "sha256").hexdigest()
-    return hashes
+def _files(source: str) -> list[Path]:
+    """The files that a source means; of a checkpoint, its weights."""
+    folder = Path(source)
+    weights = sorted(folder.glob("*.safetensors")) if (folder / "config.json").is_file() else []
+    try:
+        return weights or data_files(source)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read: {error}", path=source) from error
+
+
+def _file_hashes(sources: Iterable[str], names: Mapping[str, str]) -> dict[str, str]:
+    return {names[str(file)]: sha256 for source in sources for file in _files(source) for sha256 in [_sha256(file)]}
+
+
+def sha256_of(files: Iterable[Path]) -> dict[str, str]:
+    """SHA-256 of those that are files, by base name."""
+    return {file.name: _sha256(file) for file in files if file.is_file()}
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _rows_hash(part: LabelledReviews) -> str:

@@ -30,7 +30,8 @@ class EpochRow:
 class Baseline:
     """The linear baseline's figures on the same validation rows.
 
-    ``seconds`` is everything from the first text to the last probability, calibration included.
+    ``seconds`` is everything from the first text to the last probability, calibration included;
+    ``command`` is the one that fitted it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Baseline:
     seconds: float
     train_rows: int
     eval_rows: int
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class History:
         calibration: of the kept weights, on the validation rows.
         data: what :func:`train.data_record.record_data` says.
         steps: along the training, the mean loss since the step before, the rate and the tokens per second.
+        start: the checkpoint that it began from, see :func:`train.lineage.start_of`.
+        lineage: the steps that made that checkpoint and the teachers, see :func:`train.lineage.lineage_of`.
     """
 
     rows: tuple[EpochRow, ...]
@@ -65,6 +69,8 @@ class History:
     calibration: Calibration | None = None
     data: dict[str, Any] = field(default_factory=dict)
     steps: tuple[dict[str, float], ...] = ()
+    start: dict[str, Any] = field(default_factory=dict)
+    lineage: tuple[dict[str, Any], ...] = ()
 
     @classmethod
     def from_log(
@@ -152,6 +158,7 @@ class History:
                 baseline=None if baseline is None else Baseline(**baseline),
                 calibration=None if calibration is None else Calibration(**calibration),
                 steps=tuple(value.pop("steps", ())),
+                lineage=tuple(value.pop("lineage", ())),
                 **value,
             )
         except FileNotFoundError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -11,6 +13,18 @@ from scorer.preprocessing import Preprocessing
 
 METRICS = ("f1", "accuracy", "loss")
 """By which the best epoch is chosen; ``loss`` is the validation loss, the lower the better."""
+
+
+def short_names(paths: Iterable[str]) -> dict[str, str]:
+    """The last part of each path, or so many of the last as tell different paths apart."""
+    parts = {path: Path(path).resolve().parts for path in paths}
+    names = {}
+    for path, own in parts.items():
+        length = 1
+        while length < len(own) and any(o != own and o[-length:] == own[-length:] for o in parts.values()):
+            length += 1
+        names[path] = "/".join(own[-length:])
+    return names
 
 
 @dataclass(frozen=True)
@@ -96,8 +110,9 @@ class TrainOptions:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
     def command(self) -> str:
-        """The command line that asks for this, with base names for local paths and no option at its default."""
-        words = ["train-model", "-o", self.folder.name]
+        """The command line that asks for this, with short names for local paths and no option at its default."""
+        names = self.public_names()
+        words = ["train-model", *(() if self.output is None else ("-o", self.output.resolve().name))]
         for option in fields(self):
             value = getattr(self, option.name)
             if option.name in ("output", "resume", "overwrite", "preprocessing") or value == option.default:
@@ -109,10 +124,23 @@ class TrainOptions:
                 words.append(flag if value else f"--no-{flag[2:]}")
                 continue
             for item in value if isinstance(value, tuple) else (value,):
-                words += [flag, Path(item).name if isinstance(item, str) and Path(item).exists() else str(item)]
-        cut = self.preprocessing
-        words += ["--max-length", str(cut.max_length), "--long-text", cut.long_text]
+                words += [flag, names.get(str(item), str(item))]
+        cut, default = self.preprocessing, Preprocessing()
+        if cut.max_length != default.max_length:
+            words += ["--max-length", str(cut.max_length)]
+        if cut.long_text != default.long_text:
+            words += ["--long-text", cut.long_text]
         return shlex.join([*words, *(word for step in cut.clean for word in ("--clean", step))])
+
+    def public_names(self) -> dict[str, str]:
+        """What local files and folders are called where others read of them: base names, longer where two are alike.
+
+        Names of the Hub are not among them.
+        """
+        sources = (self.model, *self.train, *self.eval, *self.teacher, *self.unlabelled, *self.pretrain_on)
+        given = (*sources, *self.predict, *(() if self.predictions is None else (str(self.predictions),)))
+        local = [name for name in given if Path(name).exists() or Path(name).is_absolute() or name.startswith(".")]
+        return short_names(local)
 
     @property
     def folder(self) -> Path:
@@ -128,6 +156,13 @@ class TrainOptions:
             raise UsageError("--predict needs --predictions", hint="name the file to write")
         if self.output is None and not self.baseline:
             raise UsageError("--output is missing", hint="pass -o FOLDER for the new checkpoint")
+        if self.label_names and (len(set(self.label_names)) < max(2, len(self.label_names)) or "" in self.label_names):
+            raise UsageError(
+                f"--label-names {','.join(self.label_names)} does not name two labels or more, each once",
+                hint="pass the names of the ids 0, 1, … with commas between",
+            )
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"--seed {self.seed} cannot be had", hint="pass a number from 0 to 4294967295")
         if self.metric not in METRICS:
             raise UsageError(f"unknown metric {self.metric!r}", hint=f"choose one of {', '.join(METRICS)}")
         if self.fp16 and self.bf16:
@@ -161,12 +196,12 @@ class TrainOptions:
             ("--pretrain-epochs", self.pretrain_epochs),
             ("--pretrain-learning-rate", self.pretrain_learning_rate),
         ):
-            if not value > 0:
-                raise UsageError(f"{name} {value} must be more than 0")
+            if not 0 < value < math.inf:
+                raise UsageError(f"{name} {value} must be more than 0 and finite")
         for name, value in (
             ("--weight-decay", self.weight_decay),
             ("--label-smoothing", self.label_smoothing),
             ("--save-steps", self.save_steps),
         ):
-            if value < 0:
-                raise UsageError(f"{name} {value} must not be negative")
+            if not 0 <= value < math.inf:
+                raise UsageError(f"{name} {value} must be finite and not negative")

@@ -54,6 +54,8 @@ def render_report(history: History, *, name: str) -> str:
     )
     sections = [
         ("Data", _flat(history.data)),
+        ("Start", _flat(history.start)),
+        ("Made before", [(step["makes"], step["command"] or "no command recorded") for step in history.lineage]),
         ("Settings", _flat({key: value for key, value in history.settings.items() if key not in _ENVIRONMENT})),
         ("Environment", _flat({key: history.settings[key] for key in _ENVIRONMENT if key in history.settings})),
     ]

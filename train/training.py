@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,6 +35,7 @@ from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_cla
 from train.data import encode_rows, load_splits
 from train.data_record import record_data
 from train.history import History
+from train.lineage import lineage_of, start_of
 from train.metrics import ClassificationMetrics
 from train.options import TrainOptions
 from train.pretraining import FOLDER, adapt
@@ -88,6 +89,7 @@ def _train(options: TrainOptions, work: Path) -> History:
         dropout=options.dropout,
         attention_dropout=options.attention_dropout,
     )
+    start, lineage = start_of(options.model), tuple(lineage_of(options))
     positions = max_positions(model.config)
     if options.preprocessing.max_length > positions:
         raise UsageError(
@@ -134,6 +136,7 @@ def _train(options: TrainOptions, work: Path) -> History:
         settings=_settings(options, arguments),
         data=data,
     )
+    history = replace(history, start=start, lineage=lineage)
     _publish(trainer, history, options, work)
     return history
 

@@ -1,0 +1,186 @@
+"""Where a training's weights and teachers came from: the commands before its own, as far as files tell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard
+from transformers import AutoConfig
+from transformers.utils import cached_file
+
+from scorer.errors import ScorerError
+from scorer.json_objects import read_object
+from scorer.preprocessing import Preprocessing
+from scorer.provenance import parsed, read_provenance
+from train.data_record import sha256_of
+from train.history import HISTORY_FILE
+from train.options import TrainOptions
+
+Step = dict[str, Any]
+"""``makes``: a name; ``command``: what made it, ``None`` where nobody recorded that; ``sha256`` by file name.
+
+A step that makes predictions may have ``inputs``, SHA-256 by file name, and ``model``, the fingerprint of a bundle.
+"""
+
+
+def step(makes: str, command: str | None, sha256: Mapping[str, str], **more: Any) -> Step:
+    """One step of a lineage."""
+    return {"makes": makes, "command": command, "sha256": dict(sha256), **more}
+
+
+def lineage_of(options: TrainOptions) -> list[Step]:
+    """The steps that made the starting checkpoint and the teachers of a training, in order, each once.
+
+    A pretrained model that nobody here trained is no step; :func:`start_of` tells of it.
+
+    Raises:
+        ModelError: a checkpoint's history cannot be read.
+        InputError: the provenance of a file of predictions cannot be read.
+    """
+    steps: list[Step] = []
+    for number, source in enumerate((options.model, *options.teacher)):
+        found = _of_checkpoint(source) if (Path(source) / "config.json").is_file() else _of_file(source)
+        if not found and number > 0:
+            found = [step(Path(source).resolve().name, None, sha256_of_weights(source) or sha256_of([Path(source)]))]
+        for one in found:
+            known = next((known for known in steps if _name(known) == _name(one)), None)
+            if known is None:
+                steps.append(dict(one))
+            else:  # what was found in a bundle does not have the hashes of what it was made from
+                known["sha256"] = {**one.get("sha256", {}), **known.get("sha256", {})}
+    return steps
+
+
+def _name(one: Step) -> tuple[Any, Any]:
+    return one["makes"], one.get("command")
+
+
+def start_of(model: str) -> dict[str, Any]:
+    """A JSON object about the checkpoint that a training starts from.
+
+    ``name``; ``sha256`` of its weights by file name, where it is a folder; ``revision``, where it came
+    from the Hub; ``base_model``, the pretrained model at the beginning of the line; ``license`` of that,
+    as its README states it, or ``None``.
+    """
+    folder = Path(model)
+    history = _history(folder)
+    name = folder.resolve().name if folder.is_dir() else model
+    if history is None:
+        base = {"base_model": name, "license": _stated_license(model)}
+    elif "start" in history:
+        base = {key: history["start"].get(key) for key in ("base_model", "license")}
+    else:
+        base = {"base_model": _settings(history).get("model"), "license": None}
+    if isinstance(base["base_model"], str) and Path(base["base_model"]).is_absolute():
+        base["base_model"] = Path(base["base_model"]).name
+    return {"name": name, "sha256": sha256_of_weights(model), "revision": _revision(model), **base}
+
+
+def sha256_of_weights(source: str) -> dict[str, str]:
+    """SHA-256 by file name of the weights in a folder; empty for what is none."""
+    return sha256_of(sorted(Path(source).glob("*.safetensors")))
+
+
+def _of_checkpoint(source: str) -> list[Step]:
+    folder = Path(source)
+    history = _history(folder)
+    if history is None:
+        return []
+    own = step(folder.resolve().name, _command_of(history, folder), sha256_of_weights(source))
+    baseline = (history.get("baseline") or {}).get("command")
+    beside = [step(f"the baseline's row of {own['makes']}", baseline, {})] if baseline else []
+    return [*_stated(history), own, *beside]
+
+
+def _command_of(history: Mapping[str, Any], folder: Path) -> str | None:
+    """The recorded command, or the one that the recorded settings of an older version amount to."""
+    settings = _settings(history)
+    if settings.get("command"):
+        return str(settings["command"])
+    known = {option.name for option in fields(TrainOptions)}
+    values: dict[str, Any] = {name: value for name, value in settings.items() if name in known}
+    if not values:
+        return None
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    try:
+        cut = Preprocessing.from_json(values.get("preprocessing", {}), source=folder / HISTORY_FILE)
+        asked = {**values, **lists, "output": folder, "resume": False, "overwrite": False, "preprocessing": cut}
+        return TrainOptions(**asked).command()
+    except (TypeError, ScorerError):  # of a version whose options were others
+        return None
+
+
+def _of_file(source: str) -> list[Step]:
+    """What made a file of predictions, by its own provenance; nothing where it has none."""
+    path = Path(source)
+    if not path.is_file():
+        return []
+    text = read_provenance(path)
+    if text is None:
+        return []
+    value = parsed(text, path)
+    own = sha256_of([path])
+    inputs = {str(item.get("name")): str(item.get("sha256")) for item in value.get("inputs", ())}
+    if "command" in value:  # of the baseline
+        return [step(path.name, value["command"], own, inputs=inputs)]
+    return [
+        *_stated(value),
+        step(path.name, _score_command(value, path), own, inputs=inputs, model=value["bundle"]["fingerprint"]),
+    ]
+
+
+def _score_command(value: Mapping[str, Any], path: Path) -> str:
+    """The command line of ``score`` that a provenance amounts to."""
+    bundle, options = value["bundle"], value.get("options", {})
+    words = ["score", *(str(item.get("name")) for item in value.get("inputs", ())), "-o", path.name]
+    unnamed = {"makes": f"MODEL-{str(bundle['fingerprint'])[:12]}"}
+    cut = bundle.get("preprocessing", {})
+    given = {
+        "--model": (_stated(value) or [unnamed])[-1]["makes"],
+        "--precision": bundle.get("precision"),
+        "--text-column": options.get("text_column"),
+        "--prefix": options.get("prefix") if options.get("prefix") != "pred_" else None,
+        "--max-length": cut.get("max_length"),
+        "--long-text": cut.get("long_text"),
+        "--threshold": bundle.get("threshold"),
+    }
+    return shlex.join([*words, *(str(part) for option in given.items() if option[1] is not None for part in option)])
+
+
+def _stated(value: Mapping[str, Any]) -> list[Step]:
+    return [one for one in value.get("lineage") or () if isinstance(one, dict) and "makes" in one]
+
+
+def _history(folder: Path) -> dict[str, Any] | None:
+    return read_object(folder / HISTORY_FILE) if folder.is_dir() else None
+
+
+def _settings(history: Mapping[str, Any]) -> dict[str, Any]:
+    settings = history.get("settings")
+    return dict(settings) if isinstance(settings, dict) else {}
+
+
+def _stated_license(model: str) -> str | None:
+    """The licence in the front matter of a model's README, where there is one."""
+    try:
+        readme = cached_file(model, "README.md", _raise_exceptions_for_missing_entries=False,
+                             _raise_exceptions_for_connection_errors=False)  # fmt: skip
+        license = None if readme is None else ModelCard.load(readme, ignore_metadata_errors=True).data.license
+    except (OSError, ValueError):
+        return None
+    return license if isinstance(license, str) else None
+
+
+def _revision(model: str) -> str | None:
+    """The commit of a checkpoint of the Hub."""
+    if Path(model).is_dir():
+        return None
+    try:
+        revision = getattr(AutoConfig.from_pretrained(model), "_commit_hash", None)
+    except (OSError, ValueError):
+        return None
+    return revision if isinstance(revision, str) else None

@@ -1,0 +1,149 @@
+"""The baseline's predictions as a file: the columns that ``score`` adds, and a sealed provenance as it writes it."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from scorer.columns import text_column
+from scorer.console import package_version
+from scorer.errors import InputError, OutputError, OutputExistsError, UsageError
+from scorer.provenance import KEY, seal_parquet, sealed_text, sidecar_of, unsealed_text
+from train.data import LabelledReviews, data_files, read_rows
+from train.data_record import sha256_of
+from train.options import TrainOptions
+
+log = logging.getLogger(__name__)
+
+_KINDS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
+
+Probabilities = Callable[[Sequence[str]], npt.NDArray[np.float64]]
+"""Texts to the probability of each label, float64 ``(n, n_labels)``."""
+
+
+def require_writable(path: Path, *, overwrite: bool) -> None:
+    """See to it, before any work, that predictions can be written to ``path``.
+
+    Raises:
+        UsageError: its format is none of Parquet, CSV and JSONL.
+        OutputExistsError: it stands already.
+        OutputError: its folder is not there.
+    """
+    if path.suffix not in _KINDS:
+        raise UsageError(f"predictions cannot be written as {path.name!r}", hint=f"choose {', '.join(_KINDS)}")
+    if path.exists() and not overwrite:
+        raise OutputExistsError("stands already", path=path, hint="pass --overwrite to replace it")
+    if not path.absolute().parent.is_dir():
+        raise OutputError("no such folder", path=path.absolute().parent, hint="make it first")
+
+
+def write_predictions(
+    probabilities: Probabilities, eval_set: LabelledReviews, path: Path, options: TrainOptions
+) -> None:
+    """Write predictions for the rows of ``options.predict``, or else for the validation rows.
+
+    Raises:
+        InputError: the rows cannot be used.
+        OutputError: the file cannot be written.
+    """
+    names = eval_set.label_names
+    if options.predict:
+        sources: Sequence[str] = options.predict
+        rows = read_rows(sources, "predict")
+        text = text_column(rows.column_names, options.text_column, ", ".join(sources))
+    else:
+        sources = options.eval or options.train
+        ids = eval_set.rows["labels"]
+        rows = eval_set.rows.remove_columns("labels").add_column("label", [names[label] for label in ids])
+        text = "text"
+    table = with_predictions(rows, text, probabilities, names)
+    provenance = _provenance(table, path, sources, options)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        sidecar = _write(table, unfinished, _KINDS[path.suffix], provenance)
+        if sidecar is not None:
+            sidecar_of(path).write_bytes(sidecar)
+        unfinished.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror or error}", path=path) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    log.info("%s: predictions for %d rows", path, len(rows))
+
+
+def with_predictions(rows: datasets.Dataset, text: str, probabilities: Probabilities, names: Sequence[str]) -> pa.Table:
+    """``rows`` with the columns that ``score`` adds; a null or blank text has null predictions.
+
+    Raises:
+        InputError: a column of that name stands there already, or the text is none.
+    """
+    values: list[Any] = list(rows[text])
+    if not all(value is None or isinstance(value, str) for value in values):
+        raise InputError(f"column {text!r} holds no text", hint="name another with --text-column")
+    clash = next((column for column in rows.column_names if column.startswith("pred_")), None)
+    if clash is not None:
+        raise InputError(f"has a column {clash!r} already", hint="drop it before")
+    blank = [not (value and value.strip()) for value in values]
+    found = probabilities([value or "" for value in values]).astype(np.float32)
+    labels = found.argmax(axis=1)
+    table = rows.with_format("arrow")[:].replace_schema_metadata(None)
+    mask = np.array(blank)
+    added = {
+        "pred_label": pa.array([None if no else names[label] for no, label in zip(blank, labels, strict=True)]),
+        "pred_score": pa.array(found.max(axis=1), mask=mask),
+        **{
+            f"pred_prob_{name}": pa.array(np.ascontiguousarray(found[:, number]), mask=mask)
+            for number, name in enumerate(names)
+        },
+        "pred_status": pa.array(["empty" if no else "ok" for no in blank]),
+    }
+    for name, column in added.items():
+        table = table.append_column(name, column)
+    return table
+
+
+def _provenance(table: pa.Table, path: Path, sources: Sequence[str], options: TrainOptions) -> dict[str, Any]:
+    """What ``score --verify`` asks of an output, and the command that made it."""
+    by_status = Counter(table["pred_status"].to_pylist())
+    n_rows, empty = table.num_rows, by_status["empty"]
+    hashes = sha256_of([file for source in sources for file in data_files(source)])
+    return {
+        "command": options.command(),
+        "inputs": [{"name": name, "sha256": sha256} for name, sha256 in hashes.items()],
+        "rows": {"in": n_rows, "scored": n_rows - empty, "empty": empty, "rejected": 0, "out": n_rows},
+        "by_status": dict(by_status),
+        "options": {"prefix": "pred_"},
+        "output_format": {"kind": _KINDS[path.suffix], "compression": ""},
+        "schema": [[field.name, str(field.type)] for field in table.schema],
+        "versions": {"review-scorer": package_version(), "scikit-learn": version("scikit-learn")},
+        "rejects": None,
+    }
+
+
+def _write(table: pa.Table, path: Path, kind: str, provenance: dict[str, Any]) -> bytes | None:
+    """Write ``table``; what belongs into a file beside it, where the format has no place for it inside."""
+    if kind == "parquet":
+        table = table.replace_schema_metadata({KEY: unsealed_text(provenance)})
+        pq.write_table(table, path, write_page_checksum=True)
+        with path.open("r+b") as file:
+            seal_parquet(file)
+        return None
+    if kind == "csv":
+        pyarrow.csv.write_csv(table, path)
+    else:
+        import polars
+
+        polars.from_arrow(table).write_ndjson(path)  # type: ignore[union-attr]  # a table is never a Series
+    (sha256,) = sha256_of([path]).values()
+    return sealed_text({**provenance, "output": {"bytes": path.stat().st_size, "sha256": sha256}}) + b"\n"
