@@ -10,7 +10,7 @@ from scorer.errors import ScorerError
 from scorer.parts import ChunkResult, PackedPart
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ChunkCounts:
     """What is counted of a chunk; without its rows, for many may wait for one that is slow."""
 

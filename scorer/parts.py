@@ -87,7 +87,7 @@ class PackedPart:
     data: pa.Buffer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PartRecord:
     """What the journal knows of a part: enough to count it, and to tell whether it is whole.
 
