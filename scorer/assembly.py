@@ -56,7 +56,7 @@ def assemble(
     rejects = _RejectsFile(destination)
     with write_errors(target), create(temporary) as file, ExitStack() as files:
         files.callback(rejects.close)
-        with open_writer(file, destination.format, schema) as writer:
+        with open_writer(file, destination.format, schema, long_texts=provenance["options"]["text_column"]) as writer:
             for table, bad in parts:
                 interrupts.check()
                 writer.write(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -246,6 +247,9 @@ def score(
 
 def score_main() -> NoReturn:
     """Entry point of the console script ``score``."""
+    # For pyarrow, before it is loaded: its own allocators keep what they had for one large review, or
+    # for a row group, until the end.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     run(score, env_prefix="SCORER")
 
 

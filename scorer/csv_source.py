@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +12,19 @@ import pyarrow as pa
 
 from scorer.bad_rows import NOT_UTF8, Reject
 from scorer.errors import InputError
+from scorer.huge_texts import HUGE_BYTES, in_one_piece, is_utf8, viewed
 from scorer.locations import without_secrets
 from scorer.sources import ReadOptions, Source
-from scorer.text_bytes import lines_of, text_bytes
+from scorer.text_bytes import ByteReader, lines_of, text_bytes
 
 # csv keeps four bytes for each character of a field until its file is done: larger rows are cut up here.
 _LARGE_ROW = 2**20
+
+
+# What stands in quotes, from behind the first of them.
+_QUOTED = re.compile(rb'(?:[^"]++|"")*+')
+
+_Fields = list[str | bytes | bytearray]
 
 
 class CsvSource(Source):
@@ -47,19 +55,19 @@ class CsvSource(Source):
             raise InputError(
                 "the header is not UTF-8", path=self.path, hint="pass --encoding, or convert the file to UTF-8"
             )
-        self.schema = pa.schema([pa.field(name, pa.string()) for name in header])
+        names = [name if isinstance(name, str) else name.decode() for name in header]
+        self.schema = pa.schema([pa.field(name, pa.string()) for name in names])
 
     @contextmanager
     def _records(self) -> Iterator[_Records]:
         with text_bytes(self.location, self.options) as reader:
-            lines = lines_of(reader, limit=self.options.max_row_bytes)
-            yield _Records(lines, self._delimiter, self.path, self.options)
+            yield _Records(reader, self._delimiter, self.path, self.options)
 
     def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[tuple[pa.Table, list[Reject], int]]:
         names = self.schema.names
         wanted = range(len(names)) if list(columns) == names else [names.index(column) for column in columns]
         schema = pa.schema([self.schema.field(index) for index in wanted])
-        good: list[list[str]] = []
+        good: list[_Fields] = []
         rejects: list[Reject] = []
         number = n_rows = 0
         with self._records() as records:
@@ -89,7 +97,7 @@ class CsvSource(Source):
         if n_rows and number >= start:
             yield _table(good, wanted, schema), rejects, n_rows
 
-    def _rows(self, records: _Records) -> Iterator[list[str] | Reject]:
+    def _rows(self, records: _Records) -> Iterator[_Fields | Reject]:
         width = len(self.schema)
         fails = self.options.on_bad_row == "fail"
         row = 0
@@ -154,10 +162,10 @@ class _Records:
         chunk_bytes: of all records since :meth:`start_chunk`.
     """
 
-    def __init__(
-        self, lines: Iterator[bytes | bytearray | None], delimiter: str, path: str, options: ReadOptions
-    ) -> None:
-        self._lines = lines
+    def __init__(self, reader: ByteReader, delimiter: str, path: str, options: ReadOptions) -> None:
+        self._lines = lines_of(reader, limit=options.max_row_bytes, together=lambda: self._in_quotes)
+        self._in_quotes = False
+        self._ahead: list[bytes] = []  # lines that were read together with others, last first
         self._pieces: list[bytes | bytearray] = []  # of a line with \r inside, last first
         self._delimiter = delimiter
         self._path = path
@@ -179,8 +187,8 @@ class _Records:
     def start_chunk(self) -> None:
         self._chunk_offset = self._offset
 
-    def next_record(self) -> list[str] | None:
-        """Fields of the next record, none of a blank line; ``None`` at the end.
+    def next_record(self) -> _Fields | None:
+        """Fields of the next record, none of a blank line, huge ones as UTF-8 bytes; ``None`` at the end.
 
         Raises:
             csv.Error: its quotes are wrong.
@@ -190,7 +198,7 @@ class _Records:
         self.wrong_bytes = False
         self.byte_offset = self._offset
         try:
-            return next(self._reader)
+            return [*next(self._reader)]
         except StopIteration:
             return None
         except _LargeRow:
@@ -221,18 +229,21 @@ class _Records:
         if self._pieces:
             line = self._pieces.pop()
         else:
-            found = next(self._lines)
+            found = self._ahead.pop() if self._ahead else next(self._lines)
             line = self._too_long() if found is None else found
             if b"\r" in line and line.find(b"\r") < len(line) - (2 if line.endswith(b"\n") else 1):
                 self._pieces = [*line.splitlines(keepends=True)][::-1]
                 line = self._pieces.pop()
+        self._take(line, n_lines=1)
+        return line
+
+    def _take(self, line: bytes | bytearray, n_lines: int) -> None:
         self._parts.append(line)
-        self.n_lines += 1
+        self.n_lines += n_lines
         self._n_bytes += len(line)
         self._offset += len(line)
         if self._n_bytes > self._limit:
             self._too_long()
-        return line
 
     def _too_long(self) -> bytes:
         raise InputError(
@@ -241,17 +252,17 @@ class _Records:
             hint="close its quote, or raise --max-row-bytes",
         )
 
-    def _large_record(self) -> list[str]:
+    def _large_record(self) -> _Fields:
         """The record whose lines so far are in ``_parts``, by the same rules as ``csv`` in strict mode."""
         delimiter = self._delimiter.encode()
         parts = self._parts[::-1]
         if not self._keeps_raw:
             self._parts = []
-        fields: list[str] = []
+        fields: _Fields = []
         field = bytearray()
         quoted = False
         while True:
-            line = parts.pop() if parts else self._following_line()
+            line = parts.pop() if parts else self._quoted_lines() if quoted else self._following_line()
             if not self._keeps_raw:
                 self._parts.clear()
             end = len(line) - (2 if line.endswith(b"\r\n") else 1 if line.endswith((b"\n", b"\r")) else 0)
@@ -272,14 +283,13 @@ class _Records:
                     place = stop + len(delimiter)
                     continue
                 stop = line.find(b'"', place)
-                with memoryview(line) as view:
-                    field += view[place : stop if stop >= 0 else len(line)]
+                if stop >= 0:
+                    found = _QUOTED.match(line, place)
+                    stop = found.end() if found and found.end() < len(line) else -1
+                content = line[place : stop if stop >= 0 else len(line)]
+                field += content.replace(b'""', b'"') if b'"' in content else content
                 if stop < 0:
                     break
-                if line.startswith(b'"', stop + 1):
-                    field += b'"'
-                    place = stop + 2
-                    continue
                 fields.append(self._decoded(field))
                 field = bytearray()
                 quoted = False
@@ -290,13 +300,38 @@ class _Records:
                     raise csv.Error(f"{self._delimiter!r} expected after '\"'")
                 place += len(delimiter)
 
+    def _quoted_lines(self) -> bytes | bytearray:
+        """Lines inside quotes, many at once; up to the closing quote if that is among them."""
+        if self._pieces or self._ahead:
+            return self._following_line()
+        self._in_quotes = True
+        found = next(self._lines, b"")
+        self._in_quotes = False
+        if found is None:
+            return self._too_long()
+        if not found:
+            raise csv.Error("unexpected end of data")
+        inside = _QUOTED.match(found)
+        assert inside is not None  # it matches nothing, too
+        if inside.end() < len(found):
+            *lines, last = bytes(found[inside.end() :]).split(b"\n")
+            self._ahead = [*([last] if last else []), *(line + b"\n" for line in reversed(lines))]
+            found = found[: inside.end()]
+        n_lines = found.count(b"\n") + found.count(b"\r") - found.count(b"\r\n")
+        self._take(found, n_lines)
+        return found
+
     def _following_line(self) -> bytes | bytearray:
         try:
             return self._next_line()
         except StopIteration:
             raise csv.Error("unexpected end of data") from None
 
-    def _decoded(self, value: bytearray | memoryview) -> str:
+    def _decoded(self, value: bytearray | memoryview) -> str | bytes | bytearray:
+        if len(value) > HUGE_BYTES:
+            with memoryview(value) as view:
+                self.wrong_bytes = self.wrong_bytes or not is_utf8(view)
+            return value if isinstance(value, bytearray) else bytes(value)
         try:
             return str(value, "utf-8")
         except UnicodeDecodeError:
@@ -308,6 +343,6 @@ class _LargeRow(Exception):
     """The row is too large for ``csv``."""
 
 
-def _table(rows: list[list[str]], wanted: Sequence[int], schema: pa.Schema) -> pa.Table:
-    columns = [pa.chunked_array([[row[index] for row in rows]], pa.string()) for index in wanted]
-    return pa.table([column.combine_chunks() for column in columns], schema)
+def _table(rows: list[_Fields], wanted: Sequence[int], schema: pa.Schema) -> pa.Table:
+    columns = [pa.chunked_array([[viewed(row[index]) for row in rows]], pa.string()) for index in wanted]
+    return pa.table([in_one_piece(column) for column in columns], schema)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from scorer.errors import ModelError
+from scorer.huge_texts import HugeText
 from scorer.long_texts import Cutter
 from scorer.preprocessing import Preprocessing
 from scorer.word_ids import WordIds
@@ -19,6 +20,8 @@ from scorer.word_ids import WordIds
 _CHARACTERS_PER_TOKEN = 8
 # Longer pieces are tokenized one after another: a tokenizer takes a hundred bytes for each character.
 _PIECE = 2**18
+# Characters of a huge text that are kept, endless words left out, until it is dealt with as a whole.
+_MOST_KEPT = 2**23
 
 
 @dataclass(frozen=True)
@@ -84,17 +87,17 @@ class TextEncoder:
         """Ids of an empty text: what the template puts around one."""
         return self._prefix + self._suffix
 
-    def encode(self, texts: Sequence[str | None]) -> Encoded:
-        """Token ids of ``texts``.
+    def encode(self, texts: Sequence[str | HugeText | None]) -> Encoded:
+        """Token ids of ``texts``, huge ones by their bytes.
 
         A text that is null, blank, or has no token left after cleaning gets no run.
         """
-        present = [row for row, text in enumerate(texts) if text and not text.isspace()]
-        bodies = self._bodies([str(texts[row]) for row in present])
+        present = [(row, text) for row, text in enumerate(texts) if text and not text.isspace()]
+        bodies = self._bodies([text for _, text in present])
         truncated = np.zeros(len(texts), dtype=np.bool_)
         runs: list[list[int]] = []
         rows: list[int] = []
-        for row, body in zip(present, bodies, strict=True):
+        for (row, _), body in zip(present, bodies, strict=True):
             if not body:
                 continue
             pieces = self._cut(body)
@@ -107,11 +110,11 @@ class TextEncoder:
         tokens = np.fromiter(chain.from_iterable(runs), dtype=np.int32, count=int(offsets[-1]))
         return Encoded(tokens, offsets, np.asarray(rows, dtype=np.int64), truncated)
 
-    def _bodies(self, texts: list[str]) -> list[list[int]]:
+    def _bodies(self, texts: list[str | HugeText]) -> list[list[int]]:
         """Token ids of every text without special tokens, of a long one as many as :meth:`_cut` tells apart."""
         bodies: list[list[int]] = [[] for _ in texts]
         short = [place for place, text in enumerate(texts) if len(text) <= self._long or self._cutter is None]
-        cleaned = [self.preprocessing.cleaned(texts[place]) for place in short]
+        cleaned = [self.preprocessing.cleaned(_whole(texts[place])) for place in short]
         for place, ids in zip(short, self._ids_of_all(cleaned), strict=True):
             bodies[place] = ids
         del cleaned
@@ -132,8 +135,13 @@ class TextEncoder:
             found.append([] if text.isspace() else ids)
         return found
 
-    def _body_of_long(self, text: str, cutter: Cutter) -> list[int]:
+    def _body_of_long(self, text: str | HugeText, cutter: Cutter) -> list[int]:
         """Ids that :meth:`_cut` cuts as it would those of the whole text, which is tokenized only where it must be."""
+        if isinstance(text, HugeText):
+            body = self._body_of_huge(text, cutter)
+            if body is not None:
+                return body
+            text = text.whole()
         mode, room = self.preprocessing.long_text, self._body_length
         if mode == "window":
             return self._all_ids(cutter.squeezed(text), cutter)
@@ -152,6 +160,47 @@ class TextEncoder:
                 return head[: room - tail_length + 1] + tail[len(tail) - tail_length :]
         return self._all_ids(text, cutter)
 
+    def _body_of_huge(self, text: HugeText, cutter: Cutter) -> list[int] | None:
+        """The same for a text in pieces, as few of them as show enough; ``None`` where only the whole does."""
+        mode, room = self.preprocessing.long_text, self._body_length
+        if mode == "window":
+            return self._all_ids("".join(map(cutter.squeezed, text.pieces())), cutter)
+        head = self._ids_of_pieces(text.pieces(), room + 1, cutter)
+        if not isinstance(head, list) or mode != "head-tail" or room < 2:
+            return self._body_of_long(head, cutter) if isinstance(head, str) else head
+        tail = self._ids_of_pieces(text.pieces_from_the_end(), room // 2, cutter, from_the_end=True)
+        if not isinstance(tail, list):
+            return self._body_of_long(tail, cutter) if isinstance(tail, str) else tail
+        return head[: room - room // 2 + 1] + tail[len(tail) - room // 2 :]
+
+    def _ids_of_pieces(
+        self, pieces: Iterator[str], count: int, cutter: Cutter, *, from_the_end: bool = False
+    ) -> list[int] | str | None:
+        """At least the first ``count`` ids of a text in pieces, or the last of one in pieces from the end.
+
+        Each piece is squeezed for itself: what is left out stands within one word or space of one piece, so
+        that all together have the tokens of the text. Where no part shows the ids, that is returned, or
+        ``None`` where it is too long.
+        """
+        seen, tried = "", 0
+        for piece in pieces:
+            short = cutter.squeezed(piece)
+            seen = short + seen if from_the_end else seen + short
+            if len(seen) > _MOST_KEPT:
+                return None
+            if len(seen) < 2 * tried:  # so that all tries cost little more than the last one
+                continue
+            tried = len(seen)
+            # At the start of what is only an end of the text, it cannot be seen whether that can be cut.
+            ids = (
+                self._last_ids(seen, count, cutter, leave=cutter.sight)
+                if from_the_end
+                else self._first_ids(seen, count, cutter)
+            )
+            if ids is not None:
+                return ids
+        return seen
+
     def _first_ids(self, text: str, count: int, cutter: Cutter) -> list[int] | None:
         """At least the first ``count`` ids of a text, or ``None`` where a part of it does not show them."""
         near = _CHARACTERS_PER_TOKEN * count
@@ -165,10 +214,10 @@ class TextEncoder:
             near *= 4
         return None
 
-    def _last_ids(self, text: str, count: int, cutter: Cutter) -> list[int] | None:
-        """As :meth:`_first_ids`, for the end of the text."""
+    def _last_ids(self, text: str, count: int, cutter: Cutter, leave: int = 0) -> list[int] | None:
+        """As :meth:`_first_ids`, for the end of the text; it is not cut in its first ``leave`` characters."""
         length = _CHARACTERS_PER_TOKEN * count
-        while length < len(text):
+        while length < len(text) - leave:
             place = cutter.place_after(text, len(text) - length)
             if place is None:
                 return None
@@ -214,6 +263,10 @@ class TextEncoder:
         step = room - self.preprocessing.stride
         starts = range(0, max(1, len(body) - self.preprocessing.stride), step)
         return [body[start : start + room] for start in starts]
+
+
+def _whole(text: str | HugeText) -> str:
+    return text if isinstance(text, str) else text.whole()
 
 
 def _special_tokens(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:

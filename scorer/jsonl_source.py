@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -12,22 +11,16 @@ from typing import Any, Self
 import orjson
 import pyarrow as pa
 
-from scorer.bad_rows import NOT_UTF8, Reject
+from scorer.bad_rows import Reject
 from scorer.errors import InputError
+from scorer.huge_texts import in_one_piece, viewed
+from scorer.json_lines import KIND_NAMES, parsed
 from scorer.locations import without_secrets
 from scorer.sources import JSON_FIELD, ReadOptions, Source, check_text_type
 from scorer.text_bytes import lines_of, text_bytes
 
 _MAX_COLUMNS = 4096
-# orjson reads deeper values than it writes.
-_MAX_DEPTH = 200
-# Each key has a quote and a colon behind it, and so have some texts: never fewer than there are keys.
-_KEY_END = re.compile(rb'"[ \t\r\n]*:')
-# Numbers that a float64 or an int64 may not hold.
-_LONG_NUMBER = re.compile(rb"[0-9]{16}|[0-9][eE][+]?[0-9]{3}")
-
 _BOOL, _INT, _WIDE_INT, _BIG_INT, _FLOAT, _TEXT, _NESTED = (1 << place for place in range(7))
-_KIND_NAMES = {bool: "a truth value", int: "a number", float: "a number", dict: "an object", list: "a list"}
 
 
 class JsonlSource(Source):
@@ -99,11 +92,11 @@ class JsonlSource(Source):
     def _table(self, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
         arrays = []
         for field in schema:
-            values = [row.get(field.name) for row in rows]
+            values = [viewed(row.get(field.name)) for row in rows]
             if field.metadata:
                 values = [None if value is None else _json_text(value) for value in values]
             try:
-                arrays.append(pa.chunked_array([values], field.type).combine_chunks())
+                arrays.append(in_one_piece(pa.chunked_array([values], field.type)))
             except (pa.ArrowException, TypeError, OverflowError):
                 # Their messages show the value that does not fit.
                 raise InputError("changed while it was read", path=self.path, hint="run again") from None
@@ -133,11 +126,11 @@ class JsonlSource(Source):
                         row=row,
                         hint="lower --chunk-rows",
                     )
-                found = f"is longer than {limit:,} bytes" if line is None else _parsed(line)
+                found = f"is longer than {limit:,} bytes" if line is None else parsed(line)
                 if self._text is not None and not isinstance(found, str):
                     value = found.get(self._text)
-                    if value is not None and not isinstance(value, str):
-                        found = f"{self._text!r} is {_KIND_NAMES.get(type(value), 'no text')}, not a string"
+                    if value is not None and not isinstance(value, str | bytearray):
+                        found = f"{self._text!r} is {KIND_NAMES.get(type(value), 'no text')}, not a string"
                 if not isinstance(found, str):
                     yield found
                     continue
@@ -172,7 +165,7 @@ def _field(name: str, kinds: int) -> pa.Field:
 
 def _kind(value: object) -> int:
     kind = type(value)
-    if kind is str:
+    if kind is str or kind is bytearray:
         return _TEXT
     if value is None:
         return 0
@@ -186,84 +179,9 @@ def _kind(value: object) -> int:
     return _BOOL if kind is bool else _NESTED
 
 
-def _parsed(line: bytes | bytearray) -> dict[str, Any] | str:
-    """The object of a line, or why it is bad."""
-    try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        try:
-            line.decode()
-        except UnicodeDecodeError:
-            return NOT_UTF8
-        # What follows the colon is the place, and none of the text.
-        return f"is not JSON: {error.msg}"
-    if type(value) is not dict:
-        return f"is {_KIND_NAMES.get(type(value), 'a string' if isinstance(value, str) else 'null')}, not a JSON object"
-    n_keys = len(value)
-    nested = [item for item in value.values() if type(item) is dict or type(item) is list]
-    if nested:
-        depth, inner = _measured(nested)
-        if depth > _MAX_DEPTH:
-            return f"is nested more than {_MAX_DEPTH} deep"
-        n_keys += inner
-    if len(_KEY_END.findall(line)) == n_keys and not _LONG_NUMBER.search(line):
-        return value
-    return _parsed_slowly(line)
-
-
-def _measured(values: list[Any]) -> tuple[int, int]:
-    """How deep values are nested, and the keys in them."""
-    depth = n_keys = 0
-    while values:
-        depth += 1
-        following: list[Any] = []
-        for value in values:
-            if type(value) is dict:
-                n_keys += len(value)
-                following.extend(item for item in value.values() if type(item) is dict or type(item) is list)
-            else:
-                following.extend(item for item in value if type(item) is dict or type(item) is list)
-        values = following
-    return depth, n_keys
-
-
-class _Refused(ValueError):
-    """JSON that cannot be carried unchanged."""
-
-
-def _parsed_slowly(line: bytes | bytearray) -> dict[str, Any] | str:
-    """The same with long integers kept and repeated keys seen; for lines that orjson took already."""
-    try:
-        value = json.loads(line.decode(), object_pairs_hook=_unique, parse_float=_finite, parse_int=_integer)
-    except _Refused as error:
-        return str(error)
-    except (ValueError, RecursionError) as error:
-        return f"is not JSON: {type(error).__name__}"
-    assert isinstance(value, dict)
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise _Refused("a key stands in an object twice")
-    return found
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise _Refused("holds a number that is too large for a float64")
-    return value
-
-
-def _integer(text: str) -> int:
-    if len(text) > 4000:
-        raise _Refused("holds an integer of more than 4,000 digits")
-    return int(text)
-
-
 def _json_text(value: Any) -> str:
+    if isinstance(value, memoryview):
+        value = str(value, "utf-8")
     try:
         return orjson.dumps(value).decode()
     except TypeError:  # integers of more than 64 bits

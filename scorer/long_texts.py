@@ -28,6 +28,8 @@ _WHITE = " \t\n\r"
 _REACH = 4096
 # Shorter stretches without white space are not worth a look.
 _LONG_STRETCH = 4096
+# A break, <br />, is looked for in so many characters before a place.
+_BREAK = 64
 _WORD, _SPLIT, _GONE = "word", "split", "gone"
 
 
@@ -65,6 +67,11 @@ class Cutter:
         max_word = int(described["model"].get("max_input_chars_per_word") or 100)
         return cls(kind, longest, tokenizer, max_word, starts, specials)
 
+    @property
+    def sight(self) -> int:
+        """Characters before a place that say whether a text can be cut there."""
+        return max(_BREAK, self.longest_special) + 1
+
     def place_before(self, text: str, near: int) -> int | None:
         """The last place up to ``near`` where ``text`` can be cut, or ``None`` where none is close."""
         for place in range(min(near, len(text) - 1), max(0, near - _REACH), -1):
@@ -88,8 +95,8 @@ class Cutter:
         if before == "<" or before == "/" or after in "/>" or after in self._special_starts:
             return False
         # White space may stand inside a break, <br />, which cleaning must see whole.
-        stripped = text[max(0, place - 64) : place].rstrip()
-        if stripped.lower().endswith("<br") or (not stripped and place >= 64):
+        stripped = text[max(0, place - _BREAK) : place].rstrip()
+        if stripped.lower().endswith("<br") or (not stripped and place >= _BREAK):
             return False
         if after in _WHITE:
             return True

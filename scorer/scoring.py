@@ -16,6 +16,7 @@ from scorer import tables
 from scorer.bundle import ModelBundle
 from scorer.encoding import Encoded, TextEncoder
 from scorer.errors import ModelError
+from scorer.huge_texts import texts_of
 from scorer.options import DEFAULT_CHUNK_ROWS
 from scorer.prefetch import one_ahead
 from scorer.preprocessing import LongText
@@ -188,7 +189,7 @@ class Scorer:
     def encode(self, texts: Texts) -> Encoded:
         """Token ids of ``texts``: the first half of :meth:`score`, for work ahead of the model."""
         values = tables.strings_of(texts)
-        return self._encoder.encode(values.to_pylist() if isinstance(values, pa.Array | pa.ChunkedArray) else values)
+        return self._encoder.encode(texts_of(values) if isinstance(values, pa.Array | pa.ChunkedArray) else values)
 
     def score_chunk(self, encoded: Encoded) -> ScoredChunk:
         """The model's half of :meth:`score`."""

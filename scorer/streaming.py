@@ -53,7 +53,7 @@ def stream_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress)
         write_errors(shown),
         cast("BinaryIO", os.fdopen(os.dup(sys.stdout.fileno()), "wb")) as out,
         progress,
-        open_writer(out, format, work.schema) as writer,
+        open_writer(out, format, work.schema, long_texts=work.columns.text) as writer,
         engine.results(work, Missing(options.chunk_rows, 0, frozenset())) as results,
     ):
         progress.start(work.source.n_rows)

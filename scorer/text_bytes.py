@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
@@ -247,10 +247,13 @@ def _unpacking_errors(shown: str) -> Iterator[None]:
         raise InputError(f"cannot be read: {what}", path=shown) from error
 
 
-def lines_of(reader: ByteReader, *, limit: int) -> Iterator[bytes | bytearray | None]:
+def lines_of(
+    reader: ByteReader, *, limit: int, together: Callable[[], bool] = lambda: False
+) -> Iterator[bytes | bytearray | None]:
     r"""Lines with the ``\n`` that ends them; ``None`` stands for a line of over ``limit`` bytes, which is passed over.
 
-    A line that reaches over blocks comes as a ``bytearray``, so that a long one is held only once.
+    A line that reaches over blocks comes as a ``bytearray``, so that a long one is held only once. Where
+    ``together`` says so, as many lines come at once as are at hand.
     """
     waiting = bytearray()
     too_long = False
@@ -272,11 +275,17 @@ def lines_of(reader: ByteReader, *, limit: int) -> Iterator[bytes | bytearray | 
                 yield line
                 del line
             block = block[first:]
+        if together():
+            whole = block.rfind(b"\n") + 1
+            waiting = bytearray(block[whole:])
+            if whole:
+                yield block[:whole]
+            continue
         lines = block.split(b"\n")
         del block
         waiting = bytearray(lines.pop())
-        for whole in lines:
-            yield whole + b"\n"
+        for each in lines:
+            yield each + b"\n"
     if too_long:
         yield None
     elif waiting:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import base64
 import csv
-import gzip
 import io
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import orjson
 import pyarrow as pa
@@ -22,12 +21,13 @@ import pyarrow.parquet as pq
 
 from scorer.destinations import OutputFormat
 from scorer.errors import UsageError
+from scorer.huge_texts import blocks, bytes_of, in_one_piece, rows_of_huge_texts
+from scorer.sinks import Blocks, Packer, arrow_errors
 from scorer.sources import holds_json
 
 _ROW_GROUP_BYTES = 32 * 2**20
 _ROW_GROUP_ROWS = 65536
 _SLAB_ROWS = 1024
-_BLOCK_BYTES = 2**20
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
@@ -48,23 +48,22 @@ class TableWriter(ABC):
         """Let go of the file without finishing it."""
 
 
-class _Sink(Protocol):
-    """What a text writer needs of a file."""
-
-    def write(self, data: bytes, /) -> Any: ...
-
-
 @contextmanager
-def open_writer(file: BinaryIO, format: OutputFormat, schema: pa.Schema) -> Iterator[TableWriter]:
+def open_writer(
+    file: BinaryIO, format: OutputFormat, schema: pa.Schema, *, long_texts: str | None = None
+) -> Iterator[TableWriter]:
     """A writer of ``schema`` into ``file``; left with an error, it lets go of the file.
+
+    ``long_texts`` names the column with the reviews, for which Parquet needs no dictionary and no least
+    and greatest value: both cost copies of them.
 
     Errors of pyarrow that come from writing arrive as :class:`OSError`.
 
     Raises:
         UsageError: the format cannot hold such a schema.
     """
-    with _arrow_errors():
-        writer = _new_writer(file, format, schema)
+    with arrow_errors():
+        writer = _new_writer(file, format, schema, long_texts)
     try:
         yield writer
     except BaseException:
@@ -72,10 +71,10 @@ def open_writer(file: BinaryIO, format: OutputFormat, schema: pa.Schema) -> Iter
         raise
 
 
-def _new_writer(file: BinaryIO, format: OutputFormat, schema: pa.Schema) -> TableWriter:
+def _new_writer(file: BinaryIO, format: OutputFormat, schema: pa.Schema, long_texts: str | None) -> TableWriter:
     if format.kind == "parquet":
-        return ParquetTableWriter(file, schema)
-    sink = _Packer(file, format.compression) if format.compression else _Blocks(file)
+        return ParquetTableWriter(file, schema, long_texts)
+    sink = Packer(file, format.compression) if format.compression else Blocks(file)
     if format.kind == "jsonl":
         return JsonlTableWriter(sink, schema)
     return CsvTableWriter(sink, schema, delimiter="\t" if format.kind == "tsv" else ",", safe=format.csv_safe)
@@ -88,8 +87,18 @@ class ParquetTableWriter(TableWriter):
     written from one piece per column: that makes the bytes the same for every size of the tables.
     """
 
-    def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
-        self._writer = pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True)
+    def __init__(self, file: BinaryIO, schema: pa.Schema, long_texts: str | None = None) -> None:
+        described: Any = True
+        if long_texts in schema.names and not pa.types.is_nested(schema.field(long_texts).type):
+            described = [path for path in _leaf_paths(schema) if path != long_texts]
+        self._writer = pq.ParquetWriter(
+            file,
+            schema,
+            compression="zstd",
+            use_dictionary=described,
+            write_statistics=described,
+            write_page_checksum=True,
+        )
         self._schema = schema
         self._waiting: pa.Table = schema.empty_table()
         self._held: list[pa.Table] = []
@@ -107,7 +116,7 @@ class ParquetTableWriter(TableWriter):
         """Write the last row group and the footer with ``metadata`` in it."""
         self._hold(self._waiting)
         self._flush()
-        with _arrow_errors():
+        with arrow_errors():
             if metadata:
                 self._writer.add_key_value_metadata(dict(metadata))
             self._writer.close()
@@ -128,7 +137,7 @@ class ParquetTableWriter(TableWriter):
         if self._rows:
             table = pa.concat_tables(self._held)
             columns = [_one_piece(column) for column in table.columns]
-            with _arrow_errors():
+            with arrow_errors():
                 whole = pa.Table.from_arrays(columns, schema=self._schema)
                 self._writer.write_table(whole, row_group_size=self._rows)
         self._held, self._rows, self._bytes = [], 0, 0
@@ -141,23 +150,48 @@ class CsvTableWriter(TableWriter):
     Injection" page advises; plain numbers are left as they are.
     """
 
-    def __init__(self, sink: _Sink, schema: pa.Schema, *, delimiter: str = ",", safe: bool = False) -> None:
+    def __init__(self, sink: Blocks, schema: pa.Schema, *, delimiter: str = ",", safe: bool = False) -> None:
         self._sink = sink
         self._safe = safe
         self._lines = _Lines()
+        self._delimiter = delimiter.encode()
+        self._special = re.compile(b'[\r\n"' + re.escape(self._delimiter) + b"]")
         # With \r\n as line end Python 3.11 quotes fields with \r or \n in them; _Lines takes the \r away again.
         self._writer = csv.writer(self._lines, lineterminator="\r\n", delimiter=delimiter)
         self._writer.writerow([_without_formula(name) for name in schema.names] if safe else schema.names)
 
     def write(self, table: pa.Table) -> None:
         """Append the rows of ``table``."""
-        self._writer.writerows(zip(*(self._cells(column) for column in table.columns), strict=True))
-        self._sink.write(self._lines.taken())
+        for rows, is_huge in _by_size(table):
+            if is_huge:
+                self._write_row(rows)
+            else:
+                self._writer.writerows(zip(*(self._cells(column) for column in rows.columns), strict=True))
+                self._sink.write(self._lines.taken())
+
+    def _write_row(self, row: pa.Table) -> None:
+        """Append one row as ``csv`` would, without a Python string of its huge texts."""
+        self._sink.write(self._lines.taken())  # the header
+        for place, column in enumerate(row.columns):
+            if place:
+                self._sink.write(self._delimiter)
+            if rows_of_huge_texts(column):
+                data = bytes_of(column, 0)
+                if self._safe and chr(data[0]) in _FORMULA_STARTS:
+                    data = memoryview(_without_formula(str(data, "utf-8")).encode())
+            else:
+                data = memoryview((self._cells(column)[0] or "").encode())
+            quote = b'"' if any(self._special.search(block) for block in blocks(data)) else b""
+            self._sink.write(quote)
+            for block in blocks(data):
+                self._sink.write(bytes(block).replace(b'"', b'""'))
+            self._sink.write(quote)
+        self._sink.write(b"\n")
 
     def finish(self, metadata: Mapping[bytes, str] | None = None) -> None:  # noqa: ARG002
         """Hand everything to the file; CSV has no place for metadata."""
         self._sink.write(self._lines.taken())
-        _end(self._sink)
+        self._sink.end()
 
     def abandon(self) -> None:
         """Nothing: what is held is dropped."""
@@ -175,7 +209,7 @@ class JsonlTableWriter(TableWriter):
     Decimals, dates and times are strings, bytes are base64, what JSON has no number for is null.
     """
 
-    def __init__(self, sink: _Sink, schema: pa.Schema) -> None:
+    def __init__(self, sink: Blocks, schema: pa.Schema) -> None:
         self._sink = sink
         self._schema = schema
         twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
@@ -184,6 +218,29 @@ class JsonlTableWriter(TableWriter):
 
     def write(self, table: pa.Table) -> None:
         """Append the rows of ``table``."""
+        for rows, is_huge in _by_size(table):
+            if is_huge:
+                self._write_row(rows)
+            else:
+                self._write_rows(rows)
+
+    def _write_row(self, row: pa.Table) -> None:
+        """Append one row without a Python string of its huge texts."""
+        before = b"{"
+        for field, column in zip(self._schema, row.columns, strict=True):
+            self._sink.write(before + orjson.dumps(field.name) + b":")
+            before = b","
+            if not rows_of_huge_texts(column):
+                self._sink.write(orjson.dumps(_as_json(column, field)[0], _json_default, orjson.OPT_NON_STR_KEYS))
+                continue
+            is_json = holds_json(field)
+            self._sink.write(b"" if is_json else b'"')
+            for block in blocks(bytes_of(column, 0)):
+                self._sink.write(bytes(block) if is_json else orjson.dumps(str(block, "utf-8"))[1:-1])
+            self._sink.write(b"" if is_json else b'"')
+        self._sink.write(b"}\n")
+
+    def _write_rows(self, table: pa.Table) -> None:
         columns = [_as_json(column, field) for column, field in zip(table.columns, self._schema, strict=True)]
         names = self._schema.names
         options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
@@ -195,7 +252,7 @@ class JsonlTableWriter(TableWriter):
 
     def finish(self, metadata: Mapping[bytes, str] | None = None) -> None:  # noqa: ARG002
         """Hand everything to the file; JSONL has no place for metadata."""
-        _end(self._sink)
+        self._sink.end()
 
     def abandon(self) -> None:
         """Nothing: what is held is dropped."""
@@ -219,72 +276,6 @@ class _Lines:
         return data
 
 
-class _Blocks:
-    """Passes bytes on in pieces of one size, so that what is behind sees no difference between callers."""
-
-    def __init__(self, file: _Sink) -> None:
-        self._file = file
-        self._held = bytearray()
-
-    def write(self, data: bytes) -> None:
-        self._held += data
-        whole = len(self._held) - len(self._held) % _BLOCK_BYTES
-        for start in range(0, whole, _BLOCK_BYTES):
-            self._file.write(bytes(self._held[start : start + _BLOCK_BYTES]))
-        del self._held[:whole]
-
-    def end(self) -> None:
-        self._file.write(bytes(self._held))
-        self._held.clear()
-
-
-class _Packer(_Blocks):
-    """The same into gzip without a time stamp, or zstd."""
-
-    def __init__(self, file: BinaryIO, compression: str) -> None:
-        packed: Any = (
-            gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0)
-            if compression == "gzip"
-            else pa.CompressedOutputStream(pa.PythonFile(_StaysOpen(file), mode="w"), "zstd")
-        )
-        super().__init__(packed)
-        self._packed = packed
-
-    def end(self) -> None:
-        super().end()
-        with _arrow_errors():
-            self._packed.close()
-
-
-class _StaysOpen(io.RawIOBase):
-    """A file that pyarrow may close without closing the one behind it."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any, /) -> int:
-        return self._file.write(data)
-
-
-def _end(sink: _Sink) -> None:
-    if isinstance(sink, _Blocks):
-        sink.end()
-
-
-@contextmanager
-def _arrow_errors() -> Iterator[None]:
-    """Errors of pyarrow that are not ``OSError`` already, as one."""
-    try:
-        yield
-    except OSError:
-        raise
-    except pa.ArrowException as error:
-        raise OSError((str(error).strip().splitlines() or [type(error).__name__])[0]) from error
-
-
 def _without_formula(cell: str) -> str:
     return "'" + cell if cell.startswith(_FORMULA_STARTS) and not _PLAIN_NUMBER.fullmatch(cell) else cell
 
@@ -296,6 +287,27 @@ def _is_text(kind: pa.DataType) -> bool:
 def _is_bytes(kind: pa.DataType) -> bool:
     checks = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
     return any(check(kind) for check in checks)
+
+
+def _by_size(table: pa.Table) -> Iterator[tuple[pa.Table, bool]]:
+    """The rows in order, those with a huge text each for itself; and whether they have one."""
+    huge = sorted({row for column in table.columns for row in rows_of_huge_texts(column)})
+    start = 0
+    for row in huge:
+        if row > start:
+            yield table.slice(start, row - start), False
+        yield table.slice(row, 1), True
+        start = row + 1
+    if start < table.num_rows:
+        yield table.slice(start), False
+
+
+def _leaf_paths(schema: pa.Schema) -> list[str]:
+    """Columns as Parquet has them: of nested ones, the path to each leaf."""
+    file = io.BytesIO()
+    pq.write_table(schema.empty_table(), file)
+    columns = pq.read_metadata(file).schema
+    return [columns.column(place).path for place in range(len(columns))]
 
 
 def _value_bytes(column: pa.ChunkedArray | pa.Array) -> int:
@@ -317,8 +329,8 @@ def _one_piece(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """``column`` in one piece; a dictionary in the order in which its values come."""
     kind = column.type
     if not pa.types.is_dictionary(kind):
-        return column.combine_chunks()
-    plain = column.cast(kind.value_type).combine_chunks()
+        return in_one_piece(column)
+    plain = in_one_piece(column.cast(kind.value_type))
     return plain.dictionary_encode().cast(kind)
 
 

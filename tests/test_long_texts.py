@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 import scorer.encoding
+import scorer.huge_texts
 import scorer.long_texts
 from scorer.encoding import Encoded, TextEncoder
+from scorer.huge_texts import HugeText
 from scorer.long_texts import Cutter
 from scorer.preprocessing import LongText, Preprocessing
 from tests.conftest import VOCABULARY_TEXTS, tiny_tokenizer
@@ -98,7 +100,12 @@ def test_cut_and_uncut_give_the_same_ids(
         assert cutting._cutter is not None
         whole = TextEncoder(TOKENIZERS[name](), preprocessing)
         whole._cutter = None
-        assert same(cutting.encode([text, "good film"]), whole.encode([text, "good film"]))
+        expected = whole.encode([text, "good film"])
+        assert same(cutting.encode([text, "good film"]), expected)
+        patch.setattr(scorer.huge_texts, "PIECE_BYTES", 50)
+        for most in (10**6, 200):
+            patch.setattr(scorer.encoding, "_MOST_KEPT", most)
+            assert same(cutting.encode([HugeText(text.encode()), "good film"]), expected)
 
 
 @pytest.mark.parametrize(
