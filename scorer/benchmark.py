@@ -11,200 +11,27 @@ import importlib.util
 import json
 import platform
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import click
-import numpy as np
 import onnxruntime as ort
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from scorer import benchmark_ceilings as ceilings
-from scorer.benchmark_report import Goal, Series, ceiling_table, goal_lines, share_table, speed_table
+from scorer.benchmark_report import Goal, Series, ceiling_table, goal_lines, growth_table, share_table, speed_table
 from scorer.benchmark_stages import growth, operator_seconds, stage_seconds, start_up_seconds
-from scorer.benchmark_texts import made_up_reviews, reviews_of
+from scorer.benchmark_texts import LENGTHS, made_up_reviews, reviews_of
+from scorer.benchmark_turns import DEFAULT_PIPELINE, LOOP, SCORE, Bench, measure, prepare
 from scorer.console import package_version, run
-from scorer.encoding import Encoded
 from scorer.errors import UsageError
-from scorer.jobs import run_job
-from scorer.local import LocalEngine
-from scorer.locations import InputFile
 from scorer.machine import usable_cpus
-from scorer.options import ScoreOptions
-from scorer.progress import NoProgress
-from scorer.scoring import Scorer
 
-SCORE, LOOP = "score, file to file", "bare loop of session runs"
-_ORT_INT8, _ONEDNN_INT8 = "int8 product, onnxruntime", "int8 product, oneDNN through torch"
 _GOALS = {"384": (0.92, 2.0, 0.80), "base": (0.95, 1.5, 0.95)}
-_PAUSE = 0.2  # seconds between turns: threads of the one before may still spin
 _CONTESTANTS = "export.benchmark_contestants"
-
-# One turn of a contestant: reviews per second, or operations per second.
-Turn = Callable[[], float]
-
-
-@dataclass
-class Bench:
-    """One model under measurement: its turns, and the folder for what they write."""
-
-    size: str
-    scorer: Scorer
-    texts: list[str]
-    encoded: Encoded
-    folder: Path
-    threads: int
-    seconds: float
-    clock: Callable[[], float]
-    rates: dict[str, Turn] = field(default_factory=dict)
-    ceilings: dict[str, Turn] = field(default_factory=dict)
-
-    @property
-    def source(self) -> Path:
-        """The reviews as a file."""
-        return self.folder / "reviews.parquet"
-
-    def score_turn(self) -> float:
-        """Reviews per second from Parquet to Parquet, the model loaded already."""
-        options = ScoreOptions(overwrite=True, threads=self.threads)
-        begun = self.clock()
-        run_job(
-            InputFile(str(self.source), self.source.name),
-            str(self.folder / "scored.parquet"),
-            options,
-            NoProgress(),
-            engine=lambda: LocalEngine(options, self.scorer),
-        )
-        return len(self.texts) / (self.clock() - begun)
-
-    def loop_turn(self, session: ort.InferenceSession) -> float:
-        """Reviews per second of session runs alone, on token ids that are ready: the limit of the design."""
-        order = np.argsort(-self.encoded.lengths, kind="stable")
-        inputs = [(item.name, np.int32 if "int32" in item.type else np.int64) for item in session.get_inputs()]
-        feeds = [
-            {
-                name: (
-                    self.encoded.run(place)[np.newaxis, :].astype(kind)
-                    if name == "input_ids"
-                    else np.full((1, self.encoded.lengths[place]), name == "attention_mask", kind)
-                )
-                for name, kind in inputs
-            }
-            for place in order.tolist()
-        ]
-        ready = iter(feeds)
-
-        def work() -> None:
-            while (feed := next(ready, None)) is not None:
-                session.run(None, feed)
-
-        threads = [threading.Thread(target=work) for _ in range(self.threads)]
-        begun = self.clock()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return len(feeds) / (self.clock() - begun)
-
-    def pipeline_turn(self, classify: Callable[[list[str]], object], state: dict[str, int]) -> float:
-        """Reviews per second of a pipeline, on as many reviews of all lengths as fit the time of a turn."""
-        count = min(len(self.texts), state.setdefault("count", 2))
-        # Spread over all lengths; what the sample is longer or shorter than the whole is set right by tokens.
-        by_length = np.argsort(self.encoded.lengths, kind="stable")
-        sample = by_length[np.linspace(0, len(by_length) - 1, count + 2).round().astype(int)[1:-1]]
-        texts = [self.texts[place] for place in np.random.default_rng(0).permutation(sample)]
-        begun, begun_by_wall = self.clock(), time.perf_counter()
-        classify(texts)
-        seconds = self.clock() - begun
-        state["count"] = int(min(len(self.texts), max(2, count * self.seconds / (time.perf_counter() - begun_by_wall))))
-        tokens = float(self.encoded.lengths[sample].sum())
-        return tokens / seconds / float(self.encoded.lengths.mean())
-
-
-def prepare(
-    size: str,
-    model: Path | None,
-    texts: list[str],
-    folder: Path,
-    threads: int,
-    seconds: float,
-    clock: Callable[[], float],
-    plugin: ModuleType | None,
-) -> Bench:
-    """Load or make the model, and list who takes turns."""
-    made = folder / f"model-{size}"
-    if model is None and plugin is not None:
-        click.echo(f"making a random-weight model of size {size}", err=True)
-        plugin.make_model(size, made)
-    scorer = Scorer.load(model or (made / "bundle" if made.is_dir() else None), threads=threads)
-    encoded = scorer.encode(texts)
-    bench = Bench(size, scorer, texts, encoded, folder, threads, seconds, clock)
-    pq.write_table(pa.table({"id": range(len(texts)), "text": texts}), bench.source)
-    bench.rates[SCORE] = bench.score_turn
-    if scorer.session.device == "cpu":
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 4
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        bare = ort.InferenceSession(
-            scorer.bundle.variant(scorer.session.precision),
-            options,
-            providers=["CPUExecutionProvider"],
-            disabled_optimizers=["SkipLayerNormFusion"],
-        )
-        bench.rates[LOOP] = lambda: bench.loop_turn(bare)
-    else:
-        bench.rates[LOOP] = lambda: len(encoded.rows) / _seconds(lambda: scorer.session.logits(encoded))
-    if plugin is not None and made.is_dir():
-        plugin.use_threads(threads)
-        for name, classify in plugin.contestants(made):
-            state: dict[str, int] = {}
-            bench.rates[name] = lambda classify=classify, state=state: bench.pipeline_turn(classify, state)  # type: ignore[misc]
-    _add_ceilings(bench, plugin)
-    return bench
-
-
-def _add_ceilings(bench: Bench, plugin: ModuleType | None) -> None:
-    config = json.loads((bench.scorer.bundle.folder / "config.json").read_bytes())
-    width = int(config.get("dim") or config["hidden_size"])
-    inner = int(config.get("hidden_dim") or config["intermediate_size"])
-    seconds = max(0.2, bench.seconds / 3)
-    device = bench.scorer.session.device
-    if device != "cpu":
-        bench.ceilings["fp16 product, onnxruntime on CUDA"] = lambda: ceilings.cuda_product(device, seconds)
-        return
-    for kind, name in (("int8", _ORT_INT8), ("fp32", "fp32 product, onnxruntime")):
-        products = ceilings.layer_products(kind, width, inner)
-        bench.ceilings[name] = lambda products=products: ceilings.operations_per_second(  # type: ignore[misc]
-            products, bench.threads, seconds, bench.clock
-        )
-    if plugin is not None:
-        shapes = [(512, width, inner), (512, inner, width)]
-        onednn = [ceilings.Product(*plugin.onednn_product(*shape)) for shape in shapes]
-        bench.ceilings[_ONEDNN_INT8] = lambda: ceilings.operations_per_second(
-            onednn, bench.threads, seconds, bench.clock
-        )
-
-
-def measure(bench: Bench, rounds: int) -> tuple[dict[str, Series], dict[str, Series]]:
-    """Warm up, then let all take turns, ``rounds`` times; reviews/s and operations/s by name."""
-    turns = {**bench.rates, **bench.ceilings}
-    values: dict[str, list[float]] = {name: [] for name in turns}
-    for number in range(rounds + 1):
-        click.echo(f"size {bench.size}: {'warming up' if number == 0 else f'round {number} of {rounds}'}", err=True)
-        for name, turn in turns.items():
-            time.sleep(_PAUSE)
-            value = turn()
-            if number:
-                values[name].append(value)
-    series = {name: Series(tuple(found)) for name, found in values.items()}
-    return {name: series[name] for name in bench.rates}, {name: series[name] for name in bench.ceilings}
 
 
 def report(
@@ -222,6 +49,10 @@ def report(
     click.echo("\n".join(speed_table(rates, SCORE)))
     reached = Series(tuple(value * per_review for value in rates[LOOP].values))
     click.echo("\n".join(["", *ceiling_table(limits, reached)]))
+    copied = None
+    if session.device != "cpu":
+        copied = ceilings.cuda_copy(session.device)
+        click.echo(f"  copies to {session.device} run at {copied / 1e9:.1f} GB/s")
     stages = stage_seconds(bench.scorer, bench.source, len(bench.texts) / rates[SCORE].median, bench.clock)
     stages = {name: seconds * 1e3 / len(bench.texts) for name, seconds in stages.items()}
     click.echo("\n".join(["", *share_table("stages, each by itself", stages)]))
@@ -239,6 +70,7 @@ def report(
         "mean_tokens": round(float(lengths.mean()), 1),
         "reviews_per_second": {name: series.to_json() for name, series in rates.items()},
         "operations_per_second": {"session": reached.to_json(), **{k: v.to_json() for k, v in limits.items()}},
+        "copy_bytes_per_second": copied,
         "stages_ms": {name: round(value, 4) for name, value in stages.items()},
         "operators_ms": {name: round(value, 4) for name, value in operators.items()},
     }
@@ -254,8 +86,8 @@ def _goals(
     score = rates[SCORE]
     optimum = [series for name, series in rates.items() if name.startswith("Optimum") and "int8" in name]
     best = max(optimum, key=lambda series: series.median, default=None)
-    default = rates.get("transformers pipeline, fp32, batch 1")
-    int8 = [series for name, series in limits.items() if name.startswith("int8")]
+    default = rates.get(DEFAULT_PIPELINE)
+    int8 = [series for name, series in limits.items() if name.startswith("int8 product,")]
     fastest = max(int8, key=lambda series: series.median, default=None)
     return [
         Goal(f"{size}: file to file, of the bare loop", score.over(rates[LOOP]), of_loop),
@@ -282,23 +114,15 @@ def _growth(
             )
         model = plugin.make_model("tiny", folder / "model-tiny")
     found = growth(model, sizes, folder, threads)
-    click.echo("\n  rows         rows/s   peak memory")
-    for rows, speed, peak in found:
-        click.echo(f"  {rows:<10,} {speed:8,.0f}  {peak:8,.0f} MiB")
-    goals = [Goal("scale: rows/s of a tiny model at the largest size", found[-1][1], 20000, unit="rows/s")]
+    click.echo("\n" + "\n".join(growth_table(found)))
+    first, last = found[0], found[-1]
+    goals = [Goal("scale: rows/s of a tiny model at the largest size", last.rows_per_second, 20000, unit="rows/s")]
     if len(found) > 1:
-        goals.append(
-            Goal("scale: peak memory, largest by smallest size", found[-1][2] / found[0][2], 1.5, at_most=True)
-        )
-    return goals, [
-        {"rows": rows, "rows_per_second": round(speed), "peak_mib": round(peak)} for rows, speed, peak in found
-    ]
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    call()
-    return time.perf_counter() - begun
+        goals += [
+            Goal("scale: time per row, largest by smallest size", last.per_row / first.per_row, 1.25, at_most=True),
+            Goal("scale: peak memory, largest by smallest size", last.peak_mib / first.peak_mib, 1.5, at_most=True),
+        ]
+    return goals, [step.to_json() for step in found]
 
 
 def _plugin() -> ModuleType | None:
@@ -338,13 +162,18 @@ def _machine(threads: int) -> dict[str, Any]:
 @click.option(
     "--model", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Measure this bundle instead."
 )
-@click.option("--texts", type=click.Path(path_type=Path), help="A file of reviews. [default: made up ones]")
+@click.option(
+    "--input", "--texts", "texts", type=click.Path(path_type=Path), help=f"A file of reviews. [default: {LENGTHS}]"
+)
 @click.option("--text-column", metavar="NAME", help="Its column with the text.")
-@click.option("--reviews", default=400, show_default=True, type=click.IntRange(min=1), help="Reviews per turn.")
-@click.option("--rounds", default=5, show_default=True, type=click.IntRange(min=1), help="Turns of each contestant.")
-@click.option("--seconds", default=3.0, show_default=True, type=click.FloatRange(min=0), help="Of a pipeline's turn.")
+@click.option("--quick", is_flag=True, help="Both sizes, fewer reviews and rounds, growth to 100,000 rows: 4 minutes.")
+@click.option("--reviews", type=click.IntRange(min=1), help="Reviews per turn. [default: 400; 150 where quick]")
+@click.option("--rounds", type=click.IntRange(min=1), help="Turns of each contestant. [default: 5; 3 where quick]")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0), help="Of a pipeline's turn, about. [default: 3; 1 where quick]"
+)
 @click.option("--threads", type=click.IntRange(min=1), help="[default: the CPUs that this process may use]")
-@click.option("--rows", metavar="N,N,…", default="", help="Also measure growth with these numbers of short rows.")
+@click.option("--rows", metavar="N,N,…", help="Also measure growth with these numbers of short rows.")
 @click.option(
     "--clock",
     default="wall",
@@ -355,17 +184,20 @@ def _machine(threads: int) -> dict[str, Any]:
 @click.option(
     "--pipelines/--no-pipelines", default=True, help="Run transformers and Optimum, where they are installed."
 )
-@click.option("--work-dir", type=click.Path(path_type=Path, file_okay=False), help="Keep what is made here.")
+@click.option(
+    "--work-dir", type=click.Path(path_type=Path, file_okay=False), help="Keep the models here, for the next time."
+)
 def benchmark(
     sizes: tuple[str, ...],
     model: Path | None,
     texts: Path | None,
     text_column: str | None,
-    reviews: int,
-    rounds: int,
-    seconds: float,
+    quick: bool,
+    reviews: int | None,
+    rounds: int | None,
+    seconds: float | None,
     threads: int | None,
-    rows: str,
+    rows: str | None,
     clock: str,
     pipelines: bool,
     work_dir: Path | None,
@@ -376,14 +208,23 @@ def benchmark(
     """
     if model is not None and sizes:
         raise UsageError("--size and --model exclude each other", hint="drop one of them")
+    plugin = _plugin() if pipelines else None
+    reviews = reviews or (150 if quick else 400)
+    rounds = rounds or (3 if quick else 5)
+    seconds = (1.0 if quick else 3.0) if seconds is None else seconds
+    if quick and plugin is not None:
+        sizes = sizes or (() if model else ("384", "base"))
+        rows = "10000,100000" if rows is None else rows
     try:
-        row_counts = [int(part) for part in rows.split(",") if part]
+        row_counts = [int(part) for part in (rows or "").split(",") if part]
     except ValueError as error:
         raise UsageError(f"--rows {rows!r} is no list of numbers", hint="such as 10000,100000") from error
     count = threads or usable_cpus()
-    plugin = _plugin() if pipelines else None
+    if plugin is not None and threads:
+        plugin.use_threads(threads)  # else its own default, as people have it
     timer = time.perf_counter if clock == "wall" else lambda: time.process_time() / count
-    machine = {**_machine(count), "clock": clock}
+    described = f"the first {reviews} of {texts}" if texts else LENGTHS
+    machine = {**_machine(count), "clock": clock, "reviews": described}
     click.echo("\n".join(f"{name:<14} {value}" for name, value in machine.items()))
     if plugin is None:
         click.echo("transformers and Optimum do not take part: install review-scorer[export] for them")
@@ -392,18 +233,20 @@ def benchmark(
         raise UsageError("there is no review to measure with", path=texts, hint="pass a file that holds some")
     goals: list[Goal] = []
     parts = []
-    with tempfile.TemporaryDirectory(dir=work_dir) as folder:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        models = folder if work_dir is None else work_dir
         for size in sizes or (("own" if model or plugin is None else "384"),):
-            (Path(folder) / size).mkdir()
-            bench = prepare(size, model, found, Path(folder) / size, count, seconds, timer, plugin)
+            (folder / size).mkdir()
+            bench = prepare(size, model, found, folder / size, models, count, seconds, timer, plugin)
             measured, part = report(bench, *measure(bench, rounds))
             goals += measured
             parts.append(part)
-        measured, start_up = _start_up(model, Path(folder), min(rounds, 5), by_cpu=clock == "cpu")
+        measured, start_up = _start_up(model, folder, min(rounds, 5), by_cpu=clock == "cpu")
         goals += measured
         scale: list[dict[str, float]] = []
         if row_counts:
-            measured, scale = _growth(row_counts, model, Path(folder), count, plugin)
+            measured, scale = _growth(row_counts, model, folder, count, plugin)
             goals += measured
     click.echo("\n" + "\n".join(goal_lines(goals)))
     result = {

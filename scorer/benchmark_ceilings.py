@@ -73,6 +73,18 @@ def layer_products(kind: str, width: int, inner_width: int) -> list[Product]:
     return [product(kind, _ROWS, width, inner_width), product(kind, _ROWS, inner_width, width)]
 
 
+def block_products(width: int, inner_width: int, rows: int) -> Product:
+    """The six int8 products of one block for a review of ``rows`` tokens, one after another, through onnxruntime."""
+    shapes = [(width, width)] * 4 + [(width, inner_width), (inner_width, width)]
+    parts = [product("int8", rows, inner, columns) for inner, columns in shapes]
+
+    def run() -> None:
+        for part in parts:
+            part.run()
+
+    return Product(run, sum(part.operations for part in parts))
+
+
 def operations_per_second(
     products: list[Product], threads: int, seconds: float, clock: Callable[[], float] = time.perf_counter
 ) -> float:

@@ -46,6 +46,42 @@ class Goal:
 
 
 @dataclass(frozen=True)
+class Growth:
+    """What a number of rows costs, in a process of its own.
+
+    Attributes:
+        rows: scored.
+        seconds: from the first import to the published file.
+        start_up: of these, what ten rows take.
+        peak_mib: of the process's memory.
+    """
+
+    rows: int
+    seconds: float
+    start_up: float
+    peak_mib: float
+
+    @property
+    def rows_per_second(self) -> float:
+        """Start-up included."""
+        return self.rows / self.seconds
+
+    @property
+    def per_row(self) -> float:
+        """Seconds, start-up left out."""
+        return max(0.0, self.seconds - self.start_up) / self.rows
+
+    def to_json(self) -> dict[str, float]:
+        """For a program."""
+        return {
+            "rows": self.rows,
+            "rows_per_second": round(self.rows_per_second),
+            "microseconds_per_row": round(self.per_row * 1e6, 1),
+            "peak_mib": round(self.peak_mib),
+        }
+
+
+@dataclass(frozen=True)
 class Series:
     """One figure of one contestant, a value for each round.
 
@@ -104,6 +140,16 @@ def share_table(title: str, parts: Mapping[str, float], unit: str = "ms per revi
     return lines + [
         f"  {name:<{width}}  {value:>{len(unit)}.3f}  {value / total:5.1%}" for name, value in parts.items()
     ]
+
+
+def growth_table(found: Sequence[Growth]) -> list[str]:
+    """Lines of rows, speed and memory."""
+    lines = ["  short rows      rows/s   µs per row   peak memory"]
+    for step in found:
+        lines.append(
+            f"  {step.rows:<12,} {step.rows_per_second:9,.0f}   {step.per_row * 1e6:10.1f}   {step.peak_mib:7,.0f} MiB"
+        )
+    return lines
 
 
 def goal_lines(goals: Sequence[Goal]) -> list[str]:

@@ -18,6 +18,7 @@ import onnxruntime as ort
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scorer.benchmark_report import Growth
 from scorer.benchmark_texts import made_up_reviews
 from scorer.encoding import Encoded
 from scorer.reading import open_source, text_values
@@ -104,15 +105,16 @@ def start_up_seconds(model: str | None, folder: Path, runs: int, *, by_cpu: bool
     }
 
 
-def growth(model: Path, sizes: list[int], folder: Path, threads: int) -> list[tuple[int, float, float]]:
-    """For each number of rows: rows per second, start-up included, and peak memory in MiB, in a process of its own.
+def growth(model: Path, sizes: list[int], folder: Path, threads: int) -> list[Growth]:
+    """What each number of rows costs; short ones, so that the pipeline is what is measured.
 
-    The rows are short, so that the pipeline is what is measured.
+    ``folder`` takes the files, ``model`` scores them in a process of its own for each size.
     """
     words = " ".join(made_up_reviews(50)).split()
     random = np.random.default_rng(1)
+    start_up = 0.0
     found = []
-    for rows in sizes:
+    for rows in [10, *sizes]:
         source = folder / f"{rows}.parquet"
         picks = random.integers(0, len(words) - 24, rows)
         ends = random.integers(5, 24, rows)
@@ -123,7 +125,11 @@ def growth(model: Path, sizes: list[int], folder: Path, threads: int) -> list[tu
                 writer.write_table(pa.table({"id": pa.array(part, pa.int64()), "text": texts}))
         output = _python(_SCORE, str(source), str(folder / "scored.parquet"), str(model), str(threads))
         seconds, peak = output.split()
-        found.append((rows, rows / float(seconds), int(peak) / (1024 if sys.platform != "darwin" else 1024**2)))
+        if rows == 10 and not start_up:
+            start_up = float(seconds)
+            continue
+        mib = int(peak) / (1024 if sys.platform != "darwin" else 1024**2)
+        found.append(Growth(rows, float(seconds), start_up, mib))
     return found
 
 

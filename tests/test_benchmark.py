@@ -13,7 +13,7 @@ import onnx
 import pytest
 
 from scorer import benchmark_ceilings as ceilings
-from scorer.benchmark_report import Goal, Series, speed_table
+from scorer.benchmark_report import Goal, Growth, Series, growth_table, speed_table
 from scorer.benchmark_texts import made_up_reviews, reviews_of
 from scorer.errors import InputError
 
@@ -46,14 +46,16 @@ def test_the_whole_on_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
         "session",
         "int8 product, onnxruntime",
         "fp32 product, onnxruntime",
+        next(name for name in part["operations_per_second"] if name.startswith("int8 products of a whole block, ")),
     }
     assert all(series["median"] > 0 for series in part["operations_per_second"].values())
     assert "MultiHeadAttention" in part["operators_ms"]
     assert set(part["stages_ms"]) == {"read", "tokenize", "run the model", "write, check, publish"}
     assert [step["rows"] for step in result["scale"]] == [50, 100]
-    assert all(step["peak_mib"] > 20 for step in result["scale"])
+    assert all(step["peak_mib"] > 20 and step["rows_per_second"] > 0 for step in result["scale"])
+    assert result["machine"]["reviews"].startswith("made-up reviews, log-normal")
     names = [goal["name"] for goal in result["goals"]]
-    assert [name.partition(":")[0] for name in names] == ["start-up"] * 3 + ["scale"] * 2
+    assert [name.partition(":")[0] for name in names] == ["start-up"] * 3 + ["scale"] * 3
     text = "\n".join(table)
     assert f"of {len(names)} met" in text
     for goal in result["goals"]:
@@ -62,9 +64,14 @@ def test_the_whole_on_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
-def test_the_contestants_take_part(tmp_path: Path) -> None:
-    done = run("--size", "tiny", "--reviews", 4, "--rounds", 1, "--threads", 1, "--seconds", 0.05, cwd=tmp_path)
+def test_the_contestants_take_part_on_models_that_are_kept(tmp_path: Path) -> None:
+    own = tmp_path / "own.csv"
+    own.write_text("review\n" + "a film of some length\n" * 5)
+    options = ["--size", "tiny", "--quick", "--rows", "", "--rounds", 1, "--threads", 1, "--seconds", 0.05]
+    done = run(*options, "--work-dir", tmp_path / "kept", "--input", own, "--reviews", 4, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / "kept" / "model-tiny" / "bundle" / "model_int8.onnx").exists()
+    assert not any((tmp_path / "kept" / "model-tiny").glob("work"))
     (part,) = json.loads(done.stdout.splitlines()[-1])["sizes"]
     pipelines = {name for name in part["reviews_per_second"] if "pipeline" in name}
     assert pipelines == {
@@ -80,7 +87,7 @@ def test_the_contestants_take_part(tmp_path: Path) -> None:
     [
         (["--model", ROOT, "--size", "384"], "--size and --model exclude each other"),
         (["--rows", "many"], "--rows 'many' is no list of numbers"),
-        (["--no-pipelines", "--texts", "nowhere.csv"], "nowhere.csv: no such file"),
+        (["--no-pipelines", "--input", "nowhere.csv"], "nowhere.csv: no such file"),
     ],
 )
 def test_usage(arguments: list[object], message: str, tmp_path: Path) -> None:
@@ -94,7 +101,10 @@ def test_reviews_are_as_long_as_film_reviews_and_the_same_each_time() -> None:
     reviews = made_up_reviews(500)
     assert reviews == made_up_reviews(500)
     assert len(set(reviews)) == 500
-    assert 190 < np.mean([len(text.split()) for text in reviews]) < 260
+    for some in (reviews, made_up_reviews(60)):
+        lengths = [len(text.split()) for text in some]
+        assert 215 < np.mean(lengths) < 230
+        assert 180 < np.median(lengths) < 190
 
 
 def test_reviews_of_a_file(tmp_path: Path) -> None:
@@ -127,6 +137,24 @@ def test_operations_are_those_of_the_published_model() -> None:
     assert 26e9 < one < 28e9
     bert = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 6}
     assert ceilings.published_operations(bert, np.asarray([300, 300])) == 2 * one
+
+
+def test_a_block_is_its_six_products() -> None:
+    block = ceilings.block_products(8, 32, 4)
+    block.run()
+    assert block.operations == 2 * 4 * (4 * 8 * 8 + 2 * 8 * 32)
+
+
+def test_what_a_row_costs_leaves_out_the_start() -> None:
+    step = Growth(1000, 2.5, 0.5, 200.4)
+    assert step.rows_per_second == 400
+    assert step.to_json() == {
+        "rows": 1000,
+        "rows_per_second": 400,
+        "microseconds_per_row": 2000.0,
+        "peak_mib": 200,
+    }
+    assert growth_table([step])[1].split() == ["1,000", "400", "2000.0", "200", "MiB"]
 
 
 def test_goals_and_ratios() -> None:
