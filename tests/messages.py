@@ -46,12 +46,10 @@ class Module:
     Attributes:
         path: of the file.
         constants: strings that any module of the program names, by name.
-        program: all its modules, by dotted name.
     """
 
     path: Path
     constants: dict[str, str]
-    program: dict[str, Module]
 
     @cached_property
     def tree(self) -> ast.Module:
@@ -62,17 +60,6 @@ class Module:
     def functions(self) -> dict[str, ast.FunctionDef]:
         """Functions and methods by name."""
         return {node.name: node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef)}
-
-    def defined(self, name: str) -> tuple[Module, ast.FunctionDef] | None:
-        """The function of that name, here or in the module of the program that it is imported from."""
-        if name in self.functions:
-            return self, self.functions[name]
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.ImportFrom) and node.module in self.program:
-                for alias in node.names:
-                    if (alias.asname or alias.name) == name and alias.name in self.program[node.module].functions:
-                        return self.program[node.module], self.program[node.module].functions[alias.name]
-        return None
 
     def messages(self) -> Iterator[Message]:
         """Every message of an error or of a bad row that is made here."""
@@ -116,12 +103,20 @@ class Module:
                 return [text for value in values for text in self.texts(value, function, seen | {node.id})]
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            source = self.defined(name)
-            if source is not None and name not in seen:
-                module, called = source
+            home = self if name in self.functions else self.imported(name)
+            if home is not None and name in home.functions and name not in seen:
+                called = home.functions[name]
                 given = [part.value for part in ast.walk(called) if isinstance(part, ast.Return) and part.value]
-                return [text for value in given for text in module.texts(value, called, seen | {name})]
+                return [text for value in given for text in home.texts(value, called, seen | {name})]
         return [HOLE]
+
+    def imported(self, name: str) -> Module | None:
+        """The module of the program that ``name`` is imported from."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
+                path = self.path.parents[1] / f"{(node.module or '').replace('.', '/')}.py"
+                return Module(path, self.constants) if path.exists() else None
+        return None
 
 
 @cache
@@ -135,10 +130,7 @@ def modules(root: Path) -> list[Module]:
                 for target in node.targets:
                     if isinstance(target, ast.Name) and target.id.isupper() and isinstance(node.value.value, str):
                         constants[target.id] = node.value.value
-    program: dict[str, Module] = {}
-    for path in paths:
-        program[".".join(path.relative_to(root).with_suffix("").parts)] = Module(path, constants, program)
-    return list(program.values())
+    return [Module(path, constants) for path in paths]
 
 
 def _calls(node: ast.AST, function: ast.FunctionDef | None) -> Iterator[tuple[ast.FunctionDef | None, ast.Call]]:
