@@ -199,4 +199,4 @@ def test_random_times(tiny_bundle: Path, tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(2) as pool:
         runs = sum(pool.map(lane, range(2)))
-    tell(f"200 kills of a job at work at random times, 0 exceptions; {runs - 200} more before its work or after its end")
+    tell(f"200 kills of a job at work, at random times, 0 exceptions; {runs - 200} runs more before or after its work")
