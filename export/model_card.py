@@ -172,7 +172,9 @@ def _data(training: dict[str, Any]) -> list[str]:
     hashes = {name: value for part in ("train", "eval") for name, value in data[part]["files"].items()}
     for part in ("teachers", "unlabelled", "pretraining"):
         hashes |= data.get(part) or {}
-    for one in (*(training.get("lineage") or ()), training.get("start") or {}):
+    start = training.get("start") or {}
+    base = {"name": start.get("base_model"), "sha256": start.get("base_sha256")}
+    for one in (base, *(training.get("lineage") or ()), start):
         name = one.get("makes") or one.get("name")
         stated = (one.get("sha256") or {}).items()
         hashes |= {file if file == name else f"{name}/{file}": sha256 for file, sha256 in stated}

@@ -91,6 +91,8 @@ def test_the_card_of_a_student_shows_every_command(
     files = ["reviews.parquet", "unlabelled.parquet", "by-encoder.parquet", "by-svm.csv", "first/model.safetensors"]
     for name in files:
         assert f"| {name} | `{sha256(Path(name).read_bytes()).hexdigest()}` |" in card, name
+    weights = (pretrained / "model.safetensors").read_bytes()
+    assert f"| some-encoder/model.safetensors | `{sha256(weights).hexdigest()}` |" in card
     assert str(tmp_path) not in card
     assert str(tmp_path) not in (tmp_path / "student-bundle" / "bundle.json").read_text()
     steps = {one["makes"]: one for one in History.load(Path("student")).lineage}

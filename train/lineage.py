@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from scorer.errors import ScorerError
 from scorer.json_objects import read_object
 from scorer.preprocessing import Preprocessing
 from scorer.provenance import parsed, read_provenance
+from train.data import data_files
 from train.data_record import sha256_of
 from train.history import HISTORY_FILE
 from train.options import TrainOptions
+from train.teacher_checkpoints import is_checkpoint
 
 Step = dict[str, Any]
 """``makes``: a name; ``command``: what made it, ``None`` where nobody recorded that; ``sha256`` by file name.
@@ -42,16 +45,19 @@ def lineage_of(options: TrainOptions) -> list[Step]:
         InputError: the provenance of a file of predictions cannot be read.
     """
     steps: list[Step] = []
-    for number, source in enumerate((options.model, *options.teacher)):
-        found = _of_checkpoint(source) if (Path(source) / "config.json").is_file() else _of_file(source)
-        if not found and number > 0:
-            found = [step(Path(source).resolve().name, None, sha256_of_weights(source) or sha256_of([Path(source)]))]
-        for one in found:
-            known = next((known for known in steps if _name(known) == _name(one)), None)
-            if known is None:
-                steps.append(dict(one))
-            else:  # what was found in a bundle does not have the hashes of what it was made from
-                known["sha256"] = {**one.get("sha256", {}), **known.get("sha256", {})}
+    found = [_of_checkpoint(options.model)]
+    for teacher in options.teacher:
+        if is_checkpoint(teacher):
+            unknown = step(Path(teacher).resolve().name, None, sha256_of_weights(teacher))
+            found.append(_of_checkpoint(teacher) or [unknown])
+        else:
+            found += [_of_file(file) for file in data_files(teacher)]
+    for one in chain.from_iterable(found):
+        known = next((known for known in steps if _name(known) == _name(one)), None)
+        if known is None:
+            steps.append(dict(one))
+        else:  # what was found in a bundle does not have the hashes of what it was made from
+            known["sha256"] = {**one.get("sha256", {}), **known.get("sha256", {})}
     return steps
 
 
@@ -63,18 +69,18 @@ def start_of(model: str) -> dict[str, Any]:
     """A JSON object about the checkpoint that a training starts from.
 
     ``name``; ``sha256`` of its weights by file name, where it is a folder; ``revision``, where it came
-    from the Hub; ``base_model``, the pretrained model at the beginning of the line; ``license`` of that,
-    as its README states it, or ``None``.
+    from the Hub; ``base_model`` and ``base_sha256``, the pretrained model at the beginning of the line;
+    ``license`` of that, as its README states it, or ``None``.
     """
     folder = Path(model)
     history = _history(folder)
     name = folder.resolve().name if folder.is_dir() else model
     if history is None:
-        base = {"base_model": name, "license": _stated_license(model)}
-    elif "start" in history:
-        base = {key: history["start"].get(key) for key in ("base_model", "license")}
+        base = {"base_model": name, "base_sha256": sha256_of_weights(model), "license": _stated_license(model)}
+    elif history.get("start"):
+        base = {key: history["start"].get(key) for key in ("base_model", "base_sha256", "license")}
     else:
-        base = {"base_model": _settings(history).get("model"), "license": None}
+        base = {"base_model": _settings(history).get("model"), "base_sha256": {}, "license": None}
     if isinstance(base["base_model"], str) and Path(base["base_model"]).is_absolute():
         base["base_model"] = Path(base["base_model"]).name
     return {"name": name, "sha256": sha256_of_weights(model), "revision": _revision(model), **base}
@@ -114,19 +120,15 @@ def _command_of(history: Mapping[str, Any], folder: Path) -> str | None:
         return None
 
 
-def _of_file(source: str) -> list[Step]:
-    """What made a file of predictions, by its own provenance; nothing where it has none."""
-    path = Path(source)
-    if not path.is_file():
-        return []
-    text = read_provenance(path)
-    if text is None:
-        return []
-    value = parsed(text, path)
-    own = sha256_of([path])
+def _of_file(path: Path) -> list[Step]:
+    """What made a file of predictions, by its own provenance."""
+    own, text = sha256_of([path]), read_provenance(path)
+    value = {} if text is None else parsed(text, path)
     inputs = {str(item.get("name")): str(item.get("sha256")) for item in value.get("inputs", ())}
     if "command" in value:  # of the baseline
         return [step(path.name, value["command"], own, inputs=inputs)]
+    if "bundle" not in value:
+        return [step(path.name, None, own)]
     return [
         *_stated(value),
         step(path.name, _score_command(value, path), own, inputs=inputs, model=value["bundle"]["fingerprint"]),
