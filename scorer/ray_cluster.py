@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -89,7 +90,7 @@ def _start(stack: ExitStack) -> None:
 
     # Short: the paths of sockets below it may not be longer than 107 bytes.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp" if os.path.isdir("/tmp") else None)  # noqa: PTH112
-    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    stack.callback(_remove, folder)
     stack.callback(ray.shutdown)
     _make_token()
     try:
@@ -107,6 +108,15 @@ def _start(stack: ExitStack) -> None:
         raise ModelError(
             f"Ray could not be started on this machine: {_last_line(str(error))}", hint="try --engine local"
         ) from error
+
+
+def _remove(folder: str) -> None:
+    """Remove the files of a Ray that has ended, or is just about to: its last processes may still write."""
+    for _ in range(30):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.exists(folder):  # noqa: PTH110
+            return
+        time.sleep(0.1)
 
 
 def _make_token() -> None:

@@ -42,6 +42,9 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _TRIES = 3
 """How often a chunk is run again when its process dies: one that kills each of them must not go round for ever."""
 
+_RESTARTS = 20
+"""How often the process of an actor is replaced: enough for machines that come and go, and no endless loop."""
+
 
 class RayEngine:
     """Scores on Ray; see :class:`scorer.engines.Engine`."""
@@ -49,10 +52,11 @@ class RayEngine:
     def __init__(self, options: ScoreOptions) -> None:
         self._options = options
         self._stack = ExitStack()
+        self._bundle: ModelBundle | None = None
         self._model: RunningModel | None = None
         self._files: Any = None
         self._gpus = 0.0
-        self._actors = 1
+        self._actors = 0
 
     def __enter__(self) -> RayEngine:
         return self
@@ -68,34 +72,40 @@ class RayEngine:
             DeviceError: no node has room for an actor.
         """
         if self._model is None:
-            self._model = self._prepare()
+            options = self._options
+            bundle = self._bundle = ModelBundle.load(options.model)
+            if options.device == "cuda" and options.gpus_per_actor == 0:
+                raise DeviceError("--device cuda with --gpus-per-actor 0", hint="drop one of them")
+            for_gpus = {"fp16", "fp32"} & set(bundle.variants) and options.precision != "int8"
+            wanted = options.gpus_per_actor or (options.gpus_per_actor is None and for_gpus)
+            if options.device == "cuda" or (options.device == "auto" and wanted):
+                self._gpus = self._gpus_of_actor()
+            # On CPUs no cluster is asked for a model that cannot be used, or for an output that is up to date.
+            self._model = self._loaded_there() if self._gpus else self._loaded_here(bundle)
         return self._model
 
-    def _prepare(self) -> RunningModel:
+    def _gpus_of_actor(self) -> float:
+        wanted = self._options.gpus_per_actor
+        if wanted is None:
+            self._connect()
+            wanted = 1.0 if self._options.device == "cuda" or resources()[1] else 0.0
+        return wanted
+
+    def _connect(self) -> None:
+        if not ray.is_initialized():
+            self._stack.enter_context(connected(self._options.ray_address))
+
+    def _prepare(self, model: RunningModel) -> None:
+        """Whatever all jobs share: room for actors, and the model's files where every node can have them."""
+        if self._actors:
+            return
         options = self._options
-        bundle = ModelBundle.load(options.model)
-        may_use_gpus = options.device != "cpu" and options.gpus_per_actor != 0
-        for_gpus = {"fp16", "fp32"} & set(bundle.variants) and options.precision != "int8"
-        may_use_gpus = may_use_gpus and (options.device == "cuda" or bool(for_gpus))
-        if not may_use_gpus and options.device == "cuda":
-            raise DeviceError("--device cuda with --gpus-per-actor 0", hint="drop one of them")
-        on_cpu = None
-        if not may_use_gpus:  # a model that cannot be used is known before any cluster is asked for
-            on_cpu = self._loaded_here(bundle)
-        self._stack.enter_context(connected(options.ray_address))
-        n_cpus, n_gpus, nodes = resources()
-        if on_cpu is None:
-            default = 1.0 if n_gpus or options.device == "cuda" else 0.0
-            self._gpus = default if options.gpus_per_actor is None else options.gpus_per_actor
-            if not self._gpus:
-                on_cpu = self._loaded_here(bundle)
-        self._check_room(nodes)
+        self._share_files(model.precision)
+        n_cpus, n_gpus, _ = resources()
         room = min(n_cpus / options.cores_per_actor, n_gpus / self._gpus if self._gpus else math.inf)
         self._actors = options.actors or max(1, int(room))
         if self._actors > room:
             log.warning("%d actors were asked for, the cluster has room for %d", self._actors, int(room))
-        self._files = ray.put(model_files(bundle, on_cpu.precision if on_cpu else options.precision))
-        model = on_cpu or self._loaded_there()
         about = {"precision": model.precision, "device": model.device, "provider": model.provider}
         log.info(
             "scoring with %s on %s, %d actors with %s on Ray",
@@ -105,7 +115,12 @@ class RayEngine:
             f"{self._gpus:g} GPU" if self._gpus else f"{options.cores_per_actor} CPU",
             extra={"event": "model_loaded", "fields": {**about, "actors": self._actors}},
         )
-        return model
+
+    def _share_files(self, precision: str) -> None:
+        self._connect()
+        self._check_room(resources()[2])
+        if self._files is None and self._bundle is not None:
+            self._files = ray.put(model_files(self._bundle, precision))
 
     def _loaded_here(self, bundle: ModelBundle) -> RunningModel:
         options = replace(self._of_actor(0.0), model=str(bundle.folder) if self._options.model else None)
@@ -113,6 +128,7 @@ class RayEngine:
 
     def _loaded_there(self) -> RunningModel:
         """What a process with a GPU says of the model; it ends again, for actors are Ray Data's own."""
+        self._share_files(self._options.precision)
         worker = ray.remote(num_cpus=self._options.cores_per_actor, num_gpus=self._gpus)(_Actor)
         actor = worker.remote([self._files], self._of_actor(self._gpus), None, None)
         try:
@@ -154,6 +170,7 @@ class RayEngine:
         """The missing chunks of ``work``, as they are done."""
         readings = ChunkReading.of(work, missing)
         model = self.model()
+        self._prepare(model)
         actors = self._actors
         if work.source.n_rows is not None:
             left = math.ceil(work.source.n_rows / missing.chunk_rows) - len(missing.done)
@@ -191,7 +208,7 @@ class RayEngine:
                 compute=strategy,
                 num_cpus=self._options.cores_per_actor,
                 num_gpus=self._gpus or None,
-                max_restarts=-1,
+                max_restarts=_RESTARTS,
                 max_task_retries=_TRIES,
             )
 

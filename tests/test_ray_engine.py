@@ -7,7 +7,6 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -207,10 +206,10 @@ def test_a_worker_that_is_killed(nodes: RayNodes, inputs: Inputs, tmp_path: Path
     with start(inputs, output, *command, environment=nodes.environment()) as process:
         wait_for_parts(process, output, 3)
         victims = nodes.actors()
+        assert victims
         os.kill(victims[0], signal.SIGKILL)
         out, err = process.communicate(timeout=WAIT_SECONDS)
     assert (process.returncode, out) == (0, ""), err
-    assert len(victims) == 2
     check_lines(err, output, "2 actors")
     assert output.read_bytes() == (inputs.folder / "local.parquet").read_bytes()
 
@@ -236,7 +235,7 @@ def test_a_signal_leaves_the_rest_to_the_local_engine(nodes: RayNodes, inputs: I
 
 def test_the_recipe_for_ray_data(nodes: RayNodes, tmp_path: Path) -> None:
     (code,) = blocks("Ray Data")
-    shutil.copy(ROOT / "sample_data" / "reviews.parquet", tmp_path)
+    code = code.replace('"reviews.parquet"', repr(str(ROOT / "sample_data" / "reviews.parquet")))
     done = subprocess.run(
         [sys.executable, "-c", code], env={**nodes.environment(), "RAY_ADDRESS": nodes.address}, cwd=tmp_path,
         capture_output=True, text=True, check=False, timeout=WAIT_SECONDS,
