@@ -85,6 +85,13 @@ def test_a_folder_that_is_no_checkpoint(tmp_path: Path) -> None:
         load_classifier(str(tmp_path), ["a", "b"])
 
 
+def test_a_checkpoint_without_a_tokenizer(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(tiny_checkpoint / name, tmp_path)
+    with pytest.raises(ModelError, match="its tokenizer cannot be loaded"):
+        load_classifier(str(tmp_path), ["a", "b"])
+
+
 def test_a_damaged_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_checkpoint, tmp_path / "damaged")
     (folder / "model.safetensors").write_bytes(b"nonsense")

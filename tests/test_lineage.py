@@ -133,7 +133,9 @@ def test_the_command_of_an_older_checkpoint_is_that_of_its_settings(tiny_checkpo
         " --clean html-breaks"
     )
     assert start_of(str(folder))["base_model"] == "MiniLM"
-    (folder / "history.json").write_text(json.dumps({"rows": [], "settings": {"validation_split": 7}}))
+    odd = {"lineage": 5, "settings": {"validation_split": 7}, "start": "x", "baseline": 7}
+    (folder / "history.json").write_text(json.dumps(odd))
+    assert start_of(str(folder))["base_model"] is None
     assert lineage_of(TrainOptions(tmp_path / "o", model=str(folder)))[0]["command"] is None
 
 

@@ -66,7 +66,7 @@ def load_classifier(
     }
     try:
         config = AutoConfig.from_pretrained(model)
-        tokenizer = AutoTokenizer.from_pretrained(model, use_fast=True)
+        tokenizer = _load_tokenizer(model)
         if config.model_type == "bert":
             bert = BertModel.from_pretrained(model, dtype=torch.float32)
             distilbert = distilbert_from_bert(bert, **overrides)
@@ -98,6 +98,13 @@ def load_classifier(
             hint="where the Hub cannot be reached, pass --model FOLDER with config.json, tokenizer.json and weights",
         ) from error
     return classifier, tokenizer
+
+
+def _load_tokenizer(model: str) -> PreTrainedTokenizerBase:
+    try:
+        return AutoTokenizer.from_pretrained(model, use_fast=True)
+    except Exception as error:  # where files are missing, transformers raises whatever it stumbles over
+        raise ModelError(f"its tokenizer cannot be loaded: {first_line(error)}", path=model) from error
 
 
 def distilbert_from_bert(bert: BertModel, **overrides: Any) -> DistilBertModel:

@@ -77,10 +77,10 @@ def start_of(model: str) -> dict[str, Any]:
     name = folder.resolve().name if folder.is_dir() else model
     if history is None:
         base = {"base_model": name, "base_sha256": sha256_of_weights(model), "license": _stated_license(model)}
-    elif history.get("start"):
+    elif _section(history, "start"):
         base = {key: history["start"].get(key) for key in ("base_model", "base_sha256", "license")}
     else:
-        base = {"base_model": _settings(history).get("model"), "base_sha256": {}, "license": None}
+        base = {"base_model": _section(history, "settings").get("model"), "base_sha256": {}, "license": None}
     if isinstance(base["base_model"], str) and Path(base["base_model"]).is_absolute():
         base["base_model"] = Path(base["base_model"]).name
     return {"name": name, "sha256": sha256_of_weights(model), "revision": _revision(model), **base}
@@ -97,14 +97,14 @@ def _of_checkpoint(source: str) -> list[Step]:
     if history is None:
         return []
     own = step(folder.resolve().name, _command_of(history, folder), sha256_of_weights(source))
-    baseline = (history.get("baseline") or {}).get("command")
+    baseline = _section(history, "baseline").get("command")
     beside = [step(f"the baseline's row of {own['makes']}", baseline, {})] if baseline else []
     return [*_stated(history), own, *beside]
 
 
 def _command_of(history: Mapping[str, Any], folder: Path) -> str | None:
     """The recorded command, or the one that the recorded settings of an older version amount to."""
-    settings = _settings(history)
+    settings = _section(history, "settings")
     if settings.get("command"):
         return str(settings["command"])
     known = {option.name for option in fields(TrainOptions)}
@@ -154,16 +154,17 @@ def _score_command(value: Mapping[str, Any], path: Path) -> str:
 
 
 def _stated(value: Mapping[str, Any]) -> list[Step]:
-    return [one for one in value.get("lineage") or () if isinstance(one, dict) and "makes" in one]
+    stated = value.get("lineage")
+    return [one for one in stated if isinstance(one, dict) and "makes" in one] if isinstance(stated, list) else []
 
 
 def _history(folder: Path) -> dict[str, Any] | None:
     return read_object(folder / HISTORY_FILE) if folder.is_dir() else None
 
 
-def _settings(history: Mapping[str, Any]) -> dict[str, Any]:
-    settings = history.get("settings")
-    return dict(settings) if isinstance(settings, dict) else {}
+def _section(history: Mapping[str, Any], key: str) -> dict[str, Any]:
+    section = history.get(key)
+    return dict(section) if isinstance(section, dict) else {}
 
 
 def _stated_license(model: str) -> str | None:
