@@ -24,6 +24,7 @@ from scorer.bundle import ModelBundle
 from scorer.chunk_work import ChunkWork, RunningModel
 from scorer.engines import ChunkFailure, Missing
 from scorer.errors import DeviceError, ModelError, OutOfMemoryError, ScorerError
+from scorer.interrupts import held_back
 from scorer.local import new_scorer
 from scorer.locations import is_url
 from scorer.options import ScoreOptions
@@ -62,7 +63,9 @@ class RayEngine:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._stack.close()
+        # A second signal must not leave processes of Ray behind.
+        with held_back(forget=False):
+            self._stack.close()
 
     def model(self) -> RunningModel:
         """The model, loaded once: here where the actors run on CPUs, else where there is a GPU for it.
