@@ -118,8 +118,10 @@ def _growth(
     first, last = found[0], found[-1]
     goals = [Goal("scale: rows/s of a tiny model at the largest size", last.rows_per_second, 20000, unit="rows/s")]
     if len(found) > 1:
+        # So few rows that they cost no more than the start say nothing of a row.
+        slower = last.per_row / first.per_row if first.per_row else None
         goals += [
-            Goal("scale: time per row, largest by smallest size", last.per_row / first.per_row, 1.25, at_most=True),
+            Goal("scale: time per row, largest by smallest size", slower, 1.25, at_most=True),
             Goal("scale: peak memory, largest by smallest size", last.peak_mib / first.peak_mib, 1.5, at_most=True),
         ]
     return goals, [step.to_json() for step in found]

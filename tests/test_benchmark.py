@@ -59,7 +59,7 @@ def test_the_whole_on_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
     text = "\n".join(table)
     assert f"of {len(names)} met" in text
     for goal in result["goals"]:
-        verdict = "met" if goal["met"] else "NOT MET"
+        verdict = {True: "met", False: "NOT MET", None: "not measured"}[goal["met"]]
         assert any(line.startswith(f"  {verdict} ") and line.endswith(goal["name"]) for line in table)
     assert not any(tmp_path.iterdir())
 
@@ -103,8 +103,9 @@ def test_reviews_are_as_long_as_film_reviews_and_the_same_each_time() -> None:
     assert len(set(reviews)) == 500
     for some in (reviews, made_up_reviews(60)):
         lengths = [len(text.split()) for text in some]
-        assert 215 < np.mean(lengths) < 230
-        assert 180 < np.median(lengths) < 190
+        # Breaks of lines count as words here, and stand beside those that were drawn.
+        assert 225 < np.mean(lengths) < 245
+        assert 185 < np.median(lengths) < 205
 
 
 def test_reviews_of_a_file(tmp_path: Path) -> None:
