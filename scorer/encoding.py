@@ -14,7 +14,6 @@ from scorer.errors import ModelError
 from scorer.huge_texts import HugeText
 from scorer.long_texts import Cutter
 from scorer.preprocessing import Preprocessing
-from scorer.word_ids import WordIds
 
 # Characters per token to begin with where a long text is cut; English has four to five.
 _CHARACTERS_PER_TOKEN = 8
@@ -78,7 +77,6 @@ class TextEncoder:
         if self._body_length < 1:
             raise ModelError(f"max_length {preprocessing.max_length} leaves no room beside the special tokens")
         self._cutter = Cutter.of(tokenizer)
-        self._word_ids = WordIds.of(tokenizer)
         window = preprocessing.long_text == "window"
         self._long = _PIECE if window else 4 * _CHARACTERS_PER_TOKEN * (self._body_length + 1)
 
@@ -115,25 +113,14 @@ class TextEncoder:
         bodies: list[list[int]] = [[] for _ in texts]
         short = [place for place, text in enumerate(texts) if len(text) <= self._long or self._cutter is None]
         cleaned = [self.preprocessing.cleaned(_whole(texts[place])) for place in short]
-        for place, ids in zip(short, self._ids_of_all(cleaned), strict=True):
-            bodies[place] = ids
-        del cleaned
+        encodings = self._tokenizer.encode_batch_fast(cleaned, add_special_tokens=False)
+        for place, text, encoding in zip(short, cleaned, encodings, strict=True):
+            bodies[place] = [] if text.isspace() else encoding.ids
+        del cleaned, encodings
         for place, text in enumerate(texts):
             if self._cutter is not None and len(text) > self._long:
                 bodies[place] = self._body_of_long(text, self._cutter)
         return bodies
-
-    def _ids_of_all(self, cleaned: list[str]) -> list[list[int]]:
-        """Token ids of each text, word by word where that is possible, else by the tokenizer."""
-        known = self._word_ids.bodies(cleaned) if self._word_ids is not None else [None] * len(cleaned)
-        rest = [text for text, ids in zip(cleaned, known, strict=True) if ids is None]
-        encodings = iter(self._tokenizer.encode_batch_fast(rest, add_special_tokens=False))
-        found: list[list[int]] = []
-        for text, ids in zip(cleaned, known, strict=True):
-            if ids is None:
-                ids = next(encodings).ids
-            found.append([] if text.isspace() else ids)
-        return found
 
     def _body_of_long(self, text: str | HugeText, cutter: Cutter) -> list[int]:
         """Ids that :meth:`_cut` cuts as it would those of the whole text, which is tokenized only where it must be."""

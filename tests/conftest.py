@@ -44,9 +44,7 @@ def tiny_vocabulary() -> dict[str, int]:
     """
     normalizer = normalizers.BertNormalizer(lowercase=True)
     splitter = pre_tokenizers.BertPreTokenizer()
-    words = {
-        word for text in VOCABULARY_TEXTS for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))
-    }
+    words = {word for text in VOCABULARY_TEXTS for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))}
     letters = {letter for word in words for letter in word}
     parts = {word[:3] for word in words} | {f"##{word[-3:]}" for word in words if len(word) > 3}
     tokens = letters | {f"##{letter}" for letter in letters} | parts | {word for word in words if len(word) < 8}
