@@ -114,8 +114,8 @@ class TextEncoder:
         short = [place for place, text in enumerate(texts) if len(text) <= self._long or self._cutter is None]
         cleaned = [self.preprocessing.cleaned(_whole(texts[place])) for place in short]
         encodings = self._tokenizer.encode_batch_fast(cleaned, add_special_tokens=False)
-        for place, text, encoding in zip(short, cleaned, encodings, strict=True):
-            bodies[place] = [] if text.isspace() else encoding.ids
+        for place, words, encoding in zip(short, cleaned, encodings, strict=True):
+            bodies[place] = [] if words.isspace() else encoding.ids
         del cleaned, encodings
         for place, text in enumerate(texts):
             if self._cutter is not None and len(text) > self._long:
