@@ -153,8 +153,8 @@ def test_one_connection_many_jobs(
     for name, value in store.items():
         monkeypatch.setenv(name, value)
     files = s3fs.S3FileSystem(endpoint_url=store["AWS_ENDPOINT_URL"], skip_instance_cache=True)
-    files.mkdir("reviews")
-    files.put(str(inputs.folder / "bad.csv"), "reviews/bad.csv")
+    files.mkdir("ray")  # a name of its own: all servers of moto in one process share their buckets
+    files.put(str(inputs.folder / "bad.csv"), "ray/bad.csv")
 
     begun = tmp_path / "begun.parquet"
     with start(inputs, begun, environment=plain_environment()) as process:
@@ -169,7 +169,7 @@ def test_one_connection_many_jobs(
         (str(tmp_path / "1.parquet"), parquet, inputs.options(actors=1)),
         (str(tmp_path / "3.parquet"), parquet, inputs.options(actors=3)),
         (str(begun), parquet, inputs.options(actors=1, threads=1)),
-        ("s3://reviews/out.csv", "s3://reviews/bad.csv", in_store),
+        ("s3://ray/out.csv", "s3://ray/bad.csv", in_store),
         (str(tmp_path / "open.csv"), str(inputs.folder / "open.csv"), inputs.options(actors=1)),
     ]
     done = subprocess.run(
@@ -188,9 +188,9 @@ def test_one_connection_many_jobs(
     for name in ("1.parquet", "3.parquet", "begun.parquet"):
         assert (tmp_path / name).read_bytes() == expected, name
 
-    score_file("s3://reviews/bad.csv", tmp_path / "local.csv", **{**in_store, "actors": None})
+    score_file("s3://ray/bad.csv", tmp_path / "local.csv", **{**in_store, "actors": None})
     for suffix in ("", ".rejects.jsonl", ".provenance.json"):
-        assert files.cat(f"reviews/out.csv{suffix}") == (tmp_path / f"local.csv{suffix}").read_bytes()
+        assert files.cat(f"ray/out.csv{suffix}") == (tmp_path / f"local.csv{suffix}").read_bytes()
 
     with pytest.raises(InputError) as local:
         score_file(inputs.folder / "open.csv", tmp_path / "open.csv", **inputs.options())
