@@ -51,16 +51,24 @@ def package_version() -> str:
         return "0+unknown"
 
 
-def common_options(command: F) -> F:
-    """``--version``, ``-q``, ``-v`` and ``--debug``; the last three arrive as keyword arguments."""
-    for option in (
-        click.option("--debug", is_flag=True, help="Show a traceback when something fails."),
-        click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for more still."),
-        click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors."),
-        click.version_option(package_version(), "--version", prog_name=PACKAGE),
-    ):
+def with_options(command: F, options: Sequence[Callable[[F], F]]) -> F:
+    """``command`` with ``options``, which its help lists in their order."""
+    for option in reversed(options):
         command = option(command)
     return command
+
+
+def common_options(command: F) -> F:
+    """``--version``, ``-q``, ``-v`` and ``--debug``; the last three arrive as keyword arguments."""
+    return with_options(
+        command,
+        (
+            click.version_option(package_version(), "--version", prog_name=PACKAGE),
+            click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors."),
+            click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for more still."),
+            click.option("--debug", is_flag=True, help="Show a traceback when something fails."),
+        ),
+    )
 
 
 def log_format_option(command: F) -> F:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
+from scorer.console import F, with_options
 
 
 def session_options(command: F) -> F:
     """``--device``, ``--precision``, ``--threads`` and ``--batch-tokens``, as keyword arguments."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, _OPTIONS)
 
 
 _OPTIONS = (

@@ -13,8 +13,14 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import click
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+from scorer.console import run
+
+Call = Callable[..., tuple[int, str, str]]
+InProcess = Callable[[click.Command], Call]
 
 VOCABULARY_TEXTS = (
     "A warm, funny and quietly moving film; I would gladly watch it again tomorrow.",
@@ -94,6 +100,23 @@ def save_tiny_distilbert(folder: Path, labels: tuple[str, ...], *, seed: int = 7
     model.save_pretrained(folder)
     DistilBertTokenizerFast(tokenizer_object=tokenizer, model_max_length=512).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def in_process(capsys: pytest.CaptureFixture[str]) -> InProcess:
+    """Makes a caller of a command in this process, as its console script runs it: exit code, stdout and stderr."""
+
+    def caller(command: click.Command) -> Call:
+        def call(*arguments: object) -> tuple[int, str, str]:
+            with pytest.raises(SystemExit) as left:
+                run(command, [str(argument) for argument in arguments], env_prefix="SCORER")
+            captured = capsys.readouterr()
+            assert isinstance(left.value.code, int)
+            return left.value.code, captured.out, captured.err
+
+        return call
+
+    return caller
 
 
 @pytest.fixture(scope="session")

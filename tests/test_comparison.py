@@ -15,7 +15,6 @@ from statsmodels.stats.contingency_tables import mcnemar as reference
 import scorer.baseline
 from scorer import evaluate_labels
 from scorer.comparison import mcnemar
-from scorer.console import run
 from scorer.errors import InputError, OutputError, UsageError
 from scorer.evaluate_cli import evaluate_labels as command_of
 
@@ -49,13 +48,8 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def command(folder, capsys):
-    def run_it(*arguments):
-        with pytest.raises(SystemExit) as left:
-            run(command_of, [str(argument) for argument in arguments], env_prefix="SCORER")
-        return left.value.code, *capsys.readouterr()
-
-    return run_it
+def command(folder, in_process):
+    return in_process(command_of)
 
 
 @settings(deadline=None, database=None, max_examples=200)

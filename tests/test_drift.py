@@ -14,7 +14,6 @@ from scipy.spatial.distance import jensenshannon
 
 import scorer.evaluated_rows
 from scorer import evaluate_labels
-from scorer.console import run
 from scorer.drift import stability_index, tenths
 from scorer.errors import InputError, UsageError
 from scorer.evaluate_cli import evaluate_labels as command_of
@@ -48,13 +47,8 @@ def nights(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def command(nights, capsys):
-    def run_it(*arguments):
-        with pytest.raises(SystemExit) as left:
-            run(command_of, [str(argument) for argument in arguments], env_prefix="SCORER")
-        return left.value.code, *capsys.readouterr()
-
-    return run_it
+def command(nights, in_process):
+    return in_process(command_of)
 
 
 counts = st.lists(st.integers(0, 1000), min_size=5, max_size=5).filter(any)

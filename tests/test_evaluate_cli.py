@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scorer.console import run
 from scorer.evaluate_cli import evaluate_labels
 from scorer.evaluation import evaluate_labels as evaluate
 from scorer.report import print_report, to_json_text, write_json
@@ -105,15 +104,9 @@ def files(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def command(files, capsys):
+def command(files, in_process):
     """Runs the command as its console script does; gives exit code, stdout and stderr."""
-
-    def run_it(*arguments):
-        with pytest.raises(SystemExit) as left:
-            run(evaluate_labels, [str(argument) for argument in arguments], env_prefix="SCORER")
-        return left.value.code, *capsys.readouterr()
-
-    return run_it
+    return in_process(evaluate_labels)
 
 
 def test_predictions(command):

@@ -7,7 +7,6 @@ import hashlib
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,31 +15,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scorer.console import run
 from scorer.evaluate_cli import evaluate_labels as command
 from scorer.evaluation import evaluate_labels
 from scorer.findings import EvaluationReport
 from scorer.html_report import MATRIX_LABELS, to_html
 from scorer.page_text import TEXT_CHARACTERS, excerpt, review_text, shortened, visible
 from scorer.sections import Review
+from tests.conftest import Call, InProcess
 from tests.hostile import payloads, write_hostile
 
-Call = Callable[..., tuple[int, str, str]]
 VOID = {"meta", "input", "br", "link", "img", "base"}
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
+def call(in_process: InProcess) -> Call:
     """`evaluate-labels` in this process: exit code, stdout, stderr."""
 
-    def called(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            run(command, [str(argument) for argument in arguments], env_prefix="SCORER")
-        captured = capsys.readouterr()
-        assert isinstance(left.value.code, int)
-        return left.value.code, captured.out, captured.err
-
-    return called
+    return in_process(command)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from scorer.console import run
 from scorer.errors import BusyError, InputError, UsageError
 from scorer.locking import locked
 from scorer.verification import verify_output
-from tests.test_score_cli import Call
+from tests.conftest import Call, InProcess
 
 N = 300
 
@@ -33,17 +33,10 @@ def here(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def call(here: None, capsys: pytest.CaptureFixture[str]) -> Call:
+def call(here: None, in_process: InProcess) -> Call:
     """Runs `score`; gives the exit code, stdout and stderr."""
 
-    def call_score(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            run(score, [str(argument) for argument in arguments], env_prefix="SCORER")
-        captured = capsys.readouterr()
-        assert isinstance(left.value.code, int)
-        return left.value.code, captured.out, captured.err
-
-    return call_score
+    return in_process(score)
 
 
 def rows(n: int = N) -> pa.Table:

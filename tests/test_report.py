@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer import evaluate_labels
-from scorer.console import run
 from scorer.evaluate_cli import evaluate_labels as command_of
 from scorer.findings import FIGURES, SCHEMA_VERSION
 from scorer.report import to_json_text, to_markdown, to_text
@@ -130,13 +129,8 @@ def test_text_has_one_line_for_each_row_and_no_control_characters(everything):
 
 
 @pytest.fixture
-def command(everything, capsys):
-    def run_it(*arguments):
-        with pytest.raises(SystemExit) as left:
-            run(command_of, [str(argument) for argument in arguments], env_prefix="SCORER")
-        return left.value.code, *capsys.readouterr()
-
-    return run_it
+def command(everything, in_process):
+    return in_process(command_of)
 
 
 def test_the_command_writes_both_files_and_replaces_them_whole(command):

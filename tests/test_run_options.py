@@ -14,29 +14,19 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from scorer.cli import score
-from scorer.console import run
-from tests.test_score_cli import Call
+from tests.conftest import Call, InProcess
 
 NOTHING = "nothing new: 0 files scored, 0 up to date, 0 rows in "
 
 
 @pytest.fixture
-def call(
-    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Call:
+def call(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: InProcess) -> Call:
     """Runs `score` in tmp_path on the tiny model; gives the exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCORER_MODEL", str(tiny_bundle))
     monkeypatch.setenv("SCORER_THREADS", "1")
 
-    def call_score(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            run(score, [str(argument) for argument in arguments], env_prefix="SCORER")
-        captured = capsys.readouterr()
-        assert isinstance(left.value.code, int)
-        return left.value.code, captured.out, captured.err
-
-    return call_score
+    return in_process(score)
 
 
 def review(path: Path, *, age_s: float = 0) -> Path:

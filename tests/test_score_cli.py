@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +13,7 @@ import pytest
 
 from scorer import Scorer, score_file
 from scorer.cli import score
-from scorer.console import run
+from tests.conftest import Call, InProcess
 
 ROWS = pa.table(
     {
@@ -24,21 +23,12 @@ ROWS = pa.table(
     }
 ).replace_schema_metadata({"source": "a test"})
 
-Call = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
+def call(in_process: InProcess) -> Call:
     """Runs `score` with arguments; gives the exit code, stdout and stderr."""
 
-    def call_score(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            run(score, [str(argument) for argument in arguments], env_prefix="SCORER")
-        captured = capsys.readouterr()
-        assert isinstance(left.value.code, int)
-        return left.value.code, captured.out, captured.err
-
-    return call_score
+    return in_process(score)
 
 
 @pytest.fixture
