@@ -20,7 +20,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from scorer.console import run
 
 Call = Callable[..., tuple[int, str, str]]
-InProcess = Callable[[click.Command], Call]
+InProcess = Callable[..., Call]
 
 VOCABULARY_TEXTS = (
     "A warm, funny and quietly moving film; I would gladly watch it again tomorrow.",
@@ -106,10 +106,10 @@ def save_tiny_distilbert(folder: Path, labels: tuple[str, ...], *, seed: int = 7
 def in_process(capsys: pytest.CaptureFixture[str]) -> InProcess:
     """Makes a caller of a command in this process, as its console script runs it: exit code, stdout and stderr."""
 
-    def caller(command: click.Command) -> Call:
+    def caller(command: click.Command, env_prefix: str = "SCORER") -> Call:
         def call(*arguments: object) -> tuple[int, str, str]:
             with pytest.raises(SystemExit) as left:
-                run(command, [str(argument) for argument in arguments], env_prefix="SCORER")
+                run(command, [str(argument) for argument in arguments], env_prefix=env_prefix)
             captured = capsys.readouterr()
             assert isinstance(left.value.code, int)
             return left.value.code, captured.out, captured.err
@@ -206,16 +206,8 @@ def labelled_texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def call_train(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def call_train(in_process: InProcess) -> Call:
     """`train-model` in this process: exit code, stdout, stderr."""
-    from scorer.console import run
     from train.cli import train_model
 
-    def call(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            run(train_model, [str(argument) for argument in arguments], env_prefix="TRAIN_MODEL")
-        captured = capsys.readouterr()
-        assert isinstance(left.value.code, int)
-        return left.value.code, captured.out, captured.err
-
-    return call
+    return in_process(train_model, "TRAIN_MODEL")
