@@ -19,7 +19,8 @@ from scorer.text_bytes import ByteReader, lines_of, text_bytes
 
 # csv keeps four bytes for each character of a field until its file is done: larger rows are cut up here.
 _LARGE_ROW = 2**20
-
+# So are rows of more lines: it takes them one by one.
+_MANY_LINES = 1000
 
 # What stands in quotes, from behind the first of them.
 _QUOTED = re.compile(rb'(?:[^"]++|"")*+')
@@ -217,7 +218,7 @@ class _Records:
 
     def __next__(self) -> str:
         line = self._next_line()
-        if self._n_bytes > _LARGE_ROW:
+        if self._n_bytes > _LARGE_ROW or self.n_lines > _MANY_LINES:
             raise _LargeRow
         try:
             return line.decode()
@@ -311,12 +312,11 @@ class _Records:
             return self._too_long()
         if not found:
             raise csv.Error("unexpected end of data")
-        inside = _QUOTED.match(found)
-        assert inside is not None  # it matches nothing, too
-        if inside.end() < len(found):
-            *lines, last = bytes(found[inside.end() :]).split(b"\n")
+        end = found.replace(b'""', b"__").find(b'"')
+        if end >= 0:
+            *lines, last = bytes(found[end:]).split(b"\n")
             self._ahead = [*([last] if last else []), *(line + b"\n" for line in reversed(lines))]
-            found = found[: inside.end()]
+            found = found[:end]
         n_lines = found.count(b"\n") + found.count(b"\r") - found.count(b"\r\n")
         self._take(found, n_lines)
         return found

@@ -76,7 +76,7 @@ class TextEncoder:
         self._body_length = preprocessing.max_length - len(self._prefix) - len(self._suffix)
         if self._body_length < 1:
             raise ModelError(f"max_length {preprocessing.max_length} leaves no room beside the special tokens")
-        self._cutter = Cutter.of(tokenizer)
+        self._cutter = Cutter.of(tokenizer, cleans_breaks="html-breaks" in preprocessing.clean)
         window = preprocessing.long_text == "window"
         self._long = _PIECE if window else 4 * _CHARACTERS_PER_TOKEN * (self._body_length + 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -22,7 +23,12 @@ _LONG_NUMBER = re.compile(rb"[0-9]{16}|[0-9][eE][+]?[0-9]{3}")
 KIND_NAMES = {bool: "a truth value", int: "a number", float: "a number", dict: "an object", list: "a list"}
 """What a value of a type is called where a string, or an object, should stand."""
 
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_QUOTE = re.compile(rb'"')
+_BACKSLASH = ord("\\")
+# Half of an escaped character: an escape of the other half has to follow.
+_HIGH_SURROGATE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
+# No character that is escaped takes more bytes; the rest is for a run of backslashes.
+_SIGHT = 64
 # Characters and escapes from the start on, none of them cut in two: a surrogate pair is one.
 _WHOLE = re.compile(
     rb"""(?:[^\\]++
@@ -44,8 +50,8 @@ def parsed(line: bytes | bytearray) -> dict[str, Any] | str:
 
 def _parsed_without_huge(line: bytes | bytearray) -> dict[str, Any] | str | None:
     """The same without a Python string of any huge text, or ``None`` where the line has to be parsed as it is."""
-    spans = [(found.start() + 1, found.end() - 1) for found in _STRING.finditer(line)]
-    spans = [(start, end) for start, end in spans if end - start > HUGE_BYTES]
+    quotes = _quotes(line)
+    spans = [(start + 1, end) for start, end in zip(quotes, quotes, strict=False) if end - start > HUGE_BYTES + 1]
     if not spans:
         return None
     mark = next(mark for number in count() if (mark := b"huge text %d-" % number) not in line)
@@ -71,14 +77,26 @@ def _parsed_without_huge(line: bytes | bytearray) -> dict[str, Any] | str | None
     return None if texts else value
 
 
+def _quotes(line: bytes | bytearray) -> Iterator[int]:
+    """The places of the quotes that no backslash escapes."""
+    start = 0
+    while start < len(line):
+        end = min(start + PIECE_BYTES, len(line))
+        while line[end - 1] == _BACKSLASH and end < len(line):
+            end += 1
+        piece = line[start:end]
+        if b"\\" in piece:
+            piece = piece.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+        for found in _QUOTE.finditer(piece):
+            yield start + found.start()
+        start = end
+
+
 def _unescaped(line: bytes | bytearray, start: int, end: int) -> bytearray | None:
     """The text of a JSON string whose inside is given, as UTF-8; ``None`` where something is wrong with it."""
     text = bytearray()
     while start < end:
-        found = _WHOLE.match(line, start, min(start + PIECE_BYTES, end))
-        stop = found.end() if found else start
-        if stop < end:
-            stop = start_of_character(line, stop)
+        stop = _end_of_piece(line, start, end)
         if stop <= start:
             return None
         piece = bytes(memoryview(line)[start:stop])
@@ -89,6 +107,25 @@ def _unescaped(line: bytes | bytearray, start: int, end: int) -> bytearray | Non
         text += value.encode() if b"\\" in piece else piece
         start = stop
     return text
+
+
+def _end_of_piece(line: bytes | bytearray, start: int, end: int) -> int:
+    """A place between two characters of a JSON string, a piece behind ``start``; ``start`` where there is none."""
+    stop = min(start + PIECE_BYTES, end)
+    if stop == end:
+        return stop
+    begin = max(start, stop - _SIGHT)
+    seen = line[begin:stop]
+    place = seen.rfind(b"\\")
+    if place < 0:
+        return start_of_character(line, stop)
+    while place and seen[place - 1] == _BACKSLASH:
+        place -= 1
+    # An escape begins here, but it is not known where the one before it began, or that it can stand alone.
+    if place > 6 and seen[place - 7] != _BACKSLASH and not _HIGH_SURROGATE.match(seen, place - 6):
+        return begin + place
+    found = _WHOLE.match(line, start, stop)
+    return start_of_character(line, found.end()) if found else start
 
 
 def _parsed(line: bytes | bytearray) -> dict[str, Any] | str:

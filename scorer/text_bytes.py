@@ -284,7 +284,10 @@ def lines_of(
         lines = block.split(b"\n")
         del block
         waiting = bytearray(lines.pop())
-        for each in lines:
+        for number, each in enumerate(lines):
+            if together():
+                yield b"\n".join(lines[number:]) + b"\n"
+                break
             yield each + b"\n"
     if too_long:
         yield None

@@ -106,14 +106,16 @@ def parsed(path: Path) -> list[object]:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(content=CONTENT, block=st.integers(1, 9))
+@given(content=CONTENT, block=st.integers(1, 40), lines=st.integers(0, 3))
 def test_large_rows_and_small_blocks_read_alike(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, block: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, block: int, lines: int
 ) -> None:
     path = written(tmp_path, "a,b\n" + content)
     with monkeypatch.context() as patch:
         expected = parsed(path)
         patch.setattr(scorer.text_bytes, "_BLOCK", block)
+        assert parsed(path) == expected
+        patch.setattr(scorer.csv_source, "_MANY_LINES", lines)
         assert parsed(path) == expected
         patch.setattr(scorer.csv_source, "_LARGE_ROW", 0)
         assert parsed(path) == expected

@@ -67,15 +67,17 @@ def test_huge_texts_are_written_as_others_are(
 
 @pytest.mark.usefixtures("nothing_is_small")
 @settings(max_examples=300, deadline=None)
-@given(text=TEXTS, other=TEXTS, ascii_only=st.booleans(), cut=st.integers(0, 80))
-def test_huge_texts_are_parsed_as_others_are(text: str, other: str, ascii_only: bool, cut: int) -> None:
+@given(text=TEXTS, other=TEXTS, ascii_only=st.booleans(), cut=st.integers(0, 80), piece=st.sampled_from([5, 17, 40]))
+def test_huge_texts_are_parsed_as_others_are(text: str, other: str, ascii_only: bool, cut: int, piece: int) -> None:
     value = {"a": text, "n": [1, {"b": other}], other[:4]: other, "z": None}
     line = json.dumps(value, ensure_ascii=ascii_only).encode()
     for bad in (line, line[:cut], line[:cut] + line[cut + 1 :], line.replace(b"\\u", b"\\ud8", 1)):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(scorer.json_lines, "HUGE_BYTES", 10**6)
             expected = parsed(bad)
-        found = parsed(bad)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(scorer.json_lines, "PIECE_BYTES", piece)
+            found = parsed(bad)
         if isinstance(found, dict):
             found = {key: item.decode() if isinstance(item, bytearray) else item for key, item in found.items()}
         assert found == expected
