@@ -58,10 +58,10 @@ def blocks(report: EvaluationReport) -> Iterator[Block]:
         yield _slices(group)
     if report.thresholds is not None:
         yield _thresholds(report.thresholds)
-    if report.n_mistakes:
+    if report.mistakes:
         title = f"most confident of {_count(report.n_mistakes, 'mistake')}"
         yield _reviews(title, report.mistakes)
-    if report.n_suspects:
+    if report.suspects:
         title = f"labels that are likely wrong, the most suspect of {report.n_suspects:,}"
         yield _reviews(title, report.suspects)
     gates = tuple(

@@ -93,8 +93,17 @@ class Job:
             return self.command
         # Not --seccomp-bpf, which is faster: with it, injected signals do not arrive.
         calls = f"trace={inject.partition(':')[0]}"
-        options = ["-f", "-qq", "-o", os.devnull, "-e", calls, "-e", f"inject={inject}"]
+        options = ["-f", "-qq", "-o", str(self._trace), "-e", calls, "-e", f"inject={inject}"]
         return ["strace", *options, *self.command]
+
+    @property
+    def _trace(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.strace")
+
+    def stderr_failed(self) -> bool:
+        """Whether the last fault that was let in hit a line on stderr: each thread's calls are counted apart."""
+        calls = self._trace.read_text(encoding="utf-8", errors="replace").splitlines()
+        return any("write(2," in call and "(INJECTED)" in call for call in calls)
 
     def outputs(self) -> dict[str, bytes]:
         """Every file of the folder but the input, by name."""

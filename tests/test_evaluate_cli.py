@@ -114,6 +114,12 @@ def test_predictions(command):
     assert command("preds.csv") == (0, head + TABLES, "")
 
 
+def test_no_reviews_are_shown_where_none_are_kept(command):
+    head = "preds.csv\n5 rows evaluated, gold labels from column 'label'\n"
+    shown = TABLES[: TABLES.index("\nmost confident")]
+    assert command("preds.csv", "--mistakes", "0") == (0, head + shown, "")
+
+
 def test_joined_labels(command):
     head = "preds.csv, labels from gold.csv\n5 rows evaluated, gold labels from column 'target'\n"
     assert command("preds.csv", "--labels", "gold.csv", "--on", "id") == (0, head + TABLES_WITH_IDS, "")
