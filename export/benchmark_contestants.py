@@ -27,7 +27,7 @@ from export.onnx_export import export_fp32
 from export.variants import build_variant
 from scorer.bundle import DEFAULT_MODEL, write_description
 
-WIDTHS = {"tiny": (32, 2, 2), "384": (384, 12, 6), "base": (768, 12, 6)}
+WIDTHS = {"tiny": (32, 2, 1), "384": (384, 12, 6), "base": (768, 12, 6)}
 """Width, heads and layers of the random-weight models."""
 
 Classify = Callable[[list[str]], object]

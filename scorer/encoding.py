@@ -14,6 +14,7 @@ from scorer.errors import ModelError
 from scorer.huge_texts import HugeText
 from scorer.long_texts import Cutter
 from scorer.preprocessing import Preprocessing
+from scorer.token_ids import TokenIds
 
 # Characters per token to begin with where a long text is cut; English has four to five.
 _CHARACTERS_PER_TOKEN = 8
@@ -68,9 +69,7 @@ class TextEncoder:
     """
 
     def __init__(self, tokenizer: Tokenizer, preprocessing: Preprocessing) -> None:
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        self._tokenizer = tokenizer
+        self._token_ids = TokenIds(tokenizer)
         self.preprocessing = preprocessing
         self._prefix, self._suffix = _special_tokens(tokenizer)
         self._body_length = preprocessing.max_length - len(self._prefix) - len(self._suffix)
@@ -113,10 +112,9 @@ class TextEncoder:
         bodies: list[list[int]] = [[] for _ in texts]
         short = [place for place, text in enumerate(texts) if len(text) <= self._long or self._cutter is None]
         cleaned = [self.preprocessing.cleaned(_whole(texts[place])) for place in short]
-        encodings = self._tokenizer.encode_batch_fast(cleaned, add_special_tokens=False)
-        for place, words, encoding in zip(short, cleaned, encodings, strict=True):
-            bodies[place] = [] if words.isspace() else encoding.ids
-        del cleaned, encodings
+        for place, words, ids in zip(short, cleaned, self._token_ids(cleaned), strict=True):
+            bodies[place] = [] if words.isspace() else ids
+        del cleaned
         for place, text in enumerate(texts):
             if self._cutter is not None and len(text) > self._long:
                 bodies[place] = self._body_of_long(text, self._cutter)
@@ -225,17 +223,13 @@ class TextEncoder:
             place = cutter.place_before(cleaned, start + _PIECE) if len(cleaned) - start > _PIECE else None
             if place is None or place <= start:
                 place = len(cleaned)
-            ids += self._raw_ids(cleaned[start:place])
+            ids += self._token_ids([cleaned[start:place]])[0]
             start = place
         return ids
 
     def _ids(self, text: str) -> list[int]:
         cleaned = self.preprocessing.cleaned(text)
-        return [] if cleaned.isspace() else self._raw_ids(cleaned)
-
-    def _raw_ids(self, cleaned: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode_batch_fast([cleaned], add_special_tokens=False)[0].ids
-        return ids
+        return [] if cleaned.isspace() else self._token_ids([cleaned])[0]
 
     def _cut(self, body: list[int]) -> list[list[int]]:
         room = self._body_length
