@@ -21,11 +21,19 @@ from scorer.sources import ReadOptions
 
 _BLOCK = 2**20
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+# The marks of UTF-32 first: that of UTF-16 is the start of one of them.
 _BOMS = {
-    codecs.BOM_UTF32_LE: "UTF-32",
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+# Where they have no mark: which of four bytes are zero in Latin letters.
+_ZERO_BYTES = {
+    "utf-16-le": (False, True, False, True),
+    "utf-16-be": (True, False, True, False),
+    "utf-32-le": (False, True, True, True),
+    "utf-32-be": (True, True, True, False),
 }
 _BOMB_BYTES = 2**30
 _BOMB_RATIO = 200
@@ -97,10 +105,12 @@ def text_bytes(path: str, options: ReadOptions) -> Iterator[ByteReader]:
         reader: ByteReader = _Unpacked(file, path, options)
         head = reader.read(_BLOCK)
         if decoder is None:
-            _refuse_wide_text(head, shown)
+            if wide := _wide_encoding(head):
+                raise InputError(f"looks like {wide[:6].upper()}", path=shown, hint=f"pass --encoding {wide}")
             head = head.removeprefix(codecs.BOM_UTF8)
             yield _Rejoined(head, reader)
         else:
+            _require_byte_order(head, options.encoding or "", shown)
             yield _Transcoded(_Rejoined(head, reader), decoder)
 
 
@@ -193,14 +203,16 @@ def _decoder(encoding: str | None) -> codecs.IncrementalDecoder | None:
         codec = codecs.lookup(encoding)
         if not codec._is_text_encoding:  # base64 and others that are no encodings of text
             raise LookupError
-        "".encode(encoding)
+        decoder = codecs.getincrementaldecoder(encoding)("scorer-marked")
+        decoder.decode(b"", final=True)  # those of domain names and others cannot pass over a wrong byte
     except (LookupError, UnicodeError, ValueError) as error:
         raise UsageError(
             f"unknown --encoding {encoding!r}", hint="pass a name such as utf-8, utf-16 or cp1252"
         ) from error
     if codec.name in ("utf-8", "utf-8-sig"):
         return None
-    return codecs.getincrementaldecoder(encoding)("scorer-marked")
+    decoder.reset()
+    return decoder
 
 
 def _marked(error: UnicodeError) -> tuple[str, int]:
@@ -213,21 +225,34 @@ def _marked(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("scorer-marked", _marked)
 
 
-def _refuse_wide_text(head: bytes, shown: str) -> None:
+def _wide_encoding(head: bytes) -> str | None:
+    """The encoding of text in two or four bytes for each character, ``None`` for any other text."""
     for mark, name in _BOMS.items():
         if head.startswith(mark):
-            raise _wide(name, shown)
+            return name
     sample = head[:4096]
     if len(sample) < 4:
+        return None
+    # Text of mostly Latin letters has a zero in nearly every other place; NULs in UTF-8 keep no such step.
+    zeros = [sample[place::4].count(0) / len(sample[place::4]) > 0.4 for place in range(4)]
+    few = [sample[place::4].count(0) / len(sample[place::4]) < 0.1 for place in range(4)]
+    for name, places in _ZERO_BYTES.items():
+        if all(zeros[place] if zero else few[place] for place, zero in enumerate(places)):
+            return name
+    return None
+
+
+def _require_byte_order(head: bytes, encoding: str, shown: str) -> None:
+    """UTF-16 and UTF-32 by those names begin with a mark that tells the order of their bytes."""
+    name = codecs.lookup(encoding).name
+    if not head or name not in _BOMS.values() or any(head.startswith(mark) for mark in _BOMS if _BOMS[mark] == name):
         return
-    even, odd = sample[0::2].count(0) / len(sample[0::2]), sample[1::2].count(0) / len(sample[1::2])
-    # Text of mostly Latin letters has a zero in nearly every second byte; NULs in UTF-8 keep no such step.
-    if max(even, odd) > 0.4 and min(even, odd) < 0.1:
-        raise _wide("UTF-16", shown)
-
-
-def _wide(name: str, shown: str) -> InputError:
-    return InputError(f"looks like {name}", path=shown, hint=f"pass --encoding {name.lower()}")
+    found = _wide_encoding(head)
+    raise InputError(
+        f"does not begin with the byte order mark of {name.upper()}",
+        path=shown,
+        hint=f"pass --encoding {found}" if found else f"pass --encoding {name}-le or {name}-be, or the one it has",
+    )
 
 
 @contextmanager

@@ -80,6 +80,7 @@ MADE: dict[str, tuple[int, Callable[[], bytes]]] = {
     "not-packed.csv.gz": (3, lambda: b"text\na\n"),
     "utf-16.csv": (3, lambda: "text\ngood\n".encode("utf-16")),
     "no-mark.utf-16.csv": (3, lambda: "text\ngood film\n".encode("utf-16-le")),
+    "no-mark.utf-32.csv": (3, lambda: "text\ngood film\n".encode("utf-32-be")),
     "nesting.jsonl": (3, lambda: b'{"text": "a"}\n' + b"[" * 1_000_000 + b"\n"),
     "bomb.csv.gz": (3, lambda: gzip.compress(b"text\n" + bytes(300 * 2**20), 1)),
     "ten-megabytes.csv": (0, lambda: b"text\n" + b"good film " * 1_000_000 + b"\nfine\n"),

@@ -123,15 +123,33 @@ def test_a_byte_order_mark_is_dropped(tmp_path: Path, mark: bytes) -> None:
     assert rows_of(tmp_path / "a.jsonl") == [{"a": 1}]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
-def test_wide_text_is_recognised_and_read_when_named(tmp_path: Path, encoding: str, name: str) -> None:
+def test_wide_text_is_recognised_and_read_as_the_message_says(tmp_path: Path, encoding: str, name: str) -> None:
     path = tmp_path / name
     content = TEXT if name == "a.csv" else '{"id": "1", "text": "a café 😀"}\n{"id": "2", "text": "naïve"}\n'
     path.write_bytes(content.encode(encoding))
-    with pytest.raises(InputError, match=r"looks like UTF-(16|32); pass --encoding utf-(16|32)"):
+    with pytest.raises(InputError, match=rf"looks like {encoding[:6].upper()}; pass --encoding {encoding}$"):
         open_source(path)
     assert rows_of(path, ReadOptions(encoding=encoding)) == ROWS
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_wide_text_without_the_mark_that_was_promised(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(TEXT.encode(encoding))
+    with pytest.raises(InputError, match=rf"does not begin with the byte order mark .*; pass --encoding {encoding}$"):
+        open_source(path, ReadOptions(encoding=encoding[:6]))
+
+
+@pytest.mark.parametrize("content", [TEXT, "x", "电影"])
+@pytest.mark.parametrize("encoding", ["UTF16", "utf_32"])
+def test_narrow_text_that_is_called_wide(tmp_path: Path, encoding: str, content: str) -> None:
+    (tmp_path / "a.csv").write_text(content, encoding="utf-8")
+    with pytest.raises(
+        InputError, match=r"of UTF-(16|32); pass --encoding utf-(16|32)-le or utf-(16|32)-be, or the one"
+    ):
+        open_source(tmp_path / "a.csv", ReadOptions(encoding=encoding))
 
 
 def test_other_encodings(tmp_path: Path) -> None:
@@ -143,7 +161,7 @@ def test_other_encodings(tmp_path: Path) -> None:
     assert [(r.row, r.byte_offset, r.reason) for r in chunk.rejects] == [(2, None, "holds bytes that are not UTF-8")]
 
 
-@pytest.mark.parametrize("encoding", ["no-such", "base64", "", "utf-8\x00"])
+@pytest.mark.parametrize("encoding", ["no-such", "base64", "", "utf-8\x00", "idna", "punycode", "undefined"])
 def test_encodings_that_are_none(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "a.csv").write_text(TEXT)
     with pytest.raises(UsageError, match="unknown --encoding"):
