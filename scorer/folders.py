@@ -15,7 +15,16 @@ from scorer.durable import write_errors
 from scorer.engines import Engine, engine_of
 from scorer.errors import BusyError, InputError, MissingInputError, OutputError, ScorerError, UsageError
 from scorer.jobs import ScoreSummary, run_job
-from scorer.locations import COMPRESSIONS, FORMATS, STDIN, InputFile, expand_inputs, is_url, without_secrets
+from scorer.locations import (
+    COMPRESSIONS,
+    FORMATS,
+    STDIN,
+    InputFile,
+    expand_inputs,
+    is_url,
+    searched_folder,
+    without_secrets,
+)
 from scorer.locking import locked
 from scorer.log_lines import error_fields
 from scorer.options import ScoreOptions
@@ -221,17 +230,24 @@ def _targets(found: Sequence[InputFile], output: str, options: ScoreOptions) -> 
 
 
 def _without_outputs(found: list[InputFile], inputs: Sequence[str], output: str, run: RunOptions) -> list[InputFile]:
-    """``found`` without what lies in the output's folder, where that is inside a folder of inputs."""
+    """``found`` without earlier outputs: what a search finds in the output's folder, never a file that is named."""
     if is_url(output):
         return found
     folder = os.path.realpath(output)
-    rest = [file for file in found if is_url(file.path) or not os.path.realpath(file.path).startswith(folder + os.sep)]
-    if found and not rest:
-        if not any(folder.startswith(os.path.realpath(name) + os.sep) for name in inputs if not is_url(name)):
-            raise UsageError("is the folder of the inputs itself", path=output, hint="write to another folder")
-        if run.on_missing_input == "fail":
-            raise MissingInputError("holds no file but those of the output", path=inputs[0], hint="check the path")
+    searched = {name: os.path.realpath(root) for name in inputs if (root := searched_folder(name)) is not None}
+    if folder in searched.values():
+        raise UsageError("is the folder of the inputs itself", path=output, hint="write to another folder")
+    if not any(_lies_in(folder, root) for root in searched.values()):
+        return found
+    named = {os.path.realpath(name) for name in inputs if name not in searched}
+    rest = [file for file in found if not _lies_in(path := os.path.realpath(file.path), folder) or path in named]
+    if found and not rest and run.on_missing_input == "fail":
+        raise MissingInputError("holds no file but those of the output", path=inputs[0], hint="check the path")
     return rest
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _make_folder(folder: Path) -> None:

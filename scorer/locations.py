@@ -150,6 +150,20 @@ def is_missing(path: str) -> bool:
     return False
 
 
+def searched_folder(name: str) -> Path | None:
+    """The folder in which files for ``name`` are searched, a folder or a glob of this machine; else ``None``."""
+    if name == STDIN or is_url(name):
+        return None
+    path = Path(name)
+    if path.is_dir():
+        return path
+    return Path(*_before_magic(path.parts)) if _is_glob(name) else None
+
+
+def _is_glob(name: str) -> bool:
+    return any(char in name for char in _MAGIC) and not Path(name).exists()
+
+
 def _expanded(name: str) -> list[InputFile]:
     if name == STDIN:
         return [InputFile(STDIN, "stdin")]
@@ -160,7 +174,7 @@ def _expanded(name: str) -> list[InputFile]:
     path = Path(name)
     if path.is_dir():
         return _in_folder(path)
-    if not path.exists() and any(char in name for char in _MAGIC):
+    if _is_glob(name):
         return _in_glob(name)
     if _known_format(path.name) is None and is_missing(name):
         raise MissingInputError("no such file or folder", path=name, hint="check the path")

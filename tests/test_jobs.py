@@ -154,6 +154,29 @@ def test_outputs_below_the_inputs_are_no_inputs(call: Call, incoming: Path) -> N
     assert not (incoming / "scored" / "scored").exists()
 
 
+def test_inputs_below_the_outputs_are_inputs(call: Call, incoming: Path, tmp_path: Path) -> None:
+    for inputs in (["incoming"], ["incoming/*.parquet"], ["incoming/a.parquet", "incoming/c.jsonl"]):
+        code, _, err = call(*inputs, "-o", ".")
+        assert code == 0, err
+    assert (tmp_path / "a.parquet").exists()
+    assert (tmp_path / "c.jsonl").exists()
+
+
+def test_a_named_file_is_never_taken_for_an_output(call: Call, incoming: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text("text\ngood\n")
+    code, _, err = call("b.csv", "incoming/a.parquet", "-o", ".")
+    assert (code, "error: b.csv: is the input itself; write to another file\n" in err) == (2, True)
+    assert (tmp_path / "a.parquet").exists()
+    (incoming / "scored").mkdir()
+    (incoming / "scored" / "late.csv").write_text("text\ngood\n")
+    code, _, err = call("incoming", "incoming/scored/late.csv", "-o", "incoming/scored")
+    assert code == 0, err
+    assert (incoming / "scored" / "late.csv").read_text() == "text\ngood\n"
+    assert (incoming / "scored" / "scored" / "late.csv").exists()
+    code, _, err = call("incoming/*.parquet", "-o", "incoming")
+    assert (code, "incoming: is the folder of the inputs itself" in err) == (2, True)
+
+
 def test_one_of_many_that_another_run_holds(call: Call, incoming: Path, tmp_path: Path) -> None:
     (tmp_path / "scored").mkdir()
     with locked(tmp_path / "scored" / "a.parquet"):
