@@ -89,12 +89,13 @@ def test_a_stopped_adaptation_ends_with_the_same_weights(
 
         return step
 
-    # Twice within the adaptation, once within the fine-tuning, each time between two checkpoints.
-    for adapting, at in ((True, 15), (True, 7), (False, 7)):
+    # In both epochs of the adaptation and within the fine-tuning, each time between two checkpoints.
+    again: tuple[str, ...] = ()
+    for adapting, at in ((True, 15), (True, 7), (True, 15), (False, 7)):
         with monkeypatch.context() as patch:
             patch.setattr(Trainer, "training_step", stops(adapting, at))
-            again = () if at == 15 else ("--resume",)
             assert call_train("-o", tmp_path / "halved", *options, *again)[0] == 130
+        again = ("--resume",)
     code, _, err = call_train("-o", tmp_path / "halved", *options, "--resume")
     assert code == 0, err
     assert "adapting" not in err

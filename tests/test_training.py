@@ -15,8 +15,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from scorer.errors import InputError
 from scorer.preprocessing import Preprocessing, load_preprocessing
 from train.checkpoints import last_whole_checkpoint
+from train.epoch_order import ORDER_FILE, EpochOrder, load_epoch_order
 from train.history import EpochRow, History
 from train.metrics import ClassificationMetrics
 from train.training import _optimizer
@@ -58,42 +60,66 @@ def test_a_training_learns_and_writes_what_it_says(
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
 
 
+@pytest.mark.parametrize("stop", [7, 10, 14, 24, 28])  # of 27 steps, 9 in an epoch; the last one: at the end
 @pytest.mark.parametrize(
-    "more", [(), ("--average", "0.9"), ("--class-weights", "balanced", "--grad-accumulation", "2")]
+    "more",
+    [
+        ("--save-steps", "2"),
+        ("--save-steps", "3", "--average", "0.9", "--patience", "1"),
+        ("--save-steps", "2", "--no-group-by-length"),
+    ],
 )
-def test_resume_goes_on_from_the_last_checkpoint(
+def test_resume_ends_in_the_same_weights_wherever_it_goes_on(
     call_train: Call,
     tiny_checkpoint: Path,
     labelled_texts: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     more: tuple[str, ...],
+    stop: int,
 ) -> None:
     recipe = (
-        "--model", tiny_checkpoint, "--train", labelled_texts, "--validation-split", "0.25", "--epochs", "2",
-        "--batch-size", "8", "--max-length", "16", "--no-bf16", "--save-steps", "2", *more,
+        "--model", tiny_checkpoint, "--train", labelled_texts, "--validation-split", "0.25", "--epochs", "3",
+        "--batch-size", "8", "--max-length", "16", "--no-bf16", "--learning-rate", "1e-3", *more,
     )  # fmt: skip
     assert call_train("-o", tmp_path / "whole", *recipe)[0] == 0
+    interrupt(monkeypatch, before_step=stop)
+    assert call_train("-o", tmp_path / "halved", *recipe)[0] == 130
+    assert not (tmp_path / "halved").exists()
+    monkeypatch.undo()
+    assert call_train("-o", tmp_path / "halved", *recipe, "--resume")[0] == 0
+    assert_same_training(tmp_path / "whole", tmp_path / "halved")
 
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, *, before_step: int) -> None:
+    """Ctrl-C before a step of the next training, or before it is published where it ends earlier."""
     from transformers import Trainer
 
-    steps = []
+    import train.training
+
     plain_step = Trainer.training_step
 
-    def stops_at_the_seventh(self: Trainer, *arguments: object, **more: object) -> torch.Tensor:
-        steps.append(self.state.global_step)
-        if len(steps) == 7:
+    def step(self: Trainer, *arguments: object, **more: object) -> torch.Tensor:
+        if self.state.global_step + 1 == before_step:
             raise KeyboardInterrupt
         return plain_step(self, *arguments, **more)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "training_step", stops_at_the_seventh)
-        assert call_train("-o", tmp_path / "halved", *recipe)[0] == 130
-    assert not (tmp_path / "halved").exists()
-    assert call_train("-o", tmp_path / "halved", *recipe, "--resume")[0] == 0
-    whole, halved = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "halved"))
-    assert whole.keys() == halved.keys()
-    assert all(torch.equal(whole[name], halved[name]) for name in whole)
+    def publish(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "training_step", step)
+    monkeypatch.setattr(train.training, "_publish", publish)
+
+
+def assert_same_training(whole: Path, resumed: Path) -> None:
+    one, other = (load_file(folder / "model.safetensors") for folder in (whole, resumed))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    histories = [json.loads((folder / "history.json").read_text()) for folder in (whole, resumed)]
+    assert histories[0]["rows"] == histories[1]["rows"]
+    assert histories[0]["best_epoch"] == histories[1]["best_epoch"]
+    steps = [[(step["step"], step["loss"]) for step in history["steps"]] for history in histories]
+    assert steps[0] == steps[1]
 
 
 def test_a_killed_training_with_a_teacher_and_an_average_ends_with_the_same_weights(
@@ -134,6 +160,18 @@ def test_a_killed_training_with_a_teacher_and_an_average_ends_with_the_same_weig
     whole, killed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
     assert {path.name for path in tmp_path.iterdir()} == {"whole", "killed", "teacher.parquet"}
+
+
+def test_the_order_of_an_epoch_that_is_damaged(tmp_path: Path) -> None:
+    assert load_epoch_order(tmp_path) is None
+    order = EpochOrder([3, 1, 2, 5, 4, 6], 2)
+    first = list(order)
+    order.save(tmp_path)
+    assert list(EpochOrder([3, 1, 2, 5, 4, 6], 2, began=load_epoch_order(tmp_path))) == first
+    for content in (b"", b"no tensor", (tmp_path / ORDER_FILE).read_bytes()[:-100]):
+        (tmp_path / ORDER_FILE).write_bytes(content)
+        with pytest.raises(InputError, match="is no order of rows to resume with; leave --resume out"):
+            load_epoch_order(tmp_path)
 
 
 def test_a_checkpoint_that_a_kill_left_unfinished_is_passed_over(tmp_path: Path) -> None:

@@ -27,8 +27,35 @@ class SaveBetweenEpochs(TrainerCallback):  # type: ignore[misc]
         self._steps = steps
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if state.global_step % self._steps == 0:
-            control.should_save = True
+        # After the last step of an epoch its evaluation is still to come, and the checkpoint of the epoch with it.
+        if state.global_step % self._steps == 0 and not between_epochs(state):
+            # Logged as well, or the loss since the last line would be lost in a resumed run.
+            control.should_log = control.should_save = True
+
+
+class StopEarly(TrainerCallback):  # type: ignore[misc]
+    """Ends the run after so many epochs without a better one; Trainer's own forgets their number in a resumed run."""
+
+    def __init__(self, metric: str, patience: int) -> None:
+        self._metric = metric
+        self._patience = patience
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if epochs_without_gain(state, self._metric) >= self._patience:
+            control.should_training_stop = True
+
+
+def epochs_without_gain(state: TrainerState, metric: str) -> int:
+    """Evaluated epochs since the first of the best ones; ``metric`` is loss, or one of which more is better."""
+    values = [entry[f"eval_{metric}"] for entry in state.log_history if f"eval_{metric}" in entry]
+    if not values:
+        return 0
+    return len(values) - 1 - values.index((min if metric == "loss" else max)(values))
+
+
+def between_epochs(state: TrainerState) -> bool:
+    """Whether no epoch is half done."""
+    return bool(abs(state.epoch - round(state.epoch)) < 0.5 / max(1, state.max_steps))
 
 
 class LogAtEpochEnd(TrainerCallback):  # type: ignore[misc]

@@ -24,7 +24,6 @@ from transformers import (
     PreTrainedTokenizerBase,
     PrinterCallback,
     ProgressCallback,
-    Trainer,
     TrainingArguments,
 )
 from transformers.activations import get_activation
@@ -37,6 +36,7 @@ from train.callbacks import LogAtEpochEnd, Narrator, StopOnNaN
 from train.checkpoints import backend_tokenizer, last_whole_checkpoint
 from train.data import read_rows
 from train.options import TrainOptions
+from train.trainer import ResumableTrainer
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ def adapt(
     torch.manual_seed(options.seed)
     masked = MaskedWords(encoder)
     _take_head(masked, options.model)
-    trainer = Trainer(
+    trainer = ResumableTrainer(
         model=masked,
         args=_arguments(options, folder, bf16=bf16),
         train_dataset=rows,

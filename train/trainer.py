@@ -1,20 +1,55 @@
-"""Hugging Face ``Trainer`` with two things more: label vectors as targets, and averaged weights."""
+"""Hugging Face ``Trainer`` with three things more: an exact resume, label vectors as targets, and averaged weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import datasets
 import torch
 from transformers import Trainer
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from train.averaging import WeightAverage
-from train.callbacks import AveragesWeights
+from train.callbacks import AveragesWeights, between_epochs
+from train.epoch_order import EpochOrder, load_epoch_order
 from train.soft_targets import soft_cross_entropy
 
 
-class ReviewTrainer(Trainer):  # type: ignore[misc]
+class ResumableTrainer(Trainer):  # type: ignore[misc]
+    """Goes on from a checkpoint in the middle of an epoch with the rows that were still to come."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._order: EpochOrder | None = None
+        self._epoch_began: torch.Tensor | None = None
+
+    def _get_train_sampler(self, train_dataset: datasets.Dataset | None = None) -> Any:
+        if not self.args.group_by_length:
+            return super()._get_train_sampler(train_dataset)  # of a generator that is seeded for each epoch
+        batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        # Not of the argument, which has only the columns that the model reads.
+        lengths = self.train_dataset[self.args.length_column_name]
+        self._order = EpochOrder(lengths, batch_size, began=self._epoch_began)
+        return self._order
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        if self._order is not None and not between_epochs(self.state):
+            # Before the rest: Trainer's own state file is the last to be written, and makes a checkpoint whole.
+            self._order.save(self._checkpoint_folder())
+        super()._save_checkpoint(model, trial)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        self._epoch_began = load_epoch_order(Path(resume_from_checkpoint))
+
+    def _checkpoint_folder(self) -> Path:
+        folder = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+
+class ReviewTrainer(ResumableTrainer):
     """Trains on label ids or on label vectors; evaluates, keeps and returns averaged weights where there are any."""
 
     def __init__(self, *arguments: Any, average: WeightAverage | None = None, **more: Any) -> None:
@@ -50,10 +85,7 @@ class ReviewTrainer(Trainer):  # type: ignore[misc]
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         if self._average is not None:
-            # Before the rest: Trainer's own state file is the last to be written, and makes a checkpoint whole.
-            folder = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
-            folder.mkdir(exist_ok=True)
-            self._average.save(folder)
+            self._average.save(self._checkpoint_folder())
         super()._save_checkpoint(model, trial)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from transformers import (
     DataCollatorWithPadding,
-    EarlyStoppingCallback,
     PreTrainedModel,
     PrinterCallback,
     ProgressCallback,
@@ -25,12 +24,13 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.trainer import TRAINER_STATE_NAME
 
 from scorer.encoding import TextEncoder
 from scorer.errors import OutputError, OutputExistsError, ScorerError, UsageError
 from scorer.preprocessing import save_preprocessing
 from train.averaging import WeightAverage
-from train.callbacks import LogAtEpochEnd, Narrator, SaveBetweenEpochs, StopOnNaN
+from train.callbacks import LogAtEpochEnd, Narrator, SaveBetweenEpochs, StopEarly, StopOnNaN, epochs_without_gain
 from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, max_positions
 from train.data import encode_rows, load_splits
 from train.data_record import record_data
@@ -114,7 +114,11 @@ def _train(options: TrainOptions, work: Path) -> History:
     if options.save_steps:
         callbacks.append(SaveBetweenEpochs(options.save_steps))
     if options.patience is not None:
-        callbacks.append(EarlyStoppingCallback(early_stopping_patience=options.patience))
+        callbacks.append(StopEarly(options.metric, options.patience))
+        if checkpoint is not None:
+            state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+            if epochs_without_gain(state, options.metric) >= options.patience:
+                arguments.num_train_epochs = state.epoch  # it had stopped, and was killed before it was published
     trainer = ReviewTrainer(
         model=model,
         args=arguments,

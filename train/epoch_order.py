@@ -1,0 +1,64 @@
+"""The order of an epoch's rows, which a resumed run goes on with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch.utils.data import Sampler
+from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from scorer.errors import InputError
+
+ORDER_FILE = "epoch_order.pt"
+"""Its name inside a checkpoint of an unfinished epoch."""
+
+
+class EpochOrder(Sampler[int]):
+    """Batches of rows of like lengths, in a new order for each epoch, that of Trainer's ``LengthGroupedSampler``.
+
+    It is drawn from PyTorch's global generator, whose state at the start of an epoch a run that is resumed in
+    the middle of it does not have: Trainer itself then goes on in another order. So it is kept.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, *, began: torch.Tensor | None = None) -> None:
+        """``began`` is the generator's state, uint8, at the start of the first epoch, where that is over."""
+        self._lengths = list(lengths)
+        self._batch_size = batch_size
+        self._resumed = began
+        self._began = began
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        state, self._resumed = self._resumed, None
+        if state is None:
+            self._began = torch.get_rng_state()
+            return iter(get_length_grouped_indices(self._lengths, self._batch_size))
+        self._began = state
+        generator = torch.Generator()
+        generator.set_state(state)
+        return iter(get_length_grouped_indices(self._lengths, self._batch_size, generator=generator))
+
+    def save(self, folder: Path) -> None:
+        """Write into ``folder`` what :func:`load_epoch_order` reads."""
+        torch.save(self._began, folder / ORDER_FILE)
+
+
+def load_epoch_order(folder: Path) -> torch.Tensor | None:
+    """The state at the start of the epoch that a checkpoint lies in, or ``None`` where it lies between two.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    file = folder / ORDER_FILE
+    if not file.is_file():
+        return None
+    try:
+        state: torch.Tensor = torch.load(file, weights_only=True)
+        torch.Generator().set_state(state)
+    except Exception as error:  # torch and pickle raise of all kinds
+        raise InputError("is no order of rows to resume with", path=file, hint="leave --resume out") from error
+    return state
