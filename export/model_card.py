@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,7 @@ from export.lineage import lineage_of_bundle
 from scorer.bundle import ModelBundle
 from scorer.errors import InputError, ModelError
 from scorer.json_objects import read_object
+from scorer.provenance import parsed, read_provenance, score_command
 
 _FIGURES = ("accuracy", "f1", "macro_f1", "ece", "log_loss")
 _DECIMALS = 4
@@ -38,7 +40,7 @@ def render_card(folder: Path, *, metrics: Sequence[Path] = (), notes: Path | Non
         _calibration(described, training),
         _variants(export),
         _data(training),
-        _commands(folder, described, [(file, _json(file)) for file in metrics]),
+        _commands(bundle, described, [(file, _json(file)) for file in metrics]),
         [] if notes is None else [_text(notes).rstrip(), ""],
     ]
     return "\n".join(line for section in sections for line in section)
@@ -182,15 +184,21 @@ def _data(training: dict[str, Any]) -> list[str]:
     return [*lines, *_table(("file", "SHA-256"), [(name, f"`{value}`") for name, value in hashes.items()]), ""]
 
 
-def _commands(folder: Path, described: dict[str, Any], measured: Sequence[tuple[Path, dict[str, Any]]]) -> list[str]:
+def _commands(
+    bundle: ModelBundle, described: dict[str, Any], measured: Sequence[tuple[Path, dict[str, Any]]]
+) -> list[str]:
     """Every command of the line, from the first training to this card, and what no command is known of."""
     if not described.get("export"):
         return []
-    name = folder.resolve().name
+    name = bundle.folder.resolve().name
     steps = described.get("lineage") or lineage_of_bundle(name, described)
     made = steps[-1]["makes"]
     commands = [step["command"] for step in steps if step.get("command")]
-    commands += [_evaluation(file, value, made) for file, value in measured]
+    commands += [
+        line
+        for file, value in measured
+        for line in (*_scoring(file, value, bundle, made), _evaluation(file, value, made))
+    ]
     card = [
         "python",
         "-m",
@@ -202,6 +210,20 @@ def _commands(folder: Path, described: dict[str, Any], measured: Sequence[tuple[
     lines += ["```sh", *commands, shlex.join(card), "```", ""]
     unknown = [step["makes"] for step in steps if not step.get("command")]
     return [*lines, *([f"No command was recorded for: {', '.join(unknown)}.", ""] if unknown else [])]
+
+
+def _scoring(file: Path, value: dict[str, Any], bundle: ModelBundle, made: str) -> list[str]:
+    """The ``score`` that wrote the predictions behind a file of figures, where they still lie beside it."""
+    found = []
+    for item in value.get("inputs") or ():
+        path = file.parent / Path(str(item.get("path"))).name
+        text = read_provenance(path) if item.get("role") == "evaluated" and path.is_file() else None
+        stated = {} if text is None else parsed(text, path)
+        if "bundle" in stated and hashlib.sha256(path.read_bytes()).hexdigest() == item.get("sha256"):
+            by = stated["bundle"]
+            same = by["precision"] in bundle.variants and by["fingerprint"] == bundle.fingerprint(by["precision"])
+            found.append(score_command(stated, path.name, made if same else None))
+    return found
 
 
 def _evaluation(file: Path, value: dict[str, Any], bundle: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from export.card_cli import main
@@ -13,6 +16,7 @@ from export.checkpoint import Checkpoint
 from export.model_card import render_card
 from scorer.bundle import PRECISIONS, write_description
 from scorer.errors import InputError, ModelError
+from scorer.jobs import score_file
 
 TRAINING = {
     "rows": [{"epoch": 1.0, "training_loss": 0.31, "validation_loss": 0.29, "accuracy": 0.8741, "f1": 0.8796}],
@@ -73,6 +77,31 @@ def test_what_was_recorded_stands_in_it(bundle: Path, tmp_path: Path) -> None:
     assert "/somewhere" not in card
     variants = [line for line in card.splitlines() if line.startswith(("| fp32", "| fp16", "| int8"))]
     assert [len([line for line in variants if line.startswith(f"| {name} |")]) for name in PRECISIONS] == [5, 5, 5]
+
+
+def test_the_commands_name_the_scoring_behind_the_figures(bundle: Path, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["A warm film.", "Dull."], "label": [1, 0]}), tmp_path / "test.parquet")
+    predictions = tmp_path / "preds.parquet"
+    score_file(tmp_path / "test.parquet", predictions, model=bundle)
+    file = metrics(tmp_path / "m.json")
+    sha256 = hashlib.sha256(predictions.read_bytes()).hexdigest()
+    value = {**json.loads(file.read_text()), "files": ["preds.parquet"], "label_column": "label"}
+    value["inputs"] = [{"path": "preds.parquet", "role": "evaluated", "sha256": sha256}]
+    file.write_text(json.dumps(value))
+
+    def commands() -> list[str]:
+        lines = render_card(bundle, metrics=[file]).splitlines()
+        return [line for line in lines if line.startswith(("score ", "evaluate-labels ", "python "))]
+
+    length = json.loads((bundle / "bundle.json").read_text())["preprocessing"]["max_length"]
+    assert commands() == [
+        "score test.parquet -o preds.parquet --model bundle --precision int8 --text-column text "
+        f"--max-length {length} --long-text truncate",
+        "evaluate-labels preds.parquet --label-column label --json m.json",
+        "python -m export.card_cli bundle --metrics m.json",
+    ]
+    predictions.write_bytes(predictions.read_bytes()[:-1] + b"?")  # another file than the one that was measured
+    assert [line.split()[0] for line in commands()] == ["evaluate-labels", "python"]
 
 
 def test_what_was_not_recorded_is_left_out(tiny_bundle: Path) -> None:

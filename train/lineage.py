@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import fields
 from itertools import chain
@@ -16,7 +15,7 @@ from transformers.utils import cached_file
 from scorer.errors import ScorerError
 from scorer.json_objects import read_object
 from scorer.preprocessing import Preprocessing
-from scorer.provenance import parsed, read_provenance
+from scorer.provenance import parsed, read_provenance, score_command, stated_lineage
 from train.data import data_files
 from train.data_record import sha256_of
 from train.history import HISTORY_FILE
@@ -99,7 +98,7 @@ def _of_checkpoint(source: str) -> list[Step]:
     own = step(folder.resolve().name, _command_of(history, folder), sha256_of_weights(source))
     baseline = _section(history, "baseline").get("command")
     beside = [step(f"the baseline's row of {own['makes']}", baseline, {})] if baseline else []
-    return [*_stated(history), own, *beside]
+    return [*stated_lineage(history), own, *beside]
 
 
 def _command_of(history: Mapping[str, Any], folder: Path) -> str | None:
@@ -130,32 +129,9 @@ def _of_file(path: Path) -> list[Step]:
     if "bundle" not in value:
         return [step(path.name, None, own)]
     return [
-        *_stated(value),
-        step(path.name, _score_command(value, path), own, inputs=inputs, model=value["bundle"]["fingerprint"]),
+        *stated_lineage(value),
+        step(path.name, score_command(value, path.name), own, inputs=inputs, model=value["bundle"]["fingerprint"]),
     ]
-
-
-def _score_command(value: Mapping[str, Any], path: Path) -> str:
-    """The command line of ``score`` that a provenance amounts to."""
-    bundle, options = value["bundle"], value.get("options", {})
-    words = ["score", *(str(item.get("name")) for item in value.get("inputs", ())), "-o", path.name]
-    unnamed = {"makes": f"MODEL-{str(bundle['fingerprint'])[:12]}"}
-    cut = bundle.get("preprocessing", {})
-    given = {
-        "--model": (_stated(value) or [unnamed])[-1]["makes"],
-        "--precision": bundle.get("precision"),
-        "--text-column": options.get("text_column"),
-        "--prefix": options.get("prefix") if options.get("prefix") != "pred_" else None,
-        "--max-length": cut.get("max_length"),
-        "--long-text": cut.get("long_text"),
-        "--threshold": bundle.get("threshold"),
-    }
-    return shlex.join([*words, *(str(part) for option in given.items() if option[1] is not None for part in option)])
-
-
-def _stated(value: Mapping[str, Any]) -> list[Step]:
-    stated = value.get("lineage")
-    return [one for one in stated if isinstance(one, dict) and "makes" in one] if isinstance(stated, list) else []
 
 
 def _history(folder: Path) -> dict[str, Any] | None:
