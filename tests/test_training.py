@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from scorer.errors import InputError
 from scorer.preprocessing import Preprocessing, load_preprocessing
@@ -168,7 +168,10 @@ def test_the_order_of_an_epoch_that_is_damaged(tmp_path: Path) -> None:
     first = list(order)
     order.save(tmp_path)
     assert list(EpochOrder([3, 1, 2, 5, 4, 6], 2, began=load_epoch_order(tmp_path))) == first
-    for content in (b"", b"no tensor", (tmp_path / ORDER_FILE).read_bytes()[:-100]):
+    save_file({"state": torch.zeros(8)}, tmp_path / "other")
+    save_file({"more": torch.zeros(8)}, tmp_path / "another")
+    others = [(tmp_path / name).read_bytes() for name in ("other", "another")]
+    for content in (b"", b"no tensor", (tmp_path / ORDER_FILE).read_bytes()[:-100], *others):
         (tmp_path / ORDER_FILE).write_bytes(content)
         with pytest.raises(InputError, match="is no order of rows to resume with; leave --resume out"):
             load_epoch_order(tmp_path)

@@ -6,13 +6,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch.utils.data import Sampler
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from scorer.errors import InputError
 
-ORDER_FILE = "epoch_order.pt"
+ORDER_FILE = "epoch_order.safetensors"
 """Its name inside a checkpoint of an unfinished epoch."""
+
+
+_STATE = "state"
 
 
 class EpochOrder(Sampler[int]):
@@ -44,7 +49,8 @@ class EpochOrder(Sampler[int]):
 
     def save(self, folder: Path) -> None:
         """Write into ``folder`` what :func:`load_epoch_order` reads."""
-        torch.save(self._began, folder / ORDER_FILE)
+        assert self._began is not None, "no epoch has begun"
+        save_file({_STATE: self._began}, folder / ORDER_FILE)
 
 
 def load_epoch_order(folder: Path) -> torch.Tensor | None:
@@ -57,8 +63,8 @@ def load_epoch_order(folder: Path) -> torch.Tensor | None:
     if not file.is_file():
         return None
     try:
-        state: torch.Tensor = torch.load(file, weights_only=True)
+        state: torch.Tensor = load_file(file)[_STATE]
         torch.Generator().set_state(state)
-    except Exception as error:  # torch and pickle raise of all kinds
+    except (OSError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
         raise InputError("is no order of rows to resume with", path=file, hint="leave --resume out") from error
     return state
