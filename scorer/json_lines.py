@@ -85,7 +85,7 @@ def _quotes(line: bytes | bytearray) -> Iterator[int]:
         while line[end - 1] == _BACKSLASH and end < len(line):
             end += 1
         piece = line[start:end]
-        if b"\\" in piece:
+        if b'\\"' in piece:
             piece = piece.replace(b"\\\\", b"__").replace(b'\\"', b"__")
         for found in _QUOTE.finditer(piece):
             yield start + found.start()
