@@ -28,10 +28,10 @@ _BOMS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-# Where they have no mark: which of four bytes are zero in Latin letters.
+# Where they have no mark: which bytes of a character are zero in Latin letters.
 _ZERO_BYTES = {
-    "utf-16-le": (False, True, False, True),
-    "utf-16-be": (True, False, True, False),
+    "utf-16-le": (False, True),
+    "utf-16-be": (True, False),
     "utf-32-le": (False, True, True, True),
     "utf-32-be": (True, True, True, False),
 }
@@ -234,10 +234,10 @@ def _wide_encoding(head: bytes) -> str | None:
     if len(sample) < 4:
         return None
     # Text of mostly Latin letters has a zero in nearly every other place; NULs in UTF-8 keep no such step.
-    zeros = [sample[place::4].count(0) / len(sample[place::4]) > 0.4 for place in range(4)]
-    few = [sample[place::4].count(0) / len(sample[place::4]) < 0.1 for place in range(4)]
     for name, places in _ZERO_BYTES.items():
-        if all(zeros[place] if zero else few[place] for place, zero in enumerate(places)):
+        bytes_at = [sample[place :: len(places)] for place in range(len(places))]
+        shares = [some.count(0) / len(some) for some in bytes_at]
+        if all(share > 0.4 if zero else share < 0.1 for share, zero in zip(shares, places, strict=True)):
             return name
     return None
 
@@ -245,7 +245,8 @@ def _wide_encoding(head: bytes) -> str | None:
 def _require_byte_order(head: bytes, encoding: str, shown: str) -> None:
     """UTF-16 and UTF-32 by those names begin with a mark that tells the order of their bytes."""
     name = codecs.lookup(encoding).name
-    if not head or name not in _BOMS.values() or any(head.startswith(mark) for mark in _BOMS if _BOMS[mark] == name):
+    marks = tuple(mark for mark, encoded in _BOMS.items() if encoded == name)
+    if not head or not marks or head.startswith(marks):
         return
     found = _wide_encoding(head)
     raise InputError(

@@ -142,6 +142,12 @@ def test_wide_text_without_the_mark_that_was_promised(tmp_path: Path, encoding: 
         open_source(path, ReadOptions(encoding=encoding[:6]))
 
 
+def test_wide_text_of_few_latin_letters_is_recognised(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(("text\n" + "a电" * 100).encode("utf-16-le"))
+    with pytest.raises(InputError, match=r"looks like UTF-16; pass --encoding utf-16-le$"):
+        open_source(tmp_path / "a.csv")
+
+
 @pytest.mark.parametrize("content", [TEXT, "x", "电影"])
 @pytest.mark.parametrize("encoding", ["UTF16", "utf_32"])
 def test_narrow_text_that_is_called_wide(tmp_path: Path, encoding: str, content: str) -> None:
