@@ -67,6 +67,7 @@ def test_a_training_learns_and_writes_what_it_says(
         ("--save-steps", "2"),
         ("--save-steps", "3", "--average", "0.9", "--patience", "1"),
         ("--save-steps", "2", "--no-group-by-length"),
+        ("--save-steps", "2", "--class-weights", "balanced", "--grad-accumulation", "2"),
     ],
 )
 def test_resume_ends_in_the_same_weights_wherever_it_goes_on(
