@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 from collections.abc import Iterable, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from export.lineage import lineage_of_bundle
-from scorer.bundle import ModelBundle
+from scorer.bundle import ModelBundle, sha256_of
 from scorer.errors import InputError, ModelError
 from scorer.json_objects import read_object
 from scorer.provenance import parsed, read_provenance, score_command
@@ -32,15 +31,16 @@ def render_card(folder: Path, *, metrics: Sequence[Path] = (), notes: Path | Non
         raise ModelError("has no bundle.json, so nothing was recorded", path=folder, hint="make it with export-model")
     training = described.get("training") or {}
     export = described.get("export") or {}
+    measured = [(file, _json(file)) for file in metrics]
     sections = [
         [f"# {export.get('checkpoint', folder.resolve().name)}", ""],
         _facts(bundle, described, training, export),
-        _figures([(file, _json(file)) for file in metrics]),
+        _figures(measured),
         _epochs(training),
         _calibration(described, training),
         _variants(export),
         _data(training),
-        _commands(bundle, described, [(file, _json(file)) for file in metrics]),
+        _commands(bundle, described, measured),
         [] if notes is None else [_text(notes).rstrip(), ""],
     ]
     return "\n".join(line for section in sections for line in section)
@@ -219,7 +219,7 @@ def _scoring(file: Path, value: dict[str, Any], bundle: ModelBundle, made: str) 
         path = file.parent / Path(str(item.get("path"))).name
         text = read_provenance(path) if item.get("role") == "evaluated" and path.is_file() else None
         stated = {} if text is None else parsed(text, path)
-        if "bundle" in stated and hashlib.sha256(path.read_bytes()).hexdigest() == item.get("sha256"):
+        if "bundle" in stated and sha256_of(path) == item.get("sha256"):
             by = stated["bundle"]
             same = by["precision"] in bundle.variants and by["fingerprint"] == bundle.fingerprint(by["precision"])
             found.append(score_command(stated, path.name, made if same else None))

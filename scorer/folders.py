@@ -188,13 +188,9 @@ def _is_folder(inputs: Sequence[str], output: str) -> bool:
     if not inputs or inputs[0] == STDOUT:
         return False
     name = inputs[0]
-    many = any(char in name for char in "*?[") if is_url(name) else _stands_for_many(Path(name))
+    many = any(char in name for char in "*?[") if is_url(name) else searched_folder(name) is not None
     folder = not is_url(output) and Path(output).is_dir() and _known_suffix(output) == ""
     return many or folder or (is_url(name) and _known_suffix(without_secrets(name)) == "")
-
-
-def _stands_for_many(path: Path) -> bool:
-    return path.is_dir() or (not path.exists() and any(char in str(path) for char in "*?["))
 
 
 def _known_suffix(name: str) -> str:

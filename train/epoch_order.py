@@ -16,7 +16,6 @@ from scorer.errors import InputError
 ORDER_FILE = "epoch_order.safetensors"
 """Its name inside a checkpoint of an unfinished epoch."""
 
-
 _STATE = "state"
 
 
@@ -38,13 +37,13 @@ class EpochOrder(Sampler[int]):
         return len(self._lengths)
 
     def __iter__(self) -> Iterator[int]:
-        state, self._resumed = self._resumed, None
-        if state is None:
+        generator = None  # the global one
+        if self._resumed is None:
             self._began = torch.get_rng_state()
-            return iter(get_length_grouped_indices(self._lengths, self._batch_size))
-        self._began = state
-        generator = torch.Generator()
-        generator.set_state(state)
+        else:
+            generator = torch.Generator()
+            generator.set_state(self._resumed)
+            self._resumed = None
         return iter(get_length_grouped_indices(self._lengths, self._batch_size, generator=generator))
 
     def save(self, folder: Path) -> None:
