@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Before any of these libraries is imported. The tests need no network and share few cores.
@@ -103,7 +104,7 @@ def save_tiny_distilbert(folder: Path, labels: tuple[str, ...], *, seed: int = 7
 
 
 @pytest.fixture
-def in_process(capsys: pytest.CaptureFixture[str]) -> InProcess:
+def in_process(capsys: pytest.CaptureFixture[str]) -> Iterator[InProcess]:
     """Makes a caller of a command in this process, as its console script runs it: exit code, stdout and stderr."""
 
     def caller(command: click.Command, env_prefix: str = "SCORER") -> Call:
@@ -116,7 +117,9 @@ def in_process(capsys: pytest.CaptureFixture[str]) -> InProcess:
 
         return call
 
-    return caller
+    yield caller
+    for name in ("scorer", "train", "export"):  # their handlers write to what this test had for a stderr
+        logging.getLogger(name).handlers.clear()
 
 
 @pytest.fixture(scope="session")
