@@ -119,6 +119,19 @@ def check_baseline_destination(path: Path, inputs: Sequence[Path]) -> None:
         raise OutputError("the folder cannot be written to", path=folder, hint="choose another or change its mode")
 
 
+def check_kept_columns(files: Sequence[EvaluatedFile], labels: Sequence[str], options: EvaluateOptions) -> None:
+    """Whether the ids have a column of their own in a baseline, beside those that it always has.
+
+    Raises:
+        UsageError: the column of ids has the name of another.
+    """
+    names = {"label", *(f"{options.prefix}{name}" for name in ("label", "score", *(f"prob_{one}" for one in labels)))}
+    if options.on in names or (options.on == "text" and _keeps_texts(files, options)):
+        raise UsageError(
+            f"--on {options.on!r} is the name of another column of a baseline", hint="rename the column of ids"
+        )
+
+
 def without_first_baseline(options: EvaluateOptions) -> tuple[EvaluateOptions, tuple[str, ...]]:
     """A nightly job names one file to compare with and to write; the first night it does not stand yet."""
     if options.write_baseline is None or Path(options.write_baseline).exists():
@@ -174,15 +187,16 @@ def write_baseline(path: Path, rows: EvaluatedRows, labels: Sequence[str], optio
 def _write_table(temporary: Path, rows: EvaluatedRows, labels: Sequence[str], options: EvaluateOptions) -> None:
     writer: pq.ParquetWriter | None = None
     start = 0
+    texts = _keeps_texts(rows.files, options)
     with temporary.open("xb") as sink:
         try:
             for file in rows.files:
-                for columns, n_rows in _carried(file, options):
+                for columns, n_rows in _carried(file, options.on, texts=texts):
                     here = slice(start, start + n_rows)
                     table = pa.table({**columns, **_predictions(rows, here, labels, options.prefix)})
                     if writer is None:
                         writer = pq.ParquetWriter(sink, table.schema, compression="zstd", write_page_checksum=True)
-                    writer.write_table(table.cast(writer.schema))
+                    writer.write_table(table)
                     start += n_rows
         finally:
             if writer is not None:
@@ -191,17 +205,22 @@ def _write_table(temporary: Path, rows: EvaluatedRows, labels: Sequence[str], op
         os.fsync(sink.fileno())
 
 
-def _carried(file: EvaluatedFile, options: EvaluateOptions) -> Iterator[tuple[dict[str, pa.Array], int]]:
+def _keeps_texts(files: Sequence[EvaluatedFile], options: EvaluateOptions) -> bool:
+    """Whether a baseline has a column of texts: where all files have one that is not that of the ids already."""
+    return all(file.text not in (None, options.on) for file in files)
+
+
+def _carried(file: EvaluatedFile, on: str | None, *, texts: bool) -> Iterator[tuple[dict[str, pa.Array], int]]:
     """Ids and texts of a file, chunk by chunk, and the rows of the chunk."""
-    path, on = file.source.path, options.on
-    names = list(dict.fromkeys(name for name in (on, file.text) if name is not None)) or file.source.schema.names[:1]
+    path, text = file.source.path, file.text if texts else None
+    names = list(dict.fromkeys(name for name in (on, text) if name is not None)) or file.source.schema.names[:1]
     for table in file.source.tables(_CHUNK_ROWS, names):
         columns = {}
         if on is not None:
             columns[on] = label_strings(table.column(on), name=on, path=path)
-        if file.text is not None and file.text != on:
-            texts = text_values(table.column(file.text), name=file.text, path=path)
-            columns["text"] = pa.concat_arrays([*texts.chunks, pa.array([], pa.large_string())])
+        if text is not None:
+            values = text_values(table.column(text), name=text, path=path)
+            columns["text"] = pa.concat_arrays([*values.chunks, pa.array([], pa.large_string())])
         yield columns, table.num_rows
 
 

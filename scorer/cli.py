@@ -42,6 +42,7 @@ def _doctor(context: click.Context, _parameter: click.Parameter, wanted: bool) -
         return
     from scorer.doctor import diagnose
 
+    set_up_logging(quiet=False, verbose=0)
     diagnosis = diagnose()
     click.echo("\n".join(diagnosis.lines))
     context.exit(0 if diagnosis.healthy else 4)
@@ -52,6 +53,7 @@ def _verify(context: click.Context, _parameter: click.Parameter, output: Path | 
         return
     from scorer.verification import verify
 
+    set_up_logging(quiet=False, verbose=0)
     for line in verify(output):
         click.echo(printable(line))
     context.exit(0)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scorer.errors import OutputError, OutputExistsError, UsageError
-from scorer.locations import COMPRESSIONS, FORMATS
+from scorer.locations import COMPRESSIONS, FORMATS, REJECTS_SUFFIX
+from scorer.provenance import sidecar_of
+from scorer.publishing import Move
 
 STDOUT = "-"
 
@@ -59,7 +61,8 @@ class OutputFormat:
                 )
             found = cls(named, compression, csv_safe)
         if found.kind == "parquet" and found.compression:
-            raise UsageError("Parquet is packed already", path=name, hint=f"leave {suffixes[-1]} away")
+            packed = found.suffix.removeprefix(f".{found.kind}")
+            raise UsageError("Parquet is packed already", path=name, hint=f"leave {packed} away")
         return replace(found, csv_safe=csv_safe and found.kind in ("csv", "tsv"))
 
 
@@ -87,12 +90,12 @@ class Destination:
     @property
     def rejects(self) -> Path:
         """The rows that were set aside."""
-        return self.path.with_name(f"{self.path.name}.rejects.jsonl")
+        return self.path.with_name(self.path.name + REJECTS_SUFFIX)
 
     @property
     def provenance(self) -> Path:
         """Where an output that has no place for it inside keeps its provenance."""
-        return self.path.with_name(f"{self.path.name}.provenance.json")
+        return sidecar_of(self.path)
 
     @property
     def has_sidecar(self) -> bool:
@@ -103,15 +106,11 @@ class Destination:
         """Where the new content of ``target`` is written, in the same folder."""
         return target.with_name(f".{target.name}.tmp")
 
-    def kept(self, target: Path) -> Path:
-        """The name that the old content of ``target`` has while the new one takes its place."""
-        return target.with_name(f".{target.name}.old")
-
     def clean(self) -> None:
         """Remove what dead runs left under temporary names; to be called under the lock."""
         for target in (self.path, self.rejects, self.provenance):
             self.temporary(target).unlink(missing_ok=True)
-            self.kept(target).unlink(missing_ok=True)
+            Move(None, target).kept.unlink(missing_ok=True)
 
     def check(self, inputs: Sequence[str], *, overwrite: bool) -> None:
         """Everything that can be known before any work.

@@ -84,7 +84,7 @@ class Drift(Section):
         baseline_rows, current_rows: rows with a prediction.
         label_shares: in the order of the labels.
         label_psi: population stability index of the predicted labels.
-        of: what ``score_histogram`` counts, see :class:`scorer.sections.Histogram`.
+        of: what the scores are, see :class:`scorer.sections.Histogram`.
         edges: of the bins of scores.
         baseline_scores, current_scores: counts in them; empty where there are no probabilities.
         score_psi: population stability index of the scores, over the tenths of the baseline.

@@ -17,6 +17,7 @@ from scorer.analysis import Analysis, Judged, judged, slices_of
 from scorer.baseline import (
     Baseline,
     check_baseline_destination,
+    check_kept_columns,
     open_baseline,
     pair,
     without_first_baseline,
@@ -88,6 +89,8 @@ def evaluate_labels(
         notes += more
     else:
         labels = LabelSet(scorer.bundle.labels, "the model")
+    if chosen.write_baseline is not None:
+        check_kept_columns(opened, labels.names, chosen)
     ids: dict[str, int] = {}
     if gold.column is not None:
         ids = labels.require_ids(gold.values, name=gold.column)

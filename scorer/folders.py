@@ -70,20 +70,14 @@ def score_inputs(
     if not _is_folder(inputs, output):
         report.of_one_file = True
         found = _new_ones(_expanded(inputs, run), run, report)
+        beside = _Beside(report, files)
         if found:
             with engine_of(options) as engine:
-                summary = run_job(
-                    found[0],
-                    output,
-                    options,
-                    progress,
-                    engine=engine,
-                    accompany=lambda summary: _beside(summary, report, files),
-                )
+                summary = run_job(found[0], output, options, progress, engine=engine, accompany=beside)
             report.summaries.append(summary)
         if retention is not None:
             report.rejects_removed = prune(retention, Path(output), whole_folder=False)
-        return _ended(report, run, files, written=bool(found) and not report.rejects_removed)
+        return _ended(report, run, files, written=beside.was_asked and not report.rejects_removed)
     if output == STDOUT:
         raise UsageError("-o - takes one input", hint="name a folder")
     found = _without_outputs(_expanded(inputs, run), inputs, output, run)
@@ -155,7 +149,7 @@ def _score_all(
             if make_folders:
                 with write_errors(Path(target)):
                     Path(target).parent.mkdir(parents=True, exist_ok=True)
-            summary = run_job(file, target, options, progress, engine=engine, like_make=True)
+            summary = run_job(file, target, options, progress, engine=engine, like_make=True, is_last=False)
             report.summaries.append(summary)
             if not summary.skipped:
                 about = {"event": "file_scored", "fields": summary.log_fields()}
@@ -176,9 +170,21 @@ def _score_all(
         )
 
 
-def _beside(summary: ScoreSummary, report: RunReport, files: ReportFiles) -> list[Move]:
-    """The report of a run that is about to end well, to be published with its output or not at all."""
-    return files.moves(replace(report, summaries=[summary]), 0)
+class _Beside:
+    """The report of a run that is about to end well, to be published with its output or not at all.
+
+    Attributes:
+        was_asked: whether there was an output that it could be published with: standard output is none, nor is a store.
+    """
+
+    def __init__(self, report: RunReport, files: ReportFiles) -> None:
+        self.was_asked = False
+        self._report = report
+        self._files = files
+
+    def __call__(self, summary: ScoreSummary) -> list[Move]:
+        self.was_asked = True
+        return self._files.moves(replace(self._report, summaries=[summary]), 0)
 
 
 def _is_folder(inputs: Sequence[str], output: str) -> bool:

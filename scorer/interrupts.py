@@ -14,10 +14,13 @@ class Terminated(BaseException):
 
 
 _arrived: list[type[BaseException]] = []
+_all_is_done = False
 
 
 def install() -> None:
     """From now on SIGTERM raises :class:`Terminated` in the main thread, and SIGINT ``KeyboardInterrupt``."""
+    global _all_is_done
+    _all_is_done = False
     _arrived.clear()
     signal.signal(signal.SIGTERM, _raise)
     # Where a shell has put the command into the background, SIGINT is not meant for it.
@@ -38,9 +41,10 @@ def check() -> None:
 def held_back(*, forget: bool) -> Iterator[None]:
     """Within the block both signals only take note of themselves.
 
-    With ``forget``, one that came is forgotten when the block ends well: what it was to stop is
-    done. Without, or when the block fails, it is raised at the end.
+    With ``forget``, one that came is forgotten when the block ends well, and so is every one that comes
+    behind it: what they were to stop is done. Without, or when the block fails, it is raised at the end.
     """
+    global _all_is_done
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return
@@ -51,6 +55,7 @@ def held_back(*, forget: bool) -> Iterator[None]:
     }
     try:
         yield
+        _all_is_done = _all_is_done or forget
     except BaseException:
         forget = False
         raise
@@ -62,5 +67,7 @@ def held_back(*, forget: bool) -> Iterator[None]:
 
 
 def _raise(number: int, _frame: FrameType | None) -> None:
+    if _all_is_done:
+        return
     _arrived.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
     raise _arrived[-1]

@@ -50,7 +50,7 @@ def normal_interval(
 
 
 def percentile_interval(values: npt.NDArray[np.float64], *, shift: float = 0.0) -> Interval | None:
-    """The middle 95 % of bootstrapped values ``(resamples,)``; ``None`` where one of them is undefined."""
+    """The middle 95 % of those bootstrapped values ``(resamples,)`` that are defined; ``None`` where none is."""
     if not np.isfinite(values).all():
         values = values[np.isfinite(values)]
     if not len(values):

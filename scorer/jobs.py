@@ -201,11 +201,13 @@ def run_job(
     engine: Callable[[], Engine],
     accompany: Accompany | None = None,
     like_make: bool = False,
+    is_last: bool = True,
 ) -> ScoreSummary:
     """One job; see :func:`score_file`.
 
     ``engine`` gives the engine, which several jobs may share. With ``like_make`` an output that was made
-    from the same input in the same way is left as it is, and one made in another way is replaced.
+    from the same input in the same way is left as it is, and one made in another way is replaced. Where
+    the job ``is_last``, its run is done with its output, and a signal that comes later stops nothing.
     """
     if options.engine == "ray" and STDIN in (file.path, output):
         stream = "standard input" if file.path == STDIN else "standard output"
@@ -226,7 +228,7 @@ def run_job(
 
         # Another run may have published while this one came for the lock.
         standing = check_destination(destination, inputs, options, like_make=like_make) or standing
-        job = ResumableJob(file, destination, options, progress, engine(), accompany, is_last=not like_make)
+        job = ResumableJob(file, destination, options, progress, engine(), accompany, is_last=is_last)
         return job.run(standing=standing, like_make=like_make)
 
 

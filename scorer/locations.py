@@ -34,7 +34,9 @@ COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _MAGIC = "*?["
 # What this program leaves beside outputs, and what others leave while they write.
-_NOT_INPUTS = (".rejects.jsonl", ".provenance.json", ".partial", ".tmp", ".lock", ".part", ".crdownload", "~")
+REJECTS_SUFFIX = ".rejects.jsonl"
+PROVENANCE_SUFFIX = ".provenance.json"
+_NOT_INPUTS = (REJECTS_SUFFIX, PROVENANCE_SUFFIX, ".partial", ".tmp", ".lock", ".part", ".crdownload", "~")
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ def _histogram(scores: Histogram) -> Picture:
     words = _words("histogram", "Scores", f"Histogram of the {scores.of}. {counts}.")
     return Picture(
         words=words,
-        caption=f"rows by {scores.of}" + (" and gold label" if len(scores.series) > 1 else ""),
+        caption=f"rows by {scores.of}, " + ("right and wrong ones" if scores.of == "confidence" else "by gold label"),
         svg=plots.histogram(scores, words),
         legend=tuple(scores.series)[: plots.SERIES],
         tables=(_bins(scores.edges, scores.series),),

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from scorer.errors import InputError
+from scorer.locations import PROVENANCE_SUFFIX
 
 KEY = b"review_scorer.provenance"
 """Key of the provenance in the metadata of a Parquet file."""
@@ -84,7 +85,7 @@ def is_parquet(path: Path) -> bool:
 
 def sidecar_of(output: Path) -> Path:
     """Where an output of a text format keeps its provenance."""
-    return output.with_name(f"{output.name}.provenance.json")
+    return output.with_name(output.name + PROVENANCE_SUFFIX)
 
 
 def read_provenance(output: Path) -> bytes | None:

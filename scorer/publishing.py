@@ -37,8 +37,8 @@ def publish(moves: Sequence[Move], *, last: bool = True) -> None:
     """Rename every file to its target, in order, and make the names durable.
 
     The output itself comes last, so that who sees it finds all that belongs to it. On any error the
-    old files stand again. A signal waits for the end; where this is the ``last`` thing that a run
-    does, the signal is then forgotten, for what it was to stop is done.
+    old files stand again. A signal waits for the end; where this is the ``last`` output of a run, it
+    is then forgotten, and so are later ones: what they were to stop is done.
 
     Raises:
         OutputError: a file could not be renamed or the names not made durable.

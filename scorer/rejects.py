@@ -25,11 +25,11 @@ from scorer.ages import parse_age
 from scorer.destinations import Destination
 from scorer.durable import create, sync, write_errors
 from scorer.errors import UsageError
+from scorer.locations import REJECTS_SUFFIX
 from scorer.publishing import Move
 
 log = logging.getLogger(__name__)
 
-_SUFFIX = ".rejects.jsonl"
 _EARLIER = re.compile(r"(.+)\.\d{8}T\d{6}\.\d{6}Z\.rejects\.jsonl")
 _FIELDS = {"file", "row", "byte_offset", "reason"}
 
@@ -78,7 +78,7 @@ def set_aside(destination: Destination, moves: Sequence[Move]) -> list[Move]:
         return []
     with write_errors(old):
         written = datetime.fromtimestamp(old.stat().st_mtime, UTC)
-        target = old.with_name(f"{destination.path.name}.{written:%Y%m%dT%H%M%S.%fZ}{_SUFFIX}")
+        target = old.with_name(f"{destination.path.name}.{written:%Y%m%dT%H%M%S.%fZ}{REJECTS_SUFFIX}")
         temporary = destination.temporary(target)
         try:
             with create(temporary) as copy, old.open("rb") as opened:
@@ -106,7 +106,7 @@ def prune(keep: KeepRejects, output: Path, *, whole_folder: bool) -> int:
     touched. What cannot be removed is a line in the log.
     """
     removed = 0
-    found = output.rglob(f"*{_SUFFIX}") if whole_folder else output.parent.glob(f"*{_SUFFIX}")
+    found = output.rglob(f"*{REJECTS_SUFFIX}") if whole_folder else output.parent.glob(f"*{REJECTS_SUFFIX}")
     for name, files in _by_output(found).items():
         if whole_folder or name == output:
             for path in keep.too_old(files, now=time.time()):
@@ -130,7 +130,7 @@ def _by_output(found: Iterator[Path]) -> dict[Path, list[tuple[Path, float]]]:
         if path.is_symlink() or not path.is_file():
             continue
         earlier = _EARLIER.fullmatch(path.name)
-        output = path.with_name(earlier[1] if earlier is not None else path.name.removesuffix(_SUFFIX))
+        output = path.with_name(earlier[1] if earlier is not None else path.name.removesuffix(REJECTS_SUFFIX))
         if earlier is None and (output.exists() or output.with_name(f"{output.name}.partial").exists()):
             continue  # its output seals it
         if _is_ours(path):

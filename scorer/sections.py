@@ -102,9 +102,9 @@ class Histogram(Section):
     """Rows by score.
 
     Attributes:
-        of: what is counted: ``probability of positive``, or ``confidence`` with more than two labels.
+        of: what is counted: ``probability of positive`` with two labels and their probabilities, else ``confidence``.
         edges: of the bins, one more than there are bins.
-        series: counts by name; gold labels with two labels, else ``right`` and ``wrong``; ``all`` without gold labels.
+        series: counts by name; the gold labels where probabilities are counted, else ``right`` and ``wrong``.
     """
 
     of: str

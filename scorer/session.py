@@ -229,9 +229,9 @@ def _choose(bundle: ModelBundle, options: SessionOptions) -> tuple[str, str, str
     if wanted == "auto":
         wanted = "cpu"
         if cuda_device_count() and "CUDAExecutionProvider" in ort.get_available_providers():
-            if for_cuda is None or options.precision == "int8":
+            if for_cuda is None:
                 note = f"running on the CPU although a GPU is here: the model has int8 alone; {EXPORT_HINT}"
-            else:
+            elif options.precision != "int8":  # which runs on the CPU alone, and was asked for
                 wanted = "cuda"
     if wanted.startswith("cuda"):
         _require_cuda(wanted)

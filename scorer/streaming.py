@@ -22,7 +22,7 @@ from scorer.errors import OutputError, OutputExistsError, ScorerError, UsageErro
 from scorer.fingerprints import InputState
 from scorer.jobs import JobCounts, ScoreSummary, run_job
 from scorer.local import LocalEngine
-from scorer.locations import FORMATS, InputFile, without_secrets
+from scorer.locations import FORMATS, PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile, without_secrets
 from scorer.options import ScoreOptions
 from scorer.progress import Progress
 from scorer.reading import open_source
@@ -100,13 +100,17 @@ def score_to_url(
             raise OutputExistsError("stands already", path=shown, hint="pass --overwrite to replace it")
     with tempfile.TemporaryDirectory(prefix="score-") as folder:
         output = Path(folder) / name
-        summary = run_job(file, str(output), replace(options, resume=False), progress, engine=engine)
+        summary = run_job(file, str(output), replace(options, resume=False), progress, engine=engine, is_last=False)
         beside = sorted(path for path in Path(folder).iterdir() if path != output)
         for path in [*beside, output]:
             with _store_errors(shown):
                 files.put_file(str(path), target.removesuffix(name) + path.name)
         with _store_errors(shown):
             files.invalidate_cache()
+            for suffix in (REJECTS_SUFFIX, PROVENANCE_SUFFIX):
+                # That of a run before, whose output has been replaced.
+                if not Path(f"{output}{suffix}").exists() and files.exists(target + suffix):
+                    files.rm_file(target + suffix)
             size = files.info(target)["size"]
         if size != output.stat().st_size:
             raise OutputError(f"{output.stat().st_size:,} bytes were sent, {size:,} are there", path=shown)

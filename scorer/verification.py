@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from scorer.destinations import OutputFormat
 from scorer.errors import InputError, OutputError
-from scorer.locations import expand_inputs
+from scorer.locations import REJECTS_SUFFIX, expand_inputs
 from scorer.provenance import is_parquet, parquet_is_whole, parsed, read_provenance, sidecar_of, text_is_whole
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ def _check_rejects(output: Path, value: dict[str, Any]) -> None:
     stated = value["rejects"]
     if stated is None:
         return
-    path = output.with_name(f"{output.name}.rejects.jsonl")
+    path = output.with_name(output.name + REJECTS_SUFFIX)
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -103,8 +104,19 @@ def save_tiny_distilbert(folder: Path, labels: tuple[str, ...], *, seed: int = 7
     return folder
 
 
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """What a command that ran in this process has changed is the next test's no more."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    for name in ("scorer", "train", "export"):  # their handlers write to what this test had for a stderr
+        logging.getLogger(name).handlers.clear()
+
+
 @pytest.fixture
-def in_process(capsys: pytest.CaptureFixture[str]) -> Iterator[InProcess]:
+def in_process(capsys: pytest.CaptureFixture[str]) -> InProcess:
     """Makes a caller of a command in this process, as its console script runs it: exit code, stdout and stderr."""
 
     def caller(command: click.Command, env_prefix: str = "SCORER") -> Call:
@@ -117,9 +129,7 @@ def in_process(capsys: pytest.CaptureFixture[str]) -> Iterator[InProcess]:
 
         return call
 
-    yield caller
-    for name in ("scorer", "train", "export"):  # their handlers write to what this test had for a stderr
-        logging.getLogger(name).handlers.clear()
+    return caller
 
 
 @pytest.fixture(scope="session")

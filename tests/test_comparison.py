@@ -247,6 +247,27 @@ def test_a_baseline_of_scored_texts_can_be_compared_with(folder, tiny_bundle):
     assert all(item.difference.value in (0, None) for item in report.comparison.differences)
 
 
+def test_a_baseline_of_files_of_which_one_has_texts(folder):
+    held = {"id": ["a", "b"], "label": ["negative", "positive"], "pred_label": ["negative", "negative"]}
+    pq.write_table(pa.table({**held, "review": ["Dull.", "Warm."]}), "one.parquet")
+    pq.write_table(pa.table({**held, "id": ["c", "d"]}), "two.parquet")
+    evaluate_labels(["one.parquet", "two.parquet"], on="id", write_baseline="kept.parquet")
+    kept = pq.read_table("kept.parquet")
+    assert kept.column_names == ["id", "label", "pred_label"]
+    assert kept["id"].to_pylist() == ["a", "b", "c", "d"]
+    evaluate_labels("one.parquet", on="id", write_baseline="kept.parquet")
+    assert pq.read_table("kept.parquet")["text"].to_pylist() == ["Dull.", "Warm."]
+
+
+@pytest.mark.parametrize("on", ["text", "label", "pred_label"])
+def test_ids_of_a_baseline_have_a_column_of_their_own(folder, on):
+    held = {"text": ["a", "b"], "label": ["negative", "positive"], "pred_label": ["negative", "negative"]}
+    pq.write_table(pa.table({**held, "review": ["Dull.", "Warm."]}), "one.parquet")
+    with pytest.raises(UsageError, match=f"--on '{on}' is the name of another column of a baseline"):
+        evaluate_labels("one.parquet", on=on, text_column="review", write_baseline="kept.parquet")
+    assert not (folder / "kept.parquet").exists()
+
+
 def test_three_labels_are_compared_too(folder):
     rng = np.random.default_rng(4)
     labels, gold = ("bad", "so-so", "good"), rng.integers(3, size=300)

@@ -22,6 +22,7 @@ def installed() -> object:
     for number, handler in before.items():
         signal.signal(number, handler)
     interrupts._arrived.clear()
+    interrupts._all_is_done = False
 
 
 def test_a_signal_is_raised_where_it_comes_and_found_again() -> None:
@@ -47,7 +48,11 @@ def test_one_that_is_held_back_comes_at_the_end() -> None:
 def test_one_that_came_when_all_was_done_is_forgotten() -> None:
     with held_back(forget=True):
         signal.raise_signal(signal.SIGTERM)
+    with held_back(forget=False):
+        signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGINT)
     interrupts.check()
+    interrupts.install()  # another command in this process
     with pytest.raises(Terminated):
         signal.raise_signal(signal.SIGTERM)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,8 +19,10 @@ from scorer import score_file
 from scorer.cli import score
 from scorer.console import run
 from scorer.errors import BusyError, InputError, UsageError
+from scorer.journal import UnfinishedWork
 from scorer.locking import locked
 from scorer.progress import NoProgress
+from scorer.run_report import RunReport
 from scorer.verification import verify_output
 from tests.conftest import Call, InProcess
 
@@ -209,6 +213,52 @@ def test_metrics_tell_of_success_and_of_failure(call: Call, incoming: Path, tmp_
         bad = metrics(tmp_path / "m.prom")
         assert bad[("score_exit_code",)] == code
         assert bad[("score_last_success_timestamp_seconds",)] == good[("score_last_success_timestamp_seconds",)]
+
+
+def test_metrics_and_summary_of_an_output_that_is_no_file_here(
+    here: None, incoming: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    fsspec.filesystem("memory").store.clear()
+    with pytest.raises(SystemExit) as left:
+        run(score, ["no.csv", "-o", "memory://b/out.csv", "--metrics-file", "m.prom"], env_prefix="SCORER")
+    assert left.value.code == 3
+    assert metrics(tmp_path / "m.prom")[("score_exit_code",)] == 3
+    for output in ("-", "memory://b/out.csv"):
+        arguments = ["incoming/sub/b.csv", "-o", output, "--metrics-file", "m.prom", "--summary", "s.json"]
+        with pytest.raises(SystemExit) as left:
+            run(score, arguments, env_prefix="SCORER")
+        assert left.value.code == 0
+        value = metrics(tmp_path / "m.prom")
+        assert (value["score_rows", "ok"], value[("score_exit_code",)]) == (2, 0)
+        assert value[("score_last_success_timestamp_seconds",)] > 0
+        assert json.loads((tmp_path / "s.json").read_text())["rows"]["scored"] == 2
+        (tmp_path / "m.prom").unlink()
+        (tmp_path / "s.json").unlink()
+
+
+@pytest.mark.parametrize("place", ["UnfinishedWork.remove", "RunReport.lines"])
+def test_a_signal_behind_the_publishing_stops_nothing(
+    call: Call, incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    owner = {"UnfinishedWork": UnfinishedWork, "RunReport": RunReport}[place.partition(".")[0]]
+    name = place.partition(".")[2]
+    plain = getattr(owner, name)
+    came: list[int] = []
+
+    def signalled(self: object) -> object:
+        if (tmp_path / "a.parquet").exists():
+            came.append(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+        return plain(self)
+
+    monkeypatch.setattr(owner, name, signalled)
+    code, _, err = call("incoming/a.parquet", "-o", "a.parquet", "--metrics-file", "m.prom")
+    assert (code, len(came)) == (0, 1), err
+    assert "20 rows" in err
+    assert metrics(tmp_path / "m.prom")[("score_exit_code",)] == 0
+    assert verify_output(tmp_path / "a.parquet")
+    assert {path.name for path in tmp_path.iterdir()} == {"incoming", "a.parquet", "m.prom"}
 
 
 def test_a_report_never_takes_the_place_of_data(call: Call, incoming: Path, tmp_path: Path) -> None:

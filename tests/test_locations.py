@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from scorer.destinations import OutputFormat
 from scorer.errors import InputError, UsageError
 from scorer.locations import InputFile, expand_inputs, format_of, without_secrets
 from scorer.reading import ReadOptions, open_source
@@ -102,6 +103,16 @@ def test_formats_by_extension(name: str, kind: str) -> None:
 def test_extensions_that_name_no_format(name: str) -> None:
     with pytest.raises(InputError):
         format_of(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "leave"),
+    [("a.parquet.gz", None, ".gz"), ("a", "parquet.gz", ".gz"), ("a.pq", "parquet.zst", ".zst")],
+)
+def test_parquet_is_not_packed_again(name: str, chosen: str | None, leave: str) -> None:
+    with pytest.raises(UsageError, match="Parquet is packed already") as error:
+        OutputFormat.of(name, chosen)
+    assert error.value.hint == f"leave {leave} away"
 
 
 ROWS = pa.table({"id": ["1", "2", "3"], "text": ["a", "b é", "c"]})

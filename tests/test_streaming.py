@@ -33,6 +33,12 @@ def test_an_output_is_sent_with_what_belongs_beside_it(
     with pytest.raises(OutputExistsError, match="stands already"):
         score_file(tmp_path / "a.csv", "memory://bucket/scored/a.csv", **options)
     score_file(tmp_path / "a.csv", "memory://bucket/scored/a.parquet", overwrite=True, **options)
+    # Rows that are good now have no rejects any more; those of the run before would tell of others.
+    (tmp_path / "a.csv").write_text("text\ngood\nbad\n")
+    score_file(tmp_path / "a.csv", "memory://bucket/scored/a.csv", overwrite=True, **options)
+    assert {name.rpartition("/")[2] for name in store.find("/bucket")} == {
+        "a.csv", "a.csv.provenance.json", "a.parquet", "a.parquet.rejects.jsonl",
+    }  # fmt: skip
     with store.open("/bucket/scored/a.parquet") as file:
         assert pq.read_table(file).num_rows == 1
 

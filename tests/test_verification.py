@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -123,6 +124,15 @@ def test_a_folder_and_the_command(scored: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
     assert (done.returncode, done.stdout.count(": whole, ")) == (3, 4)
     assert "1 of 5 files are not what was published" in done.stderr
+    name = "\x1b[31ma.csv"
+    (folder / "a.csv").rename(folder / name)
+    (folder / "a.csv.provenance.json").rename(folder / f"{name}.provenance.json")
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[0].startswith(f"error: {folder}/\\x1b[31ma.csv: has changed since")
+    logged = {**environment(), "SCORER_LOG_FORMAT": "json"}
+    done = subprocess.run(command, capture_output=True, text=True, env=logged, check=False)
+    assert [json.loads(line)["level"] for line in done.stderr.splitlines()] == ["error", "error"]
 
 
 @pytest.mark.parametrize(
