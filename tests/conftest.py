@@ -17,9 +17,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import click
 import pytest
+from hypothesis import HealthCheck, settings
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from scorer.console import run
+
+# How long an example takes on a busy machine says nothing, and the next run need not know what this one saw.
+settings.register_profile(
+    "quiet",
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("quiet")
 
 Call = Callable[..., tuple[int, str, str]]
 InProcess = Callable[..., Call]

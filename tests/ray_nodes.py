@@ -55,20 +55,27 @@ def ray_nodes(extra: Mapping[str, str]) -> Iterator[RayNodes]:
     folder = Path(tempfile.mkdtemp(prefix="rt-", dir="/tmp"))
     environment = {**_environment(token), **extra}
     try:
-        port = _free_port()
-        head = [
-            "--head", f"--port={port}", f"--temp-dir={folder / 'a'}", "--include-dashboard=false",
-            f"--ray-client-server-port={_free_port()}", f"--dashboard-port={_free_port()}",
-        ]  # fmt: skip
-        _start(head, environment, folder / "head.log")
-        _start([f"--address=127.0.0.1:{port}"], environment, folder / "second.log")
+        for attempt in ("a", "b", "c"):  # somebody else may take a port between here and there
+            port = _free_port()
+            head = [
+                "--head", f"--port={port}", f"--temp-dir={folder / attempt}", "--include-dashboard=false",
+                f"--ray-client-server-port={_free_port()}", f"--dashboard-port={_free_port()}",
+            ]  # fmt: skip
+            failure = _start(head, environment, folder / "head.log")
+            if not failure:
+                break
+            _end(token)
+        assert not failure, failure
+        failure = _start([f"--address=127.0.0.1:{port}"], environment, folder / "second.log")
+        assert not failure, failure
         yield RayNodes(f"127.0.0.1:{port}", token)
     finally:
         _end(token)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(arguments: list[str], environment: Mapping[str, str], output: Path) -> None:
+def _start(arguments: list[str], environment: Mapping[str, str], output: Path) -> str:
+    """Start a node; what it said where it could not."""
     options = [
         "--num-cpus=2", "--num-gpus=0", "--object-store-memory=80000000", "--disable-usage-stats",
         "--node-ip-address=127.0.0.1", "--min-worker-port=0", "--max-worker-port=0",
@@ -85,7 +92,7 @@ def _start(arguments: list[str], environment: Mapping[str, str], output: Path) -
             timeout=_START_SECONDS,
             check=False,
         )
-    assert done.returncode == 0, output.read_text(errors="replace")
+    return "" if done.returncode == 0 else output.read_text(errors="replace") or f"exit status {done.returncode}"
 
 
 def _environment(token: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from sklearn import metrics as reference
 from scorer.analysis import Judged
 from scorer.calibration import BINS, Calibration
 
-quick = settings(deadline=None, database=None, max_examples=100)
+quick = settings(max_examples=100)
 
 
 @st.composite

@@ -52,7 +52,7 @@ def command(folder, in_process):
     return in_process(command_of)
 
 
-@settings(deadline=None, database=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.integers(0, 400), st.integers(0, 400), st.integers(0, 50), st.integers(0, 50))
 def test_mcnemar_is_statsmodels(only_new, only_old, both, neither):
     expected = reference([[both, only_new], [only_old, neither]], exact=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scorer.csv_source
@@ -105,7 +105,7 @@ def parsed(path: Path) -> list[object]:
     return [*(row for c in chunks for row in c.rows.to_pylist()), *(r for c in chunks for r in c.rejects)]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(content=CONTENT, block=st.integers(1, 40), lines=st.integers(0, 3))
 def test_large_rows_and_small_blocks_read_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, block: int, lines: int
@@ -121,7 +121,7 @@ def test_large_rows_and_small_blocks_read_alike(
         assert parsed(path) == expected
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(rows=st.lists(st.tuples(FIELD, FIELD), max_size=6), delimiter=st.sampled_from(",;\té|"))
 def test_what_csv_writes_is_read_unchanged(tmp_path: Path, rows: list[tuple[str, str]], delimiter: str) -> None:
     file = io.StringIO(newline="")

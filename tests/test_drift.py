@@ -54,7 +54,7 @@ def command(nights, in_process):
 counts = st.lists(st.integers(0, 1000), min_size=5, max_size=5).filter(any)
 
 
-@settings(deadline=None, database=None, max_examples=100)
+@settings(max_examples=100)
 @given(counts, counts)
 def test_the_stability_index_is_its_formula(then, now):
     expected = 0.0

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
@@ -160,7 +160,7 @@ def test_more_than_two_labels_have_a_positive_one_only_when_named(saved):
     assert report.gates[0].name == "f1"
 
 
-@settings(deadline=None, database=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(data=st.data())
 def test_chunks_of_any_size_give_scikit_learns_figures(tmp_path, monkeypatch, data):
     labels = data.draw(st.lists(st.text(min_size=1, max_size=5), min_size=2, max_size=4, unique=True), "labels")
@@ -185,7 +185,7 @@ def test_chunks_of_any_size_give_scikit_learns_figures(tmp_path, monkeypatch, da
     assert report.figures["macro_f1"].value == pytest.approx(reference.f1_score(golds, guesses, average="macro"))
 
 
-@settings(deadline=None, database=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), n_labels=st.integers(2, 4), n_rows=st.integers(6, 50), chunk=st.integers(1, 60))
 def test_figures_of_probabilities_in_a_file_are_scikit_learns(tmp_path, monkeypatch, seed, n_labels, n_rows, chunk):
     monkeypatch.setattr(scorer.evaluated_rows, "CHUNK_ROWS", chunk)

@@ -50,7 +50,7 @@ def written(table: pa.Table, kind: str, path: Path, *, csv_safe: bool = False) -
 
 @pytest.mark.usefixtures("nothing_is_small")
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl"])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rows=st.lists(st.tuples(st.integers(), st.none() | TEXTS, TEXTS), max_size=6), csv_safe=st.booleans())
 def test_huge_texts_are_written_as_others_are(
     tmp_path_factory: pytest.TempPathFactory, kind: str, rows: list[tuple[int, str | None, str]], csv_safe: bool
@@ -66,7 +66,7 @@ def test_huge_texts_are_written_as_others_are(
 
 
 @pytest.mark.usefixtures("nothing_is_small")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=TEXTS, other=TEXTS, ascii_only=st.booleans(), cut=st.integers(0, 80), piece=st.sampled_from([5, 17, 40]))
 def test_huge_texts_are_parsed_as_others_are(text: str, other: str, ascii_only: bool, cut: int, piece: int) -> None:
     value = {"a": text, "n": [1, {"b": other}], other[:4]: other, "z": None}
@@ -92,7 +92,7 @@ def test_a_huge_text_that_is_no_value_of_the_row(place: str, monkeypatch: pytest
 
 
 @pytest.mark.usefixtures("nothing_is_small")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=TEXTS)
 def test_pieces_are_whole_characters(text: str) -> None:
     data = text.encode()

@@ -21,7 +21,7 @@ from scorer.ranking import Ranking
 from scorer.resampling import RankedColumn
 from scorer.sections import Method
 
-quick = settings(deadline=None, database=None, max_examples=100)
+quick = settings(max_examples=100)
 
 
 @quick

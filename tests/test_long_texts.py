@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -21,6 +21,7 @@ from scorer.huge_texts import HugeText
 from scorer.long_texts import Cutter
 from scorer.preprocessing import LongText, Preprocessing
 from tests.conftest import VOCABULARY_TEXTS, tiny_tokenizer
+from tests.faults import PEAK, needs_peak
 
 
 @cache
@@ -76,7 +77,7 @@ def same(one: Encoded, other: Encoded) -> bool:
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400)
 @given(
     text=TEXTS,
     length=st.integers(4, 12),
@@ -133,8 +134,10 @@ def test_an_added_word_is_not_squeezed_away() -> None:
     assert len(encoder.encode([text]).run(0)) == 5
 
 
-PROGRAM = """
-import json, resource, sys, time
+PROGRAM = (
+    PEAK
+    + """
+import json, sys, time
 from tokenizers import Tokenizer
 from scorer.encoding import TextEncoder
 from scorer.preprocessing import Preprocessing
@@ -149,13 +152,15 @@ texts = {
 text = texts[sys.argv[2]]()
 encoder = TextEncoder(Tokenizer.from_str(sys.stdin.read()), Preprocessing(512, sys.argv[3], clean=("html-breaks",)))
 encoder.encode(["warm up"])
-before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+before, begun = peak(), time.process_time()
 encoded = encoder.encode([text])
-seconds, after = time.process_time() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+seconds, after = time.process_time() - begun, peak()
 print(json.dumps([len(encoded.tokens), seconds, (after - before) / 1024]))
 """
+)
 
 
+@needs_peak
 @pytest.mark.parametrize("mode", ["truncate", "head-tail"])
 @pytest.mark.parametrize("text", ["words", "letters", "spaces", "breaks", "marks", "ideographs"])
 def test_fifty_megabytes_are_cheap(text: str, mode: str, tmp_path: Path) -> None:

@@ -8,22 +8,23 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
+
+from tests.faults import PEAK, needs_peak
 
 ROWS = 1_000_000
 
-CODE = """
-import resource, sys, time
+CODE = f"""{PEAK}
+import sys, time
 from scorer import evaluate_labels
 started = time.process_time()
 report = evaluate_labels("rows.parquet", slice_by="kind")
 assert report.evaluated == int(sys.argv[1])
 assert all(figure.interval is not None for figure in report.figures.values())
-print(time.process_time() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+print(time.process_time() - started, peak() / 2**20)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the unit of peak memory is Linux's")
+@needs_peak
 def test_a_million_rows_take_less_than_30_seconds_and_2_gib(tmp_path):
     rng = np.random.default_rng(1)
     gold = rng.random(ROWS) < 0.5

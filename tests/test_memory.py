@@ -12,13 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import VOCABULARY_TEXTS
-from tests.faults import CODE, environment
+from tests.faults import CODE, PEAK, environment, needs_peak
 from tests.test_kill import tell
 
-# Not ru_maxrss: the kernel hands the peak of the process that forks on to its child.
-TOLD = f"""
-import atexit, re
-atexit.register(lambda: print(re.search("VmHWM:\\\\s+(\\\\d+)", open("/proc/self/status").read())[1]))
+TOLD = f"""{PEAK}
+import atexit
+atexit.register(lambda: print(peak()))
 {CODE}
 """
 WORDS = " ".join(VOCABULARY_TEXTS).split()
@@ -42,7 +41,7 @@ def peak_kib(folder: Path, bundle: Path, n_rows: int, output: str) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+@needs_peak
 def test_peak_memory(tiny_bundle: Path, tmp_path: Path) -> None:
     # From a full row group on; below that, memory still grows with it.
     small = peak_kib(tmp_path, tiny_bundle, 66_000, "out.parquet")
@@ -51,6 +50,7 @@ def test_peak_memory(tiny_bundle: Path, tmp_path: Path) -> None:
     assert large < 1.15 * small
 
 
+@needs_peak
 @pytest.mark.torture
 @pytest.mark.parametrize("output", ["out.parquet", "out.csv"])
 def test_peak_memory_at_two_million_rows(tiny_bundle: Path, tmp_path: Path, output: str) -> None:

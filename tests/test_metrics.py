@@ -12,7 +12,7 @@ from sklearn import metrics as reference
 
 from scorer.metrics import Figure, accuracy, confusion_matrix, headline_figures, label_figures, macro
 
-quick = settings(deadline=None, database=None, max_examples=100)
+quick = settings(max_examples=100)
 
 
 @st.composite
@@ -114,7 +114,7 @@ def test_headline_figures_are_scikit_learns_where_it_gives_no_warning(case):
         assert same(found[name], expected)
 
 
-@settings(deadline=None, database=None, max_examples=10)
+@settings(max_examples=10)
 @given(labellings(max_labels=3))
 def test_accuracy_and_f1_are_those_of_the_modules_that_training_uses(case):
     from train.metrics import F1, Accuracy

@@ -11,7 +11,7 @@ from sklearn import metrics as reference
 from scorer.ranking import Ranking
 from scorer.thresholds import STEPS, chosen_threshold, threshold_table
 
-quick = settings(deadline=None, database=None, max_examples=150)
+quick = settings(max_examples=150)
 
 
 @st.composite

@@ -305,11 +305,12 @@ def test_clusters_that_cannot_be_reached(inputs: Inputs, tmp_path: Path, monkeyp
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
-    hint = "check the address, and that this machine is part of the cluster"
-    expected = f"4 no Ray cluster can be reached at {address}: Connection refused; {hint}"
-    assert fails(inputs, tmp_path, engine="ray", ray_address=address) == expected
-    monkeypatch.setenv("RAY_ADDRESS", address)
-    assert fails(inputs, tmp_path, engine="ray") == expected
+        hint = "check the address, and that this machine is part of the cluster"
+        expected = f"4 no Ray cluster can be reached at {address}: Connection refused; {hint}"
+        # Bound, so that nobody else takes the port, and not listening.
+        assert fails(inputs, tmp_path, engine="ray", ray_address=address) == expected
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        assert fails(inputs, tmp_path, engine="ray") == expected
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 400 Bad Request\r\n\r\n", None], ids=["hangs up", "web", "silent"])

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import InputError
@@ -71,7 +71,7 @@ def test_columns_come_in_the_order_asked(tmp_path: Path, kind: str) -> None:
 
 
 # str.splitlines and csv both treat \r alone as an end of line outside quotes; inside them all is kept.
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(rows=st.lists(st.tuples(st.text(), st.text(alphabet='a,"\n\r;é ')), min_size=1, max_size=5))
 def test_any_text_survives_csv(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
     path = tmp_path / "a.csv"

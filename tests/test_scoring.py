@@ -126,7 +126,7 @@ def test_temperature_and_threshold_of_the_bundle_apply(tiny_bundle: Path, tmp_pa
     assert table["pred_label"].to_pylist() == ["negative"]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     texts=st.lists(st.one_of(st.none(), st.text(max_size=60), st.sampled_from(["good film", "bad film"])), max_size=9)
 )

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -185,6 +186,24 @@ def test_files_of_other_columns_or_formats(tmp_path: Path) -> None:
 def test_the_hub_without_a_network_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"stanfordnlp/imdb cannot be had from the Hub .* pass --train and --eval"):
         load_splits(TrainOptions(output=tmp_path / "out"))
+
+
+def test_a_share_of_the_hub_s_training_rows_is_held_out_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+
+    def hub(name: str, *, split: str) -> datasets.Dataset:
+        read.append((name, split))
+        return datasets.Dataset.from_list([{"text": f"{split} {n}", "label": n % 2} for n in range(40)])
+
+    monkeypatch.setattr(datasets, "load_dataset", hub)
+    train_set, held = load_splits(TrainOptions(output=tmp_path / "out", validation_split=0.25))
+    assert read == [("stanfordnlp/imdb", "train")]
+    assert (len(train_set.rows), len(held.rows)) == (30, 10)
+    train_set, held = load_splits(TrainOptions(output=tmp_path / "out"))
+    assert read[1:] == [("stanfordnlp/imdb", "train"), ("stanfordnlp/imdb", "test")]
+    assert {text.split()[0] for text in held.rows["text"]} == {"test"}
 
 
 def test_nothing_to_validate_on(tmp_path: Path) -> None:

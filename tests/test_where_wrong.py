@@ -51,7 +51,7 @@ POSITIVE = [0.9, 0.2, 0.95, 0.1, 0.4, None]
 # Slices
 
 
-@settings(deadline=None, database=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_slices_are_the_figures_of_their_rows_weakest_first(data):
     n_rows, n_labels = data.draw(st.integers(1, 60)), data.draw(st.integers(2, 3))

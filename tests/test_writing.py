@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer.destinations import OutputFormat
@@ -23,7 +23,7 @@ from scorer.writing import open_writer
 
 FORMATS = ["parquet", "csv", "tsv", "jsonl", "csv.gz", "csv.zst", "jsonl.gz", "jsonl.zst"]
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=30)
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=60)
 
 
 def written(table: pa.Table, format: str, *, rows: int = 7, safe: bool = False) -> bytes:

@@ -44,7 +44,7 @@ def load_splits(options: TrainOptions) -> tuple[LabelledReviews, LabelledReviews
     rows, text, label = _load(options.train, "train", options)
     names = _label_names(rows, label, options)
     train_set = _labelled(rows, text, label, names, where)
-    if options.eval or options.train == ("imdb",):
+    if options.eval or (options.train == ("imdb",) and not options.validation_split):
         sources = options.eval or ("imdb",)
         eval_rows, eval_text, eval_label = _load(sources, "test", options)
         eval_set = _labelled(eval_rows, eval_text, eval_label, names, ", ".join(sources))
