@@ -19,18 +19,18 @@ from export.library_noise import quiet_libraries
 from export.lineage import lineage_of_bundle
 from export.onnx_export import export_fp32
 from export.options import ExportOptions
-from export.parity import TOLERANCES, Parity, Reference, prove, reference_logits, require_finite_weights
+from export.parity import TOLERANCES, prove, reference_logits, require_finite_weights
 from export.proof_texts import PROOF_TEXTS
 from export.publishing import publish, require_free, staging_folder
 from export.quality import check_labelled_file, measure_accuracy, require_accuracy, sample_texts
 from export.report import ExportReport, VariantReport
 from export.variants import INT8_SETTINGS, build_variant
 from scorer.bundle import PRECISIONS, VARIANT_FILES, ModelBundle, write_description
-from scorer.console import package_version
 from scorer.encoding import TextEncoder
 from scorer.errors import ModelError
 from scorer.machine import usable_cpus
 from scorer.preprocessing import Preprocessing
+from scorer.version import package_version
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,9 @@ def _measure(
     texts = [*PROOF_TEXTS, *sample_texts(bundle, encoder, options)]
     log.info("comparing %s with PyTorch on %d texts", ", ".join(fused), len(texts))
     reference = reference_logits(checkpoint.model, encoder.encode(texts), name=options.checkpoint)
-    parities = {precision: _prove(bundle, precision, reference, checkpoint, options) for precision in fused}
+    parities = {
+        precision: prove(bundle, precision, reference, checkpoint.model, threads=options.threads) for precision in fused
+    }
     accuracies: dict[str, float] = {}
     if options.eval is not None:
         for precision in fused:
@@ -140,12 +142,6 @@ def _measure(
         )
         for precision, nodes in fused.items()
     )
-
-
-def _prove(
-    bundle: ModelBundle, precision: str, reference: Reference, checkpoint: Checkpoint, options: ExportOptions
-) -> Parity:
-    return prove(bundle, precision, reference, checkpoint.model, threads=options.threads)
 
 
 def _description(

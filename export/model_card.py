@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from export.lineage import lineage_of_bundle
-from scorer.bundle import ModelBundle, sha256_of
+from scorer.bundle import ModelBundle, checksum_of
 from scorer.errors import InputError, ModelError
 from scorer.json_objects import read_object
 from scorer.provenance import parsed, read_provenance, score_command
@@ -219,7 +219,7 @@ def _scoring(file: Path, value: dict[str, Any], bundle: ModelBundle, made: str) 
         path = file.parent / Path(str(item.get("path"))).name
         text = read_provenance(path) if item.get("role") == "evaluated" and path.is_file() else None
         stated = {} if text is None else parsed(text, path)
-        if "bundle" in stated and sha256_of(path) == item.get("sha256"):
+        if "bundle" in stated and checksum_of(path) == item.get("sha256"):
             by = stated["bundle"]
             same = by["precision"] in bundle.variants and by["fingerprint"] == bundle.fingerprint(by["precision"])
             found.append(score_command(stated, path.name, made if same else None))

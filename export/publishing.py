@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scorer.bundle import BUNDLE_FILE
+from scorer.durable import sync, sync_folder
 from scorer.errors import OutputError, OutputExistsError
 
 
@@ -60,25 +61,19 @@ def publish(finished: Path, output: Path) -> None:
     replaced = False
     try:
         for path in (*finished.rglob("*"), finished):
-            _make_durable(path)
+            if path.is_dir():
+                sync_folder(path)
+            else:
+                with path.open("r+b") as file:
+                    sync(file)
         if output.exists():
             output.rename(old)
             replaced = True
         finished.rename(output)
-        _make_durable(output.absolute().parent)
+        sync_folder(output.absolute().parent)
     except OSError as error:
         if replaced and not output.exists():
             old.rename(output)
         raise OutputError(f"the bundle could not be written: {error.strerror}", path=output) from error
     if replaced:
         shutil.rmtree(old, ignore_errors=True)
-
-
-def _make_durable(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
-        return  # Windows cannot open a folder
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

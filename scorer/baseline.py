@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from scorer.destinations import check_folder
+from scorer.durable import sync_folder
 from scorer.errors import InputError, OutputError, UsageError
 from scorer.evaluated_rows import TEXT_CHUNK_ROWS, EvaluatedRows, Rows, predicted_rows
 from scorer.evaluation_inputs import EvaluatedFile, open_predictions
@@ -112,11 +114,7 @@ def check_baseline_destination(path: Path, inputs: Sequence[Path]) -> None:
         raise UsageError("is a folder", path=path, hint="name a file in it")
     if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
         raise UsageError("--write-baseline names a file that is evaluated", path=path, hint="write to another file")
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise OutputError("no such folder", path=folder, hint="make it first")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError("the folder cannot be written to", path=folder, hint="choose another or change its mode")
+    check_folder(path)
 
 
 def check_kept_columns(files: Sequence[EvaluatedFile], labels: Sequence[str], options: EvaluateOptions) -> None:
@@ -171,11 +169,7 @@ def write_baseline(path: Path, rows: EvaluatedRows, labels: Sequence[str], optio
             if written.metadata.num_rows != len(rows.gold):
                 raise OutputError(f"{len(rows.gold)} rows were written, {written.metadata.num_rows} stand", path=path)
         temporary.replace(path)
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(path.parent)
     except (OSError, pa.ArrowException) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise OutputError(f"could not be written: {reason}", path=path) from error

@@ -26,9 +26,10 @@ from scorer.benchmark_report import Goal, Series, ceiling_table, goal_lines, gro
 from scorer.benchmark_stages import growth, operator_seconds, stage_seconds, start_up_seconds
 from scorer.benchmark_texts import LENGTHS, made_up_reviews, reviews_of
 from scorer.benchmark_turns import DEFAULT_PIPELINE, LOOP, SCORE, Bench, measure, prepare
-from scorer.console import package_version, run
+from scorer.console import run
 from scorer.errors import UsageError
 from scorer.machine import usable_cpus
+from scorer.version import package_version
 
 _GOALS = {"384": (0.92, 2.0, 0.80), "base": (0.95, 1.5, 0.95)}
 _CONTESTANTS = "export.benchmark_contestants"
@@ -210,6 +211,8 @@ def benchmark(
     """
     if model is not None and sizes:
         raise UsageError("--size and --model exclude each other", hint="drop one of them")
+    if len(set(sizes)) < len(sizes):
+        raise UsageError("--size names a size twice", hint="drop one of them")
     plugin = _plugin() if pipelines else None
     reviews = reviews or (150 if quick else 400)
     rounds = rounds or (3 if quick else 5)

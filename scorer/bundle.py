@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scorer.errors import DeviceError, ModelError, UsageError
+from scorer.fingerprints import sha256_of
 from scorer.json_objects import read_object
 from scorer.onnx_files import refuse_external_data
 from scorer.preprocessing import LongText, Preprocessing
@@ -141,7 +142,7 @@ class ModelBundle:
             raise ModelError(
                 "is not among the files of bundle.json", path=path, hint="export the bundle again, or drop the file"
             )
-        if sha256_of(path) != self.checksums[name]:
+        if checksum_of(path) != self.checksums[name]:
             raise ModelError(
                 "does not have the checksum that bundle.json states", path=path, hint="export or copy the bundle again"
             )
@@ -149,8 +150,8 @@ class ModelBundle:
     def fingerprint(self, precision: str) -> str:
         """SHA-256 over everything of the bundle that a score of ``precision`` depends on."""
         parts = {
-            "model": sha256_of(self.variants[precision]),
-            "tokenizer": sha256_of(self.tokenizer_file),
+            "model": checksum_of(self.variants[precision]),
+            "tokenizer": checksum_of(self.tokenizer_file),
             "labels": list(self.labels),
             "preprocessing": self.preprocessing.to_json(),
             "threshold": self.threshold,
@@ -160,24 +161,31 @@ class ModelBundle:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal.
+def checksum_of(path: Path) -> str:
+    """SHA-256 of a file of a bundle, in hexadecimal.
 
     Raises:
         ModelError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror}", path=path) from error
 
 
+def checksums_of(folder: Path) -> dict[str, str]:
+    """The checksum of every file in ``folder`` but ``bundle.json``, by its path in it.
+
+    Raises:
+        ModelError: one cannot be read.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != BUNDLE_FILE)
+    return {path.relative_to(folder).as_posix(): checksum_of(path) for path in files}
+
+
 def write_description(folder: Path, description: Mapping[str, Any]) -> None:
     """Write ``bundle.json`` into ``folder`` with the checksum of every file that lies there."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != BUNDLE_FILE)
-    checksums = {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
-    value = {"format": BUNDLE_FORMAT, **description, "files": checksums}
+    value = {"format": BUNDLE_FORMAT, **description, "files": checksums_of(folder)}
     (folder / BUNDLE_FILE).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -11,15 +11,15 @@ import onnxruntime
 import pyarrow as pa
 
 from scorer.columns import named_column, text_column
-from scorer.console import package_version
 from scorer.encoding import Encoded
 from scorer.errors import UsageError
 from scorer.options import ScoreOptions
 from scorer.parts import ChunkResult
 from scorer.provenance import KEY
 from scorer.reading import Source, text_values
-from scorer.scoring import ScoreCounts, Scorer
+from scorer.scoring import Scorer
 from scorer.sources import Chunk
+from scorer.version import package_version
 
 _COUNTED_PACKAGES = ("tokenizers", "pyarrow", "numpy")
 
@@ -99,11 +99,11 @@ class ChunkColumns:
     def score(self, scorer: Scorer, chunk: Chunk, encoded: Encoded) -> ChunkResult:
         """The output's rows of a chunk; they depend on the chunk, the bundle, the options and the device alone."""
         scored = scorer.score_chunk(encoded)
-        counts = ScoreCounts()
-        counts.add(scored, scorer.prefix)
         columns = chunk.rows.columns[: self.carried]
         table = pa.Table.from_arrays([*columns, *scored.predictions.columns], schema=self.schema)
-        return ChunkResult(chunk.number, chunk.n_input_rows, table, chunk.rejects, counts.tokens, counts.by_status)
+        return ChunkResult(
+            chunk.number, chunk.n_input_rows, table, chunk.rejects, scored.n_tokens, scored.by_status(scorer.prefix)
+        )
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from scorer.console import (
     exit_code_of,
     log_format_option,
     logs_json,
-    printable,
     run,
     say,
     set_up_logging,
 )
 from scorer.engine_options import engine_options
+from scorer.log_lines import printable
 from scorer.session_options import session_options
 
 EPILOG = """\b

@@ -9,7 +9,6 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from itertools import zip_longest
 from typing import Any, NoReturn, TypeVar
 
@@ -18,6 +17,7 @@ import click
 from scorer.errors import OutputError, ScorerError
 from scorer.interrupts import Terminated, install
 from scorer.log_lines import FORMATS, JsonLines, TextLines, error_fields, json_line, printable
+from scorer.version import PACKAGE, package_version
 
 __all__ = [
     "common_options",
@@ -25,8 +25,6 @@ __all__ = [
     "log_error",
     "log_format_option",
     "logs_json",
-    "package_version",
-    "printable",
     "run",
     "say",
     "set_up_logging",
@@ -34,21 +32,11 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-PACKAGE = "review-scorer"
-
 _log_format = "text"
 
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _READER_GONE = 141  # 128 + SIGPIPE: the reader of stdout has left, as head does
-
-
-def package_version() -> str:
-    """The installed version of review-scorer; ``0+unknown`` when it runs from a bare source tree."""
-    try:
-        return version(PACKAGE)
-    except PackageNotFoundError:
-        return "0+unknown"
 
 
 def with_options(command: F, options: Sequence[Callable[[F], F]]) -> F:

@@ -9,10 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 import onnxruntime as ort
 
 from scorer.bundle import ModelBundle
-from scorer.console import package_version
 from scorer.errors import ScorerError
 from scorer.machine import cuda_device_count, usable_cpus
 from scorer.scoring import Scorer
+from scorer.version import package_version
 
 _PACKAGES = ("onnxruntime-gpu", "onnxruntime", "tokenizers", "pyarrow", "polars", "numpy")
 

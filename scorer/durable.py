@@ -28,6 +28,8 @@ def write_errors(path: Path) -> Iterator[None]:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in ``folder`` durable: a renamed file is only safe after this."""
+    if os.name == "nt":
+        return  # Windows cannot open a folder
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -47,9 +49,12 @@ def create(path: Path) -> BufferedRandom:
     return path.open("x+b")
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """``data`` at ``path``, whole or not at all: write beside it, fsync, rename, fsync the folder."""
-    temporary = path.with_name(f".{path.name}.tmp")
+def write_durably(path: Path, data: bytes, *, locked: bool = True) -> None:
+    """``data`` at ``path``, whole or not at all: write beside it, fsync, rename, fsync the folder.
+
+    What a dead run left beside it goes, unless ``locked`` is false: another run may then be writing there.
+    """
+    temporary = path.with_name(f".{path.name}.tmp" if locked else f".{path.name}.{os.getpid()}.tmp")
     try:
         with create(temporary) as file:
             file.write(data)

@@ -32,8 +32,6 @@ CHUNK_ROWS = 65_536
 TEXT_CHUNK_ROWS = 1024
 """Texts that are read and scored at a time."""
 
-STATUSES = ("ok", "truncated", "windowed", "empty")
-
 Probabilities = npt.NDArray[np.floating]
 
 

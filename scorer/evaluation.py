@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,6 @@ from scorer.baseline import (
     write_baseline,
 )
 from scorer.comparison import differences, loss_spreads, mcnemar, paired_samples, ranking_spreads
-from scorer.console import package_version
 from scorer.drift import Profile, compare
 from scorer.errors import InputError, UsageError
 from scorer.evaluated_rows import Collector, EvaluatedRows, Rows, predicted_rows, scored_rows
@@ -38,6 +36,7 @@ from scorer.evaluation_inputs import (
 )
 from scorer.evaluation_options import EvaluateOptions
 from scorer.findings import FIGURES, EvaluationReport, Provenance
+from scorer.fingerprints import sha256_of
 from scorer.gates import gates_of
 from scorer.labels import LabelSet, listed, values_in_order
 from scorer.metrics import Figure
@@ -45,6 +44,7 @@ from scorer.mistakes import by_confidence, fetch, most_confident_mistakes, revie
 from scorer.progress import NoProgress, Progress
 from scorer.sections import ChangedReview, Comparison, Method, ReadFile, Thresholds
 from scorer.thresholds import chosen_threshold, is_embedded, threshold_table, writable_bundle, write_threshold
+from scorer.version import package_version
 
 if TYPE_CHECKING:
     from scorer.bundle import ModelBundle
@@ -400,6 +400,4 @@ def _read_file(path: str, role: str, n_rows: int) -> ReadFile:
     file = Path(path)
     if not file.is_file():
         return ReadFile(path, role, n_rows, 0, None)
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    return ReadFile(path, role, n_rows, file.stat().st_size, digest)
+    return ReadFile(path, role, n_rows, file.stat().st_size, sha256_of(file))

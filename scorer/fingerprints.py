@@ -69,12 +69,21 @@ class InputState:
             state = {key: value for key, value in self.mark.items() if "odified" not in key and key != "mtime"}
             return {"name": self.file.name, "bytes": self.mark.get("size"), "state": state}
         try:
-            with Path(self.file.path).open("rb") as opened:
-                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            digest = sha256_of(Path(self.file.path))
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror}", path=self.file.path) from error
         self.check()
         return {"name": self.file.name, "bytes": self.mark[0], "sha256": digest}
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from scorer.console import printable
 from scorer.findings import FIGURES, EvaluationReport
+from scorer.log_lines import printable
 from scorer.metrics import Figure
 from scorer.page_text import excerpt, review_text, shortened, visible
 from scorer.pictures import pictures_of, pictures_of_drift, tables_of_drift

@@ -20,9 +20,6 @@ from scorer.ranking import Ranking, auc_of_counts, precision_of_counts
 Z = 1.959963984540054
 """Of the normal distribution, for 95 %."""
 
-RESAMPLES = 1000
-SEED = 0
-
 RANK_CELLS = 2048
 """Cells of scores that an AUC is resampled with; ties within one count half."""
 

@@ -17,13 +17,13 @@ from scorer.engines import Engine, engine_of
 from scorer.errors import OutputExistsError, ScorerError, UsageError
 from scorer.locations import STDIN, InputFile, is_url
 from scorer.locking import locked
-from scorer.options import DEFAULT_CHUNK_ROWS, ScoreOptions
+from scorer.options import ScoreOptions
 from scorer.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from scorer.publishing import Move
 
-__all__ = ["DEFAULT_CHUNK_ROWS", "JobCounts", "ScoreOptions", "ScoreSummary", "score_file"]
+__all__ = ["JobCounts", "ScoreOptions", "ScoreSummary", "score_file"]
 
 
 class Part(Protocol):
@@ -162,7 +162,6 @@ def score_file(
     *,
     options: ScoreOptions | None = None,
     progress: Progress | None = None,
-    accompany: Accompany | None = None,
     **overrides: Any,
 ) -> ScoreSummary:
     """Score one file into another; keyword arguments are fields of :class:`ScoreOptions`.
@@ -176,6 +175,7 @@ def score_file(
         UsageError: options clash, or an added column's name stands in the input already.
         InputError: the input cannot be read, changes meanwhile, or has no such text column.
         ModelError: the model or the device cannot be used.
+        OutOfMemoryError: one row alone is more than the device's memory holds.
         OutputError: the output could not be written.
         BusyError: another run holds the output.
     """
@@ -189,7 +189,7 @@ def score_file(
     path, name = os.fspath(input), os.fspath(output)
     file = InputFile(path, "stdin" if path == STDIN else Path(path).name)
     with engine_of(chosen) as engine:
-        return run_job(file, name, chosen, progress or NoProgress(), engine=engine, accompany=accompany)
+        return run_job(file, name, chosen, progress or NoProgress(), engine=engine)
 
 
 def run_job(

@@ -72,7 +72,7 @@ class JsonlSource(Source):
         schema = pa.schema([self.schema.field(column) for column in columns])
         good: list[dict[str, Any]] = []
         rejects: list[Reject] = []
-        number, n_rows = start, 0
+        n_rows = 0
         for row in self._rows(skip=start * rows, chunk_rows=rows):
             n_rows += 1
             if isinstance(row, Reject):
@@ -85,7 +85,6 @@ class JsonlSource(Source):
                 yield table, rejects, n_rows
                 del table
                 rejects, n_rows = [], 0
-                number += 1
         if n_rows:
             yield self._table(good, schema), rejects, n_rows
 

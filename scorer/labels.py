@@ -30,12 +30,10 @@ class LabelValues:
 
     Attributes:
         first: path and row, counted from 1, by value.
-        limit: more different values than this are refused.
         option: that names another column, for messages.
     """
 
     first: dict[str, tuple[str, int]] = field(default_factory=dict)
-    limit: int = MAX_LABELS
     option: str = "--label-column"
 
     def add(self, values: pa.Array, *, name: str, path: str, start: int) -> None:
@@ -49,9 +47,9 @@ class LabelValues:
                 continue
             row = start + pc.index(values, value).as_py() + 1
             self.first[value] = (path, row)
-            if len(self.first) > self.limit:
+            if len(self.first) > MAX_LABELS:
                 raise InputError(
-                    f"column {name!r} holds more than {self.limit} different values, so these are no labels",
+                    f"column {name!r} holds more than {MAX_LABELS} different values, so these are no labels",
                     path=path,
                     hint=f"name another with {self.option}",
                 )

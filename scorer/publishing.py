@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from scorer.durable import sync_folder, write_errors
+from scorer.durable import create, sync, sync_folder, write_errors
 from scorer.interrupts import held_back
 
 _NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV)
@@ -31,6 +31,19 @@ class Move:
     def kept(self) -> Path:
         """Where the old content waits until all is done."""
         return self.target.with_name(f".{self.target.name}.old")
+
+
+def made_ready(target: Path, data: bytes) -> Move:
+    """``data`` under a temporary name beside ``target``, durable.
+
+    Raises:
+        OutputError: it could not be written.
+    """
+    temporary = target.with_name(f".{target.name}.tmp")
+    with write_errors(target), create(temporary) as file:
+        file.write(data)
+        sync(file)
+    return Move(temporary, target)
 
 
 def publish(moves: Sequence[Move], *, last: bool = True) -> None:

@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorer.bad_rows import MaxBad, Reject, check_bad_rows
 from scorer.errors import InputError, UsageError
-from scorer.locations import FORMATS, STDIN, InputFile, expand_inputs, format_of, is_url, without_secrets
-from scorer.sources import JSON_FIELD, Chunk, ReadOptions, Source, check_text_type, holds_json
+from scorer.locations import FORMATS, STDIN, format_of, is_url, without_secrets
+from scorer.sources import Chunk, ReadOptions, Source, check_text_type, holds_json
 
 __all__ = [
-    "FORMATS",
-    "JSON_FIELD",
     "Chunk",
-    "InputFile",
-    "MaxBad",
     "ReadOptions",
-    "Reject",
     "Source",
-    "check_bad_rows",
     "check_text_type",
-    "expand_inputs",
-    "format_of",
     "holds_json",
     "open_source",
     "text_values",
 ]
 
 
-def open_source(
-    path: str | os.PathLike[str], options: ReadOptions | None = None, *, format: str | None = None
-) -> Source:
-    """Open a file, a URL or ``-``; ``format`` overrides that of ``options``, which overrides the extension.
+def open_source(path: str | os.PathLike[str], options: ReadOptions | None = None) -> Source:
+    """Open a file, a URL or ``-``; the format of ``options`` overrides that of the extension.
 
     Raises:
         InputError: it is missing, empty, of an unknown format, or damaged.
@@ -44,8 +32,6 @@ def open_source(
     """
     name = os.fspath(path)
     chosen = options or ReadOptions()
-    if format is not None:
-        chosen = replace(chosen, format=format)
     if name == STDIN and chosen.format is None:
         raise UsageError("standard input has no extension that names its format", hint="pass --format")
     if name != STDIN and not is_url(name):

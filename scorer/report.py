@@ -5,16 +5,16 @@ from __future__ import annotations
 import html
 import io
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from scorer.console import printable
+from scorer.destinations import check_folder
+from scorer.durable import write_durably, write_errors
 from scorer.errors import OutputError, UsageError
 from scorer.findings import EvaluationReport
+from scorer.log_lines import printable
 from scorer.report_tables import Block, blocks
 
 if TYPE_CHECKING:
@@ -130,11 +130,7 @@ def check_destination(path: Path, inputs: list[Path], *, option: str = "--json")
         raise UsageError("is a folder", path=path, hint="name a file in it")
     if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
         raise UsageError(f"{option} names a file that is read", path=path, hint="write to another file")
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise OutputError("no such folder", path=folder, hint="make it first")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError("the folder cannot be written to", path=folder, hint="choose another or change its mode")
+    check_folder(path)
 
 
 def write_json(report: EvaluationReport, path: Path) -> None:
@@ -150,23 +146,12 @@ def write_text(text: str, path: Path) -> None:
     """
     data = text.encode("utf-8")
     path = path.resolve()
-    # A device or a pipe cannot be replaced, and /dev/null must not be.
-    special = path.exists() and not path.is_file()
-    temporary = path if special else path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb" if special else "xb") as file:
-            file.write(data)
-            file.flush()
-            if not special:
-                os.fsync(file.fileno())
-        if not special:
-            temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"could not be written: {error.strerror}", path=path) from error
-    finally:
-        if not special:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+    with write_errors(path):
+        # A device or a pipe cannot be replaced, and /dev/null must not be.
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            write_durably(path, data, locked=False)
 
 
 def _parts(report: EvaluationReport, *, plain: bool) -> Iterator[RenderableType]:

@@ -73,9 +73,9 @@ def blocks(report: EvaluationReport) -> Iterator[Block]:
         yield Block(lines=(*gates, *notes))
 
 
-def value_text(figure: Figure, digits: int = 4) -> str:
+def value_text(figure: Figure) -> str:
     """The value, or ``undefined``."""
-    return "undefined" if figure.value is None else f"{figure.value:.{digits}f}"
+    return "undefined" if figure.value is None else f"{figure.value:.4f}"
 
 
 def interval_text(figure: Figure) -> str:

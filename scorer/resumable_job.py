@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +17,7 @@ from scorer.destinations import Destination
 from scorer.durable import write_errors
 from scorer.engines import ChunkFailure, Engine, Missing
 from scorer.errors import InputError, ScorerError
-from scorer.fingerprints import InputState, fingerprint
+from scorer.fingerprints import InputState, fingerprint, sha256_of
 from scorer.in_order import ChunkCounts, InOrder
 from scorer.jobs import Accompany, JobCounts, ScoreSummary
 from scorer.journal import UnfinishedWork
@@ -277,8 +276,7 @@ def _stated(destination: Destination) -> dict[str, Any] | None:
 
 def _sha256(destination: Destination) -> str | None:
     try:
-        with destination.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(destination.path)
     except OSError:
         return None
 

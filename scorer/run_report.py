@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scorer.destinations import check_folder, refuse_input
-from scorer.durable import create, sync, sync_folder, write_errors
+from scorer.durable import sync_folder, write_errors
 from scorer.errors import OutputError, ScorerError, UsageError
 from scorer.jobs import ScoreSummary
 from scorer.locations import FORMATS, STDIN, is_url
-from scorer.publishing import Move
+from scorer.publishing import Move, made_ready
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -145,9 +145,10 @@ class ReportFiles:
             import orjson
 
             text = orjson.dumps(report.to_json(exit_code), option=orjson.OPT_INDENT_2) + b"\n"
-            moves.append(_written(self.summary, text))
+            moves.append(_for_all(made_ready(self.summary, text)))
         if self.metrics is not None:
-            moves.append(_written(self.metrics, metrics_text(report, exit_code, before=self.metrics)))
+            text = metrics_text(report, exit_code, before=self.metrics)
+            moves.append(_for_all(made_ready(self.metrics, text)))
         return moves
 
     def write(self, report: RunReport, exit_code: int) -> None:
@@ -229,11 +230,9 @@ def _stated(path: Path) -> dict[str, float]:
     return {sample.name: float(sample.value) for family in families for sample in family.samples}
 
 
-def _written(target: Path, data: bytes) -> Move:
-    temporary = target.with_name(f".{target.name}.tmp")
-    with write_errors(target), create(temporary) as file:
-        file.write(data)
-        # What a collector under another user reads.
-        temporary.chmod(0o644)
-        sync(file)
-    return Move(temporary, target)
+def _for_all(move: Move) -> Move:
+    """``move`` of a file that a collector under another user can read."""
+    if move.temporary is not None:
+        with write_errors(move.target):
+            move.temporary.chmod(0o644)
+    return move

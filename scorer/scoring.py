@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
@@ -48,21 +48,10 @@ class ScoredChunk:
     predictions: pa.Table
     n_tokens: int
 
-
-@dataclass
-class ScoreCounts:
-    """Running totals of a job: rows in all and by status, and tokens that the model read."""
-
-    rows: int = 0
-    tokens: int = 0
-    by_status: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
-
-    def add(self, chunk: ScoredChunk, prefix: str = DEFAULT_PREFIX) -> None:
-        """Count one more chunk."""
-        self.rows += chunk.predictions.num_rows
-        self.tokens += chunk.n_tokens
-        for item in chunk.predictions[f"{prefix}status"].value_counts().to_pylist():
-            self.by_status[item["values"]] += item["counts"]
+    def by_status(self, prefix: str) -> dict[str, int]:
+        """Rows of each status."""
+        counted = self.predictions[f"{prefix}status"].value_counts().to_pylist()
+        return {**dict.fromkeys(STATUSES, 0), **{item["values"]: item["counts"] for item in counted}}
 
 
 class Scorer:

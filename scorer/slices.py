@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from scorer.errors import InputError
 from scorer.intervals import wilson
-from scorer.metrics import Figure, accuracy, label_figures, macro
+from scorer.metrics import Figure, LabelFigures, accuracy, label_figures, macro
 from scorer.sections import Slice, SliceGroup
 
 MAX_VALUES = 10_000
@@ -136,11 +136,8 @@ class SlicedRows:
             uncertain=rows < UNCERTAIN_ROWS,
         )
 
-    def _f1(self, by_label: Sequence[object]) -> Figure:
-        if self.positive is None:
-            return macro(by_label, "f1")  # type: ignore[arg-type]
-        figure: Figure = by_label[self.positive].f1  # type: ignore[attr-defined]
-        return figure
+    def _f1(self, by_label: Sequence[LabelFigures]) -> Figure:
+        return macro(by_label, "f1") if self.positive is None else by_label[self.positive].f1
 
     def by_values(self, values: SliceValues, rows: npt.NDArray[np.int64]) -> SliceGroup:
         """Cut by a column; ``rows`` are the places of the evaluated rows in it."""

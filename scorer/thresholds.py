@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from scorer.bundle import BUNDLE_FILE, BUNDLE_FORMAT, DEFAULT_MODEL, ModelBundle, sha256_of
-from scorer.errors import InputError, ModelError, OutputError, UsageError
+from scorer.bundle import BUNDLE_FILE, BUNDLE_FORMAT, DEFAULT_MODEL, ModelBundle, checksums_of
+from scorer.destinations import check_folder
+from scorer.durable import write_durably, write_errors
+from scorer.errors import InputError, ModelError, UsageError
 from scorer.metrics import Figure
 from scorer.ranking import Ranking
 from scorer.sections import ThresholdRow, Thresholds, WantedThreshold
@@ -46,10 +46,7 @@ def chosen_threshold(table: Thresholds) -> float:
 
     Raises:
         InputError: none can be had.
-        UsageError: two figures are wanted.
     """
-    if len(table.wanted) > 1:
-        raise UsageError("--write-threshold cannot follow both --at-precision and --at-recall", hint="pass one")
     if table.wanted:
         wanted = table.wanted[0]
         if wanted.row is None:
@@ -85,8 +82,7 @@ def writable_bundle(folder: Path, labels: tuple[str, ...], positive: int | None)
         raise UsageError(
             f"a bundle's threshold is of its second label, {labels[1]}", path=folder, hint="drop --positive"
         )
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError("the folder cannot be written to", path=folder, hint="choose another or change its mode")
+    check_folder(folder / BUNDLE_FILE)
     return bundle
 
 
@@ -106,22 +102,15 @@ def write_threshold(bundle: ModelBundle, threshold: float) -> None:
     path = bundle.folder / BUNDLE_FILE
     description = dict(bundle.description)
     if not description:
-        files = sorted(item for item in bundle.folder.rglob("*") if item.is_file())
-        checksums = {item.relative_to(bundle.folder).as_posix(): sha256_of(item) for item in files}
-        description = {"format": BUNDLE_FORMAT, "preprocessing": bundle.preprocessing.to_json(), "files": checksums}
+        description = {
+            "format": BUNDLE_FORMAT,
+            "preprocessing": bundle.preprocessing.to_json(),
+            "files": checksums_of(bundle.folder),
+        }
     description["threshold"] = threshold
     data = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("x", encoding="utf-8") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise OutputError(f"could not be written: {error.strerror}", path=path) from error
+    with write_errors(path):
+        write_durably(path, data.encode("utf-8"), locked=False)
 
 
 def _wanted(ranking: Ranking, figure: str, least: float) -> WantedThreshold:

@@ -15,7 +15,7 @@ class TokenIds:
 
     BERT's normalizer removes control characters, spaces Chinese ones and strips accents: a text of ASCII without
     control characters it only makes lower case. Such texts, nine of ten English reviews, take a tokenizer that
-    does that alone, with the same ids in three quarters of the time.
+    does that alone, with the same ids in about two thirds of the time.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:

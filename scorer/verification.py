@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import logging
 from collections import Counter
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 
 from scorer.destinations import OutputFormat
 from scorer.errors import InputError, OutputError
+from scorer.fingerprints import sha256_of
 from scorer.locations import REJECTS_SUFFIX, expand_inputs
 from scorer.provenance import is_parquet, parquet_is_whole, parsed, read_provenance, sidecar_of, text_is_whole
 
@@ -108,9 +108,7 @@ def _checked_bytes(output: Path, text: bytes) -> dict[str, Any]:
         if not text_is_whole(text):
             raise InputError("has changed since it was published: its checksum differs", path=sidecar_of(output))
         value = parsed(text, output)
-        with output.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != value.get("output", {}).get("sha256"):
+        if sha256_of(output) != value.get("output", {}).get("sha256"):
             raise InputError("has changed since it was published: its checksum differs", path=output)
         return value
     except OSError as error:
@@ -147,8 +145,7 @@ def _check_rejects(output: Path, value: dict[str, Any]) -> None:
         return
     path = output.with_name(output.name + REJECTS_SUFFIX)
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(path)
     except OSError as error:
         raise InputError(f"{stated['rows']:,} rejected rows, but {error.strerror}", path=path) from error
     if digest != stated["sha256"]:

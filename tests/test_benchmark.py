@@ -86,6 +86,7 @@ def test_the_contestants_take_part_on_models_that_are_kept(tmp_path: Path) -> No
     ("arguments", "message"),
     [
         (["--model", ROOT, "--size", "384"], "--size and --model exclude each other"),
+        (["--size", "384", "--size", "384"], "--size names a size twice"),
         (["--rows", "many"], "--rows 'many' is no list of numbers"),
         (["--no-pipelines", "--input", "nowhere.csv"], "nowhere.csv: no such file"),
     ],

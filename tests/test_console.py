@@ -1,4 +1,4 @@
-"""The edge: every error becomes one line and the exit code of DESIGN; nothing else escapes."""
+"""The edge: every error becomes one line and its exit code; nothing else escapes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import click
 import pytest
 
 from scorer import errors
-from scorer.console import Terminated, printable, run
+from scorer.console import run
+from scorer.interrupts import Terminated
+from scorer.log_lines import printable
 
 
 def outcome(error: BaseException | None, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:

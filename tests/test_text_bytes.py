@@ -85,7 +85,7 @@ def test_bombs_stop_in_bounded_memory(tmp_path: Path, pack: object) -> None:
     bomb.write_bytes(pack(b"id,text\n") + member * 200)
     program = PEAK + (
         "import sys\n"
-        "from scorer.reading import open_source, InputFile\n"
+        "from scorer.reading import open_source\n"
         "from scorer.errors import InputError\n"
         "try:\n"
         "    open_source(sys.argv[1]).schema\n"

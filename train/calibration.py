@@ -9,7 +9,9 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-BINS = 15
+from scorer.calibration import BINS
+from scorer.intervals import CalibrationCells
+
 _RANGE = (0.2, 5.0)
 
 
@@ -51,8 +53,6 @@ def expected_calibration_error(probabilities: npt.NDArray[np.floating], labels: 
 
     ``probabilities`` is float ``(n, n_labels)``; the bins are those of Guo et al. (2017), open on the left.
     """
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == labels
-    place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    gaps = np.bincount(place, weights=confidence - correct, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(confidence))
+    cells = CalibrationCells.empty(BINS)
+    cells.add(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
+    return float(cells.error(cells.counts))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.errors import InputError
+from scorer.fingerprints import sha256_of
 from train.data import LabelledReviews, data_files
 from train.options import TrainOptions, short_names
 
@@ -74,17 +75,12 @@ def _files(source: str) -> list[Path]:
 
 
 def _file_hashes(sources: Iterable[str], names: Mapping[str, str]) -> dict[str, str]:
-    return {names[str(file)]: sha256 for source in sources for file in _files(source) for sha256 in [_sha256(file)]}
+    return {names[str(file)]: sha256 for source in sources for file in _files(source) for sha256 in [sha256_of(file)]}
 
 
-def sha256_of(files: Iterable[Path]) -> dict[str, str]:
+def hashes_by_name(files: Iterable[Path]) -> dict[str, str]:
     """SHA-256 of those that are files, by base name."""
-    return {file.name: _sha256(file) for file in files if file.is_file()}
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    return {file.name: sha256_of(file) for file in files if file.is_file()}
 
 
 def _rows_hash(part: LabelledReviews) -> str:

@@ -17,7 +17,7 @@ from scorer.json_objects import read_object
 from scorer.preprocessing import Preprocessing
 from scorer.provenance import parsed, read_provenance, score_command, stated_lineage
 from train.data import data_files
-from train.data_record import sha256_of
+from train.data_record import hashes_by_name
 from train.history import HISTORY_FILE
 from train.options import TrainOptions
 from train.teacher_checkpoints import is_checkpoint
@@ -87,7 +87,7 @@ def start_of(model: str) -> dict[str, Any]:
 
 def sha256_of_weights(source: str) -> dict[str, str]:
     """SHA-256 by file name of the weights in a folder; empty for what is none."""
-    return sha256_of(sorted(Path(source).glob("*.safetensors")))
+    return hashes_by_name(sorted(Path(source).glob("*.safetensors")))
 
 
 def _of_checkpoint(source: str) -> list[Step]:
@@ -121,7 +121,7 @@ def _command_of(history: Mapping[str, Any], folder: Path) -> str | None:
 
 def _of_file(path: Path) -> list[Step]:
     """What made a file of predictions, by its own provenance."""
-    own, text = sha256_of([path]), read_provenance(path)
+    own, text = hashes_by_name([path]), read_provenance(path)
     value = {} if text is None else parsed(text, path)
     inputs = {str(item.get("name")): str(item.get("sha256")) for item in value.get("inputs", ())}
     if "command" in value:  # of the baseline

@@ -17,11 +17,14 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from scorer.columns import text_column
-from scorer.console import package_version
+from scorer.durable import sync, write_errors
 from scorer.errors import InputError, OutputError, OutputExistsError, UsageError
+from scorer.fingerprints import sha256_of
 from scorer.provenance import KEY, seal_parquet, sealed_text, sidecar_of, unsealed_text
+from scorer.publishing import Move, made_ready, publish
+from scorer.version import package_version
 from train.data import LabelledReviews, data_files, read_rows
-from train.data_record import sha256_of
+from train.data_record import hashes_by_name
 from train.options import TrainOptions
 
 log = logging.getLogger(__name__)
@@ -71,12 +74,12 @@ def write_predictions(
     provenance = _provenance(table, path, sources, options)
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        sidecar = _write(table, unfinished, _KINDS[path.suffix], provenance)
-        if sidecar is not None:
-            sidecar_of(path).write_bytes(sidecar)
-        unfinished.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror or error}", path=path) from error
+        with write_errors(path):
+            sidecar = _write(table, unfinished, _KINDS[path.suffix], provenance)
+            with unfinished.open("r+b") as file:
+                sync(file)
+        beside = [] if sidecar is None else [made_ready(sidecar_of(path), sidecar)]
+        publish([*beside, Move(unfinished, path)], last=False)
     finally:
         unfinished.unlink(missing_ok=True)
     log.info("%s: predictions for %d rows", path, len(rows))
@@ -117,7 +120,7 @@ def _provenance(table: pa.Table, path: Path, sources: Sequence[str], options: Tr
     """What ``score --verify`` asks of an output, and the command that made it."""
     by_status = Counter(table["pred_status"].to_pylist())
     n_rows, empty = table.num_rows, by_status["empty"]
-    hashes = sha256_of([file for source in sources for file in data_files(source)])
+    hashes = hashes_by_name([file for source in sources for file in data_files(source)])
     return {
         "command": options.command(),
         "inputs": [{"name": name, "sha256": sha256} for name, sha256 in hashes.items()],
@@ -145,5 +148,4 @@ def _write(table: pa.Table, path: Path, kind: str, provenance: dict[str, Any]) -
         import polars
 
         polars.from_arrow(table).write_ndjson(path)  # type: ignore[union-attr]  # a table is never a Series
-    (sha256,) = sha256_of([path]).values()
-    return sealed_text({**provenance, "output": {"bytes": path.stat().st_size, "sha256": sha256}}) + b"\n"
+    return sealed_text({**provenance, "output": {"bytes": path.stat().st_size, "sha256": sha256_of(path)}}) + b"\n"
