@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from scorer.errors import OutputError, ScorerError
-from scorer.interrupts import Terminated, install
+from scorer.interrupts import Terminated, arrived, ignore, install
 from scorer.log_lines import FORMATS, JsonLines, TextLines, error_fields, json_line, printable
 from scorer.version import PACKAGE, package_version
 
@@ -131,6 +131,7 @@ def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_p
     set options. The codes are those of :mod:`scorer.errors`, 0 when done, 130 and 143 on signals.
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
+    _occupy_closed_streams()
     _complete_for_the_shell(command)
     _choose_log_format(_asked_log_format(command, argv, env_prefix))
     install()
@@ -155,7 +156,20 @@ def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_p
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
         sys.stderr = None
+    if code == 0:
+        ignore()  # the interpreter would let a signal kill it while it leaves
     sys.exit(code)
+
+
+def _occupy_closed_streams() -> None:
+    """See to it that no file that is opened later gets the number of a closed stream, and lines for people into it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the rest of the process
 
 
 def _complete_for_the_shell(command: click.Command) -> None:
@@ -179,22 +193,27 @@ def _outcome(command: click.Command, argv: list[str], env_prefix: str) -> int:
         return leave.exit_code
     except click.ClickException as error:
         return _fail(_click_message(error), error, 2)
-    except ScorerError as error:
-        return _fail(str(error), error, error.exit_code, debug="--debug" in argv)
-    except (KeyboardInterrupt, click.Abort) as error:
-        return _fail("interrupted", error, 130)
-    except Terminated as error:
-        return _fail("terminated", error, 143)
-    except MemoryError as error:
-        return _fail("memory ran out; lower --chunk-rows or --threads", error, 7, debug="--debug" in argv)
+    except (KeyboardInterrupt, click.Abort, Terminated) as error:
+        return _ended_by(type(error), error)
     except BrokenPipeError:
         raise
-    except OSError as error:
-        if not _is_full_disk(error):
-            return _fault(error, debug="--debug" in argv)
-        return _fail(f"could not be written: {error.strerror}", error, OutputError.exit_code)
     except Exception as error:
-        return _fault(error, debug="--debug" in argv)
+        came = arrived()
+        return _failed(error, debug="--debug" in argv) if came is None else _ended_by(came, error)
+
+
+def _ended_by(kind: type[BaseException], error: BaseException) -> int:
+    return _fail("terminated", error, 143) if kind is Terminated else _fail("interrupted", error, 130)
+
+
+def _failed(error: Exception, *, debug: bool) -> int:
+    if isinstance(error, ScorerError):
+        return _fail(str(error), error, error.exit_code, debug=debug)
+    if isinstance(error, MemoryError):
+        return _fail("memory ran out; lower --chunk-rows or --threads", error, 7, debug=debug)
+    if isinstance(error, OSError) and _is_full_disk(error):
+        return _fail(f"could not be written: {error.strerror}", error, OutputError.exit_code)
+    return _fault(error, debug=debug)
 
 
 def _is_full_disk(error: OSError) -> bool:
@@ -210,11 +229,16 @@ def _fault(error: Exception, *, debug: bool) -> int:
 
 def exit_code_of(error: BaseException) -> int:
     """The code with which the process leaves for ``error``, for those who tell it on the way out."""
-    if isinstance(error, ScorerError | click.exceptions.Exit):
+    codes = {KeyboardInterrupt: 130, click.Abort: 130, Terminated: 143, MemoryError: 7, BrokenPipeError: _READER_GONE}
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    came = arrived()
+    if came is not None:
+        return codes[came]
+    if isinstance(error, ScorerError):
         return error.exit_code
     if isinstance(error, OSError) and _is_full_disk(error):
         return OutputError.exit_code
-    codes = {KeyboardInterrupt: 130, click.Abort: 130, Terminated: 143, MemoryError: 7, BrokenPipeError: _READER_GONE}
     return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -13,7 +14,11 @@ class Terminated(BaseException):
     """SIGTERM arrived. Not an ``Exception``, so that nothing but the edge takes it for a failure."""
 
 
+PATIENCE_SECONDS = 10.0
+"""For what a signal ends to be put in order: another one within this time changes nothing."""
+
 _arrived: list[type[BaseException]] = []
+_since = 0.0
 _all_is_done = False
 
 
@@ -28,6 +33,11 @@ def install() -> None:
         signal.signal(signal.SIGINT, _raise)
 
 
+def arrived() -> type[BaseException] | None:
+    """What has arrived before, though another error may have come of it: a library's, that was being imported."""
+    return _arrived[0] if _arrived else None
+
+
 def check() -> None:
     """Raise what has arrived before.
 
@@ -35,6 +45,13 @@ def check() -> None:
     """
     if _arrived:
         raise _arrived[0]
+
+
+def ignore() -> None:
+    """From now on neither signal does anything: the process is about to leave, and has done what it was to do."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
@@ -67,7 +84,9 @@ def held_back(*, forget: bool) -> Iterator[None]:
 
 
 def _raise(number: int, _frame: FrameType | None) -> None:
-    if _all_is_done:
+    global _since
+    if _all_is_done or (_arrived and time.monotonic() - _since < PATIENCE_SECONDS):
         return
+    _since = time.monotonic()
     _arrived.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
     raise _arrived[-1]

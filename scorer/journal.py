@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,15 +23,16 @@ from scorer.parts import ChunkResult, PackedPart, PartRecord, is_whole, part_fil
 log = logging.getLogger(__name__)
 
 JOURNAL = "journal.jsonl"
-_FORMAT = 1
+_FORMAT = 2
+_LINE = re.compile(rb'\{"crc32":"([0-9a-f]{8})","line":(.*)\}\n')
 
 
 class UnfinishedWork:
     """The folder ``OUTPUT.partial/``: parts, and the journal that names those that are done.
 
     A part is durable before its line is appended, and the line is durable before :meth:`add`
-    returns. A torn last line, as a crash leaves it, is as if it had not been written. Chunks may
-    be added in any order, by any engine.
+    returns. A torn last line, as a crash leaves it, is as if it had not been written, and so is every line
+    from one on that has changed on the disk. Chunks may be added in any order, by any engine.
 
     Attributes:
         records: of the chunks that are done, by number.
@@ -63,7 +66,7 @@ class UnfinishedWork:
                 work.remove()
                 folder.mkdir()
                 sync_folder(folder.absolute().parent)
-                head = orjson.dumps({"format": _FORMAT, "fingerprint": fingerprint}) + b"\n"
+                head = _line({"format": _FORMAT, "fingerprint": fingerprint})
                 write_durably(folder / JOURNAL, head)
                 length = len(head)
             work._file = (folder / JOURNAL).open("r+b", buffering=0)
@@ -157,7 +160,7 @@ class UnfinishedWork:
     def _append(self, value: dict[str, Any]) -> None:
         if self._file is None:
             raise ValueError("the journal is closed")
-        line = orjson.dumps(value) + b"\n"
+        line = _line(value)
         written = 0
         while written < len(line):  # a file without a buffer may take less than it is given
             written += self._file.write(line[written:])
@@ -182,13 +185,18 @@ class UnfinishedWork:
         return length
 
 
+def _line(value: Mapping[str, Any]) -> bytes:
+    text = orjson.dumps(value)
+    return b'{"crc32":"%08x","line":%s}\n' % (zlib.crc32(text), text)
+
+
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    if not line.endswith(b"\n"):
+    """What a line holds; ``None`` of one that is torn or has changed on the disk."""
+    found = _LINE.fullmatch(line)
+    if found is None or zlib.crc32(found[2]) != int(found[1], 16):
         return None
-    with suppress(orjson.JSONDecodeError):
-        value = orjson.loads(line)
-        return value if isinstance(value, dict) else None
-    return None
+    value: dict[str, Any] = orjson.loads(found[2])
+    return value
 
 
 def _is_ours(folder: Path) -> bool:

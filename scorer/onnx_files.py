@@ -40,11 +40,16 @@ def refuse_external_data(path: Path) -> None:
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
             memoryview(content) as view,
         ):
-            external = _has_external_data(view, "Model", 0)
-    except OSError as error:
-        raise ModelError(f"cannot be read: {error.strerror}", path=path) from error
-    except (ValueError, IndexError) as error:
-        raise ModelError("is no ONNX model, or damaged", path=path, hint="export or copy it again") from error
+            try:
+                external = _has_external_data(view, "Model", 0)
+            except (ValueError, IndexError):
+                # Here, not further out: the error's frames hold pieces of the view, which then could not be closed.
+                external = None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ModelError(f"cannot be read: {reason}", path=path) from error
+    if external is None:
+        raise ModelError("is no ONNX model, or damaged", path=path, hint="export or copy it again")
     if external:
         raise ModelError(
             "keeps weights in other files, which is not safe to follow",

@@ -140,4 +140,4 @@ def progress_for_stderr(*, quiet: bool, lines: bool = False) -> Progress:
     """The progress that suits what stderr is; ``lines`` also where it is a terminal."""
     if quiet:
         return NoProgress()
-    return BarProgress() if sys.stderr.isatty() and not lines else LineProgress()
+    return BarProgress() if sys.stderr is not None and sys.stderr.isatty() and not lines else LineProgress()

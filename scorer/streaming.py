@@ -43,6 +43,8 @@ def stream_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress)
     """
     begun = time.monotonic()
     shown = Path("stdout")
+    if sys.stdout is None:
+        raise OutputError("could not be written: it is closed", path=shown)
     format = OutputFormat.of("stdout", options.output_format or _format_of_input(file), csv_safe=options.csv_safe)
     state = InputState.of(file)
     engine = LocalEngine(options)
