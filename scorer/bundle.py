@@ -18,6 +18,7 @@ from typing import Any, Literal
 from scorer.errors import DeviceError, ModelError, UsageError
 from scorer.fingerprints import sha256_of
 from scorer.json_objects import read_object
+from scorer.locations import is_folder, is_plain_file, is_there, is_url, without_secrets
 from scorer.onnx_files import refuse_external_data
 from scorer.preprocessing import LongText, Preprocessing
 
@@ -195,9 +196,11 @@ def _locate(model: str | os.PathLike[str] | None) -> tuple[Path, Path | None]:
         return DEFAULT_MODEL, None
     name = os.fspath(model)
     path = Path(name)
-    if path.is_dir():
+    if is_url(name):
+        raise ModelError("is a URL", path=without_secrets(name), hint="copy the bundle here, or pass a Hub id")
+    if is_folder(path):
         return path, None
-    if path.exists():
+    if is_there(path):
         raise ModelError("is a file, not a model folder", path=path, hint="pass the folder that holds it")
     # A Hub id is ORG/NAME; anything else that is not there is a folder that is not there.
     if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/"):
@@ -233,8 +236,10 @@ def _refuse_links(folder: Path, may_link_to: Path | None) -> None:
     Raises:
         ModelError: it holds a symlink or a hard link; in the Hub's cache, a symlink that leaves it.
     """
+    if not is_plain_file(folder / "config.json"):
+        return  # no bundle, and perhaps the root of a large tree
     try:
-        for path in sorted([*folder.iterdir(), *(folder / "onnx").glob("*")]):
+        for path in sorted(folder.rglob("*")):
             if path.is_symlink():
                 if may_link_to is None or not path.resolve().is_relative_to(may_link_to.resolve()):
                     raise ModelError("is a symlink", path=path, hint="copy the bundle with its files: cp -rL")
@@ -250,7 +255,7 @@ def _read_folder(folder: Path) -> ModelBundle:
         raise ModelError("has no config.json", path=folder, hint="pass a folder that export-model made")
     description = read_object(folder / BUNDLE_FILE) or {}
     tokenizer_config = read_object(folder / "tokenizer_config.json") or {}
-    if not (folder / "tokenizer.json").is_file():
+    if not is_plain_file(folder / "tokenizer.json"):
         raise ModelError(
             "has no tokenizer.json", path=folder, hint="save the tokenizer with a fast tokenizer of transformers"
         )
@@ -304,7 +309,7 @@ def _read_folder(folder: Path) -> ModelBundle:
 def _first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
     for name in names:
         for path in (folder / name, folder / "onnx" / name):
-            if path.is_file():
+            if is_plain_file(path):
                 return path
     return None
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, NoReturn
 import click
 
 from scorer.console import (
+    LocalPath,
     common_options,
     exit_code_of,
     log_format_option,
@@ -21,6 +22,8 @@ from scorer.console import (
 from scorer.engine_options import engine_options
 from scorer.log_lines import printable
 from scorer.session_options import session_options
+
+_VERIFIED = "scorer.verified"
 
 EPILOG = """\b
 Examples:
@@ -48,19 +51,27 @@ def _doctor(context: click.Context, _parameter: click.Parameter, wanted: bool) -
     context.exit(0 if diagnosis.healthy else 4)
 
 
-def _verify(context: click.Context, _parameter: click.Parameter, output: Path | None) -> None:
-    if output is None or context.resilient_parsing:
-        return
-    from scorer.verification import verify
+def _verify(context: click.Context, parameter: click.Parameter, inputs: tuple[str, ...]) -> tuple[str, ...]:
+    """What stands behind the options: with ``--verify``, more outputs to be checked."""
+    output = context.meta.get(_VERIFIED)
+    if output is not None and not context.resilient_parsing:
+        from scorer.verification import verify
 
-    set_up_logging(quiet=False, verbose=0)
-    for line in verify(output):
-        click.echo(printable(line))
-    context.exit(0)
+        set_up_logging(quiet=False, verbose=0)
+        for line in verify([output, *(LocalPath().convert(name, parameter, context) for name in inputs)]):
+            click.echo(printable(line))
+        context.exit(0)
+    if not inputs and not context.resilient_parsing:
+        raise click.MissingParameter(ctx=context, param=parameter)
+    return inputs
+
+
+def _remember(context: click.Context, _parameter: click.Parameter, output: Path | None) -> None:
+    context.meta[_VERIFIED] = output
 
 
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, is_eager=True, callback=_verify)
 @click.option(
     "-o",
     "--output",
@@ -175,21 +186,21 @@ def _verify(context: click.Context, _parameter: click.Parameter, output: Path | 
     show_default=True,
     help="Exit code when all is well and no file was there to score: 0, or 9 to 119, such as 99.",
 )
-@click.option("--summary", metavar="FILE", type=click.Path(path_type=Path), help="Write what was done as JSON.")
+@click.option("--summary", metavar="FILE", type=LocalPath(), help="Write what was done as JSON.")
 @click.option(
     "--metrics-file",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Write metrics for Prometheus' textfile collector, also when the run fails.",
 )
 @click.option(
     "--verify",
-    metavar="OUTPUT",
-    type=click.Path(path_type=Path),
+    metavar="OUTPUT...",
+    type=LocalPath(),
     is_eager=True,
     expose_value=False,
-    callback=_verify,
-    help="Check an output, or a folder of them, against its provenance, and leave: 0 if it is whole, else 3.",
+    callback=_remember,
+    help="Check outputs, or folders of them, against their provenance, and leave: 0 if all are whole, else 3.",
 )
 @click.option(
     "--doctor",

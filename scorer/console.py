@@ -10,16 +10,19 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
-from scorer.errors import OutputError, ScorerError
+from scorer.errors import OutputError, ScorerError, UsageError
 from scorer.interrupts import Terminated, arrived, ignore, install
+from scorer.locations import is_url, without_secrets
 from scorer.log_lines import FORMATS, JsonLines, TextLines, error_fields, json_line, printable
 from scorer.version import PACKAGE, package_version
 
 __all__ = [
+    "LocalPath",
     "common_options",
     "exit_code_of",
     "log_error",
@@ -37,6 +40,22 @@ _log_format = "text"
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _READER_GONE = 141  # 128 + SIGPIPE: the reader of stdout has left, as head does
+
+
+class LocalPath(click.ParamType[Path]):
+    """A path of this machine; a URL, which may hold secrets, is refused without them."""
+
+    name = "path"
+
+    def convert(self, value: Any, _param: click.Parameter | None, _context: click.Context | None) -> Path:
+        """``value`` as a path.
+
+        Raises:
+            UsageError: it is a URL.
+        """
+        if isinstance(value, str) and is_url(value):
+            raise UsageError("is a URL, and only a file of this machine will do here", path=without_secrets(value))
+        return Path(value)
 
 
 def with_options(command: F, options: Sequence[Callable[[F], F]]) -> F:

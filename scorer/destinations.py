@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scorer.errors import OutputError, OutputExistsError, UsageError
-from scorer.locations import COMPRESSIONS, FORMATS, REJECTS_SUFFIX
+from scorer.locations import COMPRESSIONS, FORMATS, REJECTS_SUFFIX, STDIN, is_folder, is_plain_file, is_there
 from scorer.provenance import sidecar_of
 from scorer.publishing import Move
 
@@ -120,29 +121,36 @@ class Destination:
             OutputExistsError: it stands already and ``overwrite`` is false.
             OutputError: its folder is missing or cannot be written to.
         """
-        if self.path.is_dir():
-            raise UsageError("is a folder", path=self.path, hint="name a file in it")
-        if self.path.exists() and not self.path.is_file():
-            raise UsageError("is no regular file", path=self.path, hint="write to - and redirect stdout")
         for target in (self.path, self.rejects, self.provenance):
-            refuse_input(target, inputs)
-        if self.path.exists() and not overwrite:
+            if is_folder(target):
+                raise UsageError("is a folder", path=target, hint="name a file in it")
+            for name in (target, self.temporary(target), Move(None, target).kept):
+                refuse_input(name, inputs)
+        if is_there(self.path) and not is_plain_file(self.path):
+            raise UsageError("is no regular file", path=self.path, hint="write to - and redirect stdout")
+        if is_there(self.path) and not overwrite:
             raise OutputExistsError("stands already", path=self.path, hint="pass --overwrite to replace it")
         check_folder(self.path)
 
 
 def refuse_input(target: Path, inputs: Sequence[str]) -> None:
-    """Whether ``target`` is one of ``inputs``, by whatever name or link.
+    """Whether ``target`` is one of ``inputs``, by whatever name or link; ``-`` is what standard input is read from.
 
     Raises:
         UsageError: it is.
     """
-    if not target.exists():
-        return
-    for name in inputs:
-        path = Path(name)
-        if path.exists() and target.samefile(path):
-            raise UsageError("is the input itself", path=target, hint="write to another file")
+    states = {identity for name in inputs if (identity := identity_of(0 if name == STDIN else name)) is not None}
+    if states and identity_of(target) in states:
+        raise UsageError("is the input itself", path=target, hint="write to another file")
+
+
+def identity_of(file: str | os.PathLike[str] | int) -> tuple[int, int] | None:
+    """What tells a regular file, or what a descriptor is open on, from all others; ``None`` where there is none."""
+    try:
+        state = os.stat(file)  # noqa: PTH116 - of a descriptor, too
+    except (OSError, ValueError):
+        return None
+    return (state.st_dev, state.st_ino) if stat.S_ISREG(state.st_mode) else None
 
 
 def check_folder(target: Path) -> None:
@@ -152,7 +160,7 @@ def check_folder(target: Path) -> None:
         OutputError: its folder is missing or cannot be written to.
     """
     folder = target.absolute().parent
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise OutputError("no such folder", path=folder, hint="make it first")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError("the folder cannot be written to", path=folder, hint="choose another or change its mode")

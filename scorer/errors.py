@@ -23,6 +23,15 @@ from __future__ import annotations
 import os
 
 
+def in_utf8(text: str) -> str:
+    r"""``text`` with its bytes that are no UTF-8, as names of files can have them, escaped.
+
+    >>> in_utf8(os.fsdecode(b"caf\xe9.csv"))
+    'caf\\udce9.csv'
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class ScorerError(Exception):
     """Base of every error that the package raises on purpose. Its ``str()`` is one line."""
 
@@ -43,9 +52,9 @@ class ScorerError(Exception):
         place = ""
         if path is not None:
             place = f"{os.fspath(path)}:{row}: " if row is not None else f"{os.fspath(path)}: "
-        super().__init__(place + message + (f"; {hint}" if hint else ""))
-        self.message = message
-        self.path = None if path is None else os.fspath(path)
+        super().__init__(in_utf8(place + message + (f"; {hint}" if hint else "")))
+        self.message = in_utf8(message)
+        self.path = None if path is None else in_utf8(os.fspath(path))
         self.row = row
         self.hint = hint
 

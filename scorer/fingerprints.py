@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from scorer.errors import InputError
+from scorer.errors import InputError, in_utf8
 from scorer.locations import STDIN, InputFile, is_url, without_secrets
 
 
@@ -63,17 +63,18 @@ class InputState:
         Raises:
             InputError: it cannot be read, or has changed meanwhile.
         """
+        name = in_utf8(self.file.name)
         if self.mark is None:
-            return {"name": self.file.name}
+            return {"name": name}
         if is_url(self.file.path):
             state = {key: value for key, value in self.mark.items() if "odified" not in key and key != "mtime"}
-            return {"name": self.file.name, "bytes": self.mark.get("size"), "state": state}
+            return {"name": name, "bytes": self.mark.get("size"), "state": state}
         try:
             digest = sha256_of(Path(self.file.path))
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror}", path=self.file.path) from error
         self.check()
-        return {"name": self.file.name, "bytes": self.mark[0], "sha256": digest}
+        return {"name": name, "bytes": self.mark[0], "sha256": digest}
 
 
 def sha256_of(path: Path) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scorer.destinations import STDOUT, OutputFormat
+from scorer.destinations import STDOUT, OutputFormat, identity_of
 from scorer.durable import write_errors
 from scorer.engines import Engine, engine_of
 from scorer.errors import BusyError, InputError, MissingInputError, OutputError, ScorerError, UsageError
@@ -18,9 +18,13 @@ from scorer.jobs import ScoreSummary, run_job
 from scorer.locations import (
     COMPRESSIONS,
     FORMATS,
+    PROVENANCE_SUFFIX,
+    REJECTS_SUFFIX,
     STDIN,
     InputFile,
     expand_inputs,
+    is_folder,
+    is_there,
     is_url,
     searched_folder,
     without_secrets,
@@ -30,6 +34,7 @@ from scorer.log_lines import error_fields
 from scorer.options import ScoreOptions
 from scorer.progress import Progress
 from scorer.rejects import prune
+from scorer.remote import place_of
 from scorer.run_options import RunOptions, modified_since
 from scorer.run_report import ReportFiles, RunReport
 
@@ -63,6 +68,8 @@ def score_inputs(
     Raises:
         ScorerError: as :func:`scorer.jobs.score_file` says; of many files once all are through.
     """
+    if not output:
+        raise UsageError("the output has an empty name", hint="is a variable unset?")
     _check_clashes(inputs, output, options, run)
     files.check(inputs, output)
     report.may_be_written = True
@@ -82,9 +89,12 @@ def score_inputs(
         raise UsageError("-o - takes one input", hint="name a folder")
     found = _without_outputs(_expanded(inputs, run), inputs, output, run)
     report.may_be_written = False
-    files.check([file.path for file in found], output)
+    targets = _targets(found, output, options)
+    _refuse_inputs(targets, found)
+    files.check([file.path for file in found], output, targets)
     report.may_be_written = True
-    targets = _targets(_new_ones(found, run, report), output, options)
+    new = set(_new_ones(found, run, report))
+    targets = {target: file for target, file in targets.items() if file in new}
     remote = is_url(output)
     if not remote:
         _make_folder(Path(output))
@@ -195,7 +205,7 @@ def _is_folder(inputs: Sequence[str], output: str) -> bool:
         return False
     name = inputs[0]
     many = any(char in name for char in "*?[") if is_url(name) else searched_folder(name) is not None
-    folder = not is_url(output) and Path(output).is_dir() and _known_suffix(output) == ""
+    folder = not is_url(output) and is_folder(output) and _known_suffix(output) == ""
     return many or folder or (is_url(name) and _known_suffix(without_secrets(name)) == "")
 
 
@@ -209,6 +219,7 @@ def _known_suffix(name: str) -> str:
 
 def _targets(found: Sequence[InputFile], output: str, options: ScoreOptions) -> dict[str, InputFile]:
     targets: dict[str, InputFile] = {}
+    taken: dict[str, InputFile] = {}
     for file in found:
         name = file.name
         if options.output_format is not None:
@@ -220,15 +231,35 @@ def _targets(found: Sequence[InputFile], output: str, options: ScoreOptions) -> 
                 path=without_secrets(file.path),
                 hint="pass --output-format",
             )
-        target = f"{output.rstrip('/')}/{name}" if output.strip("/") else f"/{name}"
-        if target in targets:
-            raise UsageError(
-                f"would be written by {targets[target].path} and {file.path}",
-                path=target,
-                hint="score them in separate runs",
-            )
+        target = f"{output.rstrip('/')}/{name}"
+        for path in (target, target + REJECTS_SUFFIX, target + PROVENANCE_SUFFIX):
+            other = taken.setdefault(path, file)
+            if other is not file:
+                raise UsageError(
+                    f"would be written by {without_secrets(other.path)} and {without_secrets(file.path)}",
+                    path=without_secrets(path),
+                    hint="score them in separate runs",
+                )
         targets[target] = file
     return targets
+
+
+def _refuse_inputs(targets: Mapping[str, InputFile], found: Sequence[InputFile]) -> None:
+    """Whether a run of many files would write one of them over another that it reads; its own is known later.
+
+    Raises:
+        UsageError: it would.
+    """
+    inputs = {identity: file for file in found if (identity := _identity(file.path)) is not None}
+    for target, file in targets.items():
+        if inputs.get(_identity(target), file) is not file:
+            raise UsageError(
+                "is an input of this run itself", path=without_secrets(target), hint="write to another folder"
+            )
+
+
+def _identity(path: str) -> tuple[object, object] | None:
+    return place_of(path) if is_url(path) else identity_of(path)
 
 
 def _without_outputs(found: list[InputFile], inputs: Sequence[str], output: str, run: RunOptions) -> list[InputFile]:
@@ -253,9 +284,9 @@ def _lies_in(path: str, folder: str) -> bool:
 
 
 def _make_folder(folder: Path) -> None:
-    if not folder.is_dir() and (folder.exists() or _known_suffix(folder.name)):
+    if not is_folder(folder) and (is_there(folder) or _known_suffix(folder.name)):
         raise UsageError("is a file, and several outputs need a folder", path=folder, hint="name a folder")
-    if not folder.absolute().parent.is_dir():
+    if not is_folder(folder.absolute().parent):
         raise OutputError("no such folder", path=folder.absolute().parent, hint="make it first")
     with write_errors(folder):
         folder.mkdir(exist_ok=True)

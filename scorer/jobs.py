@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from scorer.destinations import STDOUT, Destination, OutputFormat
 from scorer.engines import Engine, engine_of
-from scorer.errors import OutputExistsError, ScorerError, UsageError
-from scorer.locations import STDIN, InputFile, is_url
+from scorer.errors import OutputExistsError, ScorerError, UsageError, in_utf8
+from scorer.locations import STDIN, InputFile, is_folder, is_url
 from scorer.locking import locked
 from scorer.options import ScoreOptions
 from scorer.progress import NoProgress, Progress
@@ -138,8 +138,8 @@ class ScoreSummary:
     def to_json(self) -> dict[str, Any]:
         """The summary for a program."""
         return {
-            "input": self.input,
-            "output": self.output,
+            "input": in_utf8(self.input),
+            "output": in_utf8(self.output),
             "skipped": self.skipped,
             "rows": self.counts.to_json(),
             "rows_resumed": self.counts.rows_before,
@@ -212,6 +212,8 @@ def run_job(
     if options.engine == "ray" and STDIN in (file.path, output):
         stream = "standard input" if file.path == STDIN else "standard output"
         raise UsageError(f"--engine ray works on files, not on {stream}", hint="name a file, or drop --engine ray")
+    if not output:
+        raise UsageError("the output has an empty name", hint="is a variable unset?")
     if output == STDOUT:
         from scorer.streaming import stream_to_stdout
 
@@ -221,7 +223,7 @@ def run_job(
 
         return score_to_url(file, output, options, progress, engine=engine)
     destination = destination_of(output, options)
-    inputs = [] if file.path == STDIN or is_url(file.path) else [file.path]
+    inputs = [] if is_url(file.path) else [file.path]
     standing = check_destination(destination, inputs, options, like_make=like_make)
     with locked(destination.path):
         from scorer.resumable_job import ResumableJob
@@ -252,7 +254,7 @@ def check_destination(
     try:
         destination.check(inputs, overwrite=options.overwrite)
     except OutputExistsError as error:
-        if like_make or destination.partial.is_dir():
+        if like_make or is_folder(destination.partial):
             return error
         raise
     return None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.errors import ModelError
+from scorer.locations import is_plain_file
 
 MAX_BYTES = 64 * 2**20
 
@@ -17,12 +18,13 @@ def read_object(path: Path) -> dict[str, Any] | None:
     Raises:
         ModelError: it cannot be read, is larger than 64 MiB, or holds something else.
     """
-    if not path.is_file():
+    if not is_plain_file(path):
         return None
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ModelError(f"is larger than {MAX_BYTES >> 20} MiB", path=path)
         value = json.loads(path.read_bytes())
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a character could be written nowhere
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror}", path=path) from error
     except (ValueError, RecursionError) as error:

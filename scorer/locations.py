@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from scorer.errors import InputError, MissingInputError, UsageError
+from scorer.errors import InputError, MissingInputError, UsageError, in_utf8
 
 STDIN = "-"
 
@@ -31,8 +31,9 @@ FORMATS = {
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 """Compressions of text formats by the second extension."""
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_SCHEME = re.compile(r"(?:[A-Za-z0-9+.-]+::)*[A-Za-z][A-Za-z0-9+.-]+://")
 _MAGIC = "*?["
+_KNOWN = f"known: {', '.join([*FORMATS, *COMPRESSIONS])}"
 # What this program leaves beside outputs, and what others leave while they write.
 REJECTS_SUFFIX = ".rejects.jsonl"
 PROVENANCE_SUFFIX = ".provenance.json"
@@ -62,15 +63,19 @@ def without_secrets(path: str) -> str:
 
     >>> without_secrets("s3://key:secret@bucket/a.csv?X-Amz-Signature=1")
     's3://bucket/a.csv'
+    >>> without_secrets("s3://key:secret/of/stores@bucket/a@b.csv")  # a slash in a password ends nothing
+    's3://b.csv'
     """
     if not is_url(path):
-        return path
+        return in_utf8(path)
+    scheme, _, rest = path.partition("://")
     try:
-        parts = urlsplit(path)
-        netloc = parts.netloc.rpartition("@")[2]
+        parts = urlsplit(f"{scheme.rpartition('::')[2]}://{rest}")
+        parts.port  # noqa: B018 - raises where what stands behind the colon is no port, but a password
+        place = parts.netloc.rpartition("@")[2] + parts.path
     except ValueError:
-        return path.partition("://")[0] + "://…"
-    return f"{parts.scheme}://{netloc}{parts.path}"
+        place = rest.partition("?")[0].partition("#")[0].rpartition("@")[2] if "@" in rest else "…"
+    return in_utf8(f"{scheme}://{place}")
 
 
 def format_of(path: str) -> str:
@@ -109,6 +114,8 @@ def expand_inputs(arguments: Sequence[str | os.PathLike[str]], *, bear_missing: 
     if not arguments:
         raise UsageError("no input was named")
     names = [os.fspath(argument) for argument in arguments]
+    if "" in names:
+        raise UsageError("an input has an empty name", hint="is a variable unset?")
     if STDIN in names and len(names) > 1:
         raise UsageError("- stands beside other inputs", hint="read standard input alone")
     found: dict[str, InputFile] = {}
@@ -152,18 +159,33 @@ def is_missing(path: str) -> bool:
     return False
 
 
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder is there; what may not be looked at, or has no possible name, is none."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises then
+
+
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """Whether anything is there; what may not be looked at, or has no possible name, is not."""
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises then
+
+
+def is_plain_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is there that is no folder, pipe or device; what may not be looked at is none."""
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises then
+
+
 def searched_folder(name: str) -> Path | None:
     """The folder in which files for ``name`` are searched, a folder or a glob of this machine; else ``None``."""
     if name == STDIN or is_url(name):
         return None
     path = Path(name)
-    if path.is_dir():
+    if is_folder(path):
         return path
     return Path(*_before_magic(path.parts)) if _is_glob(name) else None
 
 
 def _is_glob(name: str) -> bool:
-    return any(char in name for char in _MAGIC) and not Path(name).exists()
+    return any(char in name for char in _MAGIC) and not is_there(name)
 
 
 def _expanded(name: str) -> list[InputFile]:
@@ -172,9 +194,12 @@ def _expanded(name: str) -> list[InputFile]:
     if is_url(name):
         from scorer.remote import expand_url
 
-        return [InputFile(url, below) for url, below in expand_url(name) if _is_input(below) or url == name]
+        files = [InputFile(url, below) for url, below in expand_url(name) if _is_input(below) or url == name]
+        if not files:
+            raise MissingInputError("holds no file of a known format", path=without_secrets(name), hint=_KNOWN)
+        return files
     path = Path(name)
-    if path.is_dir():
+    if is_folder(path):
         return _in_folder(path)
     if _is_glob(name):
         return _in_glob(name)
@@ -186,9 +211,7 @@ def _expanded(name: str) -> list[InputFile]:
 def _in_folder(folder: Path) -> list[InputFile]:
     files = sorted(below for below in _walk(folder) if _is_input(below))
     if not files:
-        raise MissingInputError(
-            "holds no file of a known format", path=folder, hint=f"known: {', '.join([*FORMATS, *COMPRESSIONS])}"
-        )
+        raise MissingInputError("holds no file of a known format", path=folder, hint=_KNOWN)
     return [InputFile(str(folder / below), below) for below in files]
 
 
@@ -204,7 +227,7 @@ def _walk(folder: Path) -> Iterator[str]:
 
 def _in_glob(pattern: str) -> list[InputFile]:
     # Not Path.glob: it takes no absolute patterns.
-    matches = sorted(match for match in glob.glob(pattern, recursive=True) if Path(match).is_file())  # noqa: PTH207
+    matches = sorted(match for match in glob.glob(pattern, recursive=True) if is_plain_file(match))  # noqa: PTH207
     base = Path(*_before_magic(Path(pattern).parts))
     found = [InputFile(match, Path(match).relative_to(base).as_posix()) for match in matches]
     found = [file for file in found if _is_input(file.name)]

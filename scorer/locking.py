@@ -11,6 +11,7 @@ from pathlib import Path
 
 from scorer.durable import write_errors
 from scorer.errors import BusyError, OutputError
+from scorer.locations import is_folder
 
 
 def lock_file(output: Path) -> Path:
@@ -27,7 +28,7 @@ def locked(output: Path, *, lock: Path | None = None) -> Iterator[None]:
         OutputError: the folder is missing or cannot be written to.
     """
     path = lock_file(output.absolute()) if lock is None else lock.absolute()
-    if not path.parent.is_dir():
+    if not is_folder(path.parent):
         raise OutputError("no such folder", path=path.parent, hint="make it first")
     held = _hold_by_filelock if sys.platform == "win32" else _hold_by_flock
     with held(path, output):
@@ -41,7 +42,7 @@ def _hold_by_flock(path: Path, output: Path) -> Iterator[None]:
 
     while True:
         with write_errors(output):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            descriptor = _opened(path)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -60,6 +61,14 @@ def _hold_by_flock(path: Path, output: Path) -> Iterator[None]:
                 return
         finally:
             os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    flags = os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o644)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | flags)  # that a dead run of another user has left
 
 
 def _is_still(descriptor: int, path: Path) -> bool:

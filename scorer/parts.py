@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from scorer.bad_rows import Reject
 from scorer.durable import write_durably
+from scorer.fingerprints import sha256_of
 
 _REJECTS = b"scorer:rejects"
 
@@ -161,7 +162,7 @@ def read_part(folder: Path, record: PartRecord) -> tuple[pa.Table, tuple[Reject,
 def is_whole(folder: Path, record: PartRecord) -> bool:
     """Whether the part that the journal names lies there with the content that it states."""
     try:
-        with part_file(folder, record.number).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == record.sha256
+        path = part_file(folder, record.number)
+        return path.stat().st_size == record.size and sha256_of(path) == record.sha256
     except OSError:
         return False

@@ -39,7 +39,8 @@ def made_ready(target: Path, data: bytes) -> Move:
     Raises:
         OutputError: it could not be written.
     """
-    temporary = target.with_name(f".{target.name}.tmp")
+    # No lock keeps another run away from it.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     with write_errors(target), create(temporary) as file:
         file.write(data)
         sync(file)

@@ -111,6 +111,16 @@ def file_system(url: str) -> tuple[Any, str]:
     return files, str(path)
 
 
+def place_of(url: str) -> tuple[str, str]:
+    """Which file a URL names, however it is written: two URLs of one file have one place.
+
+    Raises:
+        UsageError: as :func:`file_system` says.
+    """
+    files, path = file_system(url)
+    return type(files).__name__, path.strip("/")
+
+
 def _not_installed(url: str) -> UsageError:
     return UsageError(
         "needs packages that are not installed",

@@ -21,7 +21,7 @@ from scorer.fingerprints import InputState, fingerprint, sha256_of
 from scorer.in_order import ChunkCounts, InOrder
 from scorer.jobs import Accompany, JobCounts, ScoreSummary
 from scorer.journal import UnfinishedWork
-from scorer.locations import InputFile, is_url, without_secrets
+from scorer.locations import InputFile, is_plain_file, is_url, without_secrets
 from scorer.options import ScoreOptions
 from scorer.parts import ChunkResult, PackedPart
 from scorer.prefetch import one_ahead
@@ -250,6 +250,8 @@ def _is_up_to_date(destination: Destination, made_by: Mapping[str, Any]) -> bool
     stated = _stated(destination)
     if stated is None or stated.get("fingerprint") != made_by["fingerprint"]:
         return False
+    if stated.get("rejects") is not None and not is_plain_file(destination.rejects):
+        return False
     if not destination.has_sidecar:
         return True
     return bool(stated.get("output", {}).get("bytes") == destination.path.stat().st_size)
@@ -257,12 +259,14 @@ def _is_up_to_date(destination: Destination, made_by: Mapping[str, Any]) -> bool
 
 def _may_be_replaced(destination: Destination, made_by: Mapping[str, Any], *, like_make: bool) -> bool:
     """Whether an output that stands there is this job's own, or one that an earlier run made from this input."""
-    published = UnfinishedWork.published_sha256(destination.partial)
-    if published is not None and published == _sha256(destination):
+    published, published_as = UnfinishedWork.published_sha256(destination.partial), _sha256(destination)
+    if published is not None and published == published_as:
         return True
     stated = _stated(destination) if like_make else None
     if stated is None:
         return False
+    if destination.has_sidecar and stated.get("output", {}).get("sha256") != published_as:
+        return False  # somebody has put another file in its place
     names = [item.get("name") for item in stated.get("inputs", [])]
     return names == [item["name"] for item in made_by["inputs"]]
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scorer.destinations import check_folder, refuse_input
+from scorer.destinations import STDOUT, check_folder, refuse_input
 from scorer.durable import sync_folder, write_errors
 from scorer.errors import OutputError, ScorerError, UsageError
 from scorer.jobs import ScoreSummary
-from scorer.locations import FORMATS, STDIN, is_url
+from scorer.locations import FORMATS, PROVENANCE_SUFFIX, REJECTS_SUFFIX, is_plain_file, is_there, is_url
 from scorer.publishing import Move, made_ready
 
 if TYPE_CHECKING:
@@ -114,24 +115,26 @@ class ReportFiles:
     summary: Path | None = None
     metrics: Path | None = None
 
-    def check(self, inputs: Sequence[str], output: str) -> None:
-        """What can be known before any work.
+    def check(self, inputs: Sequence[str], output: str, targets: Iterable[str] = ()) -> None:
+        """What can be known before any work; ``targets`` are the outputs where ``output`` is a folder.
 
         Raises:
-            UsageError: one of the files is an input, the output or the other, or no regular file.
+            UsageError: one of the files is an input, an output, beside one, or the other, or no regular file.
             OutputError: its folder is missing or cannot be written to.
         """
-        local = [name for name in inputs if name != STDIN and not is_url(name)]
+        local = [name for name in inputs if not is_url(name)]
+        outputs = [name for name in (output, *targets) if not is_url(name) and name != STDOUT]
+        taken = {_place(Path(name + suffix)) for name in outputs for suffix in ("", REJECTS_SUFFIX, PROVENANCE_SUFFIX)}
         for target in self._targets():
-            if target.exists() and not target.is_file():
+            if is_there(target) and not is_plain_file(target):
                 raise UsageError("is no regular file", path=target, hint="name a file")
             refuse_input(target, local)
-            if target.exists() and target.suffix.lower() in FORMATS:
+            if is_there(target) and target.suffix.lower() in FORMATS:
                 raise UsageError("stands already and has the name of data", path=target, hint="name another file")
-            if target.absolute() == Path(output).absolute():
-                raise UsageError("is the output itself", path=target, hint="write to another file")
+            if _place(target) in taken:
+                raise UsageError("is an output itself, or lies beside one", path=target, hint="write to another file")
             check_folder(target)
-        if self.summary is not None and self.metrics is not None and self.summary.absolute() == self.metrics.absolute():
+        if self.summary is not None and self.metrics is not None and _place(self.summary) == _place(self.metrics):
             raise UsageError("--summary and --metrics-file name one file", path=self.summary)
 
     def moves(self, report: RunReport, exit_code: int) -> list[Move]:
@@ -178,6 +181,11 @@ class ReportFiles:
 
     def _targets(self) -> list[Path]:
         return [path for path in (self.summary, self.metrics) if path is not None]
+
+
+def _place(path: Path) -> Path:
+    """Where a file lies, by whatever way its folder is named."""
+    return Path(os.path.realpath(path.parent)) / path.name
 
 
 def metrics_text(report: RunReport, exit_code: int, *, before: Path) -> bytes:

@@ -15,14 +15,14 @@ from typing import BinaryIO, cast
 
 from scorer.bad_rows import check_bad_rows
 from scorer.chunk_work import ChunkWork
-from scorer.destinations import OutputFormat
+from scorer.destinations import OutputFormat, identity_of
 from scorer.durable import write_errors
 from scorer.engines import Engine, Missing
 from scorer.errors import OutputError, OutputExistsError, ScorerError, UsageError
 from scorer.fingerprints import InputState
 from scorer.jobs import JobCounts, ScoreSummary, run_job
 from scorer.local import LocalEngine
-from scorer.locations import FORMATS, PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile, without_secrets
+from scorer.locations import FORMATS, PROVENANCE_SUFFIX, REJECTS_SUFFIX, STDIN, InputFile, is_url, without_secrets
 from scorer.options import ScoreOptions
 from scorer.progress import Progress
 from scorer.reading import open_source
@@ -44,7 +44,10 @@ def stream_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress)
     begun = time.monotonic()
     shown = Path("stdout")
     if sys.stdout is None:
-        raise OutputError("could not be written: it is closed", path=shown)
+        raise OutputError("is closed", path=shown, hint="name a file, or leave stdout open")
+    into = identity_of(sys.stdout.fileno())
+    if into is not None and into == identity_of(0 if file.path == STDIN else file.path):
+        raise UsageError("is the input itself", path=shown, hint="redirect to another file")
     format = OutputFormat.of("stdout", options.output_format or _format_of_input(file), csv_safe=options.csv_safe)
     state = InputState.of(file)
     engine = LocalEngine(options)
@@ -91,12 +94,14 @@ def score_to_url(
     Raises:
         ScorerError: as :func:`scorer.jobs.score_file` says.
     """
-    from scorer.remote import file_system
+    from scorer.remote import file_system, place_of
 
     shown = without_secrets(url)
     name = shown.rstrip("/").rpartition("/")[2]
     OutputFormat.of(name, options.output_format)
     files, target = file_system(url)
+    if is_url(file.path) and place_of(file.path) == place_of(url):
+        raise UsageError("is the input itself", path=shown, hint="write to another file")
     with _store_errors(shown):
         if not options.overwrite and files.exists(target):
             raise OutputExistsError("stands already", path=shown, hint="pass --overwrite to replace it")

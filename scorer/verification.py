@@ -6,7 +6,7 @@ import gzip
 import io
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from scorer.destinations import OutputFormat
 from scorer.errors import InputError, OutputError
 from scorer.fingerprints import sha256_of
-from scorer.locations import REJECTS_SUFFIX, expand_inputs
+from scorer.locations import REJECTS_SUFFIX, expand_inputs, is_folder, is_plain_file
 from scorer.provenance import is_parquet, parquet_is_whole, parsed, read_provenance, sidecar_of, text_is_whole
 
 log = logging.getLogger(__name__)
@@ -48,25 +48,28 @@ def count_rows(path: Path, format: OutputFormat, *, shown: Path) -> int:
         raise OutputError(f"what was written cannot be read back: {first}", path=shown) from error
 
 
-def verify(path: Path) -> Iterator[str]:
-    """Check an output, or every output in a folder; a line for each that is whole.
+def verify(paths: Sequence[Path]) -> Iterator[str]:
+    """Check outputs, and every output in folders; a line for each that is whole.
 
     Raises:
-        InputError: one is not what was published; of a folder, once all are through.
+        InputError: one is not what was published; of several, once all are through.
     """
-    if not path.is_dir():
-        yield verify_output(path)
+    if len(paths) == 1 and not is_folder(paths[0]):
+        yield verify_output(paths[0])
         return
-    bad = []
-    files = expand_inputs([path])
+    files: list[Path] = []
+    for path in paths:
+        files += [Path(file.path) for file in expand_inputs([path])] if is_folder(path) else [path]
+    bad = 0
     for file in files:
         try:
-            yield verify_output(Path(file.path))
+            yield verify_output(file)
         except InputError as error:
             log.error("%s", error)
-            bad.append(file.name)
+            bad += 1
     if bad:
-        raise InputError(f"{len(bad)} of {len(files)} files are not what was published", path=path)
+        where = paths[0] if len(paths) == 1 else None
+        raise InputError(f"{bad} of {len(files)} files are not what was published", path=where)
 
 
 def verify_output(output: Path) -> str:
@@ -75,7 +78,7 @@ def verify_output(output: Path) -> str:
     Raises:
         InputError: it is not what was published, or has no provenance.
     """
-    if not output.is_file():
+    if not is_plain_file(output):
         raise InputError("no such file", path=output, hint="name an output of score")
     text = read_provenance(output)
     if text is None:
@@ -90,8 +93,8 @@ def verify_output(output: Path) -> str:
         format = OutputFormat(value["output_format"]["kind"], value["output_format"]["compression"])
         _check_content(output, value, format)
         _check_rejects(output, value)
-    except (KeyError, TypeError) as error:
-        raise InputError(f"its provenance lacks {error}", path=output) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"its provenance is not that of an output: {error}", path=output) from error
     except OutputError as error:
         raise InputError(error.message, path=output) from error
     others = f", {rows['rejected']:,} rejected" if rows["rejected"] else ""

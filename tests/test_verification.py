@@ -116,7 +116,7 @@ def test_a_folder_and_the_command(scored: Path, tmp_path: Path) -> None:
     folder = copied(scored, tmp_path)
     for name in ("in.parquet", "bad.csv"):
         (folder / name).unlink()
-    assert len(list(verify(folder))) == 5
+    assert len(list(verify([folder]))) == 5
     command = [sys.executable, "-c", CODE, "--verify", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
     assert (done.returncode, done.stdout.count(": whole, ")) == (0, 5)
