@@ -252,7 +252,8 @@ def _refuse_inputs(targets: Mapping[str, InputFile], found: Sequence[InputFile])
     """
     inputs = {identity: file for file in found if (identity := _identity(file.path)) is not None}
     for target, file in targets.items():
-        if inputs.get(_identity(target), file) is not file:
+        there = _identity(target)
+        if there is not None and inputs.get(there, file) is not file:
             raise UsageError(
                 "is an input of this run itself", path=without_secrets(target), hint="write to another folder"
             )
