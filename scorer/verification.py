@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ def count_rows(path: Path, format: OutputFormat, *, shown: Path) -> int:
     """
     try:
         if format.kind == "parquet":
-            file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
+            file = _opened(path)
             last = file.schema_arrow.names[-1:]
             delivered = sum(batch.num_rows for batch in file.iter_batches(65536, columns=last, use_threads=False))
             if delivered != file.metadata.num_rows:
@@ -126,7 +127,7 @@ def _check_content(output: Path, value: dict[str, Any], format: OutputFormat) ->
     if format.kind != "parquet":
         return
     try:
-        file = pq.ParquetFile(output, page_checksum_verification=True, pre_buffer=False)
+        file = _opened(output)
         schema = [[field.name, str(field.type)] for field in file.schema_arrow]
         if schema != value["schema"]:
             raise InputError("has another schema than its provenance states", path=output)
@@ -153,6 +154,11 @@ def _check_rejects(output: Path, value: dict[str, Any]) -> None:
         raise InputError(f"{stated['rows']:,} rejected rows, but {error.strerror}", path=path) from error
     if digest != stated["sha256"]:
         raise InputError("has changed since it was published: its checksum differs", path=path)
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    # By its bytes: pyarrow takes a str for UTF-8, and a name need not be.
+    return pq.ParquetFile(pa.OSFile(os.fsencode(path)), page_checksum_verification=True, pre_buffer=False)
 
 
 def _unpacked(raw: BinaryIO, compression: str) -> BinaryIO:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from scorer.bundle import ModelBundle, write_description
 from scorer.errors import DeviceError, ModelError, UsageError
+from scorer.onnx_files import refuse_external_data
 
 
 @pytest.fixture
@@ -157,7 +160,9 @@ def test_a_multi_label_model_has_sigmoids(bundle: Path) -> None:
     assert ModelBundle.load(bundle).activation == "sigmoid"
 
 
-@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model_int8.onnx", "README.md", "onnx/model.onnx"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "tokenizer.json", "model_int8.onnx", "README.md", "onnx/model.onnx", "more/x"]
+)
 def test_links_in_a_bundle_are_refused(bundle: Path, tmp_path: Path, name: str) -> None:
     path = bundle / name
     path.parent.mkdir(exist_ok=True)
@@ -266,6 +271,21 @@ def test_a_model_that_is_no_protobuf(bundle: Path) -> None:
         (bundle / "model.onnx").write_bytes(content)
         with pytest.raises(ModelError):
             ModelBundle.load(bundle).variant("fp32")
+
+
+def test_a_model_that_is_cut_off_or_altered(optimum_folder: Path, tmp_path: Path) -> None:
+    whole = (optimum_folder / "model.onnx").read_bytes()
+    path = tmp_path / "model.onnx"
+    draw = random.Random(4)
+    damaged = 0
+    for _ in range(100):
+        cut = draw.randrange(1, len(whole))
+        path.write_bytes(whole[:cut])
+        with suppress(ModelError):  # a cut between two fields leaves a message
+            refuse_external_data(path)
+            continue
+        damaged += 1
+    assert damaged > 90
 
 
 def test_operators_of_other_libraries_are_refused(optimum_folder: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import click
 import pytest
@@ -14,6 +15,8 @@ from scorer import errors
 from scorer.console import run
 from scorer.interrupts import Terminated
 from scorer.log_lines import printable
+from scorer.verification import verify_output
+from tests.faults import environment
 
 
 def outcome(error: BaseException | None, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -106,6 +109,60 @@ def test_a_closed_stdout_is_no_failure() -> None:
         ["bash", "-c", f"{sys.executable} -c '{code}' --version >&-"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "1>&- 2>&-", "<&- 2>&-"])
+def test_closed_streams_cost_no_file(closed: str, tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\ngood\n")
+    code = "from scorer.cli import score_main; score_main()"
+    command = f"{sys.executable} -c '{code}' a.csv -o b.csv --model {tiny_bundle} --summary s.json {closed}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert verify_output(tmp_path / "b.csv")
+
+
+def test_lines_for_people_never_go_into_the_data(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text("text\ngood,bad\n")
+    code = "from scorer.cli import score_main; score_main()"
+    for closed, leaves in (("2>&- >out", 3), (">&- 2>err", 5)):
+        command = f"{sys.executable} -c '{code}' bad.csv -o - --model {tiny_bundle} -q {closed}"
+        done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), check=False)
+        assert done.returncode == leaves
+    assert (tmp_path / "out").read_bytes() in (
+        b"",
+        b"text,pred_label,pred_score,pred_prob_negative,pred_prob_positive,pred_status\n",
+    )
+    assert (tmp_path / "err").read_text() == "error: stdout: is closed; name a file, or leave stdout open\n"
+
+
+def test_a_signal_that_a_library_turned_into_another_error(capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command()
+    def command() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Terminated:
+            raise ImportError("initialization failed") from None
+
+    with pytest.raises(SystemExit) as left:
+        run(command, [], env_prefix="TEST")
+    assert (left.value.code, capsys.readouterr().err) == (143, "error: terminated\n")
+
+
+def test_a_second_signal_lets_the_first_be_put_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    done = []
+
+    @click.command()
+    def command() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+            done.append("in order")
+
+    with pytest.raises(SystemExit) as left:
+        run(command, [], env_prefix="TEST")
+    assert (left.value.code, done) == (130, ["in order"])
 
 
 def test_completion_for_the_shell() -> None:

@@ -182,6 +182,56 @@ def test_a_named_file_is_never_taken_for_an_output(call: Call, incoming: Path, t
     assert (code, "incoming: is the folder of the inputs itself" in err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("in", "-o", ".", "--overwrite"), "in/a.csv: is an input of this run itself; write to another folder"),
+        (("b.csv.rejects.jsonl", "b.csv", "-o", "out"), "out/b.csv.rejects.jsonl: would be written by"),
+        ((".c.csv.tmp", "--format", "csv", "-o", "c.csv"), ".c.csv.tmp: is the input itself"),
+        ((".c.csv.old", "--format", "csv", "-o", "c.csv"), ".c.csv.old: is the input itself"),
+        (("b.csv", "-o", ""), "the output has an empty name"),
+        (("", "-o", "out"), "an input has an empty name"),
+        (("b.csv", "-o", "d.csv"), "d.csv.rejects.jsonl: is a folder"),
+        (("in", "-o", "out", "--summary", "out/a.csv"), "out/a.csv: is an output itself, or lies beside one"),
+        (("in", "-o", "out", "--metrics-file", "out/a.csv.provenance.json"), "is an output itself, or lies beside"),
+        (
+            ("b.csv", "-o", "c.csv", "--metrics-file", "in/../c.csv.rejects.jsonl"),
+            "is an output itself, or lies beside",
+        ),
+        (("b.csv", "-o", "c.csv", "--summary", "s3://key:secret@b/s"), "s3://b/s: is a URL, and only a file of this"),
+        (("b.csv", "-o", "memory://b/b.csv", "--model", "s3://key:secret@b/m"), "s3://b/m: is a URL; copy the bundle"),
+    ],
+)
+def test_names_that_would_cost_a_file_are_refused(call: Call, tmp_path: Path, arguments: list[str], says: str) -> None:
+    (tmp_path / "in" / "in").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "d.csv.rejects.jsonl").mkdir()
+    for name in ("in/a.csv", "in/in/a.csv", "b.csv", ".c.csv.tmp", ".c.csv.old"):
+        (tmp_path / name).write_text(f"text\n{name}\n")
+    (tmp_path / "b.csv.rejects.jsonl").write_text('{"text":"good"}\n')
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    code, out, err = call(*arguments)
+    assert (code, out) == (4 if "--model" in arguments else 2, "")
+    assert says in err
+    assert "secret" not in err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_names_that_are_no_text(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in (b"1.csv", b"2\xe9.csv", b"3.csv"):
+        (folder / os.fsdecode(name)).write_text("text\ngood\n")
+    assert call("in", "-o", "out", "--summary", "s.json")[0] == 0
+    outputs = json.loads((tmp_path / "s.json").read_text())["outputs"]
+    assert [output["input"] for output in outputs] == ["in/1.csv", "in/2\\udce9.csv", "in/3.csv"]
+    assert call("--verify", "out")[0] == 0
+    odd = os.fsdecode(b"in/no\xe9.csv")
+    assert call(odd, "-o", "b.csv", "--summary", "s.json")[0] == 3
+    assert json.loads((tmp_path / "s.json").read_text())["failures"][0]["input"] == "in/no\\udce9.csv"
+    assert call("in/1.csv", "-o", os.fsdecode(b"o\xff.parquet"))[0] == 0
+
+
 def test_one_of_many_that_another_run_holds(call: Call, incoming: Path, tmp_path: Path) -> None:
     (tmp_path / "scored").mkdir()
     with locked(tmp_path / "scored" / "a.parquet"):
@@ -350,7 +400,7 @@ def test_unfinished_work_of_another_kind_is_dropped(call: Call, tmp_path: Path) 
     code, _, err = call("in.parquet", "-o", "out.csv", "--chunk-rows", "50", "--overwrite", "--no-resume")
     assert (code, "dropping unfinished work left by an earlier run" in err) == (0, True)
     expected = (tmp_path / "out.csv").read_bytes()
-    for damage in ("part", "journal", "torn"):
+    for damage in ("part", "journal", "count", "torn"):
         leave_unfinished(tmp_path)
         partial = tmp_path / "out.csv.partial"
         if damage == "part":
@@ -359,7 +409,10 @@ def test_unfinished_work_of_another_kind_is_dropped(call: Call, tmp_path: Path) 
             (partial / "chunk-000000001.arrow").write_bytes(data)
         else:
             lines = (partial / "journal.jsonl").read_bytes()
-            (partial / "journal.jsonl").write_bytes(lines[:-9] if damage == "torn" else lines[:50] + b"?" + lines[51:])
+            damaged = {"torn": lines[:-9], "journal": lines[:50] + b"?" + lines[51:]}
+            damaged["count"] = lines.replace(b'"n_rows":50', b'"n_rows":51').replace(b'"ok":', b'"ko":')
+            assert damaged[damage] != lines
+            (partial / "journal.jsonl").write_bytes(damaged[damage])
         code, _, err = call("in.parquet", "-o", "out.csv", "--chunk-rows", "50", "--overwrite")
         assert code == 0, err
         assert (tmp_path / "out.csv").read_bytes() == expected

@@ -84,11 +84,23 @@ def test_arguments_that_stand_for_nothing(tmp_path: Path) -> None:
         ("gs://bucket/a.csv#token=1", "gs://bucket/a.csv"),
         ("s3://a@b@bucket/x", "s3://bucket/x"),
         ("s3://[bad/x?secret=1", "s3://…"),
+        ("s3://AKIA:wJalrXUt/K7MDENG/bPx@bucket/a.csv", "s3://bucket/a.csv"),
+        ("s3://bucket/a@b.csv", "s3://bucket/a@b.csv"),
+        ("http://host:8080/a@b.csv?x=1", "http://host:8080/a@b.csv"),
+        ("simplecache::s3://key:secret@bucket/a.csv", "simplecache::s3://bucket/a.csv"),
         ("plain?name.csv", "plain?name.csv"),
     ],
 )
 def test_urls_lose_their_secrets(url: str, shown: str) -> None:
     assert without_secrets(url) == shown
+
+
+def test_paths_that_may_not_be_looked_at_or_cannot_be(tmp_path: Path) -> None:
+    for name in ("x" * 300 + ".csv", "a/" + "x" * 5000 + ".csv"):
+        with pytest.raises(InputError, match="cannot be read"):
+            open_source(expand_inputs([name])[0].path)
+    with pytest.raises(UsageError, match="an input has an empty name; is a variable unset"):
+        expand_inputs([""])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer import score_file
-from scorer.errors import InputError, OutputError, OutputExistsError
+from scorer.errors import InputError, MissingInputError, OutputError, OutputExistsError, UsageError
+from scorer.folders import score_inputs
+from scorer.locations import expand_inputs
+from scorer.options import ScoreOptions
+from scorer.progress import NoProgress
+from scorer.run_options import RunOptions
+from scorer.run_report import ReportFiles, RunReport
 
 
 @pytest.fixture
@@ -41,6 +47,28 @@ def test_an_output_is_sent_with_what_belongs_beside_it(
     }  # fmt: skip
     with store.open("/bucket/scored/a.parquet") as file:
         assert pq.read_table(file).num_rows == 1
+
+
+def test_an_input_in_a_store_is_no_output(store: fsspec.AbstractFileSystem, tiny_bundle: Path, tmp_path: Path) -> None:
+    for name in ("in/a.csv", "in/in/a.csv"):
+        store.pipe(f"/bucket/{name}", f"text\n{name}\n".encode())
+    options = ScoreOptions(model=str(tiny_bundle), overwrite=True)
+    with pytest.raises(UsageError, match="memory://bucket/in/a.csv: is the input itself"):
+        score_file("memory://bucket/in/a.csv", "memory://bucket/in/a.csv", options=options)
+    for output in ("memory://bucket/in", "memory://bucket"):
+        with pytest.raises(UsageError, match=r"is an input of this run itself|files could not be scored"):
+            score_inputs(
+                ["memory://bucket/in"], f"{output}/", options, NoProgress(), run=RunOptions(), report=RunReport(),
+                files=ReportFiles(),
+            )  # fmt: skip
+    assert store.cat("/bucket/in/a.csv") == b"text\nin/a.csv\n"
+    assert store.cat("/bucket/in/in/a.csv") == b"text\nin/in/a.csv\n"
+
+
+def test_a_folder_in_a_store_without_data_is_missing(store: fsspec.AbstractFileSystem) -> None:
+    store.pipe("/bucket/notes/readme.txt", b"hello")
+    with pytest.raises(MissingInputError, match="memory://bucket/notes: holds no file of a known format"):
+        expand_inputs(["memory://bucket/notes"])
 
 
 def test_a_run_that_fails_sends_nothing(
