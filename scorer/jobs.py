@@ -221,7 +221,7 @@ def run_job(
     if is_url(output):
         from scorer.streaming import score_to_url
 
-        return score_to_url(file, output, options, progress, engine=engine)
+        return score_to_url(file, output, options, progress, engine=engine, like_make=like_make)
     destination = destination_of(output, options)
     inputs = [] if is_url(file.path) else [file.path]
     standing = check_destination(destination, inputs, options, like_make=like_make)

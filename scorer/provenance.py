@@ -97,12 +97,17 @@ def read_provenance(output: Path) -> bytes | None:
     try:
         if is_parquet(output):
             with output.open("rb") as file:
-                found = _find(file)
-            return None if found is None else found[0]
+                return in_footer(file)
         sidecar = sidecar_of(output)
         return sidecar.read_bytes().removesuffix(b"\n") if sidecar.exists() else None
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=output) from error
+
+
+def in_footer(file: BinaryIO) -> bytes | None:
+    """The sealed text in an open Parquet file, or ``None``."""
+    found = _find(file)
+    return None if found is None else found[0]
 
 
 def parsed(text: bytes, output: Path) -> dict[str, Any]:

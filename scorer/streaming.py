@@ -7,25 +7,27 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from scorer.bad_rows import check_bad_rows
 from scorer.chunk_work import ChunkWork
-from scorer.destinations import OutputFormat, identity_of
+from scorer.destinations import Destination, OutputFormat, identity_of
 from scorer.durable import write_errors
 from scorer.engines import Engine, Missing
-from scorer.errors import OutputError, OutputExistsError, ScorerError, UsageError
+from scorer.errors import InputError, OutputError, OutputExistsError, ScorerError, UsageError, in_utf8
 from scorer.fingerprints import InputState
 from scorer.jobs import JobCounts, ScoreSummary, run_job
 from scorer.local import LocalEngine
 from scorer.locations import FORMATS, PROVENANCE_SUFFIX, REJECTS_SUFFIX, STDIN, InputFile, is_url, without_secrets
 from scorer.options import ScoreOptions
 from scorer.progress import Progress
+from scorer.provenance import in_footer, parsed
 from scorer.reading import open_source
+from scorer.resumable_job import describe
 from scorer.scoring import STATUSES
 from scorer.writing import open_writer
 
@@ -85,11 +87,13 @@ def score_to_url(
     progress: Progress,
     *,
     engine: Callable[[], Engine],
+    like_make: bool = False,
 ) -> ScoreSummary:
     """Score into a file of this machine, then send it, and what belongs beside it, to a store.
 
     The output goes last and appears at its end, as stores do that. There is no lock and nothing to
-    resume: two runs that send to one URL are for the scheduler to keep apart.
+    resume: two runs that send to one URL are for the scheduler to keep apart. ``like_make`` is that of
+    :func:`scorer.jobs.run_job`.
 
     Raises:
         ScorerError: as :func:`scorer.jobs.score_file` says.
@@ -98,13 +102,20 @@ def score_to_url(
 
     shown = without_secrets(url)
     name = shown.rstrip("/").rpartition("/")[2]
-    OutputFormat.of(name, options.output_format)
+    format = OutputFormat.of(name, options.output_format, csv_safe=options.csv_safe)
     files, target = file_system(url)
     if is_url(file.path) and place_of(file.path) == place_of(url):
         raise UsageError("is the input itself", path=shown, hint="write to another file")
-    with _store_errors(shown):
-        if not options.overwrite and files.exists(target):
+    if not options.overwrite:
+        with _store_errors(shown):
+            stands = files.exists(target)
+            stated = _stated(files, target, format) if stands and like_make else None
+        if stands and (stated is None or [one.get("name") for one in stated.get("inputs", [])] != [in_utf8(file.name)]):
             raise OutputExistsError("stands already", path=shown, hint="pass --overwrite to replace it")
+        if stated is not None:
+            skipped = _summary_if_up_to_date(stated, file, Destination(Path(name), format), options, engine())
+            if skipped is not None:
+                return replace(skipped, output=shown)
     with tempfile.TemporaryDirectory(prefix="score-") as folder:
         output = Path(folder) / name
         summary = run_job(file, str(output), replace(options, resume=False), progress, engine=engine, is_last=False)
@@ -122,6 +133,40 @@ def score_to_url(
         if size != output.stat().st_size:
             raise OutputError(f"{output.stat().st_size:,} bytes were sent, {size:,} are there", path=shown)
     return replace(summary, output=shown)
+
+
+def _stated(files: Any, target: str, format: OutputFormat) -> dict[str, Any] | None:
+    """The provenance of an output that stands in a store whole, as far as its size tells; ``None`` without one."""
+    if format.kind == "parquet":
+        with files.open(target, "rb") as opened:
+            text = in_footer(opened)
+    else:
+        sidecar = target + PROVENANCE_SUFFIX
+        text = files.cat_file(sidecar).removesuffix(b"\n") if files.exists(sidecar) else None
+    with suppress(InputError):
+        value = None if text is None else parsed(text, Path(target))
+        if value is None or (
+            format.kind != "parquet" and value.get("output", {}).get("bytes") != files.info(target)["size"]
+        ):
+            return None
+        if value.get("rejects") is not None and not files.exists(target + REJECTS_SUFFIX):
+            value["fingerprint"] = None  # to be made again
+        return value
+    return None
+
+
+def _summary_if_up_to_date(
+    stated: Mapping[str, Any], file: InputFile, destination: Destination, options: ScoreOptions, engine: Engine
+) -> ScoreSummary | None:
+    begun = time.monotonic()
+    state = InputState.of(file)
+    work = ChunkWork.plan(open_source(file.path, options.reading()), options, engine.model)
+    if stated.get("fingerprint") != describe(work, state.description(), destination, options)["fingerprint"]:
+        return None
+    model, seconds = work.model, time.monotonic() - begun
+    source = without_secrets(file.path)
+    about = (model.device, model.precision, model.provider)
+    return ScoreSummary(str(destination.path), JobCounts(), seconds, *about, input=source, skipped=True)
 
 
 @contextmanager

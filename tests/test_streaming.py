@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pyarrow.parquet as pq
@@ -69,6 +70,36 @@ def test_a_folder_in_a_store_without_data_is_missing(store: fsspec.AbstractFileS
     store.pipe("/bucket/notes/readme.txt", b"hello")
     with pytest.raises(MissingInputError, match="memory://bucket/notes: holds no file of a known format"):
         expand_inputs(["memory://bucket/notes"])
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_folder_in_a_store_is_written_as_make_would(
+    store: fsspec.AbstractFileSystem, tiny_bundle: Path, tmp_path: Path, kind: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "in" / f"{name}.csv").write_text(f"text\n{name}\nbad,bad\n")
+
+    def run(**more: Any) -> list[bool]:
+        options = ScoreOptions(model=str(tiny_bundle), on_bad_row="reject", output_format=kind, **more)
+        report = RunReport()
+        arguments = ([str(tmp_path / "in")], "memory://bucket/out", options, NoProgress())
+        assert score_inputs(*arguments, run=RunOptions(), report=report, files=ReportFiles()) == 0
+        return [summary.skipped for summary in report.summaries]
+
+    assert run() == [False, False]
+    assert run() == [True, True]
+    (tmp_path / "in" / "a.csv").write_text("text\nother\nbad,bad\n")
+    assert run() == [False, True]
+    assert run() == [True, True]
+    store.rm_file(f"/bucket/out/b.{kind}.rejects.jsonl")
+    assert run() == [True, False]
+    assert run(long_text="window") == [False, False]
+    # What no run has written there is left alone.
+    store.pipe(f"/bucket/out/a.{kind}", b"mine")
+    with pytest.raises(OutputExistsError, match="1 of 2 files could not be scored"):
+        run()
+    assert store.cat(f"/bucket/out/a.{kind}") == b"mine"
 
 
 def test_a_run_that_fails_sends_nothing(
