@@ -175,8 +175,7 @@ def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_p
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
         sys.stderr = None
-    if code == 0:
-        ignore()  # the interpreter would let a signal kill it while it leaves
+    ignore()  # the interpreter would let a signal kill it while it leaves
     sys.exit(code)
 
 

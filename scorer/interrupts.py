@@ -48,7 +48,7 @@ def check() -> None:
 
 
 def ignore() -> None:
-    """From now on neither signal does anything: the process is about to leave, and has done what it was to do."""
+    """From now on neither signal does anything: the process is about to leave, and its exit code stands."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
