@@ -132,6 +132,19 @@ def test_lines_for_people_never_go_into_the_data(tiny_bundle: Path, tmp_path: Pa
     assert (tmp_path / "err").read_text() == "error: stdout: is closed; name a file, or leave stdout open\n"
 
 
+@pytest.mark.parametrize(
+    "redirected",
+    ["a.csv -o - >> a.csv", "- --format csv -o a.csv --overwrite < a.csv", "- --format csv -o - <a.csv >>a.csv"],
+)
+def test_a_stream_that_is_the_input_is_no_output(redirected: str, tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\ngood\n")
+    code = "from scorer.cli import score_main; score_main()"
+    command = f"{sys.executable} -c '{code}' --model {tiny_bundle} {redirected}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, check=False)
+    assert (done.returncode, b"is the input itself" in done.stderr) == (2, True)
+    assert (tmp_path / "a.csv").read_text() == "text\ngood\n"
+
+
 def test_a_signal_that_a_library_turned_into_another_error(capsys: pytest.CaptureFixture[str]) -> None:
     @click.command()
     def command() -> None:
