@@ -231,7 +231,17 @@ def _failed(error: Exception, *, debug: bool) -> int:
         return _fail("memory ran out; lower --chunk-rows or --threads", error, 7, debug=debug)
     if isinstance(error, OSError) and _is_full_disk(error):
         return _fail(f"could not be written: {error.strerror}", error, OutputError.exit_code)
+    if isinstance(error, FileNotFoundError) and not _stands_somewhere():
+        return _fail("the working folder is gone; change to another one", error, 2, debug=debug)
     return _fault(error, debug=debug)
+
+
+def _stands_somewhere() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _is_full_disk(error: OSError) -> bool:

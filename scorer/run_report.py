@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,14 +124,13 @@ class ReportFiles:
         """
         local = [name for name in inputs if not is_url(name)]
         outputs = [name for name in (output, *targets) if not is_url(name) and name != STDOUT]
-        taken = {_place(Path(name + suffix)) for name in outputs for suffix in ("", REJECTS_SUFFIX, PROVENANCE_SUFFIX)}
         for target in self._targets():
             if is_there(target) and not is_plain_file(target):
                 raise UsageError("is no regular file", path=target, hint="name a file")
             refuse_input(target, local)
             if is_there(target) and target.suffix.lower() in FORMATS:
                 raise UsageError("stands already and has the name of data", path=target, hint="name another file")
-            if _place(target) in taken:
+            if any(_place(target) == _place(Path(name)) for name in _around(outputs, target.name)):
                 raise UsageError("is an output itself, or lies beside one", path=target, hint="write to another file")
             check_folder(target)
         if self.summary is not None and self.metrics is not None and _place(self.summary) == _place(self.metrics):
@@ -181,6 +180,12 @@ class ReportFiles:
 
     def _targets(self) -> list[Path]:
         return [path for path in (self.summary, self.metrics) if path is not None]
+
+
+def _around(outputs: Sequence[str], name: str) -> Iterator[str]:
+    """Those of ``outputs``, and of the files beside them, that have the file name ``name``."""
+    for suffix in ("", REJECTS_SUFFIX, PROVENANCE_SUFFIX):
+        yield from (output + suffix for output in outputs if f"/{output}{suffix}".endswith(f"/{name}"))
 
 
 def _place(path: Path) -> Path:

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from scorer import interrupts
 from scorer.console import run
 
 # How long an example takes on a busy machine says nothing, and the next run need not know what this one saw.
@@ -121,6 +122,8 @@ def as_before() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+    interrupts._arrived.clear()
+    interrupts._all_is_done = False
     for name in ("scorer", "train", "export"):  # their handlers write to what this test had for a stderr
         logging.getLogger(name).handlers.clear()
 

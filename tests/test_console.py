@@ -145,6 +145,17 @@ def test_a_stream_that_is_the_input_is_no_output(redirected: str, tiny_bundle: P
     assert (tmp_path / "a.csv").read_text() == "text\ngood\n"
 
 
+def test_a_working_folder_that_is_gone(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    code = "from scorer.cli import score_main; score_main()"
+    command = (
+        f"cd gone && rmdir ../gone && {sys.executable} -c '{code}' {tmp_path}/a.csv -o b.csv --model {tiny_bundle}"
+    )
+    (tmp_path / "a.csv").write_text("text\ngood\n")
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (2, b"error: the working folder is gone; change to another one\n")
+
+
 def test_a_signal_that_a_library_turned_into_another_error(capsys: pytest.CaptureFixture[str]) -> None:
     @click.command()
     def command() -> None:

@@ -21,8 +21,6 @@ def installed() -> object:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
-    interrupts._arrived.clear()
-    interrupts._all_is_done = False
 
 
 def test_a_signal_is_raised_where_it_comes_and_found_again() -> None:
