@@ -83,6 +83,17 @@ def in_one_piece(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
+def dictionary_in_one_piece(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """A column of a dictionary's values joined, these in the order in which they come; none is repeated in memory."""
+    kind = column.type
+    # The index may be too small for what the pieces have together but do not use.
+    whole = in_one_piece(column.cast(pa.dictionary(pa.int64(), kind.value_type)))
+    different = whole.dictionary.dictionary_encode()
+    order = different.indices.take(whole.indices).dictionary_encode()
+    values = different.dictionary.take(order.dictionary)
+    return pa.DictionaryArray.from_arrays(order.indices.cast(kind.index_type), values, ordered=kind.ordered)
+
+
 def rows_of_huge_texts(column: pa.Array | pa.ChunkedArray) -> list[int]:
     """The rows of a column of strings whose texts are huge, ascending; none of any other column."""
     if not _is_text(column.type) or (pc.max(pc.binary_length(column)).as_py() or 0) <= HUGE_BYTES:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,11 +15,14 @@ import pyarrow.parquet as pq
 
 from scorer.bad_rows import Reject
 from scorer.errors import InputError
+from scorer.huge_texts import dictionary_in_one_piece, in_one_piece
 from scorer.locations import STDIN, is_url, without_secrets
 from scorer.sources import ReadOptions, Source
 
-# Rows decoded at a time: a page that unpacks to far more than its size is noticed before a whole chunk of them.
+# Rows decoded at a time, fewer where they are large: what unpacks to far more than its size is noticed early.
 _BATCH_ROWS = 1024
+_BATCH_BYTES = 64 * 2**20
+_PEEKED_BYTES = 64 * 2**10
 _MAX_ROW_GROUP_BYTES = 64 * 2**30
 
 
@@ -34,8 +39,10 @@ class ParquetSource(Source):
         self.path = without_secrets(path)
         self.options = options
         with _translated(self.path):
+            self._bytes = _opened(path)
+            self._packed_bytes = self._bytes.size()
             # A buffer of what comes next would grow to the size of the file, for pyarrow lets go of none of it.
-            self._file = pq.ParquetFile(_opened(path), page_checksum_verification=True, pre_buffer=False)
+            self._file = pq.ParquetFile(self._bytes, page_checksum_verification=True, pre_buffer=False)
             footer = self._file.metadata
             self.schema = _with_all_metadata(self._file.schema_arrow, footer.metadata)
             self.n_rows: int = footer.num_rows
@@ -45,13 +52,15 @@ class ParquetSource(Source):
                     f"its footer counts {self.n_rows:,} rows, its row groups {sum(self._group_rows):,}", path=self.path
                 )
             # Not the metadata of columns: pyarrow ends the process where a damaged footer makes these throw.
-            sizes = [footer.row_group(group).total_byte_size for group in range(footer.num_row_groups)]
-            if max(sizes, default=0) > _MAX_ROW_GROUP_BYTES:
+            self._group_bytes = [footer.row_group(group).total_byte_size for group in range(footer.num_row_groups)]
+            if max(self._group_bytes, default=0) > _MAX_ROW_GROUP_BYTES:
                 raise InputError(
-                    f"a row group claims to unpack to {max(sizes) >> 30:,} GiB",
+                    f"a row group claims to unpack to {max(self._group_bytes) >> 30:,} GiB",
                     path=self.path,
                     hint="write it with smaller row groups",
                 )
+            options.check_unpacked(sum(self._group_bytes), self._packed_bytes, self.path)
+            self._flat_strings, self._repeated_strings = _leaves_of_strings(footer.schema, self.schema)
         self._texts = [field.name for field in self.schema if _holds_strings(field.type)]
 
     def pieces(self, chunk_rows: int, *, start: int = 0, size: int) -> list[tuple[int, int | None]]:
@@ -74,59 +83,113 @@ class ParquetSource(Source):
             before += self._group_rows[group]
             group += 1
         waiting: list[pa.Table] = []
-        n_waiting = 0
+        n_waiting = n_bytes = unpacked = 0
         number = start
         drop = first_row - before
-        for table in self._tables(rows, columns, group):
-            if drop:
-                cut = min(drop, table.num_rows)
-                drop -= cut
-                table = table.slice(cut)
-            waiting.append(table)
-            n_waiting += table.num_rows
-            self._check_memory(waiting, number * rows)
+        for piece in self._pieces(rows, columns, group):
+            # Before anything is unpacked: a dictionary's values are counted as often as they occur.
+            with _translated(self.path):
+                n_piece = _unpacked_bytes(piece)
+            unpacked += n_piece
+            self.options.check_unpacked(unpacked, self._packed_bytes, self.path)
+            n_bytes += n_piece
+            if n_bytes > self.options.max_chunk_bytes:
+                raise InputError(
+                    f"its rows unpack to more than {self.options.max_chunk_bytes >> 20:,} MiB a chunk",
+                    path=self.path,
+                    row=number * rows + 1,
+                    hint="lower --chunk-rows",
+                )
+            with _translated(self.path):
+                table = self._typed(piece, columns)
+            cut = min(drop, table.num_rows)
+            drop -= cut
+            waiting.append(table.slice(cut))
+            n_waiting += table.num_rows - cut
+            del piece, table
             while n_waiting >= rows:
                 joined = pa.concat_tables(waiting)
-                waiting = [joined.slice(rows)]
+                chunk, waiting = [joined.slice(0, rows)], [joined.slice(rows)]
                 n_waiting -= rows
-                yield self._block(joined.slice(0, rows), number * rows)
+                n_bytes = _unpacked_bytes(waiting[0])
+                del joined
+                yield self._block(chunk.pop(), number * rows)  # nothing here holds its rows a second time
                 number += 1
         if n_waiting:
             yield self._block(pa.concat_tables(waiting), number * rows)
 
-    def _tables(self, rows: int, columns: Sequence[str], group: int) -> Iterator[pa.Table]:
-        everything = list(columns) == self.schema.names
+    def _pieces(self, rows: int, columns: Sequence[str], group: int) -> Iterator[pa.Table]:
+        """Rows in order as they are stored, a few at a time: no more of them than memory holds once unpacked."""
         for number in range(group, len(self._group_rows)):
             delivered = 0
+            n_rows, n_bytes = self._group_rows[number], self._group_bytes[number]
+            batch_rows = max(1, min(rows, _BATCH_ROWS, _BATCH_BYTES * n_rows // max(1, n_bytes)))
             with _translated(self.path):
-                batches = self._file.iter_batches(
-                    batch_size=min(rows, _BATCH_ROWS),
+                batches = self._reader(number, columns, batch_rows).iter_batches(
+                    batch_size=batch_rows,
                     row_groups=[number],
-                    columns=None if everything else list(columns),
+                    columns=self._selected(columns),
                     use_threads=False,  # each thread of pyarrow keeps memory of its own, and the model needs the cores
                 )
                 for batch in batches:
                     delivered += batch.num_rows
-                    table = pa.Table.from_batches([batch])
-                    yield table if everything else table.select(list(columns))
+                    yield from _small_pieces(pa.Table.from_batches([batch]))
             # Each on its own, for not every reader comes to the end of the file.
-            if delivered != self._group_rows[number]:
+            if delivered != n_rows:
                 raise InputError(
-                    f"its footer counts {self._group_rows[number]:,} rows in row group {number},"
-                    f" its pages deliver {delivered:,}",
+                    f"its footer counts {n_rows:,} rows in row group {number}, its pages deliver {delivered:,}",
                     path=self.path,
                     hint="write it again",
                 )
 
-    def _check_memory(self, tables: list[pa.Table], row: int) -> None:
-        limit = self.options.max_chunk_bytes
-        if sum(table.nbytes for table in tables) > limit:
-            raise InputError(
-                f"its rows unpack to more than {limit >> 20:,} MiB a chunk",
-                path=self.path,
-                row=row + 1,
-                hint="lower --chunk-rows",
-            )
+    def _selected(self, columns: Sequence[str]) -> list[str] | None:
+        return None if list(columns) == self.schema.names else list(columns)
+
+    def _reader(self, group: int, columns: Sequence[str], batch_rows: int) -> pq.ParquetFile:
+        """What reads a row group, strings that may unpack to far more than their pages as dictionaries.
+
+        Those are strings in lists, for a row may have any number of them, and all strings where the
+        longest ones would be too much for memory in every row.
+        """
+        leaves = self._repeated_strings
+        if self._longest_strings(group, columns) * batch_rows > _BATCH_BYTES:
+            leaves = {**leaves, **self._flat_strings}
+        return self._reader_of_dictionaries(leaves) if leaves else self._file
+
+    def _reader_of_dictionaries(self, leaves: dict[int, str], *, buffer_size: int = 0) -> pq.ParquetFile:
+        return pq.ParquetFile(
+            self._bytes,
+            metadata=self._file.metadata,
+            read_dictionary=list(leaves),
+            buffer_size=buffer_size,
+            page_checksum_verification=True,
+            pre_buffer=False,
+            arrow_extensions_enabled=False,  # or strings of extension types would not be read as dictionaries
+        )
+
+    def _longest_strings(self, group: int, columns: Sequence[str]) -> int:
+        """Bytes of a row with the longest string of every dictionary, which come first in a row group."""
+        wanted, selected = set(columns), self._selected(columns)
+        paths = [
+            path
+            for path in self._flat_strings.values()
+            if selected is None or wanted.intersection(accumulate(path.split("."), "{}.{}".format))
+        ]
+        if not paths:
+            return 0
+        reader = self._reader_of_dictionaries(self._flat_strings, buffer_size=_PEEKED_BYTES)
+        batches = reader.iter_batches(batch_size=1, row_groups=[group], columns=paths, use_threads=False)
+        first = next(batches, None)
+        return 0 if first is None else sum(_longest_value(column) for column in first.columns)
+
+    def _typed(self, table: pa.Table, columns: Sequence[str]) -> pa.Table:
+        """``table`` with the columns and types of the schema."""
+        fields = list(self.schema)
+        if self._selected(columns) is not None:
+            table = table.select(list(columns))
+            fields = [self.schema.field(name) for name in columns]
+        arrays = [_cast(column, field.type) for column, field in zip(table.columns, fields, strict=True)]
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=self.schema.metadata))
 
     def _block(self, table: pa.Table, before: int) -> tuple[pa.Table, list[Reject], int]:
         rejects = self._wrong_strings(table, before)
@@ -145,36 +208,126 @@ class ParquetSource(Source):
             if name not in table.column_names:
                 continue
             column = table.column(name)
-            with _translated(self.path):
-                if pa.types.is_dictionary(column.type):
-                    column = pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks])
             if _is_valid(column):
                 continue
+            plain = _without_dictionaries(column.type)
             for row in range(len(column)):
-                if row not in wrong and not _is_valid(column.take(pa.array([row]))):
+                # A dictionary may hold what no row of these has.
+                if row not in wrong and not _is_valid(_cast(column.take(pa.array([row])), plain)):
                     wrong[row] = f"column {name!r} holds bytes that are not UTF-8"
         return [Reject(self.path, before + row + 1, None, wrong[row]) for row in sorted(wrong)]
 
 
-def _opened(path: str) -> object:
-    if path == STDIN:
-        from scorer.text_bytes import stdin_file
-
-        return stdin_file()
+def _opened(path: str) -> pa.NativeFile:
     if is_url(path):
         from scorer.remote import open_url
 
-        return open_url(path)
+        return pa.PythonFile(open_url(path), mode="r")
+    if path == STDIN:
+        from scorer.text_bytes import stdin_file
+
+        path = str(stdin_file())
     with Path(path).open("rb") as file:
         if not file.read(1):
             raise InputError("is empty (0 bytes)", path=path)
         file.seek(max(-4, -Path(path).stat().st_size), 2)
         if file.read(4) == b"PARE":
             raise InputError("is encrypted", path=path, hint="decrypt it first")
-    return path
+    return pa.OSFile(os.fsencode(path))  # as a string, pyarrow opens no name that is not UTF-8
+
+
+def _leaves_of_strings(stored: pq.ParquetSchema, schema: pa.Schema) -> tuple[dict[int, str], dict[int, str]]:
+    """Places and paths of the columns of strings or bytes as Parquet has them: those of one value a row, and others."""
+    viewed = {field.name for field in schema if _holds_list_views(field.type)}  # pyarrow cannot cast these
+    leaves = {place: stored.column(place) for place in range(len(stored))}
+    strings = {
+        place: leaf
+        for place, leaf in leaves.items()
+        if leaf.physical_type == "BYTE_ARRAY" and leaf.path.partition(".")[0] not in viewed
+    }
+    flat = {place: leaf.path for place, leaf in strings.items() if leaf.max_repetition_level == 0}
+    return flat, {place: leaf.path for place, leaf in strings.items() if place not in flat}
+
+
+def _holds_list_views(kind: pa.DataType) -> bool:
+    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
+        return True
+    return any(_holds_list_views(kind.field(place).type) for place in range(kind.num_fields))
+
+
+def _without_dictionaries(kind: pa.DataType) -> pa.DataType:
+    """``kind`` with the type of a dictionary's values wherever it has a dictionary."""
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_without_dictionaries(field.type)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_without_dictionaries(kind.key_type), _without_dictionaries(kind.item_type))
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_without_dictionaries(kind.value_type)))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(kind.value_field.with_type(_without_dictionaries(kind.value_type)))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(kind.value_field.with_type(_without_dictionaries(kind.value_type)), kind.list_size)
+    return kind
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """``column`` as ``kind``; strings that were read as dictionaries are unpacked first, for not all can be cast."""
+    if column.type == kind:
+        return column
+    if pa.types.is_nested(column.type):  # of a slice, pyarrow casts all that lies behind it
+        column = column.take(pa.array(range(len(column))))
+    return column.cast(_without_dictionaries(column.type)).cast(kind)
+
+
+def _small_pieces(table: pa.Table) -> Iterator[pa.Table]:
+    """``table`` in pieces that unpack to little memory, or have one row."""
+    half = table.num_rows // 2
+    if not half or _unpacked_bytes(table, at_most=True) <= _BATCH_BYTES:
+        yield table
+        return
+    yield from _small_pieces(table.slice(0, half))
+    yield from _small_pieces(table.slice(half))
+
+
+def _unpacked_bytes(values: pa.Table | pa.Array, *, at_most: bool = False) -> int:
+    """Bytes of memory that values fill, those of dictionaries as often as they occur.
+
+    ``at_most`` takes the longest value of a dictionary for each: pyarrow makes room by their mean,
+    whichever of them occur.
+    """
+    if isinstance(values, pa.Table):
+        return sum(_unpacked_bytes(chunk, at_most=at_most) for column in values.columns for chunk in column.chunks)
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        lengths = pc.binary_length(values.dictionary)
+        if at_most:
+            n_bytes = len(values) * (pc.max(lengths).as_py() or 0)
+        else:
+            n_bytes = pc.sum(lengths.take(values.indices)).as_py() or 0
+        return int(n_bytes) + int(values.indices.nbytes)
+    if _without_dictionaries(kind) == kind:
+        return int(values.nbytes)
+    if pa.types.is_struct(kind):
+        return sum(_unpacked_bytes(child, at_most=at_most) for child in values.flatten())
+    if pa.types.is_map(kind):
+        values = values.cast(pa.list_(kind.field(0)))
+    return 4 * len(values) + _unpacked_bytes(values.flatten(), at_most=at_most)
+
+
+def _longest_value(values: pa.Array) -> int:
+    """Bytes of the longest values in the dictionaries of a column, those of a struct's fields together."""
+    if pa.types.is_struct(values.type):
+        return sum(_longest_value(child) for child in values.flatten())
+    if pa.types.is_dictionary(values.type):
+        return int(pc.max(pc.binary_length(values.dictionary)).as_py() or 0)
+    return 0
 
 
 def _holds_strings(kind: pa.DataType) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _holds_strings(kind.storage_type)
     if pa.types.is_dictionary(kind):
         return _holds_strings(kind.value_type)
     if pa.types.is_nested(kind):
@@ -192,18 +345,13 @@ def _is_valid(column: pa.ChunkedArray) -> bool:
 
 def _settled(table: pa.Table) -> pa.Table:
     """The same rows in a form that depends on nothing but their values: pieces and dictionaries follow row groups."""
-    columns = []
-    for column in table.columns:
-        kind = column.type
-        if pa.types.is_dictionary(kind):
-            values = pc.cast(column, kind.value_type).combine_chunks()
-            values = values if isinstance(values, pa.Array) else pa.concat_arrays(values.chunks)
-            encoded = values.dictionary_encode()
-            indices = encoded.indices.cast(kind.index_type)
-            columns.append(pa.DictionaryArray.from_arrays(indices, encoded.dictionary, ordered=kind.ordered))
-        else:
-            columns.append(column.combine_chunks() if column.num_chunks != 1 else column)
-    return pa.table(columns, table.schema) if columns else table
+    if not table.columns:
+        return table
+    columns = [
+        dictionary_in_one_piece(column) if pa.types.is_dictionary(column.type) else in_one_piece(column)
+        for column in table.columns
+    ]
+    return pa.table(columns, table.schema)
 
 
 @contextmanager

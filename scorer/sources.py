@@ -15,6 +15,9 @@ from scorer.errors import InputError, UsageError
 
 OnBadRow = Literal["fail", "reject"]
 
+_BOMB_BYTES = 2**30
+_BOMB_RATIO = 200
+
 JSON_FIELD = {b"scorer:json": b"true"}
 """Metadata of a string field whose values are JSON texts: of a JSONL column that no Arrow type holds unchanged."""
 
@@ -53,6 +56,26 @@ class ReadOptions:
             raise UsageError(
                 f"--delimiter {self.delimiter!r} is not one character that can divide fields",
                 hint="pass , or ; or $'\\t'",
+            )
+
+    def check_unpacked(self, n_bytes: int, packed: int, path: str) -> None:
+        """Whether a file of ``packed`` bytes may unpack to ``n_bytes``.
+
+        Raises:
+            InputError: that is over ``max_file_bytes``.
+        """
+        if self.max_file_bytes is not None and n_bytes > self.max_file_bytes:
+            raise InputError(
+                f"holds more than {self.max_file_bytes:,} bytes",
+                path=path,
+                hint="raise --max-file-bytes if that is right",
+            )
+        if self.max_file_bytes is None and n_bytes > max(_BOMB_BYTES, _BOMB_RATIO * packed):
+            raise InputError(
+                f"unpacks to more than {_BOMB_RATIO} times its size and over {_BOMB_BYTES >> 30} GiB,"
+                " as decompression bombs do",
+                path=path,
+                hint="pass --max-file-bytes if it is right",
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from scorer.errors import InputError
 from scorer.reading import ReadOptions, open_source
+from tests.faults import PEAK, environment, needs_peak
 
 REJECT = ReadOptions(on_bad_row="reject")
 
@@ -54,11 +56,24 @@ def test_starting_at_a_later_chunk_gives_the_same_chunks(tmp_path: Path, table: 
         assert written(mine.rows) == written(other.rows)
 
 
-@pytest.mark.parametrize("nested", [False, True])
+def in_lists(values: pa.Array) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array(range(len(values) + 1), pa.int32()), values)
+
+
+@pytest.mark.parametrize(
+    "kind", ["plain", "struct", "list", "dictionary", "list of dictionary", "json", "list of json"]
+)
 @pytest.mark.parametrize("name", ["text", "other"])
-def test_strings_that_are_not_utf8_are_bad_rows(tmp_path: Path, name: str, nested: bool) -> None:
-    strings = bad_strings([b"a", b"\xff", b"c", b"\xed\xa0\x80", b"e"])
-    column = pa.StructArray.from_arrays([strings], ["s"]) if nested else strings
+def test_strings_that_are_not_utf8_are_bad_rows(tmp_path: Path, name: str, kind: str) -> None:
+    column = strings = bad_strings([b"a", b"\xff", b"c", b"\xed\xa0\x80", b"e"])
+    if "dictionary" in kind:
+        column = strings.dictionary_encode()
+    if "json" in kind:
+        column = pa.ExtensionArray.from_storage(pa.json_(), strings)
+    if kind.startswith("list"):
+        column = in_lists(column)
+    if kind == "struct":
+        column = pa.StructArray.from_arrays([strings], ["s"])
     pq.write_table(pa.table({name: column, "n": range(5)}), tmp_path / "a.parquet", row_group_size=2)
     chunks = list(open_source(tmp_path / "a.parquet", REJECT).chunks(3))
     assert [n for c in chunks for n in c.rows["n"].to_pylist()] == [0, 2, 4]
@@ -158,6 +173,86 @@ def test_pages_that_unpack_to_far_more(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"unpack to more than 64 MiB a chunk; lower --chunk-rows"):
         list(open_source(tmp_path / "a.parquet", options).chunks(400))
     assert len(list(open_source(tmp_path / "a.parquet", options).chunks(20))) == 20
+
+
+def repeated(kind: str, n_rows: int) -> pa.Table:
+    """Rows that all have the one value of a mebibyte that a dictionary holds."""
+    value = '"' + "x" * 2**20 + '"'
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * n_rows, pa.int32()), [value])
+    if kind == "list":
+        column = in_lists(column)
+    if kind == "struct":
+        column = pa.StructArray.from_arrays([column], ["s"])
+    return pa.table({"text": ["fine"] * n_rows, "x": column})
+
+
+KINDS = ["dictionary", "plain", "list", "struct"]
+
+
+@needs_peak
+def test_bombs_take_little_memory(tmp_path: Path) -> None:
+    """A value that a file has once and every row has: 2,000 MiB in under 100 KiB."""
+    for kind in KINDS:
+        pq.write_table(repeated(kind, 2000), tmp_path / f"{kind}.parquet", store_schema=kind == "dictionary")
+        assert (tmp_path / f"{kind}.parquet").stat().st_size < 100_000
+    program = f"""{PEAK}
+import sys
+from scorer.errors import InputError
+from scorer.reading import ReadOptions, open_source
+for path in sys.argv[1:]:
+    try:
+        list(open_source(path, ReadOptions(max_file_bytes=50_000_000)).chunks(2048))
+    except InputError as error:
+        print(error)
+print(peak())
+"""
+    paths = [str(tmp_path / f"{kind}.parquet") for kind in KINDS]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *paths], capture_output=True, text=True, check=True, env=environment()
+    )
+    *said, kib = done.stdout.splitlines()
+    assert said == [
+        f"{path}: holds more than 50,000,000 bytes; raise --max-file-bytes if that is right" for path in paths
+    ]
+    assert int(kib) < 400 * 2**10
+
+
+def test_what_unpacks_to_far_more_than_its_size_is_refused_by_default(tmp_path: Path) -> None:
+    pq.write_table(repeated("dictionary", 2000), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="200 times its size and over 1 GiB, as decompression bombs do; pass --max-"):
+        list(open_source(tmp_path / "a.parquet").chunks(2048))
+    options = ReadOptions(max_file_bytes=2**31)
+    assert sum(chunk.n_input_rows for chunk in open_source(tmp_path / "a.parquet", options).chunks(2048)) == 2000
+
+
+def test_a_footer_that_claims_too_much_is_refused_at_once(tmp_path: Path, table: pa.Table) -> None:
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="holds more than 100 bytes; raise --max-file-bytes"):
+        open_source(tmp_path / "a.parquet", ReadOptions(max_file_bytes=100))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_long_values_that_are_repeated_come_as_they_are(tmp_path: Path, kind: str) -> None:
+    """Read as dictionaries and unpacked a piece at a time, between values that are no strings."""
+    expected = pa.concat_tables([repeated(kind, 70), repeated(kind, 1).take(pa.array([0, None])), repeated(kind, 3)])
+    expected = expected.append_column("tags", pa.array([[{"a": "é", "v": None}], None, []] * 25))
+    expected = expected.append_column("view", pa.array(["a", None, "c", "d", "e"] * 15, pa.string_view()))
+    expected = expected.append_column("maps", pa.array([[("k", b"\xff")], None, []] * 25, pa.map_("string", "binary")))
+    pq.write_table(expected, tmp_path / "a.parquet", row_group_size=73)
+    source = open_source(tmp_path / "a.parquet")
+    chunks = [chunk.rows for chunk in source.chunks(30)]
+    assert [chunk.schema for chunk in chunks] == [source.schema] * 3
+    assert pa.concat_tables(chunks).to_pylist() == expected.to_pylist()
+    assert [c.rows for c in source.chunks(30, ["maps", "x"])] == [chunk.select(["maps", "x"]) for chunk in chunks]
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path, table: pa.Table) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.parquet")
+    try:
+        Path(path).write_bytes(written(table))
+    except OSError:
+        pytest.skip("this file system has no such names")
+    assert sum(chunk.n_input_rows for chunk in open_source(path).chunks(20)) == 50
 
 
 def test_a_folder_of_random_bytes(tmp_path: Path) -> None:
