@@ -17,7 +17,7 @@ from scorer.bad_rows import Reject
 from scorer.errors import InputError
 from scorer.huge_texts import dictionary_in_one_piece, in_one_piece
 from scorer.locations import STDIN, is_url, without_secrets
-from scorer.sources import ReadOptions, Source
+from scorer.sources import ReadOptions, Source, with_leaves
 
 # Rows decoded at a time, fewer where they are large: what unpacks to far more than its size is noticed early.
 _BATCH_ROWS = 1024
@@ -61,7 +61,6 @@ class ParquetSource(Source):
                 )
             options.check_unpacked(sum(self._group_bytes), self._packed_bytes, self.path)
             self._flat_strings, self._repeated_strings = _leaves_of_strings(footer.schema, self.schema)
-        self._texts = [field.name for field in self.schema if _holds_strings(field.type)]
 
     def pieces(self, chunk_rows: int, *, start: int = 0, size: int) -> list[tuple[int, int | None]]:
         """Cut between row groups, so that no piece decodes what another needs, but for a chunk that spans two."""
@@ -204,11 +203,8 @@ class ParquetSource(Source):
     def _wrong_strings(self, table: pa.Table, before: int) -> list[Reject]:
         """Rows that hold bytes that are not UTF-8 in a column of strings."""
         wrong: dict[int, str] = {}
-        for name in self._texts:
-            if name not in table.column_names:
-                continue
-            column = table.column(name)
-            if _is_valid(column):
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            if not _holds_strings(column.type) or _is_valid(column):
                 continue
             plain = _without_dictionaries(column.type)
             for row in range(len(column)):
@@ -257,19 +253,7 @@ def _holds_list_views(kind: pa.DataType) -> bool:
 
 def _without_dictionaries(kind: pa.DataType) -> pa.DataType:
     """``kind`` with the type of a dictionary's values wherever it has a dictionary."""
-    if pa.types.is_dictionary(kind):
-        return kind.value_type
-    if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(_without_dictionaries(field.type)) for field in kind])
-    if pa.types.is_map(kind):
-        return pa.map_(_without_dictionaries(kind.key_type), _without_dictionaries(kind.item_type))
-    if pa.types.is_list(kind):
-        return pa.list_(kind.value_field.with_type(_without_dictionaries(kind.value_type)))
-    if pa.types.is_large_list(kind):
-        return pa.large_list(kind.value_field.with_type(_without_dictionaries(kind.value_type)))
-    if pa.types.is_fixed_size_list(kind):
-        return pa.list_(kind.value_field.with_type(_without_dictionaries(kind.value_type)), kind.list_size)
-    return kind
+    return with_leaves(kind, lambda leaf: leaf.value_type if pa.types.is_dictionary(leaf) else leaf)
 
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self, get_args
 
@@ -175,6 +175,20 @@ class Source(ABC):
 def holds_json(field: pa.Field) -> bool:
     """Whether the strings of a column are JSON texts, to be written to JSONL as they are."""
     return bool(field.metadata) and field.metadata.get(b"scorer:json") == b"true"
+
+
+def with_leaves(kind: pa.DataType, changed: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """``kind`` with every type in it that has no others inside as ``changed`` makes it; views of lists are lists."""
+    if pa.types.is_struct(kind):
+        return pa.struct([item.with_type(with_leaves(item.type, changed)) for item in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(with_leaves(kind.key_type, changed), with_leaves(kind.item_type, changed))
+    if not pa.types.is_nested(kind):
+        return changed(kind)
+    item = kind.value_field.with_type(with_leaves(kind.value_type, changed))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(item, kind.list_size)
+    return pa.large_list(item) if pa.types.is_large_list(kind) or pa.types.is_large_list_view(kind) else pa.list_(item)
 
 
 def check_text_type(field: pa.Field, path: str) -> None:
