@@ -30,6 +30,7 @@ from scorer.provenance import parsed, read_provenance
 from scorer.publishing import Move, publish
 from scorer.reading import open_source
 from scorer.scoring import STATUSES
+from scorer.writing import check_schema
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class ResumableJob:
         state = InputState.of(self._file)
         source = open_source(self._file.path, self._options.reading())
         work = ChunkWork.plan(source, self._options, self._engine.model)
+        check_schema(self._destination.format, work.schema)
         made_by = describe(work, state.description(), self._destination, self._options)
         if like_make and standing is not None and _is_up_to_date(self._destination, made_by):
             return self._summary(work.model, JobCounts(), skipped=True)

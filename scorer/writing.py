@@ -10,6 +10,7 @@ import csv
 import io
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
@@ -21,9 +22,9 @@ import pyarrow.parquet as pq
 
 from scorer.destinations import OutputFormat
 from scorer.errors import UsageError
-from scorer.huge_texts import blocks, bytes_of, in_one_piece, rows_of_huge_texts
+from scorer.huge_texts import blocks, bytes_of, dictionary_in_one_piece, in_one_piece, rows_of_huge_texts
 from scorer.sinks import Blocks, Packer, arrow_errors
-from scorer.sources import holds_json
+from scorer.sources import holds_json, with_leaves
 
 _ROW_GROUP_BYTES = 32 * 2**20
 _ROW_GROUP_ROWS = 65536
@@ -62,6 +63,7 @@ def open_writer(
     Raises:
         UsageError: the format cannot hold such a schema.
     """
+    check_schema(format, schema)
     with arrow_errors():
         writer = _new_writer(file, format, schema, long_texts)
     try:
@@ -69,6 +71,42 @@ def open_writer(
     except BaseException:
         writer.abandon()
         raise
+
+
+def check_schema(format: OutputFormat, schema: pa.Schema) -> None:
+    """Whether a format can hold the columns of a schema.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if format.kind == "parquet":
+        return
+    twice = _first_repeated(schema.names)
+    if format.kind == "jsonl" and twice is not None:
+        raise UsageError(f"two columns are named {twice!r}, which JSON cannot hold", hint="rename one")
+    for field in schema:
+        twice = _first_repeated_inside(field.type)
+        if twice is not None:
+            raise UsageError(
+                f"column {field.name!r} holds two fields named {twice!r}, which JSON cannot hold",
+                hint="leave it out with --columns, or write Parquet",
+            )
+
+
+def _first_repeated(names: list[str]) -> str | None:
+    return min((name for name, count in Counter(names).items() if count > 1), default=None)
+
+
+def _first_repeated_inside(kind: pa.DataType) -> str | None:
+    """A name that two fields of one struct have."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _first_repeated_inside(kind.storage_type)
+    if not pa.types.is_nested(kind):
+        return None
+    fields = [kind.field(place) for place in range(kind.num_fields)]
+    repeated = _first_repeated([field.name for field in fields]) if pa.types.is_struct(kind) else None
+    inside = (_first_repeated_inside(field.type) for field in fields)
+    return repeated if repeated is not None else next((name for name in inside if name is not None), None)
 
 
 def _new_writer(file: BinaryIO, format: OutputFormat, schema: pa.Schema, long_texts: str | None) -> TableWriter:
@@ -100,7 +138,7 @@ class ParquetTableWriter(TableWriter):
             write_page_checksum=True,
         )
         self._schema = schema
-        self._waiting: pa.Table = schema.empty_table()
+        self._waiting = pa.Table.from_batches([], schema)
         self._held: list[pa.Table] = []
         self._rows = self._bytes = 0
 
@@ -197,8 +235,9 @@ class CsvTableWriter(TableWriter):
         """Nothing: what is held is dropped."""
 
     def _cells(self, column: pa.ChunkedArray) -> list[str | None]:
+        column = _plain(column)
         cells: list[str | None] = _as_text(column).to_pylist()
-        if self._safe and (_is_text(column.type) or pa.types.is_dictionary(column.type)):
+        if self._safe and _is_text(column.type):
             return [cell if cell is None else _without_formula(cell) for cell in cells]
         return cells
 
@@ -212,9 +251,6 @@ class JsonlTableWriter(TableWriter):
     def __init__(self, sink: Blocks, schema: pa.Schema) -> None:
         self._sink = sink
         self._schema = schema
-        twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
-        if twice:
-            raise UsageError(f"two columns are named {twice[0]!r}, which JSON cannot hold", hint="rename one")
 
     def write(self, table: pa.Table) -> None:
         """Append the rows of ``table``."""
@@ -305,7 +341,7 @@ def _by_size(table: pa.Table) -> Iterator[tuple[pa.Table, bool]]:
 def _leaf_paths(schema: pa.Schema) -> list[str]:
     """Columns as Parquet has them: of nested ones, the path to each leaf."""
     file = io.BytesIO()
-    pq.write_table(schema.empty_table(), file)
+    pq.ParquetWriter(file, schema).close()
     columns = pq.read_metadata(file).schema
     return [columns.column(place).path for place in range(len(columns))]
 
@@ -315,6 +351,8 @@ def _value_bytes(column: pa.ChunkedArray | pa.Array) -> int:
     if isinstance(column, pa.ChunkedArray):
         return sum(_value_bytes(chunk) for chunk in column.chunks)
     kind = column.type
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        column = column.cast(pa.large_binary())
     if _is_text(kind) or _is_bytes(kind):
         return int(pc.sum(pc.binary_length(column)).as_py() or 0)
     if pa.types.is_struct(kind):
@@ -327,31 +365,68 @@ def _value_bytes(column: pa.ChunkedArray | pa.Array) -> int:
 
 def _one_piece(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """``column`` in one piece; a dictionary in the order in which its values come."""
+    return dictionary_in_one_piece(column) if pa.types.is_dictionary(column.type) else in_one_piece(column)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """``column`` without a dictionary or an extension type: UUIDs as text, others as what they are stored as."""
     kind = column.type
-    if not pa.types.is_dictionary(kind):
-        return in_one_piece(column)
-    plain = in_one_piece(column.cast(kind.value_type))
-    return plain.dictionary_encode().cast(kind)
+    if pa.types.is_dictionary(kind):
+        return column.cast(kind.value_type)
+    if isinstance(kind, pa.UuidType):
+        texts = [None if value is None else str(value) for value in column.to_pylist()]
+        return pa.chunked_array([pa.array(texts, pa.large_string())])
+    if isinstance(kind, pa.Bool8Type):
+        return column.cast(pa.bool_())
+    return column.cast(kind.storage_type) if isinstance(kind, pa.BaseExtensionType) else column
 
 
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Values as CSV holds them: nested ones as JSON, bytes as base64, all others as Arrow prints them."""
     kind = column.type
     if pa.types.is_nested(kind):
-        texts = [None if v is None else orjson.dumps(v, _json_default).decode() for v in column.to_pylist()]
+        texts = [None if v is None else orjson.dumps(v, _json_default).decode() for v in _values(column)]
         return pa.chunked_array([pa.array(texts, pa.large_string())])
     if _is_bytes(kind):
         texts = [None if v is None else base64.b64encode(v).decode() for v in column.to_pylist()]
         return pa.chunked_array([pa.array(texts, pa.large_string())])
-    return pc.cast(column, pa.large_string())
+    return _printed(column)
+
+
+def _printed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values as Arrow prints them; times of a zone that is not known here in UTC."""
+    try:
+        return pc.cast(column, pa.large_string())
+    except pa.ArrowInvalid:
+        if not pa.types.is_timestamp(column.type):
+            raise
+        return pc.cast(column.cast(_in_utc(column.type)), pa.large_string())
+
+
+def _in_utc(kind: pa.DataType) -> pa.DataType:
+    return pa.timestamp(kind.unit, "UTC") if pa.types.is_timestamp(kind) and kind.tz is not None else kind
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Values of Python; rows with times that Python does not know have them as Arrow prints them."""
+    try:
+        return list(column.to_pylist())
+    except (OverflowError, ValueError):
+        if len(column) > 1:
+            return [value for row in range(len(column)) for value in _values(column.slice(row, 1))]
+        in_utc = column.take(pa.array([0])).cast(with_leaves(column.type, _in_utc))
+        return list(in_utc.cast(with_leaves(in_utc.type, _time_as_text)).to_pylist())
+
+
+def _time_as_text(kind: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.types.is_temporal(kind) else kind
 
 
 def _as_json(column: pa.ChunkedArray, field: pa.Field) -> list[Any]:
     """Values as orjson writes them."""
+    column = _plain(column)
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        return _as_json(column.cast(kind.value_type), pa.field(field.name, kind.value_type))
-    if holds_json(field):
+    if holds_json(field) and _is_text(field.type):
         return [None if value is None else orjson.Fragment(value) for value in column.to_pylist()]
     if pa.types.is_float32(kind) or pa.types.is_float16(kind):
         # 0.9 as float32 is 0.8999999761581421 as float64, but nobody wants to read that.
@@ -361,8 +436,8 @@ def _as_json(column: pa.ChunkedArray, field: pa.Field) -> list[Any]:
         return [None if value is None else base64.b64encode(value).decode() for value in column.to_pylist()]
     if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
         with suppress(pa.ArrowNotImplementedError):
-            return list(pc.cast(column, pa.string()).to_pylist())
-    return list(column.to_pylist())
+            return list(_printed(column).to_pylist())
+    return _values(column)
 
 
 def _json_default(value: Any) -> str:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from scorer.destinations import OutputFormat
 from scorer.errors import UsageError
+from scorer.jobs import score_file
 from scorer.reading import open_source
 from scorer.writing import open_writer
 
@@ -164,6 +165,95 @@ def test_two_columns_of_one_name_cannot_be_json() -> None:
     with pytest.raises(UsageError, match="two columns are named 'a'"):
         written(table, "jsonl")
     assert written(table, "csv") == b"a,a\nx,y\n"
+
+
+def test_names_that_stand_twice_are_refused_before_the_work(tmp_path: Path, tiny_bundle: Path) -> None:
+    texts, notes = pa.array(["fine"]), pa.array(["a"])
+    struct = pa.StructArray.from_arrays([notes, notes], ["b", "b"])
+    columns = {"columns": [notes, notes], "structs": [struct, pa.ListArray.from_arrays([0, 1], struct)]}
+    for what, formats in (("columns", ["jsonl"]), ("structs", ["jsonl", "csv"])):
+        table = pa.Table.from_arrays([texts, *columns[what]], names=["text", "a", "a" if what == "columns" else "c"])
+        pq.write_table(table, tmp_path / "in.parquet")
+        for format in formats:
+            with pytest.raises(UsageError, match=r"two (columns are|fields) named '[ab]', which JSON cannot hold"):
+                score_file(tmp_path / "in.parquet", tmp_path / f"out.{format}", model=str(tiny_bundle))
+        score_file(tmp_path / "in.parquet", tmp_path / "out.parquet", model=str(tiny_bundle), overwrite=True)
+        assert pq.ParquetFile(tmp_path / "out.parquet").read().columns[:3] == table.columns
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "out.parquet"]
+
+
+def in_lists(values: pa.Array) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array(range(len(values) + 1), pa.int32()), values)
+
+
+def far(kind: pa.DataType) -> pa.Array:
+    return pa.array([2**62, 5, None], pa.int64()).cast(kind)
+
+
+UUIDS = pa.array([bytes(16), b"\xff" * 16, None], pa.uuid())
+JSONS = pa.array(['{"a": 1}', "1", None], pa.json_(pa.string()))
+TENSORS = pa.ExtensionArray.from_storage(
+    pa.fixed_shape_tensor(pa.int32(), [2]), pa.array([[1, 2], [3, 4], None], pa.list_(pa.int32(), 2))
+)
+UUID_TEXTS = ["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", None]
+STRINGS, BYTES = pa.array(["ab", "é", None]), pa.array([b"ab", b"\xff", None])
+FAR_DATES = pa.array([2**30, 5, None], pa.int32()).view(pa.date32())
+MARS = pa.array([0, 1, None], pa.timestamp("ms", "Mars/Phobos"))
+MARS_TEXTS = ["1970-01-01 00:00:00.000Z", "1970-01-01 00:00:00.001Z", None]
+
+UNUSUAL: dict[str, tuple[pa.Array, list[object]]] = {
+    "UUID": (UUIDS, UUID_TEXTS),
+    "list of UUID": (in_lists(UUIDS), [[text] for text in UUID_TEXTS]),
+    "struct of UUID": (pa.StructArray.from_arrays([UUIDS], ["u"]), [{"u": text} for text in UUID_TEXTS]),
+    "JSON": (JSONS, ['{"a": 1}', "1", None]),
+    "struct of JSON": (pa.StructArray.from_arrays([JSONS], ["j"]), [{"j": '{"a": 1}'}, {"j": "1"}, {"j": None}]),
+    "tensor": (TENSORS, [[1, 2], [3, 4], None]),
+    "list of tensors": (in_lists(TENSORS), [[[1, 2]], [[3, 4]], [None]]),
+    "string view": (STRINGS.cast(pa.string_view()), ["ab", "é", None]),
+    "list of string views": (in_lists(STRINGS.cast(pa.string_view())), [["ab"], ["é"], [None]]),
+    "binary view": (BYTES.cast(pa.binary_view()), ["YWI=", "/w==", None]),
+    "list of binary views": (in_lists(BYTES.cast(pa.binary_view())), [["YWI="], ["/w=="], [None]]),
+    "dictionary of binary": (BYTES.dictionary_encode(), ["YWI=", "/w==", None]),
+    "unknown zone": (MARS, MARS_TEXTS),
+    "list of unknown zone": (in_lists(MARS), [[text] for text in MARS_TEXTS]),
+    "list of far times": (
+        in_lists(far(pa.timestamp("us"))),
+        [[f"<value out of range: {2**62}>"], ["1970-01-01T00:00:00.000005"], [None]],
+    ),
+    "struct of far dates": (
+        pa.StructArray.from_arrays([FAR_DATES], ["d"]),
+        [{"d": f"<value out of range: {2**30}>"}, {"d": "1970-01-06"}, {"d": None}],
+    ),
+    "list of long durations": (in_lists(far(pa.duration("s"))), [[str(2**62)], ["0:00:05"], [None]]),
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_unusual_columns(tmp_path: Path, name: str) -> None:
+    """The same values in CSV and JSONL, the same column in Parquet, however the rows are cut."""
+    column, expected = UNUSUAL[name]
+    pq.write_table(pa.table({"c": column}), tmp_path / "in.parquet")
+    table = pa.concat_tables(open_source(tmp_path / "in.parquet").tables(10))
+    assert table.schema.field("c").type == column.type
+    back = pq.read_table(io.BytesIO(written(table, "parquet")))
+    assert back.schema.equals(table.schema)
+    assert back.equals(table)
+    assert [json.loads(line)["c"] for line in written(table, "jsonl").splitlines()] == expected
+    cells = [row[0] for row in csv.reader(io.StringIO(written(table, "csv").decode(), newline=""))][1:]
+    texts = [
+        cell if isinstance(value, str) else json.loads(cell or "null")
+        for cell, value in zip(cells, expected, strict=True)
+    ]
+    assert texts == expected
+    for format in ("parquet", "csv", "jsonl"):
+        assert written(table, format, rows=1) == written(table, format, rows=3)
+
+
+def test_views_of_text_are_scored(tmp_path: Path, tiny_bundle: Path) -> None:
+    table = pa.table({"text": pa.array(["good film", "é", None], pa.string_view())})
+    pq.write_table(table, tmp_path / "in.parquet")
+    score_file(tmp_path / "in.parquet", tmp_path / "out.parquet", model=str(tiny_bundle))
+    assert pq.read_table(tmp_path / "out.parquet", columns=["text"]).equals(table)
 
 
 def test_a_writer_that_is_left_with_an_error_does_not_touch_the_file() -> None:
