@@ -25,6 +25,9 @@ _MANY_LINES = 1000
 # What stands in quotes, from behind the first of them.
 _QUOTED = re.compile(rb'(?:[^"]++|"")*+')
 
+_TEXT_FOLLOWS = "text follows a closing quote"
+_CLOSE_QUOTE = "close the quote, or double quotes inside a field"
+
 _Fields = list[str | bytes | bytearray]
 
 
@@ -49,7 +52,7 @@ class CsvSource(Source):
         self._delimiter = options.delimiter or delimiter
         csv.field_size_limit(sys.maxsize)
         with self._records() as records:
-            header = records.next_record()
+            header = self._header(records)
         if not header:
             raise InputError("has no header", path=self.path)
         if records.wrong_bytes:
@@ -64,6 +67,14 @@ class CsvSource(Source):
         with text_bytes(self.location, self.options) as reader:
             yield _Records(reader, self._delimiter, self.path, self.options)
 
+    def _header(self, records: _Records) -> _Fields | None:
+        try:
+            return records.next_record()
+        except csv.Error as error:
+            raise InputError(
+                f"its header cannot be read: {_broken_quote(error, records)}", path=self.path, hint=_CLOSE_QUOTE
+            ) from error
+
     def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[tuple[pa.Table, list[Reject], int]]:
         names = self.schema.names
         wanted = range(len(names)) if list(columns) == names else [names.index(column) for column in columns]
@@ -72,7 +83,7 @@ class CsvSource(Source):
         rejects: list[Reject] = []
         number = n_rows = 0
         with self._records() as records:
-            records.next_record()  # the header
+            self._header(records)
             for row in self._rows(records):
                 n_rows += 1
                 if isinstance(row, Reject):
@@ -107,7 +118,9 @@ class CsvSource(Source):
             try:
                 record = records.next_record()
             except csv.Error as error:
-                record, reason = [], self._broken_quote(error, records, row + 1)
+                record, reason = [], _broken_quote(error, records)
+                if reason != _TEXT_FOLLOWS:  # other rows may have been swallowed
+                    raise InputError(reason, path=self.path, row=row + 1, hint=_CLOSE_QUOTE) from error
             if record is None:
                 return
             if not record and not reason:
@@ -133,24 +146,6 @@ class CsvSource(Source):
     @property
     def _has_offsets(self) -> bool:
         return self.options.encoding is None
-
-    def _broken_quote(self, error: csv.Error, records: _Records, row: int) -> str:
-        """Why a row is bad, where the next line surely begins another row.
-
-        Raises:
-            InputError: the quote may have swallowed other rows.
-        """
-        if "unexpected end of data" in str(error):
-            what = "a quote opens and is never closed"
-        elif records.n_lines > 1:
-            what = (
-                f"a quote opens and is not closed where its field ends: text follows {records.n_lines - 1} lines later"
-            )
-        else:
-            return "text follows a closing quote"
-        raise InputError(
-            what, path=self.path, row=row, hint="close the quote, or double quotes inside a field"
-        ) from error
 
 
 class _Records:
@@ -341,6 +336,15 @@ class _Records:
 
 class _LargeRow(Exception):
     """The row is too large for ``csv``."""
+
+
+def _broken_quote(error: csv.Error, records: _Records) -> str:
+    """What is wrong; after ``_TEXT_FOLLOWS`` alone the next line surely begins another row."""
+    if "unexpected end of data" in str(error):
+        return "a quote opens and is never closed"
+    if records.n_lines > 1:
+        return f"a quote opens and is not closed where its field ends: text follows {records.n_lines - 1} lines later"
+    return _TEXT_FOLLOWS
 
 
 def _table(rows: list[_Fields], wanted: Sequence[int], schema: pa.Schema) -> pa.Table:

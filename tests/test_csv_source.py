@@ -74,6 +74,24 @@ def test_an_open_quote_stops_whatever_the_policy(tmp_path: Path, content: str, r
     assert caught.value.exit_code == 3
 
 
+@pytest.mark.parametrize("policy", ["fail", "reject"])
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ('"id,text\n1,a\n', "a quote opens and is never closed"),
+        ('"id"x,text\n1,a\n', "text follows a closing quote"),
+        ('id,"text\n1,"a\n', "a quote opens and is not closed where its field ends: text follows 1 lines later"),
+        ('id,"' + "long " * 300_000, "a quote opens and is never closed"),
+    ],
+)
+def test_a_header_with_a_broken_quote(tmp_path: Path, content: str, what: str, policy: str) -> None:
+    path = written(tmp_path, content)
+    with pytest.raises(InputError) as caught:
+        open_source(path, ReadOptions(on_bad_row=policy))  # type: ignore[arg-type]
+    hint = "close the quote, or double quotes inside a field"
+    assert str(caught.value) == f"{path}: its header cannot be read: {what}; {hint}"
+
+
 @pytest.mark.parametrize("start", range(5))
 def test_starting_at_a_later_chunk_gives_the_same_chunks(tmp_path: Path, start: int) -> None:
     path = written(tmp_path, "a,b\n" + "".join(f"{n},x\n" if n % 3 else f"{n}\n" for n in range(7)))
