@@ -15,7 +15,7 @@ from scorer.errors import InputError
 from scorer.huge_texts import HUGE_BYTES, in_one_piece, is_utf8, viewed
 from scorer.locations import without_secrets
 from scorer.sources import ReadOptions, Source
-from scorer.text_bytes import ByteReader, lines_of, text_bytes
+from scorer.text_bytes import TextReader, lines_of, text_bytes
 
 # csv keeps four bytes for each character of a field until its file is done: larger rows are cut up here.
 _LARGE_ROW = 2**20
@@ -138,14 +138,10 @@ class CsvSource(Source):
                 del record
                 continue
             raw = records.raw() if self.options.keep_raw else None
-            reject = Reject(self.path, row, records.byte_offset if self._has_offsets else None, reason, raw)
+            reject = Reject(self.path, row, records.byte_offset if records.has_offsets else None, reason, raw)
             if fails:
                 raise reject.error()
             yield reject
-
-    @property
-    def _has_offsets(self) -> bool:
-        return self.options.encoding is None
 
 
 class _Records:
@@ -155,10 +151,11 @@ class _Records:
         wrong_bytes: whether the record that was read last holds bytes that are not UTF-8.
         n_lines: its lines so far.
         byte_offset: of its first byte.
+        has_offsets: whether that is its place in the unpacked file too.
         chunk_bytes: of all records since :meth:`start_chunk`.
     """
 
-    def __init__(self, reader: ByteReader, delimiter: str, path: str, options: ReadOptions) -> None:
+    def __init__(self, reader: TextReader, delimiter: str, path: str, options: ReadOptions) -> None:
         self._lines = lines_of(reader, limit=options.max_row_bytes, together=lambda: self._in_quotes)
         self._in_quotes = False
         self._ahead: list[bytes] = []  # lines that were read together with others, last first
@@ -170,9 +167,8 @@ class _Records:
         self._reader = self._new_reader()
         self._parts: list[bytes | bytearray] = []
         self._n_bytes = 0
-        self._offset = 0
-        self._chunk_offset = 0
-        self.byte_offset = 0
+        self._offset = self._chunk_offset = self.byte_offset = reader.start or 0
+        self.has_offsets = reader.start is not None
         self.n_lines = 0
         self.wrong_bytes = False
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from copy import copy
 from typing import Any, Self
 
@@ -104,10 +103,11 @@ class JsonlSource(Source):
         return pa.table(arrays, schema)
 
     def _rows(self, *, skip: int = 0, chunk_rows: int = 0) -> Iterator[dict[str, Any] | Reject]:
-        row = offset = chunk_start = 0
+        row = chunk_start = 0
         limit = self.options.max_row_bytes
-        with self._lines() as lines:
-            for line in lines:
+        with text_bytes(self.location, self.options) as reader:
+            offset = reader.start or 0
+            for line in lines_of(reader, limit=limit):
                 begin = offset
                 # A line that was passed over is longer than what is known of it: later places are not known.
                 offset = -1 if line is None or offset < 0 else offset + len(line)
@@ -136,16 +136,11 @@ class JsonlSource(Source):
                 raw = None
                 if self.options.keep_raw and line is not None:
                     raw = bytes(line).rstrip(b"\r\n").decode("utf-8", "backslashreplace")
-                place = begin if begin >= 0 and self.options.encoding is None else None
+                place = begin if begin >= 0 and reader.start is not None else None
                 reject = Reject(self.path, row, place, found, raw)
                 if self.options.on_bad_row == "fail":
                     raise reject.error()
                 yield reject
-
-    @contextmanager
-    def _lines(self) -> Iterator[Iterator[bytes | bytearray | None]]:
-        with text_bytes(self.location, self.options) as reader:
-            yield lines_of(reader, limit=self.options.max_row_bytes)
 
 
 def _field(name: str, kinds: int) -> pa.Field:

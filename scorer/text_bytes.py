@@ -46,6 +46,16 @@ class ByteReader(Protocol):
         """At most ``size`` bytes; none at the end."""
 
 
+class TextReader(ByteReader, Protocol):
+    """What gives a text as UTF-8.
+
+    Attributes:
+        start: where its first byte stands in the unpacked file, ``None`` where the places of its bytes are others.
+    """
+
+    start: int | None
+
+
 @contextmanager
 def opened(path: str) -> Iterator[IO[bytes]]:
     """The bytes of a local file, a URL or standard input, which is kept in a temporary file."""
@@ -90,7 +100,7 @@ def stdin_file() -> Path:
 
 
 @contextmanager
-def text_bytes(path: str, options: ReadOptions) -> Iterator[ByteReader]:
+def text_bytes(path: str, options: ReadOptions) -> Iterator[TextReader]:
     """The text of a file as UTF-8 bytes: unpacked where it is packed, transcoded where an encoding is named.
 
     Bytes that are wrong in a named encoding stay wrong in UTF-8, so that the row that holds them is found.
@@ -107,8 +117,8 @@ def text_bytes(path: str, options: ReadOptions) -> Iterator[ByteReader]:
         if decoder is None:
             if wide := _wide_encoding(head):
                 raise InputError(f"looks like {wide[:6].upper()}", path=shown, hint=f"pass --encoding {wide}")
-            head = head.removeprefix(codecs.BOM_UTF8)
-            yield _Rejoined(head, reader)
+            start = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+            yield _Rejoined(head[start:], reader, start)
         else:
             _require_byte_order(head, options.encoding or "", shown)
             yield _Transcoded(_Rejoined(head, reader), decoder)
@@ -162,7 +172,8 @@ class _Unpacked:
 class _Rejoined:
     """A reader whose first block was read already."""
 
-    def __init__(self, head: bytes, rest: ByteReader) -> None:
+    def __init__(self, head: bytes, rest: ByteReader, start: int = 0) -> None:
+        self.start: int | None = start
         self._head = head
         self._rest = rest
 
@@ -177,6 +188,7 @@ class _Transcoded:
     """Text of another encoding as UTF-8."""
 
     def __init__(self, reader: ByteReader, decoder: codecs.IncrementalDecoder) -> None:
+        self.start: int | None = None
         self._reader = reader
         self._decoder = decoder
         self._first = True

@@ -125,6 +125,16 @@ def test_a_byte_order_mark_is_dropped(tmp_path: Path, mark: bytes) -> None:
     assert rows_of(tmp_path / "a.jsonl") == [{"a": 1}]
 
 
+@pytest.mark.parametrize("encoding", [None, "utf-8", "UTF8", "utf-8-sig"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.jsonl.gz"])
+def test_places_are_those_of_the_unpacked_file(tmp_path: Path, name: str, mark: bytes, encoding: str | None) -> None:
+    content = mark + (b"id,text\n1,a\nbad\n" if name == "a.csv" else '{"a": "é"}\nbad\n'.encode())
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    (chunk,) = open_source(tmp_path / name, ReadOptions(encoding=encoding, on_bad_row="reject")).chunks(5)
+    assert [reject.byte_offset for reject in chunk.rejects] == [content.index(b"bad")]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
 def test_wide_text_is_recognised_and_read_as_the_message_says(tmp_path: Path, encoding: str, name: str) -> None:
