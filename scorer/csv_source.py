@@ -222,7 +222,7 @@ class _Records:
             line = self._pieces.pop()
         else:
             found = self._ahead.pop() if self._ahead else next(self._lines)
-            line = self._too_long() if found is None else found
+            line = self._too_long() if isinstance(found, int) else found
             if b"\r" in line and line.find(b"\r") < len(line) - (2 if line.endswith(b"\n") else 1):
                 self._pieces = [*line.splitlines(keepends=True)][::-1]
                 line = self._pieces.pop()
@@ -299,7 +299,7 @@ class _Records:
         self._in_quotes = True
         found = next(self._lines, b"")
         self._in_quotes = False
-        if found is None:
+        if isinstance(found, int):
             return self._too_long()
         if not found:
             raise csv.Error("unexpected end of data")

@@ -109,15 +109,16 @@ class JsonlSource(Source):
             offset = reader.start or 0
             for line in lines_of(reader, limit=limit):
                 begin = offset
-                # A line that was passed over is longer than what is known of it: later places are not known.
-                offset = -1 if line is None or offset < 0 else offset + len(line)
-                if line is not None and line.isspace():
+                offset += line if isinstance(line, int) else len(line)
+                if not isinstance(line, int) and line.isspace():
                     continue
                 row += 1
                 if row <= skip:
                     continue
                 if chunk_rows and (row - 1) % chunk_rows == 0:
                     chunk_start = begin
+                if isinstance(line, int):
+                    chunk_start += line  # it fills no memory
                 if chunk_rows and offset - chunk_start > self.options.max_chunk_bytes:
                     raise InputError(
                         f"{chunk_rows} rows fill more than {self.options.max_chunk_bytes >> 20:,} MiB",
@@ -125,7 +126,7 @@ class JsonlSource(Source):
                         row=row,
                         hint="lower --chunk-rows",
                     )
-                found = f"is longer than {limit:,} bytes" if line is None else parsed(line)
+                found = f"is longer than {limit:,} bytes" if isinstance(line, int) else parsed(line)
                 if self._text is not None and not isinstance(found, str):
                     value = found.get(self._text)
                     if value is not None and not isinstance(value, str | bytearray):
@@ -134,9 +135,9 @@ class JsonlSource(Source):
                     yield found
                     continue
                 raw = None
-                if self.options.keep_raw and line is not None:
+                if self.options.keep_raw and not isinstance(line, int):
                     raw = bytes(line).rstrip(b"\r\n").decode("utf-8", "backslashreplace")
-                place = begin if begin >= 0 and reader.start is not None else None
+                place = begin if reader.start is not None else None
                 reject = Reject(self.path, row, place, found, raw)
                 if self.options.on_bad_row == "fail":
                     raise reject.error()

@@ -287,27 +287,28 @@ def _unpacking_errors(shown: str) -> Iterator[None]:
 
 def lines_of(
     reader: ByteReader, *, limit: int, together: Callable[[], bool] = lambda: False
-) -> Iterator[bytes | bytearray | None]:
-    r"""Lines with the ``\n`` that ends them; ``None`` stands for a line of over ``limit`` bytes, which is passed over.
+) -> Iterator[bytes | bytearray | int]:
+    r"""Lines with the ``\n`` that ends them; of a line of over ``limit`` bytes, which is passed over, their number.
 
     A line that reaches over blocks comes as a ``bytearray``, so that a long one is held only once. Where
-    ``together`` says so, as many lines come at once as are at hand.
+    ``together`` says so, as many lines come at once as are at hand, whatever they hold.
     """
     waiting = bytearray()
-    too_long = False
+    passed_over = 0
     while block := reader.read(_BLOCK):
         first = block.find(b"\n") + 1
-        if not first or waiting or too_long:
-            too_long = too_long or len(waiting) + (first or len(block)) > limit
-            if too_long:
+        if not first or waiting or passed_over:
+            size = len(waiting) + (first or len(block))
+            if passed_over or size > limit:
+                passed_over += size
                 waiting = bytearray()
             else:
                 waiting += memoryview(block)[: first or len(block)]
             if not first:
                 continue
-            if too_long:
-                yield None
-                too_long = False
+            if passed_over:
+                yield passed_over
+                passed_over = 0
             else:
                 line, waiting = waiting, bytearray()
                 yield line
@@ -326,8 +327,9 @@ def lines_of(
             if together():
                 yield b"\n".join(lines[number:]) + b"\n"
                 break
-            yield each + b"\n"
-    if too_long:
-        yield None
+            yield each + b"\n" if len(each) < limit else len(each) + 1
+    size = passed_over + len(waiting)
+    if size > limit:
+        yield size
     elif waiting:
         yield waiting

@@ -129,7 +129,24 @@ def test_a_long_line_is_one_bad_row(tmp_path: Path) -> None:
     path = written(tmp_path, b'{"a": 1}', b'{"a": "' + b"x" * 3 * 2**20 + b'"}', b"{", b'{"a": 2}')
     (chunk,) = open_source(path, ReadOptions(on_bad_row="reject", max_row_bytes=2**20)).chunks(9)
     assert chunk.rows["a"].to_pylist() == [1, 2]
-    assert [(r.row, r.byte_offset) for r in chunk.rejects] == [(2, 9), (3, None)]
+    assert [(r.row, r.byte_offset) for r in chunk.rejects] == [(2, 9), (3, path.read_bytes().index(b"{\n"))]
+
+
+def test_long_lines_are_bad_wherever_they_lie(tmp_path: Path) -> None:
+    lines = [b'{"a": "' + b"x" * 504 + b'"}', b'{"a": 1}'] * 2500
+    path = written(tmp_path, *lines, b"{", lines[0])
+    chunks = list(open_source(path, ReadOptions(on_bad_row="reject", max_row_bytes=100)).chunks(2048))
+    rejects = [reject for chunk in chunks for reject in chunk.rejects]
+    assert sum(chunk.rows.num_rows for chunk in chunks) == 2500
+    assert [reject.row for reject in rejects] == [*range(1, 5001, 2), 5001, 5002]
+    assert [reject.byte_offset for reject in rejects] == [*range(0, 523 * 2500, 523), 523 * 2500, 523 * 2500 + 2]
+
+
+def test_lines_that_are_passed_over_do_not_fill_a_chunk(tmp_path: Path) -> None:
+    path = written(tmp_path, *[b'{"a": "' + b"x" * 5000 + b'"}', b'{"a": 1}'] * 5)
+    options = ReadOptions(on_bad_row="reject", max_row_bytes=100, max_chunk_bytes=1000)
+    (chunk,) = open_source(path, options).chunks(10)
+    assert (chunk.rows.num_rows, len(chunk.rejects)) == (5, 5)
 
 
 JSON = st.recursive(
