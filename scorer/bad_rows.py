@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from scorer.errors import InputError, UsageError
 
 NOT_UTF8 = "holds bytes that are not UTF-8"
 
-_MAX_BAD = re.compile(r"(\d+)|(\d+(?:\.\d+)?)%")
+# Python turns no text of more than 4,300 digits into an integer.
+_MAX_BAD = re.compile(r"(\d{1,4000})|(\d{1,4000}(?:\.\d{1,4000})?)%")
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,16 @@ class Reject:
 
 @dataclass(frozen=True)
 class MaxBad:
-    """How many bad rows a run bears: a number of rows, or a share of all rows.
+    """How many bad rows a run bears: a number of rows, or a share of all rows, which is exact.
 
     >>> MaxBad.parse("2%").allows(bad=3, rows=100)
     False
+    >>> MaxBad.parse("29%").allows(bad=29, rows=100)
+    True
     """
 
     rows: int | None = None
-    share: float | None = None
+    share: Fraction | None = None
 
     @classmethod
     def parse(cls, text: str) -> MaxBad:
@@ -68,9 +72,9 @@ class MaxBad:
             UsageError: it is neither.
         """
         match = _MAX_BAD.fullmatch(text.strip())
-        if match is None or (match[2] is not None and float(match[2]) > 100):
+        if match is None or (match[2] is not None and Fraction(match[2]) > 100):
             raise UsageError(f"--max-bad {text!r} is no number of rows and no share", hint="pass N or P%, as 100 or 1%")
-        return cls(rows=int(match[1])) if match[1] is not None else cls(share=float(match[2]) / 100)
+        return cls(rows=int(match[1])) if match[1] is not None else cls(share=Fraction(match[2]) / 100)
 
     def allows(self, *, bad: int, rows: int) -> bool:
         """Whether ``bad`` of ``rows`` rows are borne."""
@@ -79,9 +83,9 @@ class MaxBad:
         return self.share is None or bad <= self.share * rows
 
     def __str__(self) -> str:
-        return (
-            f"{self.rows:,}" if self.rows is not None else f"{100 * (self.share if self.share is not None else 1):g}%"
-        )
+        if self.rows is not None:
+            return f"{self.rows:,}"
+        return f"{float(100 * (1 if self.share is None else self.share)):g}%"
 
 
 def check_bad_rows(limit: MaxBad | None, *, bad: int, rows: int, path: str, finished: bool) -> None:
