@@ -16,6 +16,7 @@ from typing import IO, Protocol
 import pyarrow as pa
 
 from scorer.errors import InputError, UsageError
+from scorer.huge_texts import is_utf8
 from scorer.locations import STDIN, is_url, without_secrets
 from scorer.sources import ReadOptions
 
@@ -115,7 +116,7 @@ def text_bytes(path: str, options: ReadOptions) -> Iterator[TextReader]:
         reader: ByteReader = _Unpacked(file, path, options)
         head = reader.read(_BLOCK)
         if decoder is None:
-            if wide := _wide_encoding(head):
+            if options.encoding is None and (wide := _wide_encoding(head)):
                 raise InputError(f"looks like {wide[:6].upper()}", path=shown, hint=f"pass --encoding {wide}")
             start = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
             yield _Rejoined(head[start:], reader, start)
@@ -243,7 +244,7 @@ def _wide_encoding(head: bytes) -> str | None:
         if head.startswith(mark):
             return name
     sample = head[:4096]
-    if len(sample) < 4:
+    if len(sample) < 4 or _begins_with_a_line(sample):
         return None
     # Text of mostly Latin letters has a zero in nearly every other place; NULs in UTF-8 keep no such step.
     for name, places in _ZERO_BYTES.items():
@@ -252,6 +253,12 @@ def _wide_encoding(head: bytes) -> str | None:
         if all(share > 0.4 if zero else share < 0.1 for share, zero in zip(shares, places, strict=True)):
             return name
     return None
+
+
+def _begins_with_a_line(sample: bytes) -> bool:
+    """Whether the first line is UTF-8 without a NUL, which wide text has in every Latin letter and end of a line."""
+    line, end, rest = sample.partition(b"\n")
+    return bool(end) and b"\0" not in line and not rest.startswith(b"\0") and is_utf8(memoryview(line))
 
 
 def _require_byte_order(head: bytes, encoding: str, shown: str) -> None:

@@ -160,6 +160,27 @@ def test_wide_text_of_few_latin_letters_is_recognised(tmp_path: Path) -> None:
         open_source(tmp_path / "a.csv")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_wide_text_with_an_asian_header_is_recognised(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.csv").write_bytes(("电影\n" + "a good film\n" * 100).encode(encoding))
+    with pytest.raises(InputError, match=f"looks like UTF-..; pass --encoding {encoding}$"):
+        open_source(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("encoding", [None, "utf-8"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_wide_text_inside_a_file_of_utf_8_is_no_more_than_text(tmp_path: Path, end: str, encoding: str | None) -> None:
+    wide = "good" * 500
+    (tmp_path / "a.csv").write_bytes(f"é,text{end}1,".encode() + wide.encode("utf-16-le") + end.encode())
+    (row,) = rows_of(tmp_path / "a.csv", ReadOptions(encoding=encoding))
+    assert row == {"é": "1", "text": "\0".join(wide) + "\0"}
+
+
+def test_a_named_encoding_overrules_what_the_bytes_look_like(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("a\nb\n".encode("utf-16-le"))
+    assert open_source(tmp_path / "a.csv", ReadOptions(encoding="utf-8")).schema.names == ["a\0"]
+
+
 @pytest.mark.parametrize("content", [TEXT, "x", "电影"])
 @pytest.mark.parametrize("encoding", ["UTF16", "utf_32"])
 def test_narrow_text_that_is_called_wide(tmp_path: Path, encoding: str, content: str) -> None:
