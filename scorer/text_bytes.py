@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import re
 import shutil
 import sys
 import tempfile
@@ -21,7 +22,9 @@ from scorer.locations import STDIN, is_url, without_secrets
 from scorer.sources import ReadOptions
 
 _BLOCK = 2**20
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_GZIP = b"\x1f\x8b"
+# Of a frame, and of one that is skipped, as pzstd writes them in front.
+_ZSTD = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
 # The marks of UTF-32 first: that of UTF-16 is the start of one of them.
 _BOMS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -140,7 +143,7 @@ class _Unpacked:
         suffix = Path(self._path).suffix.lower()
         if magic.startswith(_GZIP):
             self._reader: ByteReader = gzip.GzipFile(fileobj=file, mode="rb")
-        elif magic == _ZSTD:
+        elif _ZSTD.match(magic):
             self._reader = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
         elif suffix in (".gz", ".zst"):
             raise InputError(f"is not packed as {suffix} says, or damaged at its first byte", path=self._path)

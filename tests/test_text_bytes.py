@@ -39,6 +39,18 @@ def test_packed_text_also_in_members(tmp_path: Path, pack: object) -> None:
     assert rows_of(path) == ROWS
 
 
+@pytest.mark.parametrize("number", range(16))
+@pytest.mark.parametrize("name", ["a.csv.zst", "a.csv"])
+def test_frames_that_are_to_be_skipped(tmp_path: Path, name: str, number: int) -> None:
+    frame = (0x184D2A50 + number).to_bytes(4, "little") + (5).to_bytes(4, "little") + b"other"
+    content = frame + zstd(TEXT[:20].encode()) + frame + zstd(TEXT[20:].encode())
+    (tmp_path / name).write_bytes(content)
+    assert rows_of(tmp_path / name) == ROWS
+    (tmp_path / name).write_bytes(content[:-5])
+    with pytest.raises(InputError, match="its packed data end too early"):
+        rows_of(tmp_path / name)
+
+
 @pytest.mark.parametrize("kind", ["gz", "zst"])
 def test_packed_text_that_is_cut_or_flipped(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"a.csv.{kind}"
