@@ -19,6 +19,8 @@ _MAX_DEPTH = 200
 _KEY_END = re.compile(rb'"[ \t\r\n]*:')
 # Numbers that a float64 or an int64 may not hold.
 _LONG_NUMBER = re.compile(rb"[0-9]{16}|[0-9][eE][+]?[0-9]{3}")
+# An integer that a float64 may not hold, or a text that looks like one; its first digits are one too.
+_HUGE_INTEGER = re.compile(rb"(?<=[:\[, \t\r\n-])([1-9][0-9]{15})[0-9]{285,}+(?=[,\]} \t\r\n])")
 
 KIND_NAMES = {bool: "a truth value", int: "a number", float: "a number", dict: "an object", list: "a list"}
 """What a value of a type is called where a string, or an object, should stand."""
@@ -136,6 +138,11 @@ def _parsed(line: bytes | bytearray) -> dict[str, Any] | str:
             line.decode()
         except UnicodeDecodeError:
             return NOT_UTF8
+        # orjson takes no integer of 309 digits: with a shorter one in its place it judges the rest.
+        short = _HUGE_INTEGER.sub(rb"\1", line)
+        if len(short) < len(line):
+            found = _parsed(short)
+            return found if isinstance(found, str) else _parsed_slowly(line)
         # What follows the colon is the place, and none of the text.
         return f"is not JSON: {error.msg}"
     if type(value) is not dict:
