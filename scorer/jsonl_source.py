@@ -42,23 +42,26 @@ class JsonlSource(Source):
         self.path = without_secrets(path)
         self.options = options
         self._text: str | None = None
-        self._kinds: dict[str, int] = {}
         self._find_columns()
-        self.schema = pa.schema([_field(name, kinds) for name, kinds in self._kinds.items()])
 
     def with_text(self, column: str) -> Self:
-        """This source, with ``column`` read as text; a row that holds something else there is a bad row."""
+        """This source, with ``column`` read as text; a row that holds something else there is a bad row.
+
+        As any bad row it decides nothing about the columns, so where such rows are set aside the file is read again.
+        """
         kinds = self._kinds[column]
         if not kinds & _TEXT:
             check_text_type(self.schema.field(column), self.path)
             return self
         source = copy(self)
         source._text = column
-        source.schema = self.schema.set(self.schema.get_field_index(column), pa.field(column, pa.string()))
+        if kinds != _TEXT and self.options.on_bad_row == "reject":
+            source._find_columns()
+        source.schema = source.schema.set(source.schema.get_field_index(column), pa.field(column, pa.string()))
         return source
 
     def _find_columns(self) -> None:
-        kinds = self._kinds
+        kinds: dict[str, int] = {}
         for row in self._rows():
             if isinstance(row, Reject):
                 continue
@@ -66,6 +69,8 @@ class JsonlSource(Source):
                 kinds[name] = kinds.get(name, 0) | _kind(value)
             if len(kinds) > _MAX_COLUMNS:
                 raise InputError(f"its rows have more than {_MAX_COLUMNS:,} different keys", path=self.path)
+        self._kinds = kinds
+        self.schema = pa.schema([_field(name, kind) for name, kind in kinds.items()])
 
     def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[tuple[pa.Table, list[Reject], int]]:
         schema = pa.schema([self.schema.field(column) for column in columns])

@@ -121,6 +121,15 @@ def test_a_text_column_of_other_values_too(tmp_path: Path) -> None:
     assert [r.row for r in chunk.rejects] == [2]
 
 
+def test_a_row_without_text_decides_no_column(tmp_path: Path) -> None:
+    path = written(tmp_path, b'{"text": 5, "x": [1], "extra": 3}', b'{"text": "a", "x": 1}', b'{"text": null, "x": 2}')
+    source = open_source(path, REJECT).with_text("text")
+    assert source.schema == pa.schema([("text", pa.string()), ("x", pa.int64())])
+    (chunk,) = source.chunks(9)
+    assert chunk.rows.to_pylist() == [{"text": "a", "x": 1}, {"text": None, "x": 2}]
+    assert [r.row for r in chunk.rejects] == [1]
+
+
 def test_a_text_column_of_numbers_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="column 'text' holds int64, not text"):
         open_source(written(tmp_path, b'{"text": 7}')).with_text("text")
