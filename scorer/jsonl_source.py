@@ -112,18 +112,19 @@ class JsonlSource(Source):
         limit = self.options.max_row_bytes
         with text_bytes(self.location, self.options) as reader:
             offset = reader.start or 0
-            for line in lines_of(reader, limit=limit):
+            for given in lines_of(reader, limit=limit):
+                line, size = (None, given) if isinstance(given, int) else (given, len(given))
                 begin = offset
-                offset += line if isinstance(line, int) else len(line)
-                if not isinstance(line, int) and line.isspace():
+                offset += size
+                if line is not None and line.isspace():
                     continue
                 row += 1
                 if row <= skip:
                     continue
                 if chunk_rows and (row - 1) % chunk_rows == 0:
                     chunk_start = begin
-                if isinstance(line, int):
-                    chunk_start += line  # it fills no memory
+                if line is None:
+                    chunk_start += size  # it fills no memory
                 if chunk_rows and offset - chunk_start > self.options.max_chunk_bytes:
                     raise InputError(
                         f"{chunk_rows} rows fill more than {self.options.max_chunk_bytes >> 20:,} MiB",
@@ -131,7 +132,7 @@ class JsonlSource(Source):
                         row=row,
                         hint="lower --chunk-rows",
                     )
-                found = f"is longer than {limit:,} bytes" if isinstance(line, int) else parsed(line)
+                found = f"is longer than {limit:,} bytes" if line is None else parsed(line)
                 if self._text is not None and not isinstance(found, str):
                     value = found.get(self._text)
                     if value is not None and not isinstance(value, str | bytearray):
@@ -140,7 +141,7 @@ class JsonlSource(Source):
                     yield found
                     continue
                 raw = None
-                if self.options.keep_raw and not isinstance(line, int):
+                if self.options.keep_raw and line is not None:
                     raw = bytes(line).rstrip(b"\r\n").decode("utf-8", "backslashreplace")
                 place = begin if reader.start is not None else None
                 reject = Reject(self.path, row, place, found, raw)
