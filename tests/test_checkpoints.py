@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoTokenizer, BertConfig, BertModel, DistilBertForSequenceClassification
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    DistilBertForMaskedLM,
+    DistilBertForSequenceClassification,
+)
 
 from scorer.errors import ModelError
 from tests.conftest import VOCABULARY_TEXTS
@@ -90,6 +97,31 @@ def test_a_checkpoint_without_a_tokenizer(tiny_checkpoint: Path, tmp_path: Path)
         shutil.copy(tiny_checkpoint / name, tmp_path)
     with pytest.raises(ModelError, match="its tokenizer cannot be loaded"):
         load_classifier(str(tmp_path), ["a", "b"])
+
+
+@pytest.mark.parametrize("model", ["tiny_checkpoint", "tiny_bert_checkpoint"])
+@pytest.mark.parametrize("renamed", ["", "model."])
+def test_a_checkpoint_that_lacks_weights(
+    request: pytest.FixtureRequest, tmp_path: Path, model: str, renamed: str
+) -> None:
+    folder = shutil.copytree(request.getfixturevalue(model), tmp_path / "lacks")
+    tensors = load_file(folder / "model.safetensors")
+    # All under another name, or the first layer's norms under none.
+    kept = {f"{renamed}{name}": value for name, value in tensors.items() if renamed or "layer.0.out" not in name}
+    kept |= {name: value for name, value in kept.items() if ".ffn." in name} if renamed else {}
+    save_file({name: value.clone() for name, value in kept.items()}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks: has no weights for .+; copy or save it again"):
+        load_classifier(str(folder), ["a", "b"])
+
+
+def test_a_checkpoint_without_a_head_is_an_encoder(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    original = DistilBertForMaskedLM.from_pretrained(tiny_checkpoint)
+    folder = shutil.copytree(tiny_checkpoint, tmp_path / "masked")
+    for encoder in (original, original.distilbert):
+        encoder.save_pretrained(folder)
+        model, _ = load_classifier(str(folder), ["a", "b"])
+        for name, value in original.distilbert.state_dict().items():
+            assert torch.equal(model.distilbert.state_dict()[name], value), name
 
 
 def test_a_damaged_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> None:

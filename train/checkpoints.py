@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from scorer.errors import ModelError
+from scorer.errors import ModelError, OutputError
 
 _DISTILBERT_LAYER = {
     "attention.self.query": "attention.q_lin",
@@ -63,12 +65,14 @@ def load_classifier(
         "num_labels": len(label_names),
         "id2label": dict(enumerate(label_names)),
         "label2id": {name: label for label, name in enumerate(label_names)},
+        "problem_type": "single_label_classification",  # what the checkpoint's own head was for is over
     }
     try:
         config = AutoConfig.from_pretrained(model)
         tokenizer = _load_tokenizer(model)
         if config.model_type == "bert":
-            bert = BertModel.from_pretrained(model, dtype=torch.float32)
+            bert, info = BertModel.from_pretrained(model, dtype=torch.float32, output_loading_info=True)
+            require_weights(info["missing_keys"], model, but=("pooler.",))
             distilbert = distilbert_from_bert(bert, **overrides)
             classifier_config = DistilBertConfig.from_dict({**distilbert.config.to_dict(), **labels})
             classifier = DistilBertForSequenceClassification(classifier_config)
@@ -87,6 +91,7 @@ def load_classifier(
             wrong = [name for name in info["mismatched_keys"] if not name.startswith("classifier.")]
             if wrong:
                 raise ModelError(f"its weights {wrong[0]} do not have the size that config.json states", path=model)
+            require_weights(info["missing_keys"], model, but=("pre_classifier.", "classifier."))
         else:
             raise ModelError(
                 f"is a {config.model_type} checkpoint", path=model, hint="pass one of DistilBERT's or BERT's layout"
@@ -98,6 +103,18 @@ def load_classifier(
             hint="where the Hub cannot be reached, pass --model FOLDER with config.json, tokenizer.json and weights",
         ) from error
     return classifier, tokenizer
+
+
+def require_weights(missing: Iterable[str], model: str, *, but: tuple[str, ...] = ()) -> None:
+    """Refuse a checkpoint that lacks tensors other than those that begin with ``but``: they would be random."""
+    names = sorted(name for name in missing if not name.startswith(but))
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise ModelError(
+            f"has no weights for {', '.join(names[:3])}{more}",
+            path=model,
+            hint="copy or save it again, with the names that transformers gives them",
+        )
 
 
 def _load_tokenizer(model: str) -> PreTrainedTokenizerBase:
@@ -190,6 +207,24 @@ def last_whole_checkpoint(work: Path) -> Path | None:
         except (OSError, ValueError, KeyError, TypeError):
             shutil.rmtree(folder, ignore_errors=True)
     return max(found)[1] if found else None
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[None]:
+    """The boundary where failures to save a part of ``path`` become ours; each library has an error of its own.
+
+    Raises:
+        OutputError: it could not be written.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
+        raise OutputError(
+            f"the checkpoint could not be written: {reason}",
+            path=path,
+            hint="make room, then run the same command with --resume",
+        ) from error
 
 
 def first_line(error: Exception) -> str:
