@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from scorer.errors import InputError, ModelError, UsageError
 from train.data import LabelledReviews, load_splits
@@ -214,6 +216,32 @@ def test_a_checkpoint_labels_as_the_bundle_of_it_scores(
     assert np.allclose(got[[0, 2], 0], expected["pred_prob_positive"].to_numpy(), atol=1e-5)
     with pytest.raises(ModelError, match=r"labels .negative, positive. are not those of the training .bad, good."):
         label_texts(str(tiny_checkpoint), texts, ("bad", "good"))
+
+
+def test_a_checkpoint_labels_at_the_temperature_of_its_training(
+    tiny_checkpoint: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    from scorer import Scorer
+
+    checkpoint = shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint")
+    (checkpoint / "history.json").write_text(json.dumps({"calibration": {"temperature": 2.5}}))
+    bundle = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    description = json.loads((bundle / "bundle.json").read_text())
+    (bundle / "bundle.json").write_text(json.dumps({**description, "temperature": 2.5}))
+    texts = ["a warm and funny film", "boring, loud, bad"]
+    got = label_texts(str(checkpoint), texts, NAMES)
+    expected = Scorer.load(bundle, precision="fp32").score(texts)
+    assert np.allclose(got[:, 1], expected["pred_prob_positive"].to_numpy(), atol=1e-5)
+    assert not np.allclose(got, label_texts(str(tiny_checkpoint), texts, NAMES), atol=1e-3)
+
+
+def test_a_teacher_without_a_head_is_none(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_checkpoint, tmp_path / "encoder")
+    tensors = load_file(folder / "model.safetensors")
+    kept = {name: value for name, value in tensors.items() if not name.startswith("classifier.")}
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"has no weights for classifier\.bias, classifier\.weight; copy or save"):
+        label_texts(str(folder), ["a"], NAMES)
 
 
 def test_a_checkpoint_beside_a_file_labels_its_texts(

@@ -15,8 +15,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from scorer.encoding import Encoded, TextEncoder
 from scorer.errors import ModelError
+from scorer.json_objects import read_object
 from scorer.preprocessing import Preprocessing, load_preprocessing
-from train.checkpoints import backend_tokenizer, first_line
+from train.checkpoints import backend_tokenizer, first_line, require_weights
+from train.history import HISTORY_FILE
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +35,17 @@ def label_texts(source: str, texts: Sequence[str], label_names: Sequence[str]) -
     """Probabilities float64 ``(n, n_labels)`` in the order of ``label_names``; NaN for a blank text.
 
     Texts are cleaned and cut as the checkpoint's own preprocessing says; the mean over its windows
-    where there are several.
+    where there are several. Logits are divided by the temperature that its training fitted, as
+    scoring with its bundle does.
 
     Raises:
-        ModelError: the checkpoint cannot be loaded, or its labels are not ``label_names``.
+        ModelError: the checkpoint cannot be loaded, lacks weights, or its labels are not ``label_names``.
     """
     folder = Path(source)
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True
+        )
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(
@@ -48,6 +53,7 @@ def label_texts(source: str, texts: Sequence[str], label_names: Sequence[str]) -
             path=source,
             hint="of a bundle, pass the predictions that score writes with it",
         ) from error
+    require_weights(info["missing_keys"], source)
     own = [str(model.config.id2label[label]) for label in range(model.config.num_labels)]
     if sorted(own) != sorted(label_names):
         raise ModelError(
@@ -59,7 +65,7 @@ def label_texts(source: str, texts: Sequence[str], label_names: Sequence[str]) -
     preprocessing = load_preprocessing(folder) or Preprocessing(max_length=length)
     encoded = TextEncoder(backend_tokenizer(tokenizer, source), preprocessing).encode(texts)
     # Rare settings aside, a padded place is hidden by the attention mask whatever its id is.
-    probabilities = _run(model, encoded, int(tokenizer.pad_token_id or 0))
+    probabilities = _run(model.eval(), encoded, int(tokenizer.pad_token_id or 0), _temperature(folder))
     runs = np.bincount(encoded.rows, minlength=encoded.n_rows)
     total = np.zeros((encoded.n_rows, len(own)))
     np.add.at(total, encoded.rows, probabilities)
@@ -68,7 +74,14 @@ def label_texts(source: str, texts: Sequence[str], label_names: Sequence[str]) -
     return mean[:, [own.index(name) for name in label_names]]
 
 
-def _run(model: PreTrainedModel, encoded: Encoded, pad: int) -> npt.NDArray[np.float64]:
+def _temperature(folder: Path) -> float:
+    """What its training fitted to its validation rows; 1 where it did not."""
+    calibration = (read_object(folder / HISTORY_FILE) or {}).get("calibration")
+    value = calibration.get("temperature") if isinstance(calibration, dict) else None
+    return float(value) if isinstance(value, (int, float)) and 1e-3 <= value <= 1e3 else 1.0
+
+
+def _run(model: PreTrainedModel, encoded: Encoded, pad: int, temperature: float) -> npt.NDArray[np.float64]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
     probabilities = np.zeros((len(encoded.rows), model.config.num_labels))
@@ -80,7 +93,7 @@ def _run(model: PreTrainedModel, encoded: Encoded, pad: int) -> npt.NDArray[np.f
         mask = (torch.arange(ids.shape[1], device=device)[None] < lengths[:, None]).long()
         with torch.inference_mode():
             logits = model(input_ids=ids, attention_mask=mask).logits
-        probabilities[runs] = torch.softmax(logits.double(), dim=-1).cpu().numpy()
+        probabilities[runs] = torch.softmax(logits.double() / temperature, dim=-1).cpu().numpy()
         done += len(runs)
         if time.monotonic() - said >= _SAY_EVERY_SECONDS:
             said = time.monotonic()
