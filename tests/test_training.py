@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -287,6 +288,37 @@ def test_what_cannot_be_trained(
     assert (got, len(errors)) == (code, 1), err
     assert says in errors[0]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_smoothing_and_rates_of_layers_leave_the_figures_comparable(
+    call_train: Call, tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path
+) -> None:
+    recipe = (
+        "--model", tiny_checkpoint, "--train", labelled_texts, "--validation-split", "0.25", "--epochs", "1",
+        "--batch-size", "16", "--max-length", "16", "--no-bf16", "--learning-rate", "1e-12", "--weight-decay", "0.1",
+    )  # fmt: skip
+    assert call_train("-o", tmp_path / "plain", *recipe)[0] == 0
+    assert call_train("-o", tmp_path / "other", *recipe, "--label-smoothing", "0.3", "--layer-decay", "0.5")[0] == 0
+    plain, other = (History.load(tmp_path / name) for name in ("plain", "other"))
+    assert other.rows[0].training_loss != pytest.approx(plain.rows[0].training_loss)
+    assert other.rows[0].validation_loss == pytest.approx(plain.rows[0].validation_loss)
+    assert [step["learning_rate"] for step in other.steps] == [step["learning_rate"] for step in plain.steps]
+
+
+@pytest.mark.parametrize("problem", ["regression", "multi_label_classification"])
+def test_a_checkpoint_for_another_problem_is_trained_to_classify(
+    call_train: Call, tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path, problem: str
+) -> None:
+    other = shutil.copytree(tiny_checkpoint, tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "problem_type": problem}))
+    recipe = (
+        "--train", labelled_texts, "--validation-split", "0.25", "--epochs", "0.2", "--batch-size", "16",
+        "--max-length", "16", "--no-bf16",
+    )  # fmt: skip
+    assert call_train("-o", tmp_path / "plain", "--model", tiny_checkpoint, *recipe)[0] == 0
+    assert call_train("-o", tmp_path / "model", "--model", other, *recipe)[0] == 0
+    assert_same_training(tmp_path / "plain", tmp_path / "model")
 
 
 def test_an_output_that_stands_already(

@@ -52,6 +52,8 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]
 class ReviewTrainer(ResumableTrainer):
     """Trains on label ids or on label vectors; evaluates, keeps and returns averaged weights where there are any."""
 
+    label_smoother: Any
+
     def __init__(self, *arguments: Any, average: WeightAverage | None = None, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self._average = average
@@ -74,14 +76,20 @@ class ReviewTrainer(ResumableTrainer):
         return (loss, outputs) if return_outputs else loss
 
     def evaluate(self, *arguments: Any, **more: Any) -> Any:
-        """Trainer's own, with the averaged weights."""
-        if self._average is None:
-            return super().evaluate(*arguments, **more)
-        self._average.swap(self.model)
+        """Trainer's own, with the averaged weights, and with the labels themselves where training smooths them."""
+        smoother, self.label_smoother = self.label_smoother, None
+        if self._average is not None:
+            self._average.swap(self.model)
         try:
             return super().evaluate(*arguments, **more)
         finally:
-            self._average.swap(self.model)
+            self.label_smoother = smoother
+            if self._average is not None:
+                self._average.swap(self.model)
+
+    def _get_learning_rate(self) -> float:
+        """The head's, whose group is the last: Trainer's own is the first one's, which ``layer_decay`` lowers."""
+        return float(self.lr_scheduler.get_last_lr()[-1])
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         if self._average is not None:
