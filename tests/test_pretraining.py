@@ -104,6 +104,39 @@ def test_a_stopped_adaptation_ends_with_the_same_weights(
     assert {path.name for path in tmp_path.iterdir()} == {"whole", "halved"}
 
 
+def test_an_adaptation_for_a_part_of_an_epoch_is_not_exceeded(
+    call_train: Call,
+    tiny_checkpoint: Path,
+    labelled_texts: Path,
+    unlabelled: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = ("-o", tmp_path / "o", *recipe(tiny_checkpoint, labelled_texts, unlabelled), "--pretrain-epochs", "0.5")
+
+    def save(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("train.pretraining.save_file", save)
+        assert call_train(*options)[0] == 130
+    steps = max(int(folder.name.split("-")[1]) for folder in (tmp_path / "o.training").glob("pretraining/checkpoint-*"))
+    code, _, err = call_train(*options, "--resume")
+    assert code == 0, err
+    result = json.loads((tmp_path / "o" / "history.json").read_text())["data"]["pretraining_result"]
+    assert result["steps"] == steps
+
+
+def test_more_tokens_than_positions(
+    call_train: Call, tiny_checkpoint: Path, labelled_texts: Path, unlabelled: Path, tmp_path: Path
+) -> None:
+    options = recipe(tiny_checkpoint, labelled_texts, unlabelled)
+    code, _, err = call_train("-o", tmp_path / "o", *options, "--pretrain-max-length", "513")
+    assert (code, err.splitlines()[-1]) == (
+        2, "error: --pretrain-max-length 513 is more than the model's 512 positions"
+    )  # fmt: skip
+
+
 def test_texts_that_cannot_be_adapted_to(
     call_train: Call, tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path
 ) -> None:

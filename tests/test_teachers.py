@@ -23,6 +23,7 @@ from train.options import TrainOptions
 from train.soft_targets import class_weights_of, soft_cross_entropy, with_label_vectors
 from train.teacher_checkpoints import label_texts
 from train.teachers import teach
+from train.unfinished import UnfinishedTraining
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -56,7 +57,7 @@ def taught(train: Path, tmp_path: Path, *teachers: Path, **more: Any) -> tuple[L
     )
     train_set, eval_set = load_splits(options)
     vectors = with_label_vectors(train_set, smoothing=options.label_smoothing, class_weights=None)
-    return teach(vectors, eval_set, options, tmp_path), train_set
+    return teach(vectors, eval_set, options, UnfinishedTraining(options)), train_set
 
 
 def test_soft_cross_entropy_is_the_usual_one_for_one_hot_targets() -> None:
@@ -266,7 +267,7 @@ def test_a_checkpoint_labels_unlabelled_texts_or_those_of_the_training(
     both, labelled = taught(labelled_texts, tmp_path, tiny_checkpoint, unlabelled=(str(new),))
     assert both.rows["text"][len(labelled.rows) :] == ["one", "two"]
     # A resumed run takes what is kept.
-    kept = np.load(tmp_path / "teacher-0.npy")
-    np.save(tmp_path / "teacher-0.npy", kept[:, ::-1])
+    kept = tmp_path / "out.training" / "teacher-0.npy"
+    np.save(kept, np.load(kept)[:, ::-1])
     again, _ = taught(labelled_texts, tmp_path, tiny_checkpoint, unlabelled=(str(new),), resume=True)
     assert again.rows["labels"][-1] == both.rows["labels"][-1][::-1]

@@ -183,7 +183,7 @@ def test_the_order_of_an_epoch_that_is_damaged(tmp_path: Path) -> None:
     others = [(tmp_path / name).read_bytes() for name in ("other", "another")]
     for content in (b"", b"no tensor", (tmp_path / ORDER_FILE).read_bytes()[:-100], *others):
         (tmp_path / ORDER_FILE).write_bytes(content)
-        with pytest.raises(InputError, match="is no order of rows to resume with; leave --resume out"):
+        with pytest.raises(InputError, match="is no order of rows to resume with; begin anew with --overwrite"):
             load_epoch_order(tmp_path)
 
 
@@ -254,7 +254,10 @@ def test_texts_on_both_sides_are_reported(
         (("--metric", "f2"), 2, "unknown metric 'f2'; choose one of f1, accuracy, loss"),
         (("--fp16",), 2, "--fp16 needs CUDA, which is not here"),
         (("--eval", "x.csv"), 2, "--eval and --validation-split exclude each other"),
-        (("--max-length", "513"), 2, "more than the model's 512 positions"),
+        (("--max-length", "513"), 2, "--max-length 513 is more than the model's 512 positions"),
+        (("--train-max-length", "513"), 2, "--train-max-length 513 is more than the model's 512 positions"),
+        (("-o", "."), 2, ".: is no name for a new folder"),
+        (("-o", ".."), 2, "..: is no name for a new folder"),
         (("--resume",), 2, "there is no checkpoint to resume from"),
         (("--learning-rate", "-1"), 2, "--learning-rate -1.0 must be more than 0"),
         (("--learning-rate", "inf"), 2, "--learning-rate inf must be more than 0 and finite"),

@@ -27,8 +27,9 @@ class SaveBetweenEpochs(TrainerCallback):  # type: ignore[misc]
         self._steps = steps
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        # After the last step of an epoch its evaluation is still to come, and the checkpoint of the epoch with it.
-        if state.global_step % self._steps == 0 and not between_epochs(state):
+        # After the last step of an epoch its evaluation is still to come, and the checkpoint of the epoch with it;
+        # so it is after the last step of all, which may end no epoch.
+        if state.global_step % self._steps == 0 and state.global_step < state.max_steps and not between_epochs(state):
             # Logged as well, or the loss since the last line would be lost in a resumed run.
             control.should_log = control.should_save = True
 
@@ -41,8 +42,12 @@ class StopEarly(TrainerCallback):  # type: ignore[misc]
         self._patience = patience
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if epochs_without_gain(state, self._metric) >= self._patience:
+        if self.has_ended(state):
             control.should_training_stop = True
+
+    def has_ended(self, state: TrainerState) -> bool:
+        """Whether the run makes no further step."""
+        return epochs_without_gain(state, self._metric) >= self._patience
 
 
 def epochs_without_gain(state: TrainerState, metric: str) -> int:
@@ -60,6 +65,10 @@ def between_epochs(state: TrainerState) -> bool:
 
 class LogAtEpochEnd(TrainerCallback):  # type: ignore[misc]
     """Logs the training loss at the end of an epoch too, so that every step counts in the table."""
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.global_step >= state.max_steps:
+            control.should_log = True  # before a checkpoint of this step, which an adaptation saves at once
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -96,7 +96,9 @@ printed and saved in CHECKPOINT/history.json.
 @click.option("--seed", default=42, show_default=True)
 @click.option("--report-to", multiple=True, type=click.Choice(["tensorboard"]), help="Log to OUTPUT/runs as well.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of the same run.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing checkpoint.")
+@click.option(
+    "--overwrite", is_flag=True, help="Replace an existing checkpoint; without --resume, drop an unfinished one."
+)
 @common_options
 def train_model(
     eval_: tuple[str, ...],

@@ -16,6 +16,8 @@ from train.options import TrainOptions, short_names
 
 log = logging.getLogger(__name__)
 
+_MORE_FILES = ("teachers", "unlabelled", "pretraining")
+
 
 def record_data(train_set: LabelledReviews, eval_set: LabelledReviews, options: TrainOptions) -> dict[str, Any]:
     """A JSON object for the history: ``train``, ``eval``, ``split``, ``duplicates``, ``teachers`` and ``pretraining``.
@@ -53,6 +55,12 @@ def record_data(train_set: LabelledReviews, eval_set: LabelledReviews, options: 
         "unlabelled": _file_hashes(options.unlabelled, names),
         "pretraining": _file_hashes(options.pretrain_on, names),
     }
+
+
+def files_of(record: Mapping[str, Any]) -> dict[str, str]:
+    """SHA-256 by name of all files in what :func:`record_data` says."""
+    parts = (record["train"]["files"], record["eval"]["files"], *(record[key] for key in _MORE_FILES))
+    return {name: sha256 for part in parts for name, sha256 in part.items()}
 
 
 def _part(sources: Iterable[str], part: LabelledReviews, names: Mapping[str, str]) -> dict[str, Any]:

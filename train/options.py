@@ -59,6 +59,8 @@ class TrainOptions:
         predict: files whose texts the baseline labels; empty for the validation rows.
         predictions: file for those predictions, in the format that ``score`` writes.
         save_steps: checkpoints between epochs, every so many steps, for ``resume``; 0 for none.
+        resume: go on with the unfinished training of the same options.
+        overwrite: replace what stands at ``output`` and, without ``resume``, an unfinished training.
     """
 
     output: Path | None
@@ -156,6 +158,8 @@ class TrainOptions:
             raise UsageError("--predict needs --predictions", hint="name the file to write")
         if self.output is None and not self.baseline:
             raise UsageError("--output is missing", hint="pass -o FOLDER for the new checkpoint")
+        if not self.baseline and self.folder.name in ("", ".."):
+            raise UsageError("is no name for a new folder", path=self.folder, hint="choose another name")
         if self.label_names and (len(set(self.label_names)) < max(2, len(self.label_names)) or "" in self.label_names):
             raise UsageError(
                 f"--label-names {','.join(self.label_names)} does not name two labels or more, each once",
@@ -177,8 +181,6 @@ class TrainOptions:
             raise UsageError("--unlabelled needs --teacher", hint="pass the checkpoint that is to label it")
         if not self.label_smoothing < 1:
             raise UsageError(f"--label-smoothing {self.label_smoothing} must be less than 1")
-        if self.resume and self.overwrite:
-            raise UsageError("--resume and --overwrite exclude each other", hint="pass one of them")
         for name, value in (
             ("--validation-split", self.validation_split),
             ("--warmup-ratio", self.warmup_ratio),

@@ -29,19 +29,18 @@ from transformers import (
 from transformers.activations import get_activation
 
 from scorer.columns import text_column
+from scorer.durable import write_durably
 from scorer.encoding import TextEncoder
 from scorer.errors import InputError, ModelError
 from scorer.preprocessing import Preprocessing
 from train.callbacks import LogAtEpochEnd, Narrator, StopOnNaN
-from train.checkpoints import backend_tokenizer, last_whole_checkpoint
+from train.checkpoints import backend_tokenizer, last_whole_checkpoint, saving
 from train.data import read_rows
 from train.options import TrainOptions
 from train.trainer import ResumableTrainer
+from train.unfinished import PRETRAINING, UnfinishedTraining
 
 log = logging.getLogger(__name__)
-
-FOLDER = "pretraining"
-"""Inside the folder of an unfinished run."""
 
 _WEIGHTS, _RESULT = "encoder.safetensors", "result.json"
 _MASKED_SHARE = 0.15
@@ -100,7 +99,7 @@ def adapt(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     options: TrainOptions,
-    work: Path,
+    work: UnfinishedTraining,
     *,
     left_out: Container[str],
     bf16: bool,
@@ -115,15 +114,17 @@ def adapt(
         InputError: the texts cannot be used, or the loss is not a number.
         ModelError: the tokenizer has no mask.
     """
-    folder = work / FOLDER
+    folder = work.folder / PRETRAINING
     encoder = model.base_model
     if options.resume and (folder / _RESULT).is_file():
         encoder.load_state_dict(load_file(folder / _WEIGHTS))
         return dict(json.loads((folder / _RESULT).read_text(encoding="utf-8")))
     if tokenizer.mask_token is None:
         raise ModelError("its tokenizer has no mask token", path=options.model, hint="leave --pretrain-on out")
-    folder.mkdir(exist_ok=True)
     rows = _blocks(tokenizer, options, left_out)
+    work.begin()
+    with saving(folder):
+        folder.mkdir(exist_ok=True)
     torch.manual_seed(options.seed)
     masked = MaskedWords(encoder)
     _take_head(masked, options.model)
@@ -138,15 +139,15 @@ def adapt(
     )
     for printing in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(printing)
-    checkpoint = last_whole_checkpoint(folder) if options.resume else None
     log.info("adapting the encoder to %d blocks of text", len(rows))
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    trainer.resume(last_whole_checkpoint(folder) if options.resume else None)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     last = losses[-max(1, len(losses) // 10) :]
     result = {"texts": len(rows), "steps": trainer.state.global_step, "loss": sum(last) / len(last)}
-    save_file(encoder.state_dict(), folder / _WEIGHTS)
-    # The last to be written: it says that the weights are whole.
-    (folder / _RESULT).write_text(json.dumps(result) + "\n", encoding="utf-8")
+    with saving(folder):
+        save_file(encoder.state_dict(), folder / _WEIGHTS)
+        # The last to be written: it says that the weights are whole.
+        write_durably(folder / _RESULT, (json.dumps(result) + "\n").encode())
     log.info("adapted in %d steps: loss %.4f, perplexity %.1f", result["steps"], result["loss"], math.exp(last[-1]))
     return result
 

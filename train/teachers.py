@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import datasets
 import numpy as np
@@ -13,9 +12,11 @@ import numpy.typing as npt
 
 from scorer.columns import text_column
 from scorer.errors import InputError, UsageError
+from train.checkpoints import saving
 from train.data import LabelledReviews, read_rows
 from train.options import TrainOptions
 from train.teacher_checkpoints import is_checkpoint, label_texts
+from train.unfinished import UnfinishedTraining
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,9 @@ class TeacherRows:
     probabilities: npt.NDArray[np.float64]
 
 
-def teach(train_set: LabelledReviews, eval_set: LabelledReviews, options: TrainOptions, work: Path) -> LabelledReviews:
+def teach(
+    train_set: LabelledReviews, eval_set: LabelledReviews, options: TrainOptions, work: UnfinishedTraining
+) -> LabelledReviews:
     """``train_set``, whose labels are vectors, with a row for each one of the teachers' behind its own.
 
     The target of such a row is the teachers' mean probability times ``options.teacher_weight``. A loss that is
@@ -76,7 +79,9 @@ def teach(train_set: LabelledReviews, eval_set: LabelledReviews, options: TrainO
     return LabelledReviews(datasets.concatenate_datasets([gold, rows]), names)
 
 
-def _of_all_teachers(train_set: LabelledReviews, options: TrainOptions, work: Path) -> list[tuple[str, TeacherRows]]:
+def _of_all_teachers(
+    train_set: LabelledReviews, options: TrainOptions, work: UnfinishedTraining
+) -> list[tuple[str, TeacherRows]]:
     """Each teacher and its rows; checkpoints label the files' texts, else unlabelled ones, else the training's."""
     names = train_set.label_names
     files = [source for source in options.teacher if not is_checkpoint(source)]
@@ -96,13 +101,15 @@ def _of_all_teachers(train_set: LabelledReviews, options: TrainOptions, work: Pa
     else:
         texts = list(train_set.rows["text"])
     for number, source in enumerate(checkpoints):
-        kept = work / f"teacher-{number}.npy"
+        kept = work.folder / f"teacher-{number}.npy"
         if options.resume and kept.is_file():
             probabilities = np.load(kept, allow_pickle=False)
         else:
             probabilities = label_texts(source, texts, names)
-            unfinished = kept.with_suffix(".unfinished.npy")
-            np.save(unfinished, probabilities)
+            work.begin()
+            unfinished = kept.with_suffix(".unfinished")
+            with saving(kept), unfinished.open("wb") as file:
+                np.save(file, probabilities)
             unfinished.replace(kept)
         teachers.append((source, TeacherRows(texts, probabilities)))
     return teachers

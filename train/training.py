@@ -24,30 +24,29 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from transformers.trainer import TRAINER_STATE_NAME
 
 from scorer.encoding import TextEncoder
-from scorer.errors import OutputError, OutputExistsError, ScorerError, UsageError
+from scorer.errors import ScorerError, UsageError
+from scorer.locking import locked
 from scorer.preprocessing import save_preprocessing
 from train.averaging import WeightAverage
-from train.callbacks import LogAtEpochEnd, Narrator, SaveBetweenEpochs, StopEarly, StopOnNaN, epochs_without_gain
-from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, max_positions
+from train.callbacks import LogAtEpochEnd, Narrator, SaveBetweenEpochs, StopEarly, StopOnNaN
+from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, max_positions, saving
 from train.data import encode_rows, load_splits
-from train.data_record import record_data
+from train.data_record import files_of, record_data
 from train.history import History
 from train.lineage import lineage_of, start_of
 from train.metrics import ClassificationMetrics
 from train.options import TrainOptions
-from train.pretraining import FOLDER, adapt
+from train.pretraining import adapt
 from train.report import save_report
 from train.soft_targets import class_weights_of, with_label_vectors
 from train.teachers import teach
 from train.trainer import ReviewTrainer
+from train.unfinished import UnfinishedTraining
 
 log = logging.getLogger(__name__)
 
-_WORK_SUFFIX = ".training"
-_OPTIONS_FILE = "options.json"
 _NO_DECAY = ("bias", "layer_norm", "LayerNorm")
 
 
@@ -59,30 +58,28 @@ def train_model(options: TrainOptions) -> History:
 
     Raises:
         UsageError: options clash, or there is nothing to validate on or to resume.
-        OutputExistsError: the output stands already.
+        OutputExistsError: the output stands already, or an unfinished training does.
+        BusyError: another training to the same output is under way.
         InputError: the data cannot be used.
         ModelError: the starting checkpoint cannot be used.
         OutputError: the checkpoint could not be written.
     """
-    work = options.folder.with_name(options.folder.name + _WORK_SUFFIX)
-    _prepare_folders(options, work)
-    try:
-        return _train(options, work)
-    except BaseException:
-        if not _can_be_resumed(work):
-            shutil.rmtree(work, ignore_errors=True)
-        raise
+    work = UnfinishedTraining(options)
+    with locked(options.folder):
+        work.check()
+        try:
+            return _train(options, work)
+        except BaseException:
+            if not work.can_be_resumed():
+                shutil.rmtree(work.folder, ignore_errors=True)
+            raise
 
 
-def _train(options: TrainOptions, work: Path) -> History:
-    checkpoint = last_whole_checkpoint(work) if options.resume else None
-    if options.resume and not _can_be_resumed(work):
-        raise UsageError("there is no checkpoint to resume from", path=work, hint="leave --resume out")
-    _keep_to_the_same_run(options, work)
-
+def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
     torch.manual_seed(options.seed)
     train_set, eval_set = load_splits(options)
     data = record_data(train_set, eval_set, options)
+    work.take_files(files_of(data))
     model, tokenizer = load_classifier(
         options.model,
         train_set.label_names,
@@ -90,13 +87,10 @@ def _train(options: TrainOptions, work: Path) -> History:
         attention_dropout=options.attention_dropout,
     )
     start, lineage = start_of(options.model), tuple(lineage_of(options))
-    positions = max_positions(model.config)
-    if options.preprocessing.max_length > positions:
-        raise UsageError(
-            f"--max-length {options.preprocessing.max_length} is more than the model's {positions} positions"
-        )
+    _require_positions(options, max_positions(model.config))
     backend = backend_tokenizer(tokenizer, options.model)
     weights = class_weights_of(options.class_weights, train_set)
+    arguments = _training_arguments(options, work.folder)
     if options.teacher or weights is not None:
         train_set = with_label_vectors(train_set, smoothing=options.label_smoothing, class_weights=weights)
     if options.teacher:
@@ -106,7 +100,6 @@ def _train(options: TrainOptions, work: Path) -> History:
     eval_rows = encode_rows(eval_set.rows, TextEncoder(backend, options.preprocessing))
     log.info("%d training rows, %d validation rows, labels: %s", len(train_rows), len(eval_rows), train_set.label_names)
 
-    arguments = _training_arguments(options, work)
     if options.pretrain_on:
         held = frozenset(eval_set.rows["text"])
         data["pretraining_result"] = adapt(model, tokenizer, options, work, left_out=held, bf16=arguments.bf16)
@@ -115,10 +108,7 @@ def _train(options: TrainOptions, work: Path) -> History:
         callbacks.append(SaveBetweenEpochs(options.save_steps))
     if options.patience is not None:
         callbacks.append(StopEarly(options.metric, options.patience))
-        if checkpoint is not None:
-            state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
-            if epochs_without_gain(state, options.metric) >= options.patience:
-                arguments.num_train_epochs = state.epoch  # it had stopped, and was killed before it was published
+    work.begin()
     trainer = ReviewTrainer(
         model=model,
         args=arguments,
@@ -132,7 +122,7 @@ def _train(options: TrainOptions, work: Path) -> History:
     )
     for printing in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(printing)
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    trainer.resume(last_whole_checkpoint(work.folder) if options.resume else None)
     history = History.from_log(
         trainer.state.log_history,
         metric=options.metric,
@@ -145,43 +135,13 @@ def _train(options: TrainOptions, work: Path) -> History:
     return history
 
 
-def _prepare_folders(options: TrainOptions, work: Path) -> None:
-    if options.folder.exists() and not options.overwrite:
-        raise OutputExistsError("stands already", path=options.folder, hint="pass --overwrite to replace it")
-    if options.folder.exists() and not (options.folder / "config.json").is_file():
-        raise OutputExistsError("is no checkpoint and is left alone", path=options.folder, hint="choose another name")
-    if not options.folder.absolute().parent.is_dir():
-        raise OutputError("no such folder", path=options.folder.absolute().parent, hint="make it first")
-    if not options.resume and work.exists():
-        shutil.rmtree(work)
-    try:
-        work.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot be made: {error.strerror}", path=work) from error
-
-
-def _can_be_resumed(work: Path) -> bool:
-    """Whether ``work`` holds anything that took time: a checkpoint of any stage, or what a teacher said."""
-    kept = ("*/trainer_state.json", f"{FOLDER}/*/trainer_state.json", f"{FOLDER}/*.json", "*.npy")
-    return any(path for pattern in kept for path in work.glob(pattern))
-
-
-def _keep_to_the_same_run(options: TrainOptions, work: Path) -> None:
-    """Write the options beside the checkpoints; a resumed run must have those that stand there."""
-    kept = work / _OPTIONS_FILE
-    now = {name: value for name, value in asdict(options).items() if name not in ("output", "resume", "overwrite")}
-    now = json.loads(json.dumps(now, default=str))
-    if options.resume and kept.is_file():
-        before = json.loads(kept.read_text(encoding="utf-8"))
-        changed = [name for name in now if before.get(name, now[name]) != now[name]]
-        if changed:
-            name = changed[0]
-            raise UsageError(
-                f"--{name.replace('_', '-')} was {before[name]} and is {now[name]}",
-                path=work,
-                hint="a run is resumed with the command that began it",
-            )
-    kept.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+def _require_positions(options: TrainOptions, positions: int) -> None:
+    lengths = {"--max-length": options.preprocessing.max_length, "--train-max-length": options.train_max_length or 0}
+    if options.pretrain_on:
+        lengths["--pretrain-max-length"] = options.pretrain_max_length
+    for name, length in lengths.items():
+        if length > positions:
+            raise UsageError(f"{name} {length} is more than the model's {positions} positions")
 
 
 def _training_arguments(options: TrainOptions, work: Path) -> TrainingArguments:
@@ -280,19 +240,14 @@ def _settings(options: TrainOptions, arguments: TrainingArguments) -> dict[str, 
     return dict(json.loads(json.dumps(settings, default=str)))
 
 
-def _publish(trainer: Trainer, history: History, options: TrainOptions, work: Path) -> None:
-    finished = work / "finished"
-    try:
+def _publish(trainer: Trainer, history: History, options: TrainOptions, work: UnfinishedTraining) -> None:
+    finished, runs = work.folder / "finished", work.folder / "runs"
+    with saving(options.folder):
         trainer.model.save_pretrained(finished)
         trainer.data_collator.tokenizer.save_pretrained(finished)
         save_preprocessing(options.preprocessing, finished)
         history.save(finished)
         save_report(history, finished, name=options.folder.name)
-        if (work / "runs").is_dir():
-            (work / "runs").rename(finished / "runs")
-        if options.folder.exists():
-            shutil.rmtree(options.folder)
-        finished.rename(options.folder)
-        shutil.rmtree(work)
-    except OSError as error:
-        raise OutputError(f"the checkpoint could not be written: {error}", path=options.folder) from error
+        if runs.is_dir():
+            shutil.copytree(runs, finished / "runs", dirs_exist_ok=True)
+    work.publish(finished)

@@ -1,0 +1,159 @@
+"""``OUTPUT.training``: the folder of a training that is not over, and what a resume must find unchanged."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from scorer.durable import write_durably
+from scorer.errors import InputError, OutputExistsError, UsageError
+from scorer.interrupts import held_back
+from train.checkpoints import saving
+from train.options import TrainOptions
+
+log = logging.getLogger(__name__)
+
+PRETRAINING = "pretraining"
+"""Folder of the adaptation inside it."""
+
+_SUFFIX = ".training"
+_OPTIONS_FILE = "options.json"
+_FILES = "sha256"
+_NO_PART_OF_A_RUN = ("output", "resume", "overwrite")
+
+
+class UnfinishedTraining:
+    """The folder beside an output that holds the checkpoints which ``resume`` goes on from.
+
+    It is made, in place of an older one, by the first that writes into it (:meth:`begin`): by then
+    options and data have been found to be good. Its last deed is :meth:`publish`.
+
+    Attributes:
+        folder: its path.
+    """
+
+    def __init__(self, options: TrainOptions) -> None:
+        self.folder = options.folder.with_name(options.folder.name + _SUFFIX)
+        self._options = options
+        self._files: Mapping[str, str] = {}
+        self._begun = False
+
+    def check(self) -> None:
+        """What can be known before any work: whether folder and output may be written, and the options go on.
+
+        Raises:
+            OutputExistsError: something stands at the output or at the folder that may not be replaced.
+            UsageError: there is nothing to resume, or it began with other options.
+        """
+        self._require_free_output()
+        if (self.folder.is_symlink() or self.folder.exists()) and not self._is_ours():
+            raise OutputExistsError("stands where unfinished work is kept", path=self.folder, hint="move it away")
+        if not self._options.resume:
+            if self.can_be_resumed() and not self._options.overwrite:
+                raise OutputExistsError(
+                    "holds an unfinished training",
+                    path=self.folder,
+                    hint="pass --resume to go on with it, or --overwrite to begin anew",
+                )
+            return
+        if not self.can_be_resumed():
+            raise UsageError("there is no checkpoint to resume from", path=self.folder, hint="leave --resume out")
+        before, now = self._recorded(), _as_json(self._options)
+        name = next((name for name in now if before.get(name, now[name]) != now[name]), None)
+        if name is not None:
+            raise UsageError(
+                f"--{name.replace('_', '-')} was {before[name]} and is {now[name]}",
+                path=self.folder,
+                hint="a run is resumed with the command that began it",
+            )
+
+    def can_be_resumed(self) -> bool:
+        """Whether it holds anything that took time: a checkpoint of any stage, or what a teacher said."""
+        kept = ("*/trainer_state.json", f"{PRETRAINING}/*/trainer_state.json", f"{PRETRAINING}/*.json", "*.npy")
+        return any(path for pattern in kept for path in self.folder.glob(pattern))
+
+    def take_files(self, files: Mapping[str, str]) -> None:
+        """Take note of the files that the run reads, SHA-256 by name.
+
+        Raises:
+            InputError: a resumed run began with other ones.
+        """
+        self._files = files
+        before = self._recorded().get(_FILES, files) if self._options.resume else files
+        changed = sorted(name for name in {*before, *files} if before.get(name) != files.get(name))
+        if changed:
+            raise InputError(
+                "is not the file that this training began with",
+                path=changed[0],
+                hint="put it back and resume, or begin anew with --overwrite",
+            )
+
+    def begin(self) -> Path:
+        """Make the folder, once, unless the run is resumed; returns it.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if self._begun:
+            return self.folder
+        with saving(self.folder):
+            if self.folder.exists() and not self._options.resume:
+                if self.can_be_resumed():
+                    log.warning("%s: dropping the unfinished training", self.folder)
+                shutil.rmtree(self.folder)
+            self.folder.mkdir(exist_ok=True)
+            record = {**_as_json(self._options), _FILES: self._files}
+            write_durably(self.folder / _OPTIONS_FILE, (json.dumps(record, indent=2) + "\n").encode())
+        self._begun = True
+        return self.folder
+
+    def publish(self, finished: Path) -> None:
+        """Rename ``finished``, a folder inside this one, to the output; the rest goes.
+
+        Raises:
+            OutputExistsError: something stands at the output by now; a resumed run can publish later.
+            OutputError: it could not be done; what stood at the output stands there again.
+        """
+        self._require_free_output()
+        output, replaced = self._options.folder, self.folder / "replaced"
+        with saving(output), held_back(forget=True):
+            shutil.rmtree(replaced, ignore_errors=True)
+            if output.exists():
+                output.rename(replaced)
+            try:
+                finished.rename(output)
+            except OSError:
+                if replaced.exists():
+                    replaced.rename(output)
+                raise
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _require_free_output(self) -> None:
+        output = self._options.folder
+        if output.exists() and not self._options.overwrite:
+            raise OutputExistsError("stands already", path=output, hint="pass --overwrite to replace it")
+        if output.exists() and not (output / "config.json").is_file():
+            raise OutputExistsError("is no checkpoint and is left alone", path=output, hint="choose another name")
+
+    def _is_ours(self) -> bool:
+        """Whether a training made it: it has the options of one, or was left before they were written."""
+        if self.folder.is_symlink() or not self.folder.is_dir():
+            return False
+        return bool(self._recorded()) or all(path.name == f".{_OPTIONS_FILE}.tmp" for path in self.folder.iterdir())
+
+    def _recorded(self) -> dict[str, Any]:
+        try:
+            value = json.loads((self.folder / _OPTIONS_FILE).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return value if isinstance(value, dict) and "preprocessing" in value else {}
+
+
+def _as_json(options: TrainOptions) -> dict[str, Any]:
+    values = {name: value for name, value in asdict(options).items() if name not in _NO_PART_OF_A_RUN}
+    return dict(json.loads(json.dumps(values, default=str)))
