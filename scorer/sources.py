@@ -15,7 +15,9 @@ from scorer.errors import InputError, UsageError
 
 OnBadRow = Literal["fail", "reject"]
 
-_BOMB_BYTES = 2**30
+BOMB_BYTES = 2**30
+"""A file may unpack to so much, whatever its size, and beyond that to 200 times its size."""
+
 _BOMB_RATIO = 200
 
 JSON_FIELD = {b"scorer:json": b"true"}
@@ -70,9 +72,9 @@ class ReadOptions:
                 path=path,
                 hint="raise --max-file-bytes if that is right",
             )
-        if self.max_file_bytes is None and n_bytes > max(_BOMB_BYTES, _BOMB_RATIO * packed):
+        if self.max_file_bytes is None and n_bytes > max(BOMB_BYTES, _BOMB_RATIO * packed):
             raise InputError(
-                f"unpacks to more than {_BOMB_RATIO} times its size and over {_BOMB_BYTES >> 30} GiB,"
+                f"unpacks to more than {_BOMB_RATIO} times its size and over {BOMB_BYTES >> 30} GiB,"
                 " as decompression bombs do",
                 path=path,
                 hint="pass --max-file-bytes if it is right",

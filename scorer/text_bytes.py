@@ -19,7 +19,7 @@ import pyarrow as pa
 from scorer.errors import InputError, UsageError
 from scorer.huge_texts import is_utf8
 from scorer.locations import STDIN, is_url, without_secrets
-from scorer.sources import ReadOptions
+from scorer.sources import BOMB_BYTES, ReadOptions
 
 _BLOCK = 2**20
 _GZIP = b"\x1f\x8b"
@@ -39,8 +39,6 @@ _ZERO_BYTES = {
     "utf-32-le": (False, True, True, True),
     "utf-32-be": (True, True, True, False),
 }
-_BOMB_BYTES = 2**30
-_BOMB_RATIO = 200
 
 
 class ByteReader(Protocol):
@@ -134,7 +132,7 @@ class _Unpacked:
     def __init__(self, file: IO[bytes], path: str, options: ReadOptions) -> None:
         self._file = file
         self._path = without_secrets(path)
-        self._limit = options.max_file_bytes
+        self._options = options
         magic = file.read(4)
         if not magic:
             raise InputError("is empty (0 bytes)", path=self._path)
@@ -155,21 +153,10 @@ class _Unpacked:
     def read(self, size: int, /) -> bytes:
         block = self._reader.read(size)
         self._n_bytes += len(block)
-        if self._limit is not None and self._n_bytes > self._limit:
-            raise InputError(
-                f"holds more than {self._limit:,} bytes",
-                path=self._path,
-                hint="raise --max-file-bytes if that is right",
-            )
-        if self._packed and self._limit is None and self._n_bytes > _BOMB_BYTES:
-            read = max(1, self._file.tell())
-            if self._n_bytes > _BOMB_RATIO * read:
-                raise InputError(
-                    f"unpacks to more than {_BOMB_RATIO} times its size and over {_BOMB_BYTES >> 30} GiB,"
-                    " as decompression bombs do",
-                    path=self._path,
-                    hint="pass --max-file-bytes if it is right",
-                )
+        if self._options.max_file_bytes is not None:
+            self._options.check_unpacked(self._n_bytes, self._n_bytes, self._path)
+        elif self._packed and self._n_bytes > BOMB_BYTES:
+            self._options.check_unpacked(self._n_bytes, self._file.tell(), self._path)
         return block
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -185,6 +184,7 @@ def test_a_part_of_an_epoch_is_not_exceeded(
 
 
 def test_a_disk_that_is_full(call_train: Call, recipe: Recipe, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
     recipe = ("-o", tmp_path / "model", *recipe, "--save-steps", "3")
     stopped(call_train, 8, *recipe)
     # Every file of a checkpoint that holds tensors is larger.
@@ -210,3 +210,18 @@ def test_a_folder_that_a_kill_left_without_a_checkpoint(call_train: Call, recipe
     (work / ".options.json.tmp").write_text("{")
     assert "there is no checkpoint to resume from" in call_train("-o", tmp_path / "model", *recipe, "--resume")[2]
     assert call_train("-o", tmp_path / "model", *recipe)[0] == 0
+
+
+def test_what_stood_there_comes_back_after_a_kill_between_two_renames(
+    call_train: Call, recipe: Recipe, tmp_path: Path
+) -> None:
+    output = tmp_path / "model"
+    assert call_train("-o", output, *recipe)[0] == 0
+    before = {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()}
+    stopped(call_train, NOT_REACHED, "-o", output, *recipe, "--overwrite")
+    output.rename(tmp_path / "model.training" / "replaced")  # as it lies there in between
+    code, _, err = call_train("-o", output, *recipe)
+    assert (code, "model: stands already" in err) == (2, True)
+    assert {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()} == before
+    assert call_train("-o", output, *recipe, "--resume", "--overwrite")[0] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"model"}

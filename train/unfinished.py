@@ -23,6 +23,7 @@ PRETRAINING = "pretraining"
 
 _SUFFIX = ".training"
 _OPTIONS_FILE = "options.json"
+_REPLACED = "replaced"
 _FILES = "sha256"
 _NO_PART_OF_A_RUN = ("output", "resume", "overwrite")
 
@@ -50,6 +51,7 @@ class UnfinishedTraining:
             OutputExistsError: something stands at the output or at the folder that may not be replaced.
             UsageError: there is nothing to resume, or it began with other options.
         """
+        self._put_back()
         self._require_free_output()
         if (self.folder.is_symlink() or self.folder.exists()) and not self._is_ours():
             raise OutputExistsError("stands where unfinished work is kept", path=self.folder, hint="move it away")
@@ -120,7 +122,7 @@ class UnfinishedTraining:
             OutputError: it could not be done; what stood at the output stands there again.
         """
         self._require_free_output()
-        output, replaced = self._options.folder, self.folder / "replaced"
+        output, replaced = self._options.folder, self.folder / _REPLACED
         with saving(output), held_back(forget=True):
             shutil.rmtree(replaced, ignore_errors=True)
             if output.exists():
@@ -132,6 +134,13 @@ class UnfinishedTraining:
                     replaced.rename(output)
                 raise
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _put_back(self) -> None:
+        """What stood at the output, if a run was killed when it had made room and not taken it yet."""
+        replaced = self.folder / _REPLACED
+        if self._is_ours() and replaced.is_dir() and not self._options.folder.exists():
+            with saving(self._options.folder):
+                replaced.rename(self._options.folder)
 
     def _require_free_output(self) -> None:
         output = self._options.folder
