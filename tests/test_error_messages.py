@@ -26,6 +26,7 @@ FORWARDED = {
     "csv_source.py": "nothing: the reason is set before, by name",
     "jsonl_source.py": "a row that is good",
     "parquet_source.py": "one reason per row, which is on the page",
+    "data.py": "the reason of a Reject, found where that is made",
     "parts.py": "a Reject that was read back",
     "wire.py": "a Reject that was read back",
 }

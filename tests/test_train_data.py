@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +20,12 @@ from scorer.encoding import TextEncoder
 from scorer.errors import InputError, UsageError
 from scorer.preprocessing import Preprocessing
 from tests.conftest import tiny_tokenizer
-from train.data import encode_rows, load_splits
+from train.data import encode_rows, load_splits, read_rows
 from train.options import TrainOptions
 
-ROWS = [{"text": f"film number {i}", "label": i % 2, "film": f"f{i // 4}"} for i in range(40)]
+Call = Callable[..., tuple[int, str, str]]
+
+ROWS: list[dict[str, Any]] = [{"text": f"film number {i}", "label": i % 2, "film": f"f{i // 4}"} for i in range(40)]
 
 
 def options(tmp_path: Path, train: Path, **more: Any) -> TrainOptions:
@@ -118,7 +124,7 @@ def test_what_cannot_be_trained_on(tmp_path: Path, rows: list[dict[str, Any]], m
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("values", [(0.0, 1.0), (False, True), ("0", "1"), (" 0", "1 ")])
+@pytest.mark.parametrize("values", [(0.0, 1.0), (False, True), ("0", "1"), (" 0", "1 "), (Decimal("0.00"), Decimal(1))])
 def test_ids_in_any_type(tmp_path: Path, values: tuple[Any, Any]) -> None:
     path = write(tmp_path / "a.parquet", [{**row, "label": values[row["label"]]} for row in ROWS])
     train, held = load_splits(options(tmp_path, path))
@@ -151,8 +157,12 @@ def test_validation_labels_that_training_does_not_have(tmp_path: Path) -> None:
         ("a.csv", b"", r"a\.csv: is empty \(0 bytes\)"),
         ("a.jsonl", b"", r"a\.jsonl: is empty \(0 bytes\)"),
         ("a.csv", b"text,label\n\n", r"a\.csv: holds no rows"),
-        ("a.csv", b"text,label\na,good\nb,bad,more\n", "Expected 2 fields in line 3, saw 3"),
-        ("a.csv", b"text,label\ncaf\xe9,good\nb,bad\n", "can't decode byte 0xe9"),
+        ("a.csv", b"text,label\na,good\nb,bad,more\n", r"a\.csv:2: 3 fields where the header has 2; mend it$"),
+        ("a.csv", b"text,label\ncaf\xe9,good\nb,bad\n", r"a\.csv:1: holds bytes that are not UTF-8; convert the file"),
+        ("a.csv", b"text,label\na,good\nb\n", r"a\.csv:2: 1 field where the header has 2; mend it$"),
+        ("a.csv", b'text,label\na,good\n"b,bad\n', r"a\.csv:2: a quote opens and is never closed; close the quote"),
+        ("a.tsv", b"text\tlabel\na\tgood\tb\n", r"a\.tsv:1: 3 fields where the header has 2"),
+        ("a.csv", b"text,text,label\na,b,good\n", r"a\.csv: 2 columns are named 'text'; rename all but one"),
         ("a.jsonl", b'{"text": "a", "label": 1}\n{"text":\n', "JSON parse error"),
         ("a.xlsx", b"x", "unknown format"),
     ],
@@ -220,3 +230,103 @@ def test_encoded_rows_lose_no_empty_text(tmp_path: Path) -> None:
     assert [len(ids) for ids in encoded["input_ids"][-2:]] == [2, 2]
     assert encoded["length"] == [len(ids) for ids in encoded["input_ids"]]
     assert len(held.rows) == 10
+
+
+def test_values_of_a_csv_are_text_however_late_one_is_of_another_type(tmp_path: Path) -> None:
+    lines = [f"film number {i},{i % 2},{i},,{i},7" for i in range(10_200)]
+    (tmp_path / "a.csv").write_text("text,label,votes,title,,\n" + "\n".join(lines) + "\nfilm,1,,a title,x,y\n")
+    rows = read_rows((str(tmp_path / "a.csv"),), "train")
+    assert rows.column_names == ["text", "label", "votes", "title", "Unnamed: 4", "Unnamed: 5"]
+    assert rows[7] == {
+        "text": "film number 7", "label": "1", "votes": "7", "title": "", "Unnamed: 4": "7", "Unnamed: 5": "7"
+    }  # fmt: skip
+    assert len(load_splits(options(tmp_path, tmp_path / "a.csv"))[1].rows) == 2551
+    (tmp_path / "b.csv").write_text("text,label\n" + "film,0\nfilm,1\n" * 5100 + "film,\n")
+    with pytest.raises(InputError, match=r"b\.csv:10201: the label is null"):
+        load_splits(options(tmp_path, tmp_path / "b.csv"))
+
+
+def test_csv_and_tsv_files_of_one_folder(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text('text,label\n"one, two",1\nthree,0\n')
+    (tmp_path / "data" / "b.tsv").write_text("text\tlabel\nfour, five\t1\nsix\t0\n")
+    rows = read_rows((str(tmp_path / "data"),), "train")
+    assert rows["text"][:] == ["one, two", "three", "four, five", "six"]
+
+
+def test_a_file_that_was_replaced_is_read_again(tmp_path: Path) -> None:
+    for suffix in ("parquet", "jsonl", "csv"):
+        path = write(tmp_path / f"a.{suffix}", [{"text": "old", "label": 1}])
+        time = path.stat().st_mtime_ns
+        assert read_rows((str(path),), "train")["text"][:] == ["old"]
+        write(path, [{"text": "new", "label": 1}])
+        os.utime(path, ns=(time, time))
+        assert read_rows((str(path),), "train")["text"][:] == ["new"]
+
+
+def test_what_was_read_outlives_its_cache_which_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    rows = [read_rows((str(write(tmp_path / f"a.{suffix}", ROWS)),), "train") for suffix in ("parquet", "csv", "jsonl")]
+    assert not any((tmp_path / "temporary").iterdir())
+    assert [len(part[:]["text"]) for part in rows] == [40, 40, 40]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_numbers_are_names_where_all_of_them_are(tmp_path: Path, suffix: str) -> None:
+    stars = write(tmp_path / f"stars.{suffix}", [{**row, "label": row["label"] + 1} for row in ROWS])
+    train, held = load_splits(options(tmp_path, stars, label_names=("1", "2", "3")))
+    assert {(int(row["text"].split()[-1]) % 2, row["labels"]) for row in [*train.rows, *held.rows]} == {(0, 0), (1, 1)}
+    ids = write(tmp_path / f"ids.{suffix}", [{**row, "label": number % 3} for number, row in enumerate(ROWS)])
+    train, held = load_splits(options(tmp_path, ids, label_names=("1", "2", "3")))
+    assert {(int(row["text"].split()[-1]) % 3, row["labels"]) for row in [*train.rows, *held.rows]} == {
+        (0, 0), (1, 1), (2, 2),
+    }  # fmt: skip
+    # Ids in the one file are ids in the other, though 1 and 2 are names as well.
+    given = options(tmp_path, ids, label_names=("1", "2", "3"), eval=(str(stars),), validation_split=0.0)
+    assert set(load_splits(given)[1].rows["labels"]) == {1, 2}
+
+
+def test_the_classes_of_a_data_set_are_ids_whatever_their_names(tmp_path: Path) -> None:
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["0", "2", "1"])}
+    )
+    rows = [{"text": row["text"], "label": row["label"] + 1} for row in ROWS]
+    datasets.Dataset.from_list(rows, features=features).to_parquet(tmp_path / "a.parquet")
+    train, held = load_splits(options(tmp_path, tmp_path / "a.parquet"))
+    assert train.label_names == ["0", "2", "1"]
+    assert set(train.rows["labels"]) == set(held.rows["labels"]) == {1, 2}
+
+
+@pytest.mark.parametrize("values", [("1.0", "0.0"), ("true", "False")])
+def test_ids_in_the_words_of_a_csv(tmp_path: Path, values: tuple[str, str]) -> None:
+    path = write(tmp_path / "a.csv", [{**row, "label": values[1 - row["label"]]} for row in ROWS])
+    train, held = load_splits(options(tmp_path, path, label_names=("bad", "good")))
+    assert {(int(row["text"].split()[-1]) % 2, row["labels"]) for row in [*train.rows, *held.rows]} == {(0, 0), (1, 1)}
+
+
+def test_an_unknown_label_lists_some_that_are_known(tmp_path: Path) -> None:
+    train = write(tmp_path / "a.csv", [{"text": "x", "label": f"name {number}"} for number in range(3000)])
+    for label, said in (("so-so", "'so-so'"), ("so " * 100, "a value of 300 characters")):
+        held = write(tmp_path / "b.csv", [{"text": "x", "label": label}])
+        with pytest.raises(InputError) as caught:
+            load_splits(options(tmp_path, train, eval=(str(held),), validation_split=0.0))
+        assert str(caught.value) == (
+            f"{held}:1: unknown label {said}; known: name 0, name 1, name 10, name 100, name 1000, name 1001,"
+            " name 1002, name 1003 and 2,992 more"
+        )
+
+
+def test_a_local_folder_has_no_test_split_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("imdb").mkdir()
+    write(Path("imdb") / "a.parquet", ROWS)
+    with pytest.raises(UsageError, match="nothing to validate on"):
+        load_splits(TrainOptions(output=tmp_path / "out"))
+
+
+def test_the_library_that_reads_says_nothing_itself(call_train: Call, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a", "label": 1}\n{"text":\n')
+    code, out, err = call_train("--baseline", "--train", tmp_path / "a.jsonl", "--validation-split", "0.5")
+    assert (code, out, err.count("\n")) == (3, "", 1), err
+    assert err.startswith("error: ")

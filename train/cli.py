@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -155,7 +156,8 @@ def _hush_libraries(verbose: int) -> None:
 
     warnings.filterwarnings("ignore", module="transformers|torch|datasets|evaluate")
     datasets.disable_progress_bars()
-    datasets.logging.set_verbosity_error()
+    # What it logs of a file that it cannot read comes back as an error, which is our line.
+    datasets.logging.set_verbosity(logging.CRITICAL)
     transformers.logging.set_verbosity_error()
 
 

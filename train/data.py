@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 
+from scorer.bad_rows import NOT_UTF8
 from scorer.columns import label_column, named_column, text_column
 from scorer.encoding import TextEncoder
 from scorer.errors import InputError, UsageError
+from scorer.labels import LabelSet, shown
+from scorer.reading import ReadOptions, open_source
 from train.options import TrainOptions
 
 _BUILDERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json"}
 
 _NO_ROWS = "pass files with reviews in them"
 _TWO_LABELS = "train on two or more"
+
+_IMDB = ("imdb",)
+_ROWS_AT_ONCE = 10_000
+_SHOWN_NAMES = 8
+_NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:e[+-]?\d+)?", re.IGNORECASE)
+_TRUTH_VALUES = {"false": "0", "true": "1"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,25 @@ class LabelledReviews:
     label_names: list[str]
 
 
+@dataclass(frozen=True)
+class _Part:
+    """The rows of files as they are read, and which columns are meant; ``where`` names the files in messages."""
+
+    rows: datasets.Dataset
+    text: str
+    label: str
+    where: str
+
+    @property
+    def has_class_ids(self) -> bool:
+        """Whether the data set itself gives names to its label ids, so that its labels are ids for sure."""
+        return isinstance(self.rows.features[self.label], datasets.ClassLabel)
+
+    def label_texts(self) -> set[str]:
+        """The different labels, as text."""
+        return {text for text in map(_text, self.rows.unique(self.label)) if text is not None}
+
+
 def load_splits(options: TrainOptions) -> tuple[LabelledReviews, LabelledReviews]:
     """Training and validation rows as ``options`` say, with the same label names.
 
@@ -40,25 +71,25 @@ def load_splits(options: TrainOptions) -> tuple[LabelledReviews, LabelledReviews
         InputError: a file or data set cannot be read, lacks a column or holds unusable labels.
         UsageError: nothing to validate on was given.
     """
-    where = ", ".join(options.train)
-    rows, text, label = _load(options.train, "train", options)
-    names = _label_names(rows, label, options)
-    train_set = _labelled(rows, text, label, names, where)
-    if options.eval or (options.train == ("imdb",) and not options.validation_split):
-        sources = options.eval or ("imdb",)
-        eval_rows, eval_text, eval_label = _load(sources, "test", options)
-        eval_set = _labelled(eval_rows, eval_text, eval_label, names, ", ".join(sources))
-    elif options.validation_split:
-        kept, held = _hold_out(rows, train_set["labels"], options)
-        train_set, eval_set = train_set.select(kept), train_set.select(held)
-    else:
+    train = _load(options.train, "train", options)
+    names = _label_names(train, options)
+    sources = options.eval or (_IMDB if _is_the_hub_s_imdb(options) and not options.validation_split else ())
+    if not sources and not options.validation_split:
         raise UsageError("there is nothing to validate on", hint="pass --eval FILE or --validation-split 0.1")
+    parts = [train, *([_load(sources, "test", options)] if sources else [])]
+    ids = _label_ids(parts, names)
+    train_set, *others = (_labelled(part, ids, names) for part in parts)
+    if others:
+        (eval_set,) = others
+    else:
+        kept, held = _hold_out(train.rows, train_set["labels"], options)
+        train_set, eval_set = train_set.select(kept), train_set.select(held)
     if options.max_train_samples is not None and options.max_train_samples < len(train_set):
         train_set = train_set.shuffle(seed=options.seed).select(range(options.max_train_samples))
     present = set(train_set["labels"])
     if len(present) < 2:
         only = names[next(iter(present))] if present else "none"
-        raise InputError(f"every training row has the one label {only!r}", path=where, hint=_TWO_LABELS)
+        raise InputError(f"every training row has the one label {only!r}", path=train.where, hint=_TWO_LABELS)
     return LabelledReviews(train_set, names), LabelledReviews(eval_set, names)
 
 
@@ -109,12 +140,19 @@ def _reason(error: BaseException) -> str:
     return (str(cause).strip() or type(cause).__name__).splitlines()[0]
 
 
-def _load(sources: Sequence[str], split: str, options: TrainOptions) -> tuple[datasets.Dataset, str, str]:
+def _load(sources: Sequence[str], split: str, options: TrainOptions) -> _Part:
     where = ", ".join(sources)
     rows = read_rows(sources, split)
     text = text_column(rows.column_names, options.text_column, where)
     label = label_column(rows.column_names, options.label_column, where)
-    return rows, text, label
+    if not isinstance(rows.features[label], datasets.Value | datasets.ClassLabel):
+        raise InputError(f"column {label!r} holds no labels", path=where, hint="name another with --label-column")
+    return _Part(rows, text, label, where)
+
+
+def _is_the_hub_s_imdb(options: TrainOptions) -> bool:
+    """Whether the training rows are those of the data set that has a test split of its own."""
+    return options.train == _IMDB and not data_files(*_IMDB)
 
 
 def _read(sources: Sequence[str], split: str) -> datasets.Dataset:
@@ -123,13 +161,7 @@ def _read(sources: Sequence[str], split: str) -> datasets.Dataset:
         builders = {_BUILDERS[file.suffix] for file in files}
         if len(builders) > 1:
             raise ValueError(f"the files are of several formats: {', '.join(sorted(builders))}")
-        builder = builders.pop()
-        more: dict[str, Any] = {}
-        if builder == "csv":
-            more = {"sep": "\t" if files[0].suffix == ".tsv" else ",", "keep_default_na": False}
-        paths = [str(file) for file in files]
-        _require_rows(builder, files)
-        return datasets.load_dataset(builder, data_files={split: paths}, split=split, **more)
+        return _read_files(files, builders.pop(), split)
     if len(sources) != 1:
         raise ValueError("pass files, or the name of one data set")
     # The data set's old short name still works for people; the Hub has moved it.
@@ -143,24 +175,40 @@ def _read(sources: Sequence[str], split: str) -> datasets.Dataset:
         ) from None
 
 
-def _require_rows(builder: str, files: Sequence[Path]) -> None:
-    """Refuse files that the ``datasets`` library stumbles over: empty ones, and those without a row."""
+def _read_files(files: Sequence[Path], builder: str, split: str) -> datasets.Dataset:
     for file in files:
         if file.stat().st_size == 0:
             raise InputError("is empty (0 bytes)", path=file, hint=_NO_ROWS)
-    if builder == "parquet":
-        n_rows = sum(pq.read_metadata(file).num_rows for file in files)
-    elif builder == "csv":
-        n_rows = sum(1 for file in files for _ in _first_two_lines(file)) - len(files)
-    else:
-        return
-    if n_rows <= 0:
-        raise InputError("holds no rows", path=", ".join(map(str, files)), hint=_NO_ROWS)
+    # The library takes a file of the same name and time for the one that it has in its cache. This one is gone at
+    # once: what is mapped into memory stays readable, and where it cannot be removed before, it is left behind.
+    with TemporaryDirectory(prefix="train-model-", ignore_cleanup_errors=True) as cache:
+        paths = list(files)
+        if builder == "csv":
+            builder = "parquet"
+            paths = [_as_parquet(file, Path(cache, f"{number}.parquet")) for number, file in enumerate(files)]
+        if builder == "parquet" and not any(pq.read_metadata(path).num_rows for path in paths):
+            raise InputError("holds no rows", path=", ".join(map(str, files)), hint=_NO_ROWS)
+        data = {split: [str(path) for path in paths]}
+        return datasets.load_dataset(builder, data_files=data, split=split, cache_dir=cache)
 
 
-def _first_two_lines(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as opened:
-        yield from islice((line for line in opened if line.strip()), 2)
+def _as_parquet(file: Path, target: Path) -> Path:
+    """``file``, CSV or TSV, written to ``target`` as ``score`` reads it: strictly, every value the text that it is.
+
+    Raises:
+        InputError: it has a bad row, or several columns of one name.
+    """
+    source = open_source(file, ReadOptions(on_bad_row="reject"))
+    names = [name or f"Unnamed: {place}" for place, name in enumerate(source.schema.names)]
+    for name in names:
+        named_column(names, name, source.path)
+    with pq.ParquetWriter(target, pa.schema([(name, pa.string()) for name in names])) as writer:
+        for chunk in source.chunks(_ROWS_AT_ONCE):
+            for bad in chunk.rejects:
+                hint = "convert the file to UTF-8" if bad.reason == NOT_UTF8 else "mend it"
+                raise InputError(bad.reason, path=bad.file, row=bad.row, hint=hint)
+            writer.write_table(chunk.rows.rename_columns(names))
+    return target
 
 
 def data_files(source: str) -> list[Path]:
@@ -207,63 +255,84 @@ def _hold_out(rows: datasets.Dataset, labels: Sequence[int], options: TrainOptio
     return sorted(kept.tolist()), sorted(held.tolist())
 
 
-def _label_names(rows: datasets.Dataset, label: str, options: TrainOptions) -> list[str]:
+def _label_names(train: _Part, options: TrainOptions) -> list[str]:
     """Names of the label ids, from ``--label-names``, the data set's own classes, or the values."""
-    feature = rows.features[label]
-    where = ", ".join(options.train)
-    if not isinstance(feature, datasets.Value | datasets.ClassLabel):
-        raise InputError(f"column {label!r} holds no labels", path=where, hint="name another with --label-column")
     if options.label_names:
         return list(options.label_names)
-    if isinstance(feature, datasets.ClassLabel):
-        return list(feature.names)
-    values = {value for value in map(_plain, rows.unique(label)) if value is not None}
-    if len(values) == 1:
-        raise InputError(f"every training row has the one label {next(iter(values))!r}", path=where, hint=_TWO_LABELS)
-    fraction = next((value for value in values if isinstance(value, float)), None)
+    if train.has_class_ids:
+        return list(train.rows.features[train.label].names)
+    texts = train.label_texts()
+    numbers = {float(text) for text in texts if _NUMBER.fullmatch(text)}
+    are_ids = all(_NUMBER.fullmatch(text) for text in texts)
+    if len(texts) == 1:
+        only = next(iter(texts))
+        said = only if are_ids else shown(only)
+        raise InputError(f"every training row has the one label {said}", path=train.where, hint=_TWO_LABELS)
+    if not are_ids:
+        return sorted(texts)
+    fraction = next((number for number in sorted(numbers) if not number.is_integer()), None)
     if fraction is not None:
         raise InputError(
-            f"label {fraction:g} is neither a name nor a whole number", path=where, hint="number the labels from 0"
+            f"label {fraction:g} is neither a name nor a whole number",
+            path=train.where,
+            hint="number the labels from 0",
         )
-    if all(isinstance(value, int) for value in values):
-        if sorted(values) != list(range(len(values))):
-            raise InputError(
-                f"label ids are {sorted(values)[:8]}, not 0, 1, …", path=where, hint="number them from 0 or use names"
-            )
-        return [f"LABEL_{value}" for value in sorted(values)]
-    return sorted(str(value) for value in values)
+    if numbers != set(range(len(numbers))):
+        raise InputError(
+            f"label ids are {[int(number) for number in sorted(numbers)[:8]]}, not 0, 1, …",
+            path=train.where,
+            hint="number them from 0 or use names",
+        )
+    return [f"LABEL_{label}" for label in range(len(numbers))]
 
 
-def _plain(value: Any) -> Any:
-    """A label as an int, a str or ``None``: files of every format say 1, 1.0, true or "1", and nothing, NaN or ""."""
+def _text(value: Any) -> str | None:
+    """A label as text; of a number the shortest. ``None`` for nothing, NaN and "", which all mean no label."""
     if isinstance(value, str):
-        value = value.strip()
-        return int(value) if value.isdecimal() else value or None
-    if isinstance(value, float):
-        if math.isnan(value):
-            return None
-        return int(value) if value.is_integer() else value
-    return int(value) if isinstance(value, bool) else value
+        return value.strip() or None
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, bool | float | Decimal) and value % 1 == 0:
+        return str(int(value))
+    return str(value)
 
 
-def _labelled(rows: datasets.Dataset, text: str, label: str, names: list[str], where: str) -> datasets.Dataset:
-    ids = {name: index for index, name in enumerate(names)}
+def _label_ids(parts: Iterable[_Part], names: Sequence[str]) -> dict[str, int | None]:
+    """The label id of each label, as text; ``None`` where it is neither a name nor an id.
+
+    All rows, those to validate on too, are asked at once whether numbers are names, as of 1 to 5 stars, or ids.
+    """
+    texts = {text for part in parts if not part.has_class_ids for text in part.label_texts()}
+    known = set(names)
+    read = {text: text if text in known else _TRUTH_VALUES.get(text.casefold(), text) for text in texts}
+    ids = LabelSet(tuple(names), "the training").ids_of([*read.values()])
+    return {text: ids[read[text]] for text in texts}
+
+
+def _labelled(part: _Part, ids: Mapping[str, int | None], names: Sequence[str]) -> datasets.Dataset:
+    if part.has_class_ids:
+        ids = {str(label): label for label in range(len(names))}
     labels: list[int] = []
-    for number, value in enumerate(rows[label], start=1):
-        plain = _plain(value)
-        if isinstance(value, str) and value.strip() in ids:
-            labels.append(ids[value.strip()])
-        elif isinstance(plain, int) and 0 <= plain < len(names):
-            labels.append(plain)
-        elif plain is None:
-            raise InputError("the label is null", path=where, row=number, hint="drop the row or label it")
-        else:
-            raise InputError(f"unknown label {value!r}", path=where, row=number, hint=f"known: {', '.join(names)}")
-    texts = rows[text]
+    for number, value in enumerate(part.rows[part.label], start=1):
+        text = _text(value)
+        if text is None:
+            raise InputError("the label is null", path=part.where, row=number, hint="drop the row or label it")
+        label = ids.get(text)
+        if label is None:
+            said = shown(value) if isinstance(value, str) else text
+            more = f" and {len(names) - _SHOWN_NAMES:,} more" if len(names) > _SHOWN_NAMES else ""
+            raise InputError(
+                f"unknown label {said}",
+                path=part.where,
+                row=number,
+                hint=f"known: {', '.join(names[:_SHOWN_NAMES])}{more}",
+            )
+        labels.append(label)
+    texts = part.rows[part.text]
     if not all(isinstance(value, str) or value is None for value in texts[:1000]):
-        raise InputError(f"column {text!r} holds no text", path=where, hint="name another with --text-column")
+        raise InputError(f"column {part.text!r} holds no text", path=part.where, hint="name another with --text-column")
     if not any(value and value.strip() for value in texts):
-        raise InputError(f"every text in column {text!r} is empty", path=where, hint=_NO_ROWS)
+        raise InputError(f"every text in column {part.text!r} is empty", path=part.where, hint=_NO_ROWS)
     return datasets.Dataset.from_dict(
         {"text": [value or "" for value in texts], "labels": labels},
         features=datasets.Features({"text": datasets.Value("large_string"), "labels": datasets.Value("int64")}),
