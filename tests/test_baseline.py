@@ -102,6 +102,50 @@ def test_three_labels() -> None:
     assert model.probabilities(["a good one", "a bad one"]).argmax(axis=1).tolist() == [0, 2]
 
 
+def test_a_label_that_training_lacks_has_no_probability(call_train: Call, tmp_path: Path) -> None:
+    texts = [f"{word} film {number}" for number in range(12) for word in ("good", "bad")]
+    model = LinearBaseline(Preprocessing(), 42).fit(texts, [2, 0] * 12, 4)
+    found = model.probabilities(["a good one", texts[1]])
+    assert found.shape == (2, 4)
+    assert found[:, [1, 3]].tolist() == [[0, 0], [0, 0]]
+    assert found.sum(axis=1).tolist() == pytest.approx([1, 1])
+    # Every row of one label is of one group, which the split holds out.
+    films = ["so-so" if number % 5 == 0 else ("good", "bad")[number % 2] for number in range(10)]
+    rows = [{"text": f"{name} film {number}", "label": name, "film": name if name == "so-so" else number}
+            for number, name in enumerate(films * 4)]  # fmt: skip
+    pl.DataFrame({name: [str(row[name]) for row in rows] for name in rows[0]}).write_csv(tmp_path / "a.csv")
+    given = ("--baseline", "--train", tmp_path / "a.csv", "--label-names", "bad,good,never,so-so")
+    split = ("--validation-split", "0.2", "--group-column", "film", "--seed", "8")
+    code, _, err = call_train(*given, *split, "--predictions", tmp_path / "held.csv")
+    assert code == 0, err
+    held = pl.read_csv(tmp_path / "held.csv")
+    assert "so-so" in held["label"]
+    assert held["pred_prob_so-so"].sum() == 0
+
+
+def test_its_row_joins_no_table_of_other_rows(call_train: Call, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    for name, first in (("a", "good"), ("b", "great")):
+        rows = [{"text": f"{(first, 'bad')[n % 2]} film {n}", "label": n % 2} for n in range(40)]
+        pl.DataFrame(rows).write_parquet(tmp_path / f"{name}.parquet")
+    a, split = ("--train", tmp_path / "a.parquet"), ("--validation-split", "0.25")
+    small = ("--model", tiny_checkpoint, "--epochs", "1", "--batch-size", "16", "--max-length", "8", "--no-bf16")
+    assert call_train("-o", tmp_path / "model", *a, *split, *small)[0] == 0
+    before = (tmp_path / "model" / "history.json").read_bytes()
+    for other, what in (
+        ((*a, *split, "--label-names", "bad,good"), "labels"),
+        (("--train", tmp_path / "b.parquet", *split), "training files"),
+        ((*a, *split, "--seed", "7"), "validation rows"),
+        ((*a, "--eval", tmp_path / "b.parquet"), "validation rows"),
+    ):
+        code, out, err = call_train("--baseline", "-o", tmp_path / "model", *other, "-q")
+        assert (code, out) == (2, "")
+        assert err.removeprefix(f"error: {tmp_path / 'model'}: ") == (
+            f"its training had other {what}; pass the data and the split of that training\n"
+        )
+    assert (tmp_path / "model" / "history.json").read_bytes() == before
+    assert call_train("--baseline", "-o", tmp_path / "model", *a, *split)[0] == 0
+
+
 def test_what_it_cannot_be_fitted_to() -> None:
     with pytest.raises(InputError, match="fewer than two training rows"):
         LinearBaseline(Preprocessing(), 42).fit(["one", "two", "three"], [0, 0, 1])

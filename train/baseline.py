@@ -17,6 +17,7 @@ from sklearn.svm import LinearSVC
 from scorer.errors import InputError
 from scorer.preprocessing import Preprocessing
 from train.data import LabelledReviews, load_splits
+from train.data_record import record_data, require_same_data
 from train.history import Baseline, History
 from train.options import TrainOptions
 from train.predictions import require_writable, write_predictions
@@ -43,14 +44,18 @@ class LinearBaseline:
         self._platt = LogisticRegression()
         self._out_of_fold: dict[str, npt.NDArray[np.float64]] = {}
 
-    def fit(self, texts: Sequence[str], labels: Sequence[int]) -> LinearBaseline:
-        """Fit to ``texts`` with label ids ``labels``.
+    def fit(self, texts: Sequence[str], labels: Sequence[int], n_labels: int | None = None) -> LinearBaseline:
+        """Fit to ``texts`` with label ids ``labels`` of ``n_labels``, by default as many as stand there.
+
+        A label of which there is no row gets the probability 0.
 
         Raises:
             InputError: the texts hold no words, or a label has too few rows to be cross-validated.
         """
         gold = np.asarray(labels)
-        rarest = int(np.bincount(gold).min())
+        present, counts = np.unique(gold, return_counts=True)
+        rarest = int(counts.min())
+        self._n_labels = int(present[-1]) + 1 if n_labels is None else n_labels
         if rarest < 2:
             raise InputError("a label has fewer than two training rows", hint="add rows of it or drop it")
         # In a small file most words stand once; leaving those out would leave little.
@@ -66,7 +71,7 @@ class LinearBaseline:
         folds = StratifiedKFold(min(FOLDS, rarest), shuffle=True, random_state=self._seed)
         decisions = cross_val_predict(self._svm, features, gold, cv=folds, method="decision_function")
         self._platt.fit(_columns(decisions), gold)
-        probabilities = self._platt.predict_proba(_columns(decisions))
+        probabilities = self._calibrated(decisions)
         self._out_of_fold = dict(zip(texts, probabilities, strict=True))
         return self
 
@@ -77,10 +82,16 @@ class LinearBaseline:
         honest as that of a new text.
         """
         decisions = self._svm.decision_function(self._tfidf.transform([self._clean(text) for text in texts]))
-        probabilities: npt.NDArray[np.float64] = self._platt.predict_proba(_columns(decisions))
+        probabilities = self._calibrated(decisions)
         for row, text in enumerate(texts):
             if text in self._out_of_fold:
                 probabilities[row] = self._out_of_fold[text]
+        return probabilities
+
+    def _calibrated(self, decisions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Probabilities float64 ``(n, n_labels)`` of decision values."""
+        probabilities = np.zeros((len(decisions), self._n_labels))
+        probabilities[:, self._platt.classes_] = self._platt.predict_proba(_columns(decisions))
         return probabilities
 
 
@@ -93,7 +104,7 @@ def fit_baseline(options: TrainOptions) -> History:
 
     Raises:
         InputError: the data cannot be used.
-        UsageError: options clash.
+        UsageError: options clash, or the history is that of other data.
         OutputExistsError: the file of predictions stands already.
         OutputError: it could not be written.
     """
@@ -101,8 +112,12 @@ def fit_baseline(options: TrainOptions) -> History:
         require_writable(options.predictions, overwrite=options.overwrite)
     history = History.load(options.output) if options.output is not None else None
     train_set, eval_set = load_splits(options)
+    if history is not None and options.output is not None:
+        require_same_data(history.data, record_data(train_set, eval_set, options), options.output)
     begun = time.monotonic()
-    model = LinearBaseline(options.preprocessing, options.seed).fit(train_set.rows["text"], train_set.rows["labels"])
+    model = LinearBaseline(options.preprocessing, options.seed).fit(
+        train_set.rows["text"], train_set.rows["labels"], len(train_set.label_names)
+    )
     # Validation rows are new to the model, whatever their texts; a duplicate gains nothing here.
     probabilities = model.probabilities(eval_set.rows["text"])
     row = _measured(probabilities, eval_set, len(train_set.rows), time.monotonic() - begun, options.command())

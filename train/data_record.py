@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scorer.errors import InputError
+from scorer.errors import InputError, UsageError
 from scorer.fingerprints import sha256_of
 from train.data import LabelledReviews, data_files
 from train.options import TrainOptions, short_names
@@ -61,6 +61,34 @@ def files_of(record: Mapping[str, Any]) -> dict[str, str]:
     """SHA-256 by name of all files in what :func:`record_data` says."""
     parts = (record["train"]["files"], record["eval"]["files"], *(record[key] for key in _MORE_FILES))
     return {name: sha256 for part in parts for name, sha256 in part.items()}
+
+
+def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], output: Path) -> None:
+    """See to it that figures join the table in ``output`` of a training of the same rows; by :func:`record_data`.
+
+    A training of an older version that recorded nothing is taken for one.
+
+    Raises:
+        UsageError: labels, files or validation rows are others.
+    """
+    if not before:
+        return
+    there, here = _compared(before), _compared(now)
+    for what in here:
+        if there[what] != here[what]:
+            raise UsageError(
+                f"its training had other {what}", path=output, hint="pass the data and the split of that training"
+            )
+
+
+def _compared(data: Mapping[str, Any]) -> dict[str, Any]:
+    validation = data["eval"]
+    held_out = (data["split"] or {}).get("held_out_sha256")
+    return {
+        "labels": data["labels"],
+        "training files": sorted(data["train"]["files"].values()),
+        "validation rows": (held_out, sorted(validation["files"].values()), validation["rows_per_label"]),
+    }
 
 
 def _part(sources: Iterable[str], part: LabelledReviews, names: Mapping[str, str]) -> dict[str, Any]:
