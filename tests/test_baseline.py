@@ -71,6 +71,20 @@ def test_its_predictions_are_those_of_score(
     assert "stands already" in call_train("--baseline", *data, "--predictions", output)[2]
 
 
+def test_lists_go_into_no_csv(call_train: Call, data: tuple[object, ...], tmp_path: Path) -> None:
+    pl.DataFrame({"text": ["good"], "tags": [["a", "b"]]}).write_parquet(tmp_path / "new.parquet")
+    given = ("--baseline", *data, "--predict", tmp_path / "new.parquet", "--predictions")
+    code, out, err = call_train(*given, tmp_path / "p.csv", "-q")
+    assert (code, out) == (2, "")
+    assert err == (
+        f"error: {tmp_path / 'p.csv'}: column 'tags' holds lists or objects, which CSV cannot hold; "
+        "choose .parquet or .jsonl, or drop it before\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["new.parquet"]
+    for suffix in ("parquet", "jsonl"):
+        assert call_train(*given, tmp_path / f"p.{suffix}")[0] == 0
+
+
 def test_predictions_of_the_validation_rows_can_be_evaluated(
     call_train: Call, data: tuple[object, ...], tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ def write_predictions(
 
     Raises:
         InputError: the rows cannot be used.
+        UsageError: they have a column that the format cannot hold.
         OutputError: the file cannot be written.
     """
     names = eval_set.label_names
@@ -70,6 +71,14 @@ def write_predictions(
         ids = eval_set.rows["labels"]
         rows = eval_set.rows.remove_columns("labels").add_column("label", [names[label] for label in ids])
         text = "text"
+    kinds = rows.features.arrow_schema
+    nested = next((field.name for field in kinds if pa.types.is_nested(field.type)), None)
+    if nested is not None and _KINDS[path.suffix] == "csv":
+        raise UsageError(
+            f"column {nested!r} holds lists or objects, which CSV cannot hold",
+            path=path,
+            hint="choose .parquet or .jsonl, or drop it before",
+        )
     table = with_predictions(rows, text, probabilities, names)
     provenance = _provenance(table, path, sources, options)
     unfinished = path.with_name(f".{path.name}.unfinished")
