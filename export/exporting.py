@@ -78,7 +78,7 @@ def export_model(options: ExportOptions) -> ExportReport:
             fp32.unlink()
         write_description(folder, _description(checkpoint, preprocessing, options, variants))
         size = sum(path.stat().st_size for path in folder.iterdir())
-        publish(folder, options.output)
+        publish(folder, options.output, overwrite=options.overwrite)
     return ExportReport(options.output, size, variants)
 
 

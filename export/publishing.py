@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from pathlib import Path
 from scorer.bundle import BUNDLE_FILE
 from scorer.durable import sync, sync_folder
 from scorer.errors import OutputError, OutputExistsError
+from scorer.interrupts import held_back
+
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def require_free(output: Path, *, overwrite: bool) -> None:
@@ -37,28 +41,34 @@ def staging_folder(output: Path) -> Iterator[Path]:
     """An empty folder beside ``output`` that is gone afterwards, whatever happened.
 
     Raises:
-        OutputError: it cannot be made.
+        OutputError: it cannot be made, or the disk became full while it was in use.
     """
-    target = output.absolute()
-    folder = target.with_name(f".{target.name}.{os.getpid()}.exporting")
+    folder = _beside(output, "exporting")
     try:
         folder.mkdir()
     except OSError as error:
         raise OutputError(f"cannot be written: {error.strerror}", path=output) from error
     try:
         yield folder
+    except Exception as error:
+        reason = _full_disk(error)
+        if reason is None:
+            raise
+        raise OutputError(f"the bundle could not be written: {reason}", path=output) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(finished: Path, output: Path) -> None:
+def publish(finished: Path, output: Path, *, overwrite: bool) -> None:
     """Rename ``finished`` to ``output``; a bundle that stands there is removed once the new one is in place.
 
+    A signal waits until that is done, and is then forgotten: what it was to stop is done.
+
     Raises:
+        OutputExistsError: something has appeared there since :func:`require_free` looked.
         OutputError: it could not be done; what stood there stands there again.
     """
-    old = finished.with_name(finished.name + ".old")
-    replaced = False
+    old = _beside(output, "old")
     try:
         for path in (*finished.rglob("*"), finished):
             if path.is_dir():
@@ -66,14 +76,41 @@ def publish(finished: Path, output: Path) -> None:
             else:
                 with path.open("r+b") as file:
                     sync(file)
-        if output.exists():
-            output.rename(old)
-            replaced = True
-        finished.rename(output)
-        sync_folder(output.absolute().parent)
+        with held_back(forget=True):
+            require_free(output, overwrite=overwrite)
+            _exchange(finished, output, old)
     except OSError as error:
-        if replaced and not output.exists():
-            old.rename(output)
-        raise OutputError(f"the bundle could not be written: {error.strerror}", path=output) from error
-    if replaced:
-        shutil.rmtree(old, ignore_errors=True)
+        hint = f"what stood there is {old} now" if old.exists() else None
+        raise OutputError(f"the bundle could not be written: {error.strerror}", path=output, hint=hint) from error
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(finished: Path, output: Path, old: Path) -> None:
+    """Put ``finished`` at ``output``, and what stands there at ``old``; on any error, all where it was."""
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in ((output, old), (finished, output)):
+            if source.exists():
+                source.rename(target)
+                done.append((source, target))
+        sync_folder(output.absolute().parent)
+    except BaseException:
+        for source, target in reversed(done):
+            target.rename(source)
+        raise
+
+
+def _beside(output: Path, what: str) -> Path:
+    """A name beside ``output`` that no other run takes."""
+    target = output.absolute()
+    return target.with_name(f".{target.name}.{os.getpid()}.{what}")
+
+
+def _full_disk(error: BaseException | None) -> str | None:
+    """What the system says of a full disk, where the error came of one; some libraries pass it on in words alone."""
+    while error is not None:
+        for code in _DISK_IS_FULL:
+            if getattr(error, "errno", None) == code or os.strerror(code) in str(error):
+                return os.strerror(code)
+        error = error.__cause__ or error.__context__
+    return None

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +37,9 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
+import export.exporting
+import export.onnx_export
+import export.publishing
 import export.variants
 from export.cli import export_model as command
 from export.exporting import export_model
@@ -43,11 +48,13 @@ from export.fusion import require_fusion
 from export.options import ExportOptions
 from export.parity import TOLERANCES, prove, reference_logits
 from export.proof_texts import PROOF_TEXTS
+from export.publishing import publish
 from export.quality import PER_BUCKET
+from scorer import interrupts
 from scorer.bundle import VARIANT_FILES, ModelBundle
 from scorer.console import run
 from scorer.encoding import TextEncoder
-from scorer.errors import ModelError, OutputExistsError, QualityGateError
+from scorer.errors import ModelError, OutputError, OutputExistsError, QualityGateError
 from scorer.preprocessing import Preprocessing, save_preprocessing
 from scorer.scoring import Scorer
 from tests.conftest import VOCABULARY_TEXTS, tiny_tokenizer
@@ -441,6 +448,93 @@ def test_a_missed_fusion_is_an_error(tiny_checkpoint: Path, tiny_bundle: Path) -
     assert require_fusion(onnx.load(tiny_bundle / "model_int8.onnx"), config) == complete_fusion(config)
     with pytest.raises(QualityGateError, match=r"the graph has 0 Attention, 0 Gelu, 5 LayerNormalization, this model"):
         require_fusion(onnx.load(tiny_bundle / "model.onnx"), config)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_between_the_renames_waits_for_the_new_bundle(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished, output = two_bundles(tmp_path)
+    rename = Path.rename
+
+    def renamed(source: Path, target: Path) -> Path:
+        moved = rename(source, target)
+        signal.raise_signal(number)
+        return moved
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    interrupts.install()
+    publish(finished, output, overwrite=True)
+    assert {path.name: path.read_text() for path in output.iterdir()} == {"bundle.json": "new"}
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.parametrize("fails_at", ["finished", "sync_folder", "restore"])
+def test_a_bundle_that_cannot_be_replaced_is_not_lost(
+    fails_at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished, output = two_bundles(tmp_path)
+    rename = Path.rename
+
+    def failing(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def renamed(source: Path, target: Path) -> Path:
+        if source == finished or (fails_at == "restore" and target == output):
+            failing()
+        return rename(source, target)
+
+    if fails_at == "sync_folder":
+        monkeypatch.setattr(export.publishing, "sync_folder", lambda folder: folder == tmp_path and failing())
+    else:
+        monkeypatch.setattr(Path, "rename", renamed)
+    with pytest.raises(OutputError, match="the bundle could not be written: Input/output error") as caught:
+        publish(finished, output, overwrite=True)
+    old = tmp_path / f".bundle.{os.getpid()}.old" if fails_at == "restore" else output
+    assert str(caught.value).endswith(f"what stood there is {old} now") == (fails_at == "restore")
+    assert (old / "bundle.json").read_text() == "old"
+    assert finished.is_dir()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_appears_at_the_output_meanwhile_is_left_alone(overwrite: bool, tmp_path: Path) -> None:
+    finished, output = two_bundles(tmp_path)
+    (output / "bundle.json").rename(output / "diary.txt")
+    with pytest.raises(OutputExistsError, match="left alone" if overwrite else "stands already"):
+        publish(finished, output, overwrite=overwrite)
+    assert (output / "diary.txt").read_text() == "old"
+
+
+def two_bundles(folder: Path) -> tuple[Path, Path]:
+    """A finished one and one that stands at the output."""
+    finished, output = folder / "finished", folder / "bundle"
+    for path, text in ((finished, "new"), (output, "old")):
+        path.mkdir()
+        (path / "bundle.json").write_text(text)
+    return finished, output
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "full", "x"), RuntimeError("No space left on device (os error 28)")]
+)
+def test_a_full_disk_is_exit_5_whoever_tells_of_it(
+    error: Exception,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise error
+
+    for module, name in ((export.onnx_export, "onnx_export_from_model"), (export.exporting, "build_variant")):
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, full)
+            assert exit_code(tiny_checkpoint, "-o", tmp_path / "bundle", "-q") == 5
+        assert capsys.readouterr().err == (
+            f"error: {tmp_path / 'bundle'}: the bundle could not be written: No space left on device\n"
+        )
+    assert not any(tmp_path.iterdir())
 
 
 def labelled_file(path: Path, texts: list[str], labels: list[str]) -> Path:
