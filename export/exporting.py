@@ -168,6 +168,8 @@ def _description(
             "padding": "right",
             "tolerances": {"unit": "range of the reference's logits", **TOLERANCES},
             "eval": None if options.eval is None else options.eval.name,
+            "text_column": options.text_column,
+            "label_column": options.label_column,
             "max_drop": options.max_drop,
             "variants": {variant.precision: variant.to_json() for variant in variants},
             "versions": _versions(),

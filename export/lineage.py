@@ -30,8 +30,9 @@ def export_command(name: str, description: Mapping[str, Any]) -> str:
     """The command line of ``export-model`` that wrote the bundle ``name``."""
     export, base = description["export"], description.get("base_model") or {}
     words = ["export-model", export["checkpoint"], "-o", name, "--precision", ",".join(export["precisions"])]
-    given = {"--eval": export.get("eval"), "--opset": export.get("opset"), "--max-drop": export.get("max_drop")}
-    given |= {"--base-model": base.get("name"), "--license": base.get("license")}
+    given = {"--eval": export.get("eval"), "--text-column": export.get("text_column")}
+    given |= {"--label-column": export.get("label_column"), "--opset": export.get("opset")}
+    given |= {"--max-drop": export.get("max_drop"), "--base-model": base.get("name"), "--license": base.get("license")}
     return shlex.join([*words, *(str(part) for item in given.items() if item[1] is not None for part in item)])
 
 

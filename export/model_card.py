@@ -232,6 +232,9 @@ def _evaluation(file: Path, value: dict[str, Any], bundle: str) -> str:
     model = value.get("model")
     if model:
         words += ["--model", bundle, "--precision", str(model.get("precision"))]
+        text = str(value.get("text_column") or "")
+        if text and ", " not in text:  # of several files with columns of several names, each is found by its own
+            words += ["--text-column", text]
     if value.get("labels_file"):
         words += ["--labels", Path(value["labels_file"]).name]
     if value.get("label_column"):

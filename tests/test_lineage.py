@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from hashlib import sha256
@@ -11,12 +12,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from export.cli import export_model as export_command
 from export.exporting import export_model
 from export.model_card import render_card
 from export.options import ExportOptions
 from scorer.console import run
+from scorer.evaluate_cli import evaluate_labels
 from scorer.preprocessing import Preprocessing
 from scorer.verification import verify_output
+from tests.conftest import InProcess
 from train.history import History
 from train.lineage import lineage_of, start_of
 from train.options import TrainOptions, short_names
@@ -99,6 +103,31 @@ def test_the_card_of_a_student_shows_every_command(
     assert steps["by-encoder.parquet"]["inputs"].keys() == {"unlabelled.parquet"}
     assert len(steps["by-encoder.parquet"]["model"]) == 64
     assert verify_output(Path("by-svm.csv")).startswith("by-svm.csv: whole, 96 rows")
+
+
+def test_commands_on_columns_with_names_of_their_own_can_be_run_again(
+    in_process: InProcess, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_checkpoint, "model")
+    rows = {"my words": ["A warm film.", "Dull."] * 4, "verdict": ["positive", "negative"] * 4}
+    pl.DataFrame(rows).write_csv("dev.csv")
+    commands = {
+        "export-model": in_process(export_command, "EXPORT_MODEL"),
+        "evaluate-labels": in_process(evaluate_labels),
+    }
+    lines = [
+        "export-model model -o bundle --precision int8 --eval dev.csv --text-column 'my words' --label-column verdict"
+        " --max-drop 0.9",
+        "evaluate-labels dev.csv --model bundle --precision int8 --text-column 'my words' --label-column verdict"
+        " --json figures.json",
+    ]
+    for line in lines:
+        name, *arguments = shlex.split(line)
+        code, _, err = commands[name](*arguments)
+        assert code == 0, err
+    card = render_card(Path("bundle"), metrics=[Path("figures.json")]).splitlines()
+    assert [line.replace(" --base-model model", "") for line in card if line.startswith(tuple(commands))] == lines
 
 
 def test_what_nobody_recorded_is_a_step_without_a_command(tiny_checkpoint: Path, tmp_path: Path) -> None:
