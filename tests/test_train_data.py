@@ -325,8 +325,11 @@ def test_a_local_folder_has_no_test_split_of_its_own(tmp_path: Path, monkeypatch
         load_splits(TrainOptions(output=tmp_path / "out"))
 
 
-def test_the_library_that_reads_says_nothing_itself(call_train: Call, tmp_path: Path) -> None:
+def test_the_library_that_reads_says_nothing_itself(
+    call_train: Call, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "a", "label": 1}\n{"text":\n')
     code, out, err = call_train("--baseline", "--train", tmp_path / "a.jsonl", "--validation-split", "0.5")
     assert (code, out, err.count("\n")) == (3, "", 1), err
     assert err.startswith("error: ")
+    assert [record for record in caplog.records if record.name.startswith("datasets")] == []
