@@ -175,15 +175,15 @@ def test_a_second_signal_lets_the_first_be_put_in_order(capsys: pytest.CaptureFi
     @click.command()
     def command() -> None:
         try:
-            signal.raise_signal(signal.SIGINT)
-        finally:
-            signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
             done.append("in order")
 
     with pytest.raises(SystemExit) as left:
         run(command, [], env_prefix="TEST")
-    assert (left.value.code, done) == (130, ["in order"])
+    assert (left.value.code, done) == (143, ["in order"])
 
 
 def test_completion_for_the_shell() -> None:
