@@ -151,7 +151,7 @@ class ParquetSource(Source):
         longest ones would be too much for memory in every row.
         """
         leaves = self._repeated_strings
-        if self._longest_strings(group, columns) * batch_rows > _BATCH_BYTES:
+        if self._longest_strings(group, columns) * batch_rows > 2 * _BATCH_BYTES:
             leaves = {**leaves, **self._flat_strings}
         return self._reader_of_dictionaries(leaves) if leaves else self._file
 
