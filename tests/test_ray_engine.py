@@ -248,7 +248,9 @@ def test_the_recipe_for_ray_data(nodes: RayNodes, tmp_path: Path) -> None:
         capture_output=True, text=True, check=False, timeout=WAIT_SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    counted = ast.literal_eval(done.stdout.splitlines()[-1].removeprefix("Counter(").removesuffix(")"))
+    # Ray itself may say something on stdout, before or behind.
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("Counter("))
+    counted = ast.literal_eval(line.removeprefix("Counter(").removesuffix(")"))
     assert set(counted) == {None, "negative", "positive"}
     assert sum(counted.values()) == 300
 
