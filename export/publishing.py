@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,11 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scorer.bundle import BUNDLE_FILE
-from scorer.durable import sync, sync_folder
+from scorer.durable import DISK_IS_FULL, sync, sync_folder
 from scorer.errors import OutputError, OutputExistsError
 from scorer.interrupts import held_back
-
-_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def require_free(output: Path, *, overwrite: bool) -> None:
@@ -109,7 +106,7 @@ def _beside(output: Path, what: str) -> Path:
 def _full_disk(error: BaseException | None) -> str | None:
     """What the system says of a full disk, where the error came of one; some libraries pass it on in words alone."""
     while error is not None:
-        for code in _DISK_IS_FULL:
+        for code in DISK_IS_FULL:
             if getattr(error, "errno", None) == code or os.strerror(code) in str(error):
                 return os.strerror(code)
         error = error.__cause__ or error.__context__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
@@ -15,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from scorer.durable import DISK_IS_FULL
 from scorer.errors import OutputError, ScorerError, UsageError
 from scorer.interrupts import Terminated, arrived, ignore, install
 from scorer.locations import is_url, without_secrets
@@ -36,8 +36,6 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 _log_format = "text"
-
-_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _READER_GONE = 141  # 128 + SIGPIPE: the reader of stdout has left, as head does
 
@@ -246,7 +244,7 @@ def _stands_somewhere() -> bool:
 
 def _is_full_disk(error: OSError) -> bool:
     """Whether a stream without a name, as stdout, could not take what was written to it."""
-    return error.errno in _DISK_IS_FULL and error.filename is None
+    return error.errno in DISK_IS_FULL and error.filename is None
 
 
 def _fault(error: Exception, *, debug: bool) -> int:

@@ -261,13 +261,13 @@ def _is_up_to_date(destination: Destination, made_by: Mapping[str, Any]) -> bool
 
 def _may_be_replaced(destination: Destination, made_by: Mapping[str, Any], *, like_make: bool) -> bool:
     """Whether an output that stands there is this job's own, or one that an earlier run made from this input."""
-    published, published_as = UnfinishedWork.published_sha256(destination.partial), _sha256(destination)
-    if published is not None and published == published_as:
+    published = UnfinishedWork.published_sha256(destination.partial)
+    if published is not None and published == _sha256(destination):
         return True
     stated = _stated(destination) if like_make else None
     if stated is None:
         return False
-    if destination.has_sidecar and stated.get("output", {}).get("sha256") != published_as:
+    if destination.has_sidecar and stated.get("output", {}).get("sha256") != _sha256(destination):
         return False  # somebody has put another file in its place
     names = [item.get("name") for item in stated.get("inputs", [])]
     return names == [item["name"] for item in made_by["inputs"]]
