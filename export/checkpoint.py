@@ -19,6 +19,7 @@ from transformers import (
 
 from export.families import family_of
 from export.library_noise import quiet_libraries
+from scorer.calibration import temperature_of
 from scorer.errors import ModelError
 from scorer.json_objects import read_object
 from scorer.preprocessing import Preprocessing, load_preprocessing
@@ -59,8 +60,7 @@ class Checkpoint:
     @property
     def temperature(self) -> float:
         """What the training fitted on its validation rows; 1 where it did not."""
-        value = self._of("calibration", "temperature")
-        return float(value) if isinstance(value, (int, float)) and 1e-3 <= value <= 1e3 else 1.0
+        return temperature_of(self.training)
 
     def _of_start(self, key: str) -> str | None:
         value = self._of("start", key)

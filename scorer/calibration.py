@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,13 @@ from scorer.sections import ReliabilityBin
 
 BINS = 15
 """Bins of confidence, as in Guo et al., 2017, "On Calibration of Modern Neural Networks"."""
+
+
+def temperature_of(history: Mapping[str, Any] | None) -> float:
+    """What a training's history says that logits are to be divided by; 1 where it says nothing that can be used."""
+    section = (history or {}).get("calibration")
+    value = section.get("temperature") if isinstance(section, dict) else None
+    return float(value) if isinstance(value, (int, float)) and 1e-3 <= value <= 1e3 else 1.0
 
 
 @dataclass

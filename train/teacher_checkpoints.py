@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
+from scorer.calibration import temperature_of
 from scorer.encoding import Encoded, TextEncoder
 from scorer.errors import ModelError
 from scorer.json_objects import read_object
@@ -65,20 +66,14 @@ def label_texts(source: str, texts: Sequence[str], label_names: Sequence[str]) -
     preprocessing = load_preprocessing(folder) or Preprocessing(max_length=length)
     encoded = TextEncoder(backend_tokenizer(tokenizer, source), preprocessing).encode(texts)
     # Rare settings aside, a padded place is hidden by the attention mask whatever its id is.
-    probabilities = _run(model.eval(), encoded, int(tokenizer.pad_token_id or 0), _temperature(folder))
+    temperature = temperature_of(read_object(folder / HISTORY_FILE))
+    probabilities = _run(model.eval(), encoded, int(tokenizer.pad_token_id or 0), temperature)
     runs = np.bincount(encoded.rows, minlength=encoded.n_rows)
     total = np.zeros((encoded.n_rows, len(own)))
     np.add.at(total, encoded.rows, probabilities)
     with np.errstate(invalid="ignore"):
         mean: npt.NDArray[np.float64] = total / runs[:, None]
     return mean[:, [own.index(name) for name in label_names]]
-
-
-def _temperature(folder: Path) -> float:
-    """What its training fitted to its validation rows; 1 where it did not."""
-    calibration = (read_object(folder / HISTORY_FILE) or {}).get("calibration")
-    value = calibration.get("temperature") if isinstance(calibration, dict) else None
-    return float(value) if isinstance(value, (int, float)) and 1e-3 <= value <= 1e3 else 1.0
 
 
 def _run(model: PreTrainedModel, encoded: Encoded, pad: int, temperature: float) -> npt.NDArray[np.float64]:
