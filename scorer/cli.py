@@ -101,12 +101,6 @@ def _remember(context: click.Context, _parameter: click.Parameter, output: Path 
     help="Stop at a row that cannot be read, or set it aside in OUTPUT.rejects.jsonl.",
 )
 @click.option("--max-bad", metavar="N|P%", help="Bad rows that are borne before the run fails. [default: any number]")
-@click.option(
-    "--keep-rejects",
-    metavar="AGE|N",
-    help="Keep rejects that a new run replaces as OUTPUT.<time>.rejects.jsonl: for a time, such as 30d, or so many of "
-    "each output; remove older ones. [default: keep none, remove none]",
-)
 @click.option("--keep-raw", is_flag=True, help="Put the text of bad rows into the rejects file.")
 @click.option(
     "--max-row-bytes",

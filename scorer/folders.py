@@ -33,7 +33,6 @@ from scorer.locking import locked
 from scorer.log_lines import error_fields
 from scorer.options import ScoreOptions
 from scorer.progress import Progress
-from scorer.rejects import prune
 from scorer.remote import place_of
 from scorer.run_options import RunOptions, modified_since
 from scorer.run_report import ReportFiles, RunReport
@@ -70,10 +69,10 @@ def score_inputs(
     """
     if not output:
         raise UsageError("the output has an empty name", hint="is a variable unset?")
-    _check_clashes(inputs, output, options, run)
+    if run.since is not None and STDIN in inputs:
+        raise UsageError("standard input has no time of its own", hint="drop --since")
     files.check(inputs, output)
     report.may_be_written = True
-    retention = options.retention()
     if not _is_folder(inputs, output):
         report.of_one_file = True
         found = _new_ones(_expanded(inputs, run), run, report)
@@ -82,9 +81,7 @@ def score_inputs(
             with engine_of(options) as engine:
                 summary = run_job(found[0], output, options, progress, engine=engine, accompany=beside)
             report.summaries.append(summary)
-        if retention is not None:
-            report.rejects_removed = prune(retention, Path(output), whole_folder=False)
-        return _ended(report, run, files, written=beside.was_asked and not report.rejects_removed)
+        return _ended(report, run, files, written=beside.was_asked)
     if output == STDOUT:
         raise UsageError("-o - takes one input", hint="name a folder")
     found = _without_outputs(_expanded(inputs, run), inputs, output, run)
@@ -98,28 +95,9 @@ def score_inputs(
     remote = is_url(output)
     if not remote:
         _make_folder(Path(output))
-    with nullcontext() if remote else locked(Path(output), lock=Path(output) / _LOCK):
-        try:
-            with engine_of(options) as engine:
-                _score_all(targets, options, progress, report, engine, make_folders=not remote)
-        finally:
-            if retention is not None:
-                report.rejects_removed = prune(retention, Path(output), whole_folder=True)
+    with nullcontext() if remote else locked(Path(output), lock=Path(output) / _LOCK), engine_of(options) as engine:
+        _score_all(targets, options, progress, report, engine, make_folders=not remote)
     return _ended(report, run, files, written=False)
-
-
-def _check_clashes(inputs: Sequence[str], output: str, options: ScoreOptions, run: RunOptions) -> None:
-    """What options ask of inputs and outputs that cannot have it.
-
-    Raises:
-        UsageError: ``--since`` of standard input, or ``--keep-rejects`` of an output that is no local file.
-    """
-    if run.since is not None and STDIN in inputs:
-        raise UsageError("standard input has no time of its own", hint="drop --since")
-    if options.keep_rejects is not None and (output == STDOUT or is_url(output)):
-        raise UsageError(
-            "--keep-rejects is for outputs on this machine", hint="drop it; in a store its own rules remove old files"
-        )
 
 
 def _expanded(inputs: Sequence[str], run: RunOptions) -> list[InputFile]:

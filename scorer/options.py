@@ -10,7 +10,6 @@ from scorer.errors import UsageError
 
 if TYPE_CHECKING:
     from scorer.preprocessing import LongText
-    from scorer.rejects import KeepRejects
     from scorer.session import Batching
     from scorer.sources import OnBadRow, ReadOptions
 
@@ -36,8 +35,6 @@ class ScoreOptions:
         output_format: ``parquet``, ``csv``, ``tsv`` or ``jsonl``, of text also with ``.gz`` or ``.zst``.
         csv_safe: whether cells that a spreadsheet would run as formulas are escaped.
         resume: whether unfinished work is gone on with.
-        keep_rejects: how long rejects of earlier runs are kept, an age such as ``30d``, or how many of each
-            output; ``None`` keeps none and prunes none.
         engine: ``local``, or ``ray``; the result is the same.
         ray_address: of a running cluster, ``HOST:PORT`` or ``auto``; ``None`` is what ``RAY_ADDRESS`` says, else a
             Ray of this run's own on this machine.
@@ -73,7 +70,6 @@ class ScoreOptions:
     csv_safe: bool = False
     overwrite: bool = False
     resume: bool = True
-    keep_rejects: str | None = None
     engine: Literal["local", "ray"] = "local"
     ray_address: str | None = None
     actors: int | None = None
@@ -89,7 +85,6 @@ class ScoreOptions:
             if self.on_bad_row == "fail":
                 raise UsageError("--max-bad does nothing without --on-bad-row reject", hint="pass both")
             MaxBad.parse(self.max_bad)
-        self.retention()
         self._check_engine()
 
     def _check_engine(self) -> None:
@@ -115,14 +110,6 @@ class ScoreOptions:
         for name, is_given in given.items():
             if is_given:
                 raise UsageError(f"{name} does nothing without --engine ray", hint="pass both")
-
-    def retention(self) -> KeepRejects | None:
-        """How long rejects of earlier runs are kept; ``None`` where nothing was said."""
-        if self.keep_rejects is None:
-            return None
-        from scorer.rejects import KeepRejects
-
-        return KeepRejects.parse(self.keep_rejects)
 
     def limit(self) -> MaxBad | None:
         """How many bad rows are borne; ``None`` for any number."""

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from scorer import interrupts, rejects
+from scorer import interrupts
 from scorer.assembly import assemble
 from scorer.bad_rows import check_bad_rows
 from scorer.chunk_work import ChunkWork, RunningModel
@@ -160,15 +160,9 @@ class ResumableJob:
         others: Sequence[Move] = ()
         if self._accompany is not None:
             others = self._accompany(self._summary(work.model, counts))
-        earlier = []
-        if self._options.keep_rejects is not None:
-            earlier = rejects.set_aside(self._destination, assembled.moves)
         unfinished.about_to_publish(assembled.sha256)
         *beside, output = assembled.moves
-        try:
-            publish([*earlier, *beside, *others, output], last=self._is_last)
-        finally:
-            rejects.drop(earlier)
+        publish([*beside, *others, output], last=self._is_last)
 
     def _summary(self, model: RunningModel, counts: JobCounts, *, skipped: bool = False) -> ScoreSummary:
         return ScoreSummary(

@@ -36,7 +36,6 @@ class RunReport:
         failures: input, error line and exit code of the others.
         may_be_written: whether it is sure that the files of the report are not among the inputs.
         older: inputs that were left out because they were modified before ``--since``.
-        rejects_removed: files with rejects of earlier runs that ``--keep-rejects`` let go.
         of_one_file: whether the run is from one file to one, not into a folder.
     """
 
@@ -45,7 +44,6 @@ class RunReport:
     begun: float = field(default_factory=time.monotonic)
     may_be_written: bool = False
     older: int = 0
-    rejects_removed: int = 0
     of_one_file: bool = False
 
     @property
@@ -78,8 +76,7 @@ class RunReport:
         value = self.to_json(0)
         rows = {f"rows_{name}": count for name, count in value["rows"].items()}
         files = {f"files_{name}": count for name, count in value["files"].items()}
-        removed = {"rejects_files_removed": self.rejects_removed}
-        return {**files, **rows, **removed, "tokens": value["tokens"], "seconds": value["seconds"]}
+        return {**files, **rows, "tokens": value["tokens"], "seconds": value["seconds"]}
 
     def to_json(self, exit_code: int) -> dict[str, Any]:
         """The summary of the run; seconds are wall time."""
@@ -97,7 +94,6 @@ class RunReport:
                 "failed": len(self.failures),
                 "older": self.older,
             },
-            "rejects_files_removed": self.rejects_removed,
             "outputs": [summary.to_json() for summary in self.summaries],
             "failures": [{"input": name, "error": line, "exit_code": code} for name, line, code in self.failures],
         }
@@ -212,8 +208,6 @@ def metrics_text(report: RunReport, exit_code: int, *, before: Path) -> bytes:
         files.labels(result).set(count)
     _gauge(registry, "score_tokens", "Tokens that the model read in the last run", value["tokens"])
     _gauge(registry, "score_duration_seconds", "Wall time of the last run", value["seconds"])
-    removed = value["rejects_files_removed"]
-    _gauge(registry, "score_rejects_files_removed", "Files of old rejects that the last run removed", removed)
     _gauge(registry, "score_exit_code", "Exit code of the last run", exit_code)
     now, stated = time.time(), _stated(before)
     _gauge(registry, "score_last_run_timestamp_seconds", "When the last run ended, Unix time", now)

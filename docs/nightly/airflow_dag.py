@@ -66,7 +66,7 @@ with DAG(
         task_id="score",
         command=[
             f"{BIN}/score", "incoming/", "-o", "scored/", "--on-missing-input", "ok", "--on-bad-row", "reject",
-            "--max-bad", "1%", "--keep-rejects", "30d", "--exit-code-nothing-new", str(NOTHING_NEW),
+            "--max-bad", "1%", "--exit-code-nothing-new", str(NOTHING_NEW),
             "--metrics-file", "metrics/score.prom", "--log-format", "json",
         ],
     )  # fmt: skip
