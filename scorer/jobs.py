@@ -222,6 +222,27 @@ def run_job(
         from scorer.streaming import score_to_url
 
         return score_to_url(file, output, options, progress, engine=engine, like_make=like_make)
+    return score_to_disk(
+        file, output, options, progress, engine=engine, accompany=accompany, like_make=like_make, is_last=is_last
+    )
+
+
+def score_to_disk(
+    file: InputFile,
+    output: str,
+    options: ScoreOptions,
+    progress: Progress,
+    *,
+    engine: Callable[[], Engine],
+    accompany: Accompany | None = None,
+    like_make: bool = False,
+    is_last: bool = True,
+) -> ScoreSummary:
+    """One job into a file of this machine, under the lock of that file; arguments are those of :func:`run_job`.
+
+    Raises:
+        ScorerError: as :func:`scorer.jobs.score_file` says.
+    """
     destination = destination_of(output, options)
     inputs = [] if is_url(file.path) else [file.path]
     standing = check_destination(destination, inputs, options, like_make=like_make)

@@ -20,7 +20,7 @@ from scorer.durable import write_errors
 from scorer.engines import Engine, Missing
 from scorer.errors import InputError, OutputError, OutputExistsError, ScorerError, UsageError, in_utf8
 from scorer.fingerprints import InputState
-from scorer.jobs import JobCounts, ScoreSummary, run_job
+from scorer.jobs import JobCounts, ScoreSummary, score_to_disk
 from scorer.local import LocalEngine
 from scorer.locations import FORMATS, PROVENANCE_SUFFIX, REJECTS_SUFFIX, STDIN, InputFile, is_url, without_secrets
 from scorer.options import ScoreOptions
@@ -118,7 +118,7 @@ def score_to_url(
                 return replace(skipped, output=shown)
     with tempfile.TemporaryDirectory(prefix="score-") as folder:
         output = Path(folder) / name
-        summary = run_job(file, str(output), replace(options, resume=False), progress, engine=engine, is_last=False)
+        summary = score_to_disk(file, str(output), replace(options, resume=False), progress, engine=engine, is_last=False)
         beside = sorted(path for path in Path(folder).iterdir() if path != output)
         for path in [*beside, output]:
             with _store_errors(shown):
