@@ -41,7 +41,7 @@ docs: .venv/dev
 
 # Ten to fifteen minutes on two cores, four with QUICK=1; needs nothing but the time.
 benchmark: .venv/dev
-	$(BIN)/python -m scorer.benchmark $(if $(QUICK),--quick,--size 384 --size base --rows 10000$(comma)100000$(comma)1000000)
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick,--size 384 --size base --rows 10000$(comma)100000$(comma)1000000)
 
 clean:
 	rm -rf .venv preds.parquet

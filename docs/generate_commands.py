@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from export.cli import export_model
-from scorer.cli import score
-from scorer.evaluate_cli import evaluate_labels
+from scorer.commands.evaluate_labels import evaluate_labels
+from scorer.commands.score import score
 from train.cli import train_model
 
 COMMANDS = {

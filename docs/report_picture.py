@@ -14,9 +14,9 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from scorer.evaluation import evaluate_labels  # noqa: E402 - the path comes first
-from scorer.html_report import to_html  # noqa: E402
-from tests.chromium import chromium  # noqa: E402
+from scorer.evaluation.evaluate import evaluate_labels  # noqa: E402
+from scorer.report.html import to_html  # noqa: E402
+from tests.helpers.chromium import chromium  # noqa: E402
 
 WIDTH = 1180
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from scorer.console import common_options, run
+from scorer.commands.console import common_options, run
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -19,10 +19,10 @@ from transformers import (
 
 from export.families import family_of
 from export.library_noise import quiet_libraries
-from scorer.calibration import temperature_of
 from scorer.errors import ModelError
-from scorer.json_objects import read_object
-from scorer.preprocessing import Preprocessing, load_preprocessing
+from scorer.metrics.calibration import temperature_of
+from scorer.model.json_files import read_object
+from scorer.model.preprocessing import Preprocessing, load_preprocessing
 
 HISTORY_FILE = "history.json"
 """Written by ``train-model``: settings, versions and the table of epochs."""

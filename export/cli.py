@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from scorer.console import common_options, run, set_up_logging
+from scorer.commands.console import common_options, run, set_up_logging
 
 EPILOG = """\b
 Examples:

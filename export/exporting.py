@@ -25,11 +25,11 @@ from export.publishing import publish, require_free, staging_folder
 from export.quality import check_labelled_file, measure_accuracy, require_accuracy, sample_texts
 from export.report import ExportReport, VariantReport
 from export.variants import INT8_SETTINGS, build_variant
-from scorer.bundle import PRECISIONS, VARIANT_FILES, ModelBundle, write_description
-from scorer.encoding import TextEncoder
 from scorer.errors import ModelError
-from scorer.machine import usable_cpus
-from scorer.preprocessing import Preprocessing
+from scorer.model.bundle import PRECISIONS, VARIANT_FILES, ModelBundle, write_description
+from scorer.model.encoding import TextEncoder
+from scorer.model.machine import usable_cpus
+from scorer.model.preprocessing import Preprocessing
 from scorer.version import package_version
 
 log = logging.getLogger(__name__)

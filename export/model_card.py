@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from export.lineage import lineage_of_bundle
-from scorer.bundle import ModelBundle, checksum_of
 from scorer.errors import InputError, ModelError
-from scorer.json_objects import read_object
-from scorer.provenance import parsed, read_provenance, score_command
+from scorer.job.lineage import score_command
+from scorer.job.provenance import parsed, read_provenance
+from scorer.model.bundle import ModelBundle, checksum_of
+from scorer.model.json_files import read_object
 
 _FIGURES = ("accuracy", "f1", "macro_f1", "ece", "log_loss")
 _DECIMALS = 4

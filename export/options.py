@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from scorer.bundle import PRECISIONS
 from scorer.errors import UsageError
+from scorer.model.bundle import PRECISIONS
 
 OPSETS = range(14, 21)
 """From the first with scaled_dot_product_attention to the last of torch's exporter that traces.

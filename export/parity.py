@@ -14,10 +14,10 @@ import torch
 from transformers import PreTrainedModel
 
 from export.differences import Bucket, Difference, Logits, by_length, compare, rounded
-from scorer.bundle import ModelBundle
-from scorer.encoding import Encoded
 from scorer.errors import ModelError, QualityGateError
-from scorer.session import ModelSession, SessionOptions
+from scorer.model.bundle import ModelBundle
+from scorer.model.encoding import Encoded
+from scorer.model.session import ModelSession, SessionOptions
 
 TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "int8": 0.25}
 """Largest difference of a logit, as a share of the range of all logits of the reference.

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scorer.bundle import BUNDLE_FILE
-from scorer.durable import DISK_IS_FULL, sync, sync_folder
+from scorer.disk.durable import DISK_IS_FULL, sync, sync_folder
 from scorer.errors import OutputError, OutputExistsError
 from scorer.interrupts import held_back
+from scorer.model.bundle import BUNDLE_FILE
 
 
 def require_free(output: Path, *, overwrite: bool) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from export.differences import BUCKETS, bucket_names
 from export.options import ExportOptions
-from scorer.bundle import ModelBundle
-from scorer.encoding import TextEncoder
 from scorer.errors import InputError, QualityGateError
-from scorer.evaluation import EvaluateOptions, evaluate_labels
-from scorer.evaluation_inputs import open_files, read_gold, require_two_labels
-from scorer.labels import LabelSet
-from scorer.reading import text_values
+from scorer.evaluation.evaluate import evaluate_labels
+from scorer.evaluation.inputs import open_files, read_gold, require_two_labels
+from scorer.evaluation.labels import LabelSet
+from scorer.evaluation.options import EvaluateOptions
+from scorer.files.source import text_values
+from scorer.model.bundle import ModelBundle
+from scorer.model.encoding import TextEncoder
 
 PER_BUCKET = 32
 """Reviews of the labelled file, of each bucket of lengths, whose logits are compared with PyTorch's."""

@@ -25,8 +25,8 @@ from export.rewrites import (
     separate_residuals,
     without_mask,
 )
-from scorer.bundle import VARIANT_FILES
 from scorer.errors import QualityGateError
+from scorer.model.bundle import VARIANT_FILES
 
 Rewrite = Callable[[onnx.ModelProto], onnx.ModelProto]
 

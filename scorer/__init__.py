@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from scorer.bundle import ModelBundle
     from scorer.errors import ScorerError
-    from scorer.evaluation import EvaluateOptions, EvaluationReport, evaluate_labels
-    from scorer.jobs import ScoreOptions, ScoreSummary, score_file
-    from scorer.scoring import Scorer
+    from scorer.evaluation.evaluate import evaluate_labels
+    from scorer.evaluation.findings import EvaluationReport
+    from scorer.evaluation.options import EvaluateOptions
+    from scorer.job.options import ScoreOptions
+    from scorer.job.summary import ScoreSummary
+    from scorer.model.bundle import ModelBundle
+    from scorer.model.scoring import Scorer
+    from scorer.run.score_file import score_file
 
 __all__ = [
     "EvaluateOptions",
@@ -34,15 +38,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "EvaluateOptions": "scorer.evaluation",
-    "EvaluationReport": "scorer.evaluation",
-    "ModelBundle": "scorer.bundle",
-    "ScoreOptions": "scorer.jobs",
-    "ScoreSummary": "scorer.jobs",
-    "Scorer": "scorer.scoring",
+    "EvaluateOptions": "scorer.evaluation.options",
+    "EvaluationReport": "scorer.evaluation.findings",
+    "ModelBundle": "scorer.model.bundle",
+    "ScoreOptions": "scorer.job.options",
+    "ScoreSummary": "scorer.job.summary",
+    "Scorer": "scorer.model.scoring",
     "ScorerError": "scorer.errors",
-    "evaluate_labels": "scorer.evaluation",
-    "score_file": "scorer.jobs",
+    "evaluate_labels": "scorer.evaluation.evaluate",
+    "score_file": "scorer.run.score_file",
 }
 
 

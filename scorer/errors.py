@@ -15,21 +15,14 @@
     └── QualityGateError        8   a quality gate was not met
 
 Messages read ``FILE[:ROW]: what is wrong; what to do next`` and fit on one line. Library code
-raises; only the edge (:mod:`scorer.console`) turns an error into a line and an exit code.
+raises; only the edge (:mod:`scorer.commands.console`) turns an error into a line and an exit code.
 """
 
 from __future__ import annotations
 
 import os
 
-
-def in_utf8(text: str) -> str:
-    r"""``text`` with its bytes that are no UTF-8, as names of files can have them, escaped.
-
-    >>> in_utf8(os.fsdecode(b"caf\xe9.csv"))
-    'caf\\udce9.csv'
-    """
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+from scorer.safe_text import in_utf8
 
 
 class ScorerError(Exception):

@@ -18,7 +18,9 @@ PATIENCE_SECONDS = 10.0
 """For what a signal ends to be put in order: another one within this time changes nothing."""
 
 _arrived: list[type[BaseException]] = []
+
 _since = 0.0
+
 _all_is_done = False
 
 

@@ -9,15 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scorer.errors import ScorerError
+from scorer.safe_text import printable
 
 FORMATS = ("text", "json")
-
-
-def printable(text: str) -> str:
-    """``text`` on one line, with control characters escaped: names of files and columns are not ours."""
-    return "".join(
-        char if char.isprintable() or char == " " else char.encode("unicode_escape").decode("ascii") for char in text
-    )
 
 
 class TextLines(logging.Formatter):

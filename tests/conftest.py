@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, settings
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from scorer import interrupts
-from scorer.console import run
+from scorer.commands.console import run
 
 # How long an example takes on a busy machine says nothing, and the next run need not know what this one saw.
 settings.register_profile(

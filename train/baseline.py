@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.svm import LinearSVC
 
 from scorer.errors import InputError
-from scorer.preprocessing import Preprocessing
+from scorer.model.preprocessing import Preprocessing
 from train.data import LabelledReviews, load_splits
 from train.data_record import record_data, require_same_data
 from train.history import Baseline, History

@@ -9,8 +9,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from scorer.calibration import BINS
-from scorer.intervals import CalibrationCells
+from scorer.metrics.calibration import BINS, CalibrationCells
 
 _RANGE = (0.2, 5.0)
 

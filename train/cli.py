@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from scorer.console import common_options, run, set_up_logging
+from scorer.commands.console import common_options, run, set_up_logging
 
 EPILOG = """\b
 Examples:
@@ -114,7 +114,7 @@ def train_model(
 ) -> None:
     """Fine-tune a DistilBERT on labelled reviews and write it to a folder."""
     set_up_logging(quiet=quiet, verbose=verbose)
-    from scorer.preprocessing import Preprocessing
+    from scorer.model.preprocessing import Preprocessing
     from train.options import TrainOptions
 
     chosen = TrainOptions(

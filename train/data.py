@@ -17,12 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 
-from scorer.bad_rows import NOT_UTF8
-from scorer.columns import label_column, named_column, text_column
-from scorer.encoding import TextEncoder
 from scorer.errors import InputError, UsageError
-from scorer.labels import LabelSet, shown
-from scorer.reading import ReadOptions, open_source
+from scorer.evaluation.labels import LabelSet, shown
+from scorer.files.bad_rows import NOT_UTF8
+from scorer.files.columns import label_column, named_column, text_column
+from scorer.files.opening import open_source
+from scorer.files.source import ReadOptions
+from scorer.model.encoding import TextEncoder
 from train.options import TrainOptions
 
 _BUILDERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json"}

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from scorer.disk.checksums import sha256_of
 from scorer.errors import InputError, UsageError
-from scorer.fingerprints import sha256_of
 from train.data import LabelledReviews, data_files
 from train.options import TrainOptions, short_names
 

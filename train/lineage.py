@@ -13,9 +13,10 @@ from transformers import AutoConfig
 from transformers.utils import cached_file
 
 from scorer.errors import ScorerError
-from scorer.json_objects import read_object
-from scorer.preprocessing import Preprocessing
-from scorer.provenance import parsed, read_provenance, score_command, stated_lineage
+from scorer.job.lineage import score_command, stated_lineage
+from scorer.job.provenance import parsed, read_provenance
+from scorer.model.json_files import read_object
+from scorer.model.preprocessing import Preprocessing
 from train.data import data_files
 from train.data_record import hashes_by_name
 from train.history import HISTORY_FILE

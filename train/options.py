@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from scorer.errors import UsageError
-from scorer.preprocessing import Preprocessing
+from scorer.model.preprocessing import Preprocessing
 
 METRICS = ("f1", "accuracy", "loss")
 """By which the best epoch is chosen; ``loss`` is the validation loss, the lower the better."""

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from scorer.columns import text_column
-from scorer.durable import sync, write_errors
+from scorer.disk.checksums import sha256_of
+from scorer.disk.durable import sync, write_errors
+from scorer.disk.publishing import Move, made_ready, publish
 from scorer.errors import InputError, OutputError, OutputExistsError, UsageError
-from scorer.fingerprints import sha256_of
-from scorer.provenance import KEY, seal_parquet, sealed_text, sidecar_of, unsealed_text
-from scorer.publishing import Move, made_ready, publish
+from scorer.files.columns import text_column
+from scorer.job.provenance import KEY, seal_parquet, sealed_text, sidecar_of, unsealed_text
 from scorer.version import package_version
 from train.data import LabelledReviews, data_files, read_rows
 from train.data_record import hashes_by_name

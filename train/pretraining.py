@@ -28,11 +28,11 @@ from transformers import (
 )
 from transformers.activations import get_activation
 
-from scorer.columns import text_column
-from scorer.durable import write_durably
-from scorer.encoding import TextEncoder
+from scorer.disk.durable import write_durably
 from scorer.errors import InputError, ModelError
-from scorer.preprocessing import Preprocessing
+from scorer.files.columns import text_column
+from scorer.model.encoding import TextEncoder
+from scorer.model.preprocessing import Preprocessing
 from train.callbacks import LogAtEpochEnd, Narrator, StopOnNaN
 from train.checkpoints import backend_tokenizer, last_whole_checkpoint, saving
 from train.data import read_rows

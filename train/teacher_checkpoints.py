@@ -13,11 +13,11 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
-from scorer.calibration import temperature_of
-from scorer.encoding import Encoded, TextEncoder
 from scorer.errors import ModelError
-from scorer.json_objects import read_object
-from scorer.preprocessing import Preprocessing, load_preprocessing
+from scorer.metrics.calibration import temperature_of
+from scorer.model.encoding import Encoded, TextEncoder
+from scorer.model.json_files import read_object
+from scorer.model.preprocessing import Preprocessing, load_preprocessing
 from train.checkpoints import backend_tokenizer, first_line, require_weights
 from train.history import HISTORY_FILE
 

@@ -10,8 +10,8 @@ import datasets
 import numpy as np
 import numpy.typing as npt
 
-from scorer.columns import text_column
 from scorer.errors import InputError, UsageError
+from scorer.files.columns import text_column
 from train.checkpoints import saving
 from train.data import LabelledReviews, read_rows
 from train.options import TrainOptions

@@ -25,10 +25,10 @@ from transformers import (
     TrainingArguments,
 )
 
-from scorer.encoding import TextEncoder
+from scorer.disk.locking import locked
 from scorer.errors import ScorerError, UsageError
-from scorer.locking import locked
-from scorer.preprocessing import save_preprocessing
+from scorer.model.encoding import TextEncoder
+from scorer.model.preprocessing import save_preprocessing
 from train.averaging import WeightAverage
 from train.callbacks import LogAtEpochEnd, Narrator, SaveBetweenEpochs, StopEarly, StopOnNaN
 from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, max_positions, saving

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scorer.durable import write_durably
+from scorer.disk.durable import write_durably
 from scorer.errors import InputError, OutputExistsError, UsageError
 from scorer.interrupts import held_back
 from train.checkpoints import saving

@@ -1,0 +1,270 @@
+"""``python -m benchmarks``: how fast scoring is, beside what people would use instead and what is possible.
+
+Contestants take turns within a round, so that a machine that slows down slows all of them; medians of
+ratios within a round are what counts.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import platform
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+import onnxruntime as ort
+
+from benchmarks import ceilings
+from benchmarks.stages import growth, operator_seconds, stage_seconds, start_up_seconds
+from benchmarks.tables import Goal, Series, ceiling_table, goal_lines, growth_table, share_table, speed_table
+from benchmarks.texts import LENGTHS, made_up_reviews, reviews_of
+from benchmarks.turns import DEFAULT_PIPELINE, LOOP, SCORE, Bench, measure, prepare
+from scorer.commands.console import run
+from scorer.errors import UsageError
+from scorer.model.machine import usable_cpus
+from scorer.version import package_version
+
+_GOALS = {"384": (0.92, 2.0, 0.80), "base": (0.95, 1.5, 0.95)}
+
+
+def report(
+    bench: Bench, rates: Mapping[str, Series], limits: Mapping[str, Series]
+) -> tuple[list[Goal], dict[str, Any]]:
+    """Print the tables of one size; its goals and its part of the JSON line."""
+    session = bench.scorer.session
+    lengths = bench.encoded.lengths
+    config = json.loads((bench.scorer.bundle.folder / "config.json").read_bytes())
+    per_review = ceilings.published_operations(config, lengths) / len(lengths)
+    click.echo(
+        f"\nsize {bench.size}: {session.precision} on {session.provider}, {session.threads} threads, "
+        f"{len(lengths)} reviews of {lengths.mean():.0f} tokens, {per_review / 1e9:.2f} giga-operations each"
+    )
+    click.echo("\n".join(speed_table(rates, SCORE)))
+    reached = Series(tuple(value * per_review for value in rates[LOOP].values))
+    click.echo("\n".join(["", *ceiling_table(limits, reached)]))
+    copied = None
+    if session.device != "cpu":
+        copied = ceilings.cuda_copy(session.device)
+        click.echo(f"  copies to {session.device} run at {copied / 1e9:.1f} GB/s")
+    stages = stage_seconds(bench.scorer, bench.source, len(bench.texts) / rates[SCORE].median, bench.clock)
+    stages = {name: seconds * 1e3 / len(bench.texts) for name, seconds in stages.items()}
+    click.echo("\n".join(["", *share_table("stages, each by itself", stages)]))
+    operators: dict[str, float] = {}
+    if session.device == "cpu":
+        model = bench.scorer.bundle.variants[session.precision]
+        operators = {name: value * 1e3 for name, value in operator_seconds(model, bench.encoded).items()}
+        click.echo("\n".join(["", *share_table("operators, one thread", operators)]))
+    part = {
+        "size": bench.size,
+        "precision": session.precision,
+        "provider": session.provider,
+        "threads": session.threads,
+        "reviews": len(bench.texts),
+        "mean_tokens": round(float(lengths.mean()), 1),
+        "reviews_per_second": {name: series.to_json() for name, series in rates.items()},
+        "operations_per_second": {"session": reached.to_json(), **{k: v.to_json() for k, v in limits.items()}},
+        "copy_bytes_per_second": copied,
+        "stages_ms": {name: round(value, 4) for name, value in stages.items()},
+        "operators_ms": {name: round(value, 4) for name, value in operators.items()},
+    }
+    return _goals(bench.size, int(config.get("dim") or config["hidden_size"]), rates, limits, reached), part
+
+
+def _goals(
+    size: str, width: int, rates: Mapping[str, Series], limits: Mapping[str, Series], reached: Series
+) -> list[Goal]:
+    if width < 384:
+        return []  # so small a model measures the pipeline, not the model
+    of_loop, of_optimum, of_product = _GOALS["base" if width >= 768 else "384"]
+    score = rates[SCORE]
+    optimum = [series for name, series in rates.items() if name.startswith("Optimum") and "int8" in name]
+    best = max(optimum, key=lambda series: series.median, default=None)
+    default = rates.get(DEFAULT_PIPELINE)
+    int8 = [series for name, series in limits.items() if name.startswith("int8 product,")]
+    fastest = max(int8, key=lambda series: series.median, default=None)
+    return [
+        Goal(f"{size}: file to file, of the bare loop", score.over(rates[LOOP]), of_loop),
+        Goal(f"{size}: over the best Optimum int8 pipeline", score.over(best) if best else None, of_optimum),
+        Goal(f"{size}: over the transformers pipeline's defaults", score.over(default) if default else None, 15.0),
+        Goal(f"{size}: session, of the fastest int8 product", reached.over(fastest) if fastest else None, of_product),
+    ]
+
+
+def _start_up(model: Path | None, folder: Path, runs: int, *, by_cpu: bool) -> tuple[list[Goal], dict[str, float]]:
+    found = start_up_seconds(None if model is None else str(model), folder, runs, by_cpu=by_cpu)
+    targets = {"score --help": 0.3, "ten rows": 1.5, "import scorer": 0.1}
+    goals = [Goal(f"start-up: {name}", found[name], target, at_most=True, unit="s") for name, target in targets.items()]
+    return goals, {name: round(value, 4) for name, value in found.items()}
+
+
+def _growth(
+    sizes: list[int], model: Path | None, folder: Path, threads: int, plugin: ModuleType | None
+) -> tuple[list[Goal], list[dict[str, float]]]:
+    if model is None:
+        if plugin is None:
+            raise UsageError(
+                "--rows needs a tiny model", hint="pass one with --model, or install review-scorer[export]"
+            )
+        model = plugin.make_model("tiny", folder / "model-tiny")
+    found = growth(model, sizes, folder, threads)
+    click.echo("\n" + "\n".join(growth_table(found)))
+    first, last = found[0], found[-1]
+    goals = [Goal("scale: rows/s of a tiny model at the largest size", last.rows_per_second, 20000, unit="rows/s")]
+    if len(found) > 1:
+        # So few rows that they cost no more than the start say nothing of a row.
+        slower = last.per_row / first.per_row if first.per_row else None
+        goals += [
+            Goal("scale: time per row, largest by smallest size", slower, 1.25, at_most=True),
+            Goal("scale: peak memory, largest by smallest size", last.peak_mib / first.peak_mib, 1.5, at_most=True),
+        ]
+    return goals, [step.to_json() for step in found]
+
+
+def _plugin() -> ModuleType | None:
+    """The contestants that need torch and transformers, where they are installed."""
+    needed = ("export", "torch", "transformers", "onnx", "optimum")
+    if any(importlib.util.find_spec(name) is None for name in needed):
+        return None
+    from benchmarks import contestants
+
+    return contestants
+
+
+def _machine(threads: int) -> dict[str, Any]:
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    except OSError:
+        pass
+    return {
+        "processor": name,
+        "cpus": usable_cpus(),
+        "threads": threads,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "onnxruntime": ort.__version__,
+        "review-scorer": package_version(),
+    }
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    type=click.Choice(["tiny", "384", "base"]),
+    help="Size of a random-weight DistilBERT, made where [export] is installed; may be repeated. [default: 384]",
+)
+@click.option(
+    "--model", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Measure this bundle instead."
+)
+@click.option(
+    "--input", "--texts", "texts", type=click.Path(path_type=Path), help=f"A file of reviews. [default: {LENGTHS}]"
+)
+@click.option("--text-column", metavar="NAME", help="Its column with the text.")
+@click.option("--quick", is_flag=True, help="Both sizes, fewer reviews and rounds, growth to 100,000 rows: 4 minutes.")
+@click.option("--reviews", type=click.IntRange(min=1), help="Reviews per turn. [default: 400; 150 where quick]")
+@click.option("--rounds", type=click.IntRange(min=1), help="Turns of each contestant. [default: 5; 3 where quick]")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0), help="Of a pipeline's turn, about. [default: 3; 1 where quick]"
+)
+@click.option("--threads", type=click.IntRange(min=1), help="[default: the CPUs that this process may use]")
+@click.option("--rows", metavar="N,N,…", help="Also measure growth with these numbers of short rows.")
+@click.option(
+    "--clock",
+    default="wall",
+    show_default=True,
+    type=click.Choice(["wall", "cpu"]),
+    help="cpu counts processor time by the number of threads, for a machine that others use meanwhile.",
+)
+@click.option(
+    "--pipelines/--no-pipelines", default=True, help="Run transformers and Optimum, where they are installed."
+)
+@click.option(
+    "--work-dir", type=click.Path(path_type=Path, file_okay=False), help="Keep the models here, for the next time."
+)
+def benchmark(
+    sizes: tuple[str, ...],
+    model: Path | None,
+    texts: Path | None,
+    text_column: str | None,
+    quick: bool,
+    reviews: int | None,
+    rounds: int | None,
+    seconds: float | None,
+    threads: int | None,
+    rows: str | None,
+    clock: str,
+    pipelines: bool,
+    work_dir: Path | None,
+) -> None:
+    """Measure scoring beside what people would use instead, and beside what this machine can do at most.
+
+    Prints tables, the goals as met or not, and last one line of JSON.
+    """
+    if model is not None and sizes:
+        raise UsageError("--size and --model exclude each other", hint="drop one of them")
+    if len(set(sizes)) < len(sizes):
+        raise UsageError("--size names a size twice", hint="drop one of them")
+    plugin = _plugin() if pipelines else None
+    reviews = reviews or (150 if quick else 400)
+    rounds = rounds or (3 if quick else 5)
+    seconds = (1.0 if quick else 3.0) if seconds is None else seconds
+    if quick and plugin is not None:
+        sizes = sizes or (() if model else ("384", "base"))
+        rows = "10000,100000" if rows is None else rows
+    try:
+        row_counts = [int(part) for part in (rows or "").split(",") if part]
+    except ValueError as error:
+        raise UsageError(f"--rows {rows!r} is no list of numbers", hint="such as 10000,100000") from error
+    count = threads or usable_cpus()
+    if plugin is not None and threads:
+        plugin.use_threads(threads)  # else its own default, as people have it
+    timer = time.perf_counter if clock == "wall" else lambda: time.process_time() / count
+    described = f"the first {reviews} of {texts}" if texts else LENGTHS
+    machine = {**_machine(count), "clock": clock, "reviews": described}
+    click.echo("\n".join(f"{name:<14} {value}" for name, value in machine.items()))
+    if plugin is None:
+        click.echo("transformers and Optimum do not take part: install review-scorer[export] for them")
+    found = reviews_of(texts, text_column, reviews) if texts else made_up_reviews(reviews)
+    if not found:
+        raise UsageError("there is no review to measure with", path=texts, hint="pass a file that holds some")
+    goals: list[Goal] = []
+    parts = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        models = folder if work_dir is None else work_dir
+        for size in sizes or (("own" if model or plugin is None else "384"),):
+            (folder / size).mkdir()
+            bench = prepare(size, model, found, folder / size, models, count, seconds, timer, plugin)
+            measured, part = report(bench, *measure(bench, rounds))
+            goals += measured
+            parts.append(part)
+        measured, start_up = _start_up(model, folder, min(rounds, 5), by_cpu=clock == "cpu")
+        goals += measured
+        scale: list[dict[str, float]] = []
+        if row_counts:
+            measured, scale = _growth(row_counts, model, folder, count, plugin)
+            goals += measured
+    click.echo("\n" + "\n".join(goal_lines(goals)))
+    result = {
+        "machine": machine,
+        "rounds": rounds,
+        "sizes": parts,
+        "start_up_seconds": start_up,
+        "scale": scale,
+        "goals": [goal.to_json() for goal in goals],
+    }
+    click.echo(json.dumps(result, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    run(benchmark, env_prefix="SCORER_BENCHMARK")

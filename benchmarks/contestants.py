@@ -1,0 +1,104 @@
+"""What people would use instead, for ``python -m benchmarks``: transformers, Optimum, oneDNN.
+
+The benchmark finds this module by its name, where ``[export]`` is installed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from optimum.onnxruntime import AutoQuantizationConfig, ORTModelForSequenceClassification, ORTQuantizer
+from tokenizers import Tokenizer
+from transformers import (
+    AutoModelForSequenceClassification,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    DistilBertTokenizerFast,
+    pipeline,
+)
+
+from export.library_noise import quiet_libraries
+from export.onnx_export import export_fp32
+from export.variants import build_variant
+from scorer.model.bundle import DEFAULT_MODEL, write_description
+
+WIDTHS = {"tiny": (32, 2, 1), "384": (384, 12, 6), "base": (768, 12, 6)}
+"""Width, heads and layers of the random-weight models."""
+
+Classify = Callable[[list[str]], object]
+
+
+def make_model(size: str, folder: Path) -> Path:
+    """A random-weight DistilBERT of ``size`` in ``folder``: ``checkpoint``, ``bundle`` and Optimum's ``optimum``."""
+    width, heads, layers = WIDTHS[size]
+    checkpoint, bundle, work = folder / "checkpoint", folder / "bundle", folder / "work"
+    for path in (checkpoint, bundle, work):
+        path.mkdir(parents=True)
+    torch.manual_seed(0)
+    config = DistilBertConfig(dim=width, hidden_dim=4 * width, n_heads=heads, n_layers=layers)
+    model = DistilBertForSequenceClassification(config).eval()
+    words = Tokenizer.from_file(str(DEFAULT_MODEL / "tokenizer.json"))
+    tokenizer = DistilBertTokenizerFast(tokenizer_object=words, model_max_length=512)
+    model.save_pretrained(checkpoint)
+    tokenizer.save_pretrained(checkpoint)
+    fp32 = export_fp32(model, bundle, work, None)
+    tokenizer.save_pretrained(bundle)
+    optimum = Path(shutil.copytree(bundle, folder / "optimum"))
+    build_variant("int8", fp32, model.config, work, bundle)
+    write_description(bundle, {"export": {"checkpoint": "random weights"}})
+    with quiet_libraries():
+        quantizer = ORTQuantizer.from_pretrained(optimum)
+        settings = AutoQuantizationConfig.avx512_vnni(is_static=False, per_channel=False)
+        quantizer.quantize(save_dir=optimum, quantization_config=settings)
+    shutil.rmtree(work)
+    return bundle
+
+
+def contestants(folder: Path) -> Iterator[tuple[str, Classify]]:
+    """Pipelines at batch 1 and 32 over what :func:`make_model` wrote into ``folder``."""
+    tokenizer = DistilBertTokenizerFast.from_pretrained(folder / "checkpoint")
+    models: dict[str, Any] = {
+        "transformers pipeline, fp32": AutoModelForSequenceClassification.from_pretrained(folder / "checkpoint").eval(),
+        "Optimum ORT pipeline, fp32": _ort_model(folder, "model.onnx"),
+        "Optimum ORT pipeline, int8": _ort_model(folder, "model_quantized.onnx"),
+    }
+    for name, model in models.items():
+        with quiet_libraries():
+            classifier = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
+        for size in (1, 32):
+            yield f"{name}, batch {size}", _classify(classifier, size)
+
+
+def _ort_model(folder: Path, name: str) -> Any:
+    with quiet_libraries():
+        return ORTModelForSequenceClassification.from_pretrained(folder / "optimum", file_name=name)
+
+
+def _classify(classifier: Any, batch_size: int) -> Classify:
+    def run(texts: list[str]) -> object:
+        return classifier(texts, batch_size=batch_size, truncation=True, max_length=512)
+
+    return run
+
+
+def onednn_product(rows: int, inner: int, columns: int) -> tuple[Callable[[], object], int]:
+    """An int8 product of oneDNN through torch in one thread, and its operations."""
+    random = np.random.default_rng(0)
+    data = torch.from_numpy(random.integers(-128, 127, (rows, inner)).astype(np.int8))
+    weights = torch.from_numpy(random.integers(-64, 64, (inner, columns)).astype(np.int8))
+
+    def run() -> object:
+        torch.set_num_threads(1)  # of the thread that calls
+        return torch._int_mm(data, weights)
+
+    return run, 2 * rows * inner * columns
+
+
+def use_threads(count: int) -> None:
+    """Let PyTorch compute with ``count`` threads in the calling one."""
+    torch.set_num_threads(count)

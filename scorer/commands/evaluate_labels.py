@@ -1,0 +1,233 @@
+"""The command ``evaluate-labels``: parse, call one function, print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from click.core import ParameterSource
+
+from scorer.commands.console import common_options, log_error, log_format_option, logs_json, run, set_up_logging
+from scorer.commands.options import session_options
+
+EPILOG = """\b
+Examples:
+  evaluate-labels labelled.parquet
+  evaluate-labels labelled.csv --text-column review --model my-bundle
+  evaluate-labels preds.parquet --min-accuracy 0.92 --min-f1 0.92
+  evaluate-labels preds.parquet --labels gold.csv --on id
+  evaluate-labels preds.parquet --slice-by genre --markdown report.md
+  evaluate-labels preds.parquet --baseline preds_old.parquet --on id --max-drop 0.005 --strict
+  evaluate-labels preds.parquet --at-precision 0.95 --write-threshold my-bundle
+  evaluate-labels tonight.parquet --drift kept.parquet --max-psi 0.25 --write-baseline kept.parquet
+  evaluate-labels preds.parquet --report report.html
+  evaluate-labels preds.parquet --json - | jq .figures.f1.value
+
+Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or device,
+5 output could not be written, 7 out of memory, 8 a gate was not met.
+"""
+
+
+@click.command(
+    "evaluate-labels",
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--label-column",
+    metavar="NAME",
+    help="Column with the gold labels: names or ids. [default: the first of label, sentiment, gold, target]",
+)
+@click.option(
+    "--labels",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="File with the gold labels, where FILE... do not have them; needs --on.",
+)
+@click.option("--on", metavar="NAME", help="Column of ids that FILE... and --labels or --baseline both have.")
+@click.option(
+    "--allow-missing",
+    is_flag=True,
+    help="Leave out, and count, rows whose id the other file does not have.",
+)
+@click.option(
+    "--positive",
+    metavar="LABEL",
+    help="Label, by name or id, that precision, recall and F1 are of. [default: the second of two]",
+)
+@click.option("--prefix", default="pred_", show_default=True, help="Prefix of the columns with predictions.")
+@click.option(
+    "--text-column",
+    metavar="NAME",
+    help="Column with the text: to be scored, or to be shown beside mistakes."
+    " [default: the one named text, review, content, sentence, comment or body]",
+)
+@click.option(
+    "--model", metavar="BUNDLE", help="A bundle folder or a Hub id that scores. [default: the model inside the package]"
+)
+@session_options
+@click.option("--min-accuracy", type=float, metavar="SHARE", help="Gate: exit 8 if accuracy is below, 0 to 1.")
+@click.option(
+    "--min-f1",
+    type=float,
+    metavar="SHARE",
+    help="Gate: exit 8 if F1 is below, 0 to 1; of the positive label, or macro F1 where there is none.",
+)
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Other predictions of the same rows, to compare with; paired by --on, else row by row.",
+)
+@click.option(
+    "--max-drop",
+    type=float,
+    metavar="SHARE",
+    help="Gate: exit 8 if accuracy or F1 is more than this below the --baseline's, 0 to 1.",
+)
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="The lower end of the 95 % interval decides about --max-drop, --min-accuracy and --min-f1.",
+)
+@click.option(
+    "--write-baseline",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Keep these predictions for a later --baseline or --drift, a Parquet file, once every gate is met. It may be"
+    " the file that is compared with; where that does not stand yet, nothing is compared.",
+)
+@click.option("--slice-by", metavar="NAME", multiple=True, help="Column to show figures by; may be repeated.")
+@click.option(
+    "--mistakes",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Mistakes, suspect labels and changed reviews that reports keep, of each this many.",
+)
+@click.option(
+    "--at-precision", type=float, metavar="SHARE", help="Find the threshold with the best recall at this precision."
+)
+@click.option(
+    "--at-recall", type=float, metavar="SHARE", help="Find the threshold with the best precision at this recall."
+)
+@click.option(
+    "--write-threshold",
+    metavar="BUNDLE",
+    type=click.Path(path_type=Path),
+    help="Write the found threshold, else that of the best F1, into this model folder, once every gate is met.",
+)
+@click.option(
+    "--drift",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Predictions of another night, to compare with; neither needs labels.",
+)
+@click.option(
+    "--max-psi",
+    type=float,
+    metavar="INDEX",
+    help="Gate: exit 8 if the population stability index of predicted labels or of scores is above, such as 0.25.",
+)
+@click.option(
+    "--max-share-shift",
+    type=float,
+    metavar="SHARE",
+    help="Gate: exit 8 if the share of a label changed by more, 0 to 1.",
+)
+@click.option(
+    "--max-length-psi",
+    type=float,
+    metavar="INDEX",
+    help="Gate: exit 8 if the population stability index of text lengths is above.",
+)
+@click.option(
+    "--max-vocabulary-shift",
+    type=float,
+    metavar="DISTANCE",
+    help="Gate: exit 8 if the Jensen-Shannon distance of the words is above, 0 to 1.",
+)
+@click.option(
+    "--json",
+    "json_path",
+    envvar="SCORER_JSON",
+    metavar="FILE|-",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Write the report as JSON, also when a gate is not met; - is stdout, in place of the tables.",
+)
+@click.option(
+    "--markdown",
+    "markdown_path",
+    envvar="SCORER_MARKDOWN",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the report as Markdown, as for a pull request, also when a gate is not met.",
+)
+@click.option(
+    "--report",
+    "report_path",
+    envvar="SCORER_REPORT",
+    metavar="FILE.html",
+    type=click.Path(path_type=Path),
+    help="Write the report as one HTML page with plots, also when a gate is not met.",
+)
+@log_format_option
+@common_options
+def evaluate_labels(
+    files: tuple[Path, ...],
+    json_path: Path | None,
+    markdown_path: Path | None,
+    report_path: Path | None,
+    quiet: bool,
+    verbose: int,
+    debug: bool,
+    **options: Any,
+) -> None:
+    """Compare predictions with gold labels: how good are they, better than the last, and where wrong.
+
+    FILE has predictions (the column pred_label), or text that is scored first. A row with a gold
+    label but no prediction, as for an empty text, is counted as unscored and left out. With
+    --drift no gold labels are needed.
+    """
+    set_up_logging(quiet=quiet, verbose=verbose)
+    from scorer.evaluation import evaluate
+    from scorer.evaluation.options import EvaluateOptions
+    from scorer.progress import progress_for_stderr
+    from scorer.report.files import check_destinations, write_json, write_text
+    from scorer.report.markdown import to_markdown
+    from scorer.report.terminal import print_report
+
+    source = click.get_current_context().get_parameter_source("model")
+    chosen = EvaluateOptions(**options, model_of_the_machine=source is ParameterSource.ENVIRONMENT)
+    to_stdout = json_path == Path("-")
+    read = [*files, *(Path(path) for path in (chosen.labels, chosen.baseline, chosen.drift) if path is not None)]
+    outputs = {"--json": None if to_stdout else json_path, "--markdown": markdown_path, "--report": report_path}
+    check_destinations({option: path for option, path in outputs.items() if path is not None}, read)
+    progress = progress_for_stderr(quiet=quiet, lines=logs_json())
+    found = evaluate.evaluate_labels(files, options=chosen, progress=progress)
+    page = None
+    if report_path is not None:
+        # It brings jinja2 and matplotlib. Made before anything is written, so that a failure leaves all as it was.
+        from scorer.report.html import to_html
+
+        page = to_html(found)
+    print_report(found, sys.stdout, as_json=to_stdout)
+    if json_path is not None and not to_stdout:
+        write_json(found, json_path)
+    if markdown_path is not None:
+        write_text(to_markdown(found), markdown_path)
+    if report_path is not None and page is not None:
+        write_text(page, report_path)
+    errors = found.gate_errors()
+    for error in errors[:-1]:
+        log_error(error)
+    if errors:
+        raise errors[-1]
+
+
+def evaluate_main() -> NoReturn:
+    """Entry point of the console script ``evaluate-labels``."""
+    run(evaluate_labels, env_prefix="SCORER")

@@ -1,0 +1,81 @@
+"""Options that several commands share: how a model is run, and which engine runs it."""
+
+from __future__ import annotations
+
+import click
+
+from scorer.commands.console import F, with_options
+
+
+def session_options(command: F) -> F:
+    """``--device``, ``--precision``, ``--threads`` and ``--batch-tokens``, as keyword arguments."""
+    return with_options(command, _SESSION)
+
+
+_SESSION = (
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="DEVICE",
+        help="auto, cpu, cuda or cuda:N; an explicit cuda that cannot run is an error.",
+    ),
+    click.option(
+        "--precision",
+        default="auto",
+        show_default=True,
+        type=click.Choice(["auto", "fp32", "fp16", "int8"]),
+        help="auto is fp16 on CUDA and int8 on the CPU.",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        help="Reviews scored side by side on the CPU. [default: the CPUs that this process may use]",
+    ),
+    click.option(
+        "--batch-tokens",
+        default=16384,
+        show_default=True,
+        type=click.IntRange(min=1),
+        help="Tokens per batch, where there are batches.",
+    ),
+)
+
+
+def engine_options(command: F) -> F:
+    """``--engine`` and what belongs to Ray, as keyword arguments."""
+    return with_options(command, _ENGINE)
+
+
+_ENGINE = (
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Score in this process, or with Ray Data on all of a machine or a cluster. The result is the same.",
+    ),
+    click.option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="Cluster of --engine ray, or auto for the one that this machine belongs to. [default: RAY_ADDRESS, else "
+        "a Ray of its own on this machine]",
+    ),
+    click.option(
+        "--actors",
+        type=click.IntRange(min=1),
+        help="Processes of --engine ray that score. [default: as many as there is room for]",
+    ),
+    click.option(
+        "--cores-per-actor",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="CPUs of each of them.",
+    ),
+    click.option(
+        "--gpus-per-actor",
+        type=click.FloatRange(min=0),
+        help="GPUs of each of them, 0.5 for two on one. [default: 1 where there are GPUs for the model, else 0]",
+    ),
+)

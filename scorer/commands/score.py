@@ -1,0 +1,264 @@
+"""The command ``score``: parse, call one function, print."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import click
+
+from scorer.commands.console import (
+    LocalPath,
+    common_options,
+    exit_code_of,
+    log_format_option,
+    logs_json,
+    run,
+    say,
+    set_up_logging,
+)
+from scorer.commands.options import engine_options, session_options
+from scorer.safe_text import printable
+
+_VERIFIED = "scorer.verified"
+
+EPILOG = """\b
+Examples:
+  score reviews.parquet -o preds.parquet
+  score reviews.csv -o preds.csv --text-column review --columns id
+  score reviews.parquet -o preds.parquet --model my-bundle --device cuda
+  score incoming/ -o scored/ --on-bad-row reject --max-bad 1% --metrics-file score.prom
+  score incoming/ -o scored/ --on-missing-input ok --exit-code-nothing-new 99 --log-format json
+  zcat reviews.csv.gz | score - --format csv -o - --output-format jsonl
+  score --verify preds.parquet
+
+Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or device,
+5 output could not be written, 6 another run holds the output, 7 out of memory.
+"""
+
+
+def _doctor(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    from scorer.commands.doctor import diagnose
+
+    set_up_logging(quiet=False, verbose=0)
+    diagnosis = diagnose()
+    click.echo("\n".join(diagnosis.lines))
+    context.exit(0 if diagnosis.healthy else 4)
+
+
+def _verify(context: click.Context, parameter: click.Parameter, inputs: tuple[str, ...]) -> tuple[str, ...]:
+    """What stands behind the options: with ``--verify``, more outputs to be checked."""
+    output = context.meta.get(_VERIFIED)
+    if output is not None and not context.resilient_parsing:
+        from scorer.job.verification import verify
+
+        set_up_logging(quiet=False, verbose=0)
+        for line in verify([output, *(LocalPath().convert(name, parameter, context) for name in inputs)]):
+            click.echo(printable(line))
+        context.exit(0)
+    if not inputs and not context.resilient_parsing:
+        raise click.MissingParameter(ctx=context, param=parameter)
+    return inputs
+
+
+def _remember(context: click.Context, _parameter: click.Parameter, output: Path | None) -> None:
+    context.meta[_VERIFIED] = output
+
+
+@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.argument("inputs", metavar="INPUT...", nargs=-1, is_eager=True, callback=_verify)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="OUTPUT",
+    help="Where to write: a file, a folder for a folder or several inputs, - for stdout, or a URL; format by "
+    "extension (.parquet, .csv, .tsv, .jsonl, those of text also with .gz or .zst).",
+)
+@click.option(
+    "--output-format",
+    metavar="FORMAT",
+    help="parquet, csv, tsv or jsonl, of text also as csv.gz or csv.zst. [default: by extension]",
+)
+@click.option("--csv-safe", is_flag=True, help="Escape cells that a spreadsheet would run as formulas.")
+@click.option(
+    "--format",
+    type=click.Choice(["parquet", "csv", "tsv", "jsonl"]),
+    help="Format of the input. [default: by extension]",
+)
+@click.option("--encoding", metavar="NAME", help="Encoding of text inputs. [default: UTF-8]")
+@click.option("--delimiter", metavar="CHAR", help="Between the fields of a CSV input. [default: the format's]")
+@click.option(
+    "--on-bad-row",
+    type=click.Choice(["fail", "reject"]),
+    default="fail",
+    show_default=True,
+    help="Stop at a row that cannot be read, or set it aside in OUTPUT.rejects.jsonl.",
+)
+@click.option("--max-bad", metavar="N|P%", help="Bad rows that are borne before the run fails. [default: any number]")
+@click.option("--keep-raw", is_flag=True, help="Put the text of bad rows into the rejects file.")
+@click.option(
+    "--max-row-bytes",
+    type=click.IntRange(min=1),
+    default=256 * 2**20,
+    show_default=True,
+    help="A longer row of a text input is bad (JSONL) or stops the run (CSV, TSV).",
+)
+@click.option(
+    "--max-file-bytes",
+    type=click.IntRange(min=1),
+    help="Bytes that an input may unpack to. [default: 1 GiB, and beyond that 200 times its packed size]",
+)
+@click.option(
+    "--text-column",
+    metavar="NAME",
+    help="Column with the text. [default: the one named text, review, content, sentence, comment or body]",
+)
+@click.option("--model", metavar="BUNDLE", help="A bundle folder or a Hub id. [default: the model inside the package]")
+@click.option("--columns", metavar="A,B,…", help="Input columns to carry through. [default: all]")
+@click.option("--prefix", default="pred_", show_default=True, help="Prefix of the added columns.")
+@session_options
+@click.option(
+    "--max-length", type=click.IntRange(min=3), help="Tokens of a review that the model reads. [default: the bundle's]"
+)
+@click.option(
+    "--long-text",
+    type=click.Choice(["truncate", "head-tail", "window"]),
+    help="How a longer review is read: its head, its head and tail, or all of it in windows. [default: the bundle's]",
+)
+@click.option(
+    "--stride", type=click.IntRange(min=0), help="Tokens by which two windows overlap. [default: the bundle's]"
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Probability at which the second of two labels is predicted. [default: the bundle's, else the likelier label]",
+)
+@click.option(
+    "--batching",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "alone", "tokens"]),
+    help="Each review alone and unpadded, or batches by token budget; auto is alone on the CPU, tokens on CUDA.",
+)
+@click.option(
+    "--chunk-rows",
+    default=2048,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Rows that are read, scored and written at a time.",
+)
+@engine_options
+@click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+@click.option(
+    "--resume/--no-resume",
+    default=True,
+    help="Go on with what an interrupted run has left in OUTPUT.partial, or drop it. [default: resume]",
+)
+@click.option(
+    "--on-missing-input",
+    type=click.Choice(["ok", "fail"]),
+    default="fail",
+    show_default=True,
+    help="What an INPUT that is not there, an empty folder or a glob without a match is: nothing to do, or exit 3.",
+)
+@click.option(
+    "--since",
+    metavar="TIME|AGE",
+    help="Only inputs modified since: an ISO date or time (local, unless it has an offset), or an age such as 24h, 7d.",
+)
+@click.option(
+    "--exit-code-nothing-new",
+    metavar="CODE",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Exit code when all is well and no file was there to score: 0, or 9 to 119, such as 99.",
+)
+@click.option("--summary", metavar="FILE", type=LocalPath(), help="Write what was done as JSON.")
+@click.option(
+    "--metrics-file",
+    metavar="FILE",
+    type=LocalPath(),
+    help="Write metrics for Prometheus' textfile collector, also when the run fails.",
+)
+@click.option(
+    "--verify",
+    metavar="OUTPUT...",
+    type=LocalPath(),
+    is_eager=True,
+    expose_value=False,
+    callback=_remember,
+    help="Check outputs, or folders of them, against their provenance, and leave: 0 if all are whole, else 3.",
+)
+@click.option(
+    "--doctor",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_doctor,
+    help="Say what this machine can run, and leave: 0 if the default model scores here, else 4.",
+)
+@log_format_option
+@common_options
+def score(
+    inputs: tuple[str, ...],
+    output: str,
+    columns: str | None,
+    summary: Path | None,
+    metrics_file: Path | None,
+    on_missing_input: Literal["ok", "fail"],
+    since: str | None,
+    exit_code_nothing_new: int,
+    quiet: bool,
+    verbose: int,
+    debug: bool,
+    **options: Any,
+) -> None:
+    """Score the reviews in INPUT and write them, with predictions beside them, to OUTPUT.
+
+    INPUT is a file, a folder, a glob, a URL or - for stdin. The output has the same rows in the same
+    order, the input's columns untouched, and the columns pred_label, pred_score,
+    pred_prob_<label> and pred_status. It appears whole or not at all.
+
+    A folder or several inputs go into a folder, where what is up to date is left as it is. A run that
+    was interrupted is gone on with by the same command.
+    """
+    set_up_logging(quiet=quiet, verbose=verbose)
+    from scorer.job.options import ScoreOptions
+    from scorer.progress import progress_for_stderr
+    from scorer.run.options import RunOptions
+    from scorer.run.report import RunReport
+    from scorer.run.report_files import ReportFiles
+    from scorer.run.score_inputs import score_inputs
+
+    chosen = ScoreOptions(columns=_names(columns), **options)
+    of_run = RunOptions(on_missing_input, since, exit_code_nothing_new)
+    report, files = RunReport(), ReportFiles(summary, metrics_file)
+    progress = progress_for_stderr(quiet=quiet, lines=logs_json())
+    try:
+        code = score_inputs(inputs, output, chosen, progress, run=of_run, report=report, files=files)
+    except BaseException as error:
+        files.write_failure(report, error, exit_code_of(error))
+        raise
+    if not quiet:
+        with suppress(OSError):  # the output is published, whether stderr can be written to or not
+            for line in report.lines():
+                say(line, "run_ended", exit_code=code, **report.log_fields())
+    click.get_current_context().exit(code)
+
+
+def score_main() -> NoReturn:
+    """Entry point of the console script ``score``."""
+    # For pyarrow, before it is loaded: its own allocators keep what they had for one large review, or
+    # for a row group, until the end.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    run(score, env_prefix="SCORER")
+
+
+def _names(columns: str | None) -> tuple[str, ...] | None:
+    return None if columns is None else tuple(name.strip() for name in columns.split(","))

@@ -1,0 +1,1 @@
+"""Files on the disk of this machine: durable, locked, published together. Imports the ground floor alone."""

@@ -1,0 +1,101 @@
+"""Files that take their places together: all of them, or none."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from scorer.disk.durable import create, sync, sync_folder, write_errors
+from scorer.interrupts import held_back
+
+_NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV)
+
+
+@dataclass(frozen=True)
+class Move:
+    """A file that is ready under a temporary name; without one, ``target`` is to go.
+
+    Attributes:
+        temporary: the new content, durable, in the folder of ``target``; ``None`` removes ``target``.
+        target: the name that it takes.
+    """
+
+    temporary: Path | None
+    target: Path
+
+    @property
+    def kept(self) -> Path:
+        """Where the old content waits until all is done."""
+        return self.target.with_name(f".{self.target.name}.old")
+
+
+def made_ready(target: Path, data: bytes) -> Move:
+    """``data`` under a temporary name beside ``target``, durable.
+
+    Raises:
+        OutputError: it could not be written.
+    """
+    # No lock keeps another run away from it.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    with write_errors(target), create(temporary) as file:
+        file.write(data)
+        sync(file)
+    return Move(temporary, target)
+
+
+def publish(moves: Sequence[Move], *, last: bool = True) -> None:
+    """Rename every file to its target, in order, and make the names durable.
+
+    The output itself comes last, so that who sees it finds all that belongs to it. On any error the
+    old files stand again. A signal waits for the end; where this is the ``last`` output of a run, it
+    is then forgotten, and so are later ones: what they were to stop is done.
+
+    Raises:
+        OutputError: a file could not be renamed or the names not made durable.
+    """
+    done: list[Move] = []
+    with held_back(forget=last), write_errors(moves[-1].target):
+        try:
+            for move in moves:
+                _keep(move)
+            for move in moves:
+                done.append(move)
+                if move.temporary is None:
+                    move.target.unlink(missing_ok=True)
+                else:
+                    move.temporary.replace(move.target)
+            for folder in {move.target.absolute().parent for move in moves}:
+                sync_folder(folder)
+        except BaseException:
+            for move in reversed(done):
+                _restore(move)
+            raise
+        finally:
+            for move in moves:
+                with suppress(OSError):
+                    move.kept.unlink(missing_ok=True)
+
+
+def _keep(move: Move) -> None:
+    move.kept.unlink(missing_ok=True)
+    try:
+        os.link(move.target, move.kept, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        # A file system without hard links: the old content cannot be kept, all else still holds.
+        if error.errno not in _NO_LINKS:
+            raise
+
+
+def _restore(move: Move) -> None:
+    """Put the old content back, or take the new one away where there was none."""
+    with suppress(OSError):
+        if move.kept.exists() or move.kept.is_symlink():
+            move.kept.replace(move.target)
+        elif move.temporary is not None and not move.temporary.exists():
+            move.target.unlink(missing_ok=True)

@@ -1,0 +1,128 @@
+"""What ``evaluate-labels`` is asked to do."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scorer.errors import UsageError
+
+DEFAULT_PREFIX = "pred_"
+"""Of the columns that scoring adds."""
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What to evaluate, and how.
+
+    Attributes:
+        text_column: of the texts to score; default by name.
+        label_column: of the gold labels; default by name.
+        labels: a file with the gold labels, where the evaluated files do not have them.
+        on: the column of ids that both have.
+        allow_missing: leave out ids that only one of them has.
+        positive: name or id of the label that precision, recall and F1 are of; default the second of two.
+        prefix: of the columns with predictions.
+        model: a bundle folder or Hub id that scores texts; default the embedded model.
+        model_of_the_machine: whether ``model`` was set for all runs of a machine, so that a file that has
+            predictions need not mind it.
+        device, precision, threads, batch_tokens: as in :meth:`scorer.model.scoring.Scorer.load`.
+        min_accuracy: gate, in [0, 1].
+        min_f1: gate, in [0, 1], on the F1 of the positive label, or macro F1 where there is no such label.
+        baseline: predictions of the same rows to compare with, paired by ``on`` or else in order.
+        max_drop: gate, in [0, 1]: most that accuracy, and that F1, may be below the baseline's.
+        strict: the lower ends of the intervals decide about ``min_accuracy``, ``min_f1`` and ``max_drop``.
+        write_baseline: where to keep these predictions for the next time, once all gates are met.
+        slice_by: columns to slice by.
+        mistakes: mistakes, suspect labels and changed reviews to keep, of each this many.
+        at_precision, at_recall: find the threshold that gives this much, in (0, 1].
+        write_threshold: a bundle to write the threshold into, once all gates are met.
+        drift: predictions of another time to compare with, without labels.
+        max_psi: gate on the population stability indexes of predicted labels and of scores.
+        max_share_shift: gate, in [0, 1], on the largest change of a label's share.
+        max_length_psi: gate on the population stability index of text lengths.
+        max_vocabulary_shift: gate, in [0, 1], on the Jensen-Shannon distance of the words.
+    """
+
+    text_column: str | None = None
+    label_column: str | None = None
+    labels: str | os.PathLike[str] | None = None
+    on: str | None = None
+    allow_missing: bool = False
+    positive: str | int | None = None
+    prefix: str = DEFAULT_PREFIX
+    model: str | os.PathLike[str] | None = None
+    model_of_the_machine: bool = False
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+    batch_tokens: int = 16384
+    min_accuracy: float | None = None
+    min_f1: float | None = None
+    baseline: str | os.PathLike[str] | None = None
+    max_drop: float | None = None
+    strict: bool = False
+    write_baseline: str | os.PathLike[str] | None = None
+    slice_by: Sequence[str] = ()
+    mistakes: int = 20
+    at_precision: float | None = None
+    at_recall: float | None = None
+    write_threshold: str | os.PathLike[str] | None = None
+    drift: str | os.PathLike[str] | None = None
+    max_psi: float | None = None
+    max_share_shift: float | None = None
+    max_length_psi: float | None = None
+    max_vocabulary_shift: float | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.slice_by, str):
+            object.__setattr__(self, "slice_by", (self.slice_by,))
+        self._check_pairs()
+        self._check_ranges()
+
+    @property
+    def needs_gold(self) -> bool:
+        """Whether something is asked for that only gold labels can give."""
+        asked = (self.label_column, self.labels, self.baseline, self.min_accuracy, self.min_f1, self.at_precision)
+        return any(value is not None for value in (*asked, self.at_recall, self.write_threshold)) or bool(self.slice_by)
+
+    def _check_pairs(self) -> None:
+        if self.labels is not None and self.on is None:
+            raise UsageError("--labels needs --on", hint="name the column of ids that both files have")
+        if self.on is not None and self.labels is None and self.baseline is None and self.write_baseline is None:
+            raise UsageError("--on needs --labels or --baseline", hint="name the file with the gold labels")
+        if self.allow_missing and self.on is None:
+            raise UsageError("--allow-missing needs --labels and --on", hint="it leaves out ids that do not match")
+        if self.max_drop is not None and self.baseline is None:
+            raise UsageError("--max-drop needs --baseline", hint="name the predictions to compare with")
+        if self.strict and self.max_drop is None and self.min_accuracy is None and self.min_f1 is None:
+            raise UsageError("--strict needs a gate", hint="pass --max-drop, --min-accuracy or --min-f1")
+        for name in ("max_psi", "max_share_shift", "max_length_psi", "max_vocabulary_shift"):
+            if getattr(self, name) is not None and self.drift is None:
+                raise UsageError(f"{_option(name)} needs --drift", hint="name the predictions to compare with")
+        if self.write_threshold is not None and self.at_precision is not None and self.at_recall is not None:
+            raise UsageError("--write-threshold cannot follow both --at-precision and --at-recall", hint="pass one")
+        if len(set(self.slice_by)) < len(self.slice_by):
+            raise UsageError("--slice-by names a column twice")
+        if self.text_column is not None and self.labels is None and self.text_column == self.label_column:
+            raise UsageError(f"--text-column and --label-column both name {self.text_column!r}")
+
+    def _check_ranges(self) -> None:
+        shares = ("min_accuracy", "min_f1", "max_drop", "at_precision", "at_recall")
+        for name in (*shares, "max_share_shift", "max_vocabulary_shift"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                percent = f"; for {value:g} % pass {value / 100:g}" if 1 < value <= 100 else ""
+                raise UsageError(f"{_option(name)} {value:g} is not between 0 and 1{percent}")
+        for name in ("max_psi", "max_length_psi"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise UsageError(f"{_option(name)} {value:g} is not 0 or more")
+        if self.mistakes < 0:
+            raise UsageError(f"--mistakes {self.mistakes} is not 0 or more")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,0 +1,88 @@
+"""Figures at each threshold of the positive label, and the threshold to choose."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scorer.errors import InputError
+from scorer.evaluation.sections import ThresholdRow, Thresholds, WantedThreshold
+from scorer.metrics.ranking import Ranking
+from scorer.metrics.values import Figure
+
+STEPS = tuple(step / 20 for step in range(1, 20))
+"""Of the table."""
+
+
+def threshold_table(
+    ranking: Ranking, *, at_precision: float | None = None, at_recall: float | None = None
+) -> Thresholds:
+    """The table, the threshold of the best F1, and those of a wanted precision or recall.
+
+    A row has the label from a probability of the threshold on. Candidates are all scores that occur; of
+    several with the same figure the highest is taken.
+    """
+    f1 = 2 * ranking.hits / np.maximum(1, ranking.positives + ranking.hits + ranking.false)
+    best = int(np.argmax(f1)) if len(f1) and ranking.positives else None
+    wanted = []
+    for figure, least in (("precision", at_precision), ("recall", at_recall)):
+        if least is not None:
+            wanted.append(_wanted(ranking, figure, least))
+    return Thresholds(
+        label=ranking.name,
+        rows=tuple(_row(ranking, step) for step in STEPS),
+        best_f1=None if best is None else _row(ranking, float(ranking.thresholds[best])),
+        wanted=tuple(wanted),
+    )
+
+
+def chosen_threshold(table: Thresholds) -> float:
+    """The threshold to write: that of the one wanted figure, else that of the best F1.
+
+    Raises:
+        InputError: none can be had.
+    """
+    if table.wanted:
+        wanted = table.wanted[0]
+        if wanted.row is None:
+            raise InputError(f"no threshold can be written: {wanted.reason}", hint=f"lower --at-{wanted.figure}")
+        return wanted.row.threshold
+    if table.best_f1 is None:
+        raise InputError("no threshold can be written: F1 is undefined at every one")
+    return table.best_f1.threshold
+
+
+def _wanted(ranking: Ranking, figure: str, least: float) -> WantedThreshold:
+    precision = ranking.hits / np.maximum(1, ranking.hits + ranking.false)
+    recall = ranking.hits / max(1, ranking.positives)
+    own, other = (precision, recall) if figure == "precision" else (recall, precision)
+    reaching = np.flatnonzero(own >= least)
+    if not len(reaching) or not ranking.positives:
+        most = f"; the most is {own.max():.4f}" if len(own) and ranking.positives else ""
+        return WantedThreshold(figure, least, None, f"no threshold gives a {figure} of {least:g}{most}")
+    best = int(reaching[np.argmax(other[reaching])])
+    return WantedThreshold(figure, least, _row(ranking, float(ranking.thresholds[best])))
+
+
+def _row(ranking: Ranking, threshold: float) -> ThresholdRow:
+    # Thresholds fall; the last one that is at least this one has all rows that reach it.
+    place = int(np.searchsorted(-ranking.thresholds.astype(np.float64), -_as_scored(ranking, threshold), side="right"))
+    hits, false = (int(counts[place - 1]) if place else 0 for counts in (ranking.hits, ranking.false))
+    predicted, positives, total = hits + false, ranking.positives, ranking.positives + ranking.negatives
+    name = ranking.name
+    return ThresholdRow(
+        threshold=threshold,
+        predicted=predicted,
+        precision=_ratio(hits, predicted, f"{name} would never be predicted"),
+        recall=_ratio(hits, positives, f"no row has the gold label {name}"),
+        f1=_ratio(2 * hits, positives + predicted, f"{name} would neither be gold nor predicted"),
+        accuracy=_ratio(hits + ranking.negatives - false, total, "there are no rows"),
+    )
+
+
+def _as_scored(ranking: Ranking, threshold: float) -> float:
+    """The threshold as the scorer compares it, in the type of the probabilities."""
+    return float(ranking.thresholds.dtype.type(threshold))
+
+
+def _ratio(part: int, whole: int, reason: str) -> Figure:
+    return Figure(part / whole) if whole else Figure(None, reason)

@@ -1,0 +1,95 @@
+"""An input as it was when a run began."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scorer.disk.checksums import sha256_of
+from scorer.disk.paths import STDIN
+from scorer.errors import InputError
+from scorer.files.inputs import InputFile
+from scorer.files.urls import is_url, without_secrets
+from scorer.safe_text import in_utf8
+
+
+@dataclass(frozen=True)
+class InputState:
+    """An input as it was when the run began; it must be the same at the end.
+
+    Attributes:
+        file: which.
+        mark: what would change with its content: size, mtime and inode, or what a store says of it.
+    """
+
+    file: InputFile
+    mark: Any
+
+    @classmethod
+    def of(cls, file: InputFile) -> InputState:
+        """The state of ``file`` now.
+
+        Raises:
+            InputError: it is not there.
+        """
+        return cls(file, _mark(file.path))
+
+    @property
+    def can_be_read_again(self) -> bool:
+        """Whether a later run can find the same rows there: not on standard input or in a pipe."""
+        return self.mark is not None
+
+    def check(self) -> None:
+        """Compare with what is there now.
+
+        Raises:
+            InputError: it has changed or is gone.
+        """
+        try:
+            now = _mark(self.file.path)
+        except InputError:
+            now = "gone"
+        if now != self.mark:
+            what = "is gone" if now == "gone" else "has changed"
+            raise InputError(
+                f"{what} since this run began", path=without_secrets(self.file.path), hint="run again when it is whole"
+            )
+
+    def description(self) -> dict[str, Any]:
+        """Name, size and SHA-256 for the provenance; of a URL what its store says.
+
+        Raises:
+            InputError: it cannot be read, or has changed meanwhile.
+        """
+        name = in_utf8(self.file.name)
+        if self.mark is None:
+            return {"name": name}
+        if is_url(self.file.path):
+            state = {key: value for key, value in self.mark.items() if "odified" not in key and key != "mtime"}
+            return {"name": name, "bytes": self.mark.get("size"), "state": state}
+        try:
+            digest = sha256_of(Path(self.file.path))
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}", path=self.file.path) from error
+        self.check()
+        return {"name": name, "bytes": self.mark[0], "sha256": digest}
+
+
+def _mark(path: str) -> Any:
+    if path == STDIN:
+        return None
+    if is_url(path):
+        from scorer.files.remote import url_state
+
+        return url_state(path)
+    try:
+        state = Path(path).stat()
+    except FileNotFoundError as error:
+        raise InputError("no such file", path=path, hint="check the path") from error
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=path) from error
+    if not os.path.isfile(path) and not os.path.isdir(path):  # noqa: PTH112, PTH113 - of a path that may be a pipe
+        return None
+    return (state.st_size, state.st_mtime_ns, state.st_ino, state.st_dev)

@@ -1,0 +1,190 @@
+"""JSON Lines: strict, one bad line is one bad row; columns have the types that hold every value unchanged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from copy import copy
+from typing import Any, Self
+
+import orjson
+import pyarrow as pa
+
+from scorer.errors import InputError
+from scorer.files.bad_rows import Reject
+from scorer.files.huge_texts import in_one_piece, viewed
+from scorer.files.source import JSON_FIELD, ReadOptions, Source, check_text_type
+from scorer.files.strict_json import KIND_NAMES, parsed
+from scorer.files.text_bytes import lines_of, text_bytes
+from scorer.files.urls import without_secrets
+
+_MAX_COLUMNS = 4096
+
+_BOOL, _INT, _WIDE_INT, _BIG_INT, _FLOAT, _TEXT, _NESTED = (1 << place for place in range(7))
+
+
+class JsonlSource(Source):
+    """A file with one JSON object per line; blank lines are no rows.
+
+    It is read once to find the columns, in the order of their first appearance, and their types:
+    string, bool, int64, float64 (also of integers and other numbers mixed, where a float64 holds
+    all the integers), and null where there is nothing else. Columns that no such type holds
+    unchanged (nested values, several types, integers of more than 64 bits) are strings of JSON text,
+    marked with :data:`~scorer.files.source.JSON_FIELD`. A missing key is read as null.
+    """
+
+    def __init__(self, path: str, options: ReadOptions) -> None:
+        """Read the file once for its columns.
+
+        Raises:
+            InputError: it cannot be read, or a line is bad and the policy is ``fail``.
+        """
+        self.location = path
+        self.path = without_secrets(path)
+        self.options = options
+        self._text: str | None = None
+        self._find_columns()
+
+    def with_text(self, column: str) -> Self:
+        """This source, with ``column`` read as text; a row that holds something else there is a bad row.
+
+        As any bad row it decides nothing about the columns, so where such rows are set aside the file is read again.
+        """
+        kinds = self._kinds[column]
+        if not kinds & _TEXT:
+            check_text_type(self.schema.field(column), self.path)
+            return self
+        source = copy(self)
+        source._text = column
+        if kinds != _TEXT and self.options.on_bad_row == "reject":
+            source._find_columns()
+        source.schema = source.schema.set(source.schema.get_field_index(column), pa.field(column, pa.string()))
+        return source
+
+    def _find_columns(self) -> None:
+        kinds: dict[str, int] = {}
+        for row in self._rows():
+            if isinstance(row, Reject):
+                continue
+            for name, value in row.items():
+                kinds[name] = kinds.get(name, 0) | _kind(value)
+            if len(kinds) > _MAX_COLUMNS:
+                raise InputError(f"its rows have more than {_MAX_COLUMNS:,} different keys", path=self.path)
+        self._kinds = kinds
+        self.schema = pa.schema([_field(name, kind) for name, kind in kinds.items()])
+
+    def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[tuple[pa.Table, list[Reject], int]]:
+        schema = pa.schema([self.schema.field(column) for column in columns])
+        good: list[dict[str, Any]] = []
+        rejects: list[Reject] = []
+        n_rows = 0
+        for row in self._rows(skip=start * rows, chunk_rows=rows):
+            n_rows += 1
+            if isinstance(row, Reject):
+                rejects.append(row)
+            else:
+                good.append(row)
+            if n_rows == rows:
+                table = self._table(good, schema)
+                good = []
+                yield table, rejects, n_rows
+                del table
+                rejects, n_rows = [], 0
+        if n_rows:
+            yield self._table(good, schema), rejects, n_rows
+
+    def _table(self, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+        arrays = []
+        for field in schema:
+            values = [viewed(row.get(field.name)) for row in rows]
+            if field.metadata:
+                values = [None if value is None else _json_text(value) for value in values]
+            try:
+                arrays.append(in_one_piece(pa.chunked_array([values], field.type)))
+            except (pa.ArrowException, TypeError, OverflowError):
+                # Their messages show the value that does not fit.
+                raise InputError("changed while it was read", path=self.path, hint="run again") from None
+        if not arrays:
+            return pa.table({"": [None] * len(rows)}).select([])  # rows without columns are rows
+        return pa.table(arrays, schema)
+
+    def _rows(self, *, skip: int = 0, chunk_rows: int = 0) -> Iterator[dict[str, Any] | Reject]:
+        row = chunk_start = 0
+        limit = self.options.max_row_bytes
+        with text_bytes(self.location, self.options) as reader:
+            offset = reader.start or 0
+            for given in lines_of(reader, limit=limit):
+                line, size = (None, given) if isinstance(given, int) else (given, len(given))
+                begin = offset
+                offset += size
+                if line is not None and line.isspace():
+                    continue
+                row += 1
+                if row <= skip:
+                    continue
+                if chunk_rows and (row - 1) % chunk_rows == 0:
+                    chunk_start = begin
+                if line is None:
+                    chunk_start += size  # it fills no memory
+                if chunk_rows and offset - chunk_start > self.options.max_chunk_bytes:
+                    raise InputError(
+                        f"{chunk_rows} rows fill more than {self.options.max_chunk_bytes >> 20:,} MiB",
+                        path=self.path,
+                        row=row,
+                        hint="lower --chunk-rows",
+                    )
+                found = f"is longer than {limit:,} bytes" if line is None else parsed(line)
+                if self._text is not None and not isinstance(found, str):
+                    value = found.get(self._text)
+                    if value is not None and not isinstance(value, str | bytearray):
+                        found = f"{self._text!r} is {KIND_NAMES.get(type(value), 'no text')}, not a string"
+                if not isinstance(found, str):
+                    yield found
+                    continue
+                raw = None
+                if self.options.keep_raw and line is not None:
+                    raw = bytes(line).rstrip(b"\r\n").decode("utf-8", "backslashreplace")
+                place = begin if reader.start is not None else None
+                reject = Reject(self.path, row, place, found, raw)
+                if self.options.on_bad_row == "fail":
+                    raise reject.error()
+                yield reject
+
+
+def _field(name: str, kinds: int) -> pa.Field:
+    if not kinds:
+        return pa.field(name, pa.null())
+    if kinds == _TEXT:
+        return pa.field(name, pa.string())
+    if kinds == _BOOL:
+        return pa.field(name, pa.bool_())
+    if not kinds & ~(_INT | _WIDE_INT):
+        return pa.field(name, pa.int64())
+    if not kinds & ~(_INT | _FLOAT):
+        return pa.field(name, pa.float64())
+    return pa.field(name, pa.string(), metadata=JSON_FIELD)
+
+
+def _kind(value: object) -> int:
+    kind = type(value)
+    if kind is str or kind is bytearray:
+        return _TEXT
+    if value is None:
+        return 0
+    if kind is int:
+        assert isinstance(value, int)
+        if -(2**53) <= value <= 2**53:
+            return _INT
+        return _WIDE_INT if -(2**63) <= value < 2**63 else _BIG_INT
+    if kind is float:
+        return _FLOAT
+    return _BOOL if kind is bool else _NESTED
+
+
+def _json_text(value: Any) -> str:
+    if isinstance(value, memoryview):
+        value = str(value, "utf-8")
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # integers of more than 64 bits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

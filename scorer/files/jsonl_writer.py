@@ -1,0 +1,66 @@
+"""JSON Lines in UTF-8."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+import pyarrow as pa
+
+from scorer.files.cells import as_json, by_size, json_default
+from scorer.files.huge_texts import blocks, bytes_of, rows_of_huge_texts
+from scorer.files.sinks import Blocks
+from scorer.files.source import holds_json
+from scorer.files.writing import TableWriter
+
+
+class JsonlTableWriter(TableWriter):
+    """One JSON object per row in UTF-8, keys in the order of the columns.
+
+    Decimals, dates and times are strings, bytes are base64, what JSON has no number for is null.
+    """
+
+    def __init__(self, sink: Blocks, schema: pa.Schema) -> None:
+        self._sink = sink
+        self._schema = schema
+
+    def write(self, table: pa.Table) -> None:
+        """Append the rows of ``table``."""
+        for rows, is_huge in by_size(table):
+            if is_huge:
+                self._write_row(rows)
+            else:
+                self._write_rows(rows)
+
+    def _write_row(self, row: pa.Table) -> None:
+        """Append one row without a Python string of its huge texts."""
+        before = b"{"
+        for field, column in zip(self._schema, row.columns, strict=True):
+            self._sink.write(before + orjson.dumps(field.name) + b":")
+            before = b","
+            if not rows_of_huge_texts(column):
+                self._sink.write(orjson.dumps(as_json(column, field)[0], json_default, orjson.OPT_NON_STR_KEYS))
+                continue
+            is_json = holds_json(field)
+            self._sink.write(b"" if is_json else b'"')
+            for block in blocks(bytes_of(column, 0)):
+                self._sink.write(bytes(block) if is_json else orjson.dumps(str(block, "utf-8"))[1:-1])
+            self._sink.write(b"" if is_json else b'"')
+        self._sink.write(b"}\n")
+
+    def _write_rows(self, table: pa.Table) -> None:
+        columns = [as_json(column, field) for column, field in zip(table.columns, self._schema, strict=True)]
+        names = self._schema.names
+        options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+        lines = [
+            orjson.dumps(dict(zip(names, row, strict=True)), json_default, options)
+            for row in zip(*columns, strict=True)
+        ]
+        self._sink.write(b"".join(lines))
+
+    def finish(self, metadata: Mapping[bytes, str] | None = None) -> None:  # noqa: ARG002
+        """Hand everything to the file; JSONL has no place for metadata."""
+        self._sink.end()
+
+    def abandon(self) -> None:
+        """Nothing: what is held is dropped."""

@@ -1,0 +1,108 @@
+"""Files of reviews, opened for reading or writing by their format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from scorer.disk.paths import STDIN
+from scorer.errors import InputError, UsageError
+from scorer.files.csv_writer import CsvTableWriter
+from scorer.files.formats import FORMATS, OutputFormat, format_of
+from scorer.files.jsonl_writer import JsonlTableWriter
+from scorer.files.parquet_writer import ParquetTableWriter
+from scorer.files.sinks import Blocks, Packer, arrow_errors
+from scorer.files.source import ReadOptions, Source
+from scorer.files.urls import is_url, without_secrets
+from scorer.files.writing import TableWriter, check_schema
+
+
+def open_source(path: str | os.PathLike[str], options: ReadOptions | None = None) -> Source:
+    """Open a file, a URL or ``-``; the format of ``options`` overrides that of the extension.
+
+    Raises:
+        InputError: it is missing, empty, of an unknown format, or damaged.
+        UsageError: standard input has no format, or an option does not fit the format.
+    """
+    name = os.fspath(path)
+    chosen = options or ReadOptions()
+    if name == STDIN and chosen.format is None:
+        raise UsageError("standard input has no extension that names its format", hint="pass --format")
+    if name != STDIN and not is_url(name):
+        _check_file(name)
+    kind = chosen.format or format_of(name)
+    if kind == "parquet":
+        if chosen.encoding is not None or chosen.delimiter is not None:
+            option = "--encoding" if chosen.encoding is not None else "--delimiter"
+            raise UsageError(
+                f"is Parquet, which has no {option[2:]}", path=without_secrets(name), hint=f"drop {option}"
+            )
+        from scorer.files.parquet_source import ParquetSource
+
+        return ParquetSource(name, chosen)
+    if kind == "jsonl":
+        if chosen.delimiter is not None:
+            raise UsageError("is JSONL, which has no delimiter", path=without_secrets(name), hint="drop --delimiter")
+        from scorer.files.jsonl_source import JsonlSource
+
+        return JsonlSource(name, chosen)
+    if kind not in ("csv", "tsv"):
+        raise UsageError(f"unknown --format {kind!r}", hint=f"known: {', '.join(dict.fromkeys(FORMATS.values()))}")
+    from scorer.files.csv_source import CsvSource
+
+    return CsvSource(name, chosen, delimiter="\t" if kind == "tsv" else ",")
+
+
+def _check_file(name: str) -> None:
+    file = Path(name)
+    try:
+        if file.is_dir():
+            raise InputError("is a folder, not a file", path=name)
+        if not file.exists():
+            raise InputError("no such file", path=name, hint="check the path")
+        if not file.is_file():
+            raise InputError("is no plain file", path=name, hint="read a pipe as -, with --format")
+        with file.open("rb") as opened:
+            if not opened.read(1):
+                raise InputError("is empty (0 bytes)", path=name)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot be read: {reason}", path=name) from error
+
+
+@contextmanager
+def open_writer(
+    file: BinaryIO, format: OutputFormat, schema: pa.Schema, *, long_texts: str | None = None
+) -> Iterator[TableWriter]:
+    """A writer of ``schema`` into ``file``; left with an error, it lets go of the file.
+
+    ``long_texts`` names the column with the reviews, for which Parquet needs no dictionary and no least
+    and greatest value: both cost copies of them.
+
+    Errors of pyarrow that come from writing arrive as :class:`OSError`.
+
+    Raises:
+        UsageError: the format cannot hold such a schema.
+    """
+    check_schema(format, schema)
+    with arrow_errors():
+        writer = _new_writer(file, format, schema, long_texts)
+    try:
+        yield writer
+    except BaseException:
+        writer.abandon()
+        raise
+
+
+def _new_writer(file: BinaryIO, format: OutputFormat, schema: pa.Schema, long_texts: str | None) -> TableWriter:
+    if format.kind == "parquet":
+        return ParquetTableWriter(file, schema, long_texts)
+    sink = Packer(file, format.compression) if format.compression else Blocks(file)
+    if format.kind == "jsonl":
+        return JsonlTableWriter(sink, schema)
+    return CsvTableWriter(sink, schema, delimiter="\t" if format.kind == "tsv" else ",", safe=format.csv_safe)

@@ -1,0 +1,378 @@
+"""Parquet, with everything that its footer claims compared with what its pages deliver."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from scorer.disk.paths import STDIN
+from scorer.errors import InputError
+from scorer.files.bad_rows import Reject
+from scorer.files.huge_texts import dictionary_in_one_piece, in_one_piece
+from scorer.files.source import ReadOptions, Source, with_leaves
+from scorer.files.urls import is_url, without_secrets
+
+# Rows decoded at a time, fewer where they are large: what unpacks to far more than its size is noticed early.
+_BATCH_ROWS = 1024
+
+_BATCH_BYTES = 64 * 2**20
+
+_PEEKED_BYTES = 64 * 2**10
+
+_MAX_ROW_GROUP_BYTES = 64 * 2**30
+
+
+class ParquetSource(Source):
+    """A Parquet file; page checksums are verified where the file has them, strings are surely UTF-8."""
+
+    def __init__(self, path: str, options: ReadOptions) -> None:
+        """Read the footer.
+
+        Raises:
+            InputError: the file is damaged, encrypted or of another format.
+        """
+        self.location = path
+        self.path = without_secrets(path)
+        self.options = options
+        with _translated(self.path):
+            self._bytes = _opened(path)
+            self._packed_bytes = self._bytes.size()
+            # A buffer of what comes next would grow to the size of the file, for pyarrow lets go of none of it.
+            self._file = pq.ParquetFile(self._bytes, page_checksum_verification=True, pre_buffer=False)
+            footer = self._file.metadata
+            self.schema = _with_all_metadata(self._file.schema_arrow, footer.metadata)
+            self.n_rows: int = footer.num_rows
+            self._group_rows = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+            if sum(self._group_rows) != self.n_rows or min(self._group_rows, default=0) < 0:
+                raise InputError(
+                    f"its footer counts {self.n_rows:,} rows, its row groups {sum(self._group_rows):,}", path=self.path
+                )
+            # Not the metadata of columns: pyarrow ends the process where a damaged footer makes these throw.
+            self._group_bytes = [footer.row_group(group).total_byte_size for group in range(footer.num_row_groups)]
+            if max(self._group_bytes, default=0) > _MAX_ROW_GROUP_BYTES:
+                raise InputError(
+                    f"a row group claims to unpack to {max(self._group_bytes) >> 30:,} GiB",
+                    path=self.path,
+                    hint="write it with smaller row groups",
+                )
+            options.check_unpacked(sum(self._group_bytes), self._packed_bytes, self.path)
+            self._flat_strings, self._repeated_strings = _leaves_of_strings(footer.schema, self.schema)
+
+    def pieces(self, chunk_rows: int, *, start: int = 0, size: int) -> list[tuple[int, int | None]]:
+        """Cut between row groups, so that no piece decodes what another needs, but for a chunk that spans two."""
+        pieces: list[tuple[int, int | None]] = []
+        first, row = start, 0
+        for n_rows in self._group_rows[:-1]:
+            row += n_rows
+            following = -(-row // chunk_rows)
+            if following - first >= size:
+                pieces.append((first, following - 1))
+                first = following
+        return [*pieces, (first, None)]
+
+    def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[tuple[pa.Table, list[Reject], int]]:
+        # Whole row groups before the first wanted row are not touched.
+        first_row = start * rows
+        group = before = 0
+        while group < len(self._group_rows) and before + self._group_rows[group] <= first_row:
+            before += self._group_rows[group]
+            group += 1
+        waiting: list[pa.Table] = []
+        n_waiting = n_bytes = unpacked = 0
+        number = start
+        drop = first_row - before
+        for piece in self._pieces(rows, columns, group):
+            # Before anything is unpacked: a dictionary's values are counted as often as they occur.
+            with _translated(self.path):
+                n_piece = _unpacked_bytes(piece)
+            unpacked += n_piece
+            self.options.check_unpacked(unpacked, self._packed_bytes, self.path)
+            n_bytes += n_piece
+            if n_bytes > self.options.max_chunk_bytes:
+                raise InputError(
+                    f"its rows unpack to more than {self.options.max_chunk_bytes >> 20:,} MiB a chunk",
+                    path=self.path,
+                    row=number * rows + 1,
+                    hint="lower --chunk-rows",
+                )
+            with _translated(self.path):
+                table = self._typed(piece, columns)
+            cut = min(drop, table.num_rows)
+            drop -= cut
+            waiting.append(table.slice(cut))
+            n_waiting += table.num_rows - cut
+            del piece, table
+            while n_waiting >= rows:
+                joined = pa.concat_tables(waiting)
+                chunk, waiting = [joined.slice(0, rows)], [joined.slice(rows)]
+                n_waiting -= rows
+                n_bytes = _unpacked_bytes(waiting[0])
+                del joined
+                yield self._block(chunk.pop(), number * rows)  # nothing here holds its rows a second time
+                number += 1
+        if n_waiting:
+            yield self._block(pa.concat_tables(waiting), number * rows)
+
+    def _pieces(self, rows: int, columns: Sequence[str], group: int) -> Iterator[pa.Table]:
+        """Rows in order as they are stored, a few at a time: no more of them than memory holds once unpacked."""
+        for number in range(group, len(self._group_rows)):
+            delivered = 0
+            n_rows, n_bytes = self._group_rows[number], self._group_bytes[number]
+            batch_rows = max(1, min(rows, _BATCH_ROWS, _BATCH_BYTES * n_rows // max(1, n_bytes)))
+            with _translated(self.path):
+                batches = self._reader(number, columns, batch_rows).iter_batches(
+                    batch_size=batch_rows,
+                    row_groups=[number],
+                    columns=self._selected(columns),
+                    use_threads=False,  # each thread of pyarrow keeps memory of its own, and the model needs the cores
+                )
+                for batch in batches:
+                    delivered += batch.num_rows
+                    yield from _small_pieces(pa.Table.from_batches([batch]))
+            # Each on its own, for not every reader comes to the end of the file.
+            if delivered != n_rows:
+                raise InputError(
+                    f"its footer counts {n_rows:,} rows in row group {number}, its pages deliver {delivered:,}",
+                    path=self.path,
+                    hint="write it again",
+                )
+
+    def _selected(self, columns: Sequence[str]) -> list[str] | None:
+        return None if list(columns) == self.schema.names else list(columns)
+
+    def _reader(self, group: int, columns: Sequence[str], batch_rows: int) -> pq.ParquetFile:
+        """What reads a row group, strings that may unpack to far more than their pages as dictionaries.
+
+        Those are strings in lists, for a row may have any number of them, and all strings where the
+        longest ones would be too much for memory in every row.
+        """
+        leaves = self._repeated_strings
+        if self._longest_strings(group, columns) * batch_rows > 2 * _BATCH_BYTES:
+            leaves = {**leaves, **self._flat_strings}
+        return self._reader_of_dictionaries(leaves) if leaves else self._file
+
+    def _reader_of_dictionaries(self, leaves: dict[int, str], *, buffer_size: int = 0) -> pq.ParquetFile:
+        return pq.ParquetFile(
+            self._bytes,
+            metadata=self._file.metadata,
+            read_dictionary=list(leaves),
+            buffer_size=buffer_size,
+            page_checksum_verification=True,
+            pre_buffer=False,
+            arrow_extensions_enabled=False,  # or strings of extension types would not be read as dictionaries
+        )
+
+    def _longest_strings(self, group: int, columns: Sequence[str]) -> int:
+        """Bytes of a row with the longest string of every dictionary, which come first in a row group."""
+        wanted, selected = set(columns), self._selected(columns)
+        paths = [
+            path
+            for path in self._flat_strings.values()
+            if selected is None or wanted.intersection(accumulate(path.split("."), "{}.{}".format))
+        ]
+        if not paths:
+            return 0
+        reader = self._reader_of_dictionaries(self._flat_strings, buffer_size=_PEEKED_BYTES)
+        batches = reader.iter_batches(batch_size=1, row_groups=[group], columns=paths, use_threads=False)
+        first = next(batches, None)
+        return 0 if first is None else sum(_longest_value(column) for column in first.columns)
+
+    def _typed(self, table: pa.Table, columns: Sequence[str]) -> pa.Table:
+        """``table`` with the columns and types of the schema."""
+        fields = list(self.schema)
+        if self._selected(columns) is not None:
+            table = table.select(list(columns))
+            fields = [self.schema.field(name) for name in columns]
+        arrays = [_cast(column, field.type) for column, field in zip(table.columns, fields, strict=True)]
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=self.schema.metadata))
+
+    def _block(self, table: pa.Table, before: int) -> tuple[pa.Table, list[Reject], int]:
+        rejects = self._wrong_strings(table, before)
+        good = table
+        if rejects:
+            mask = [True] * table.num_rows
+            for reject in rejects:
+                mask[reject.row - before - 1] = False
+            good = table.filter(pa.array(mask))
+        return _settled(good), rejects, table.num_rows
+
+    def _wrong_strings(self, table: pa.Table, before: int) -> list[Reject]:
+        """Rows that hold bytes that are not UTF-8 in a column of strings."""
+        wrong: dict[int, str] = {}
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            if not _holds_strings(column.type) or _is_valid(column):
+                continue
+            plain = _without_dictionaries(column.type)
+            for row in range(len(column)):
+                # A dictionary may hold what no row of these has.
+                if row not in wrong and not _is_valid(_cast(column.take(pa.array([row])), plain)):
+                    wrong[row] = f"column {name!r} holds bytes that are not UTF-8"
+        return [Reject(self.path, before + row + 1, None, wrong[row]) for row in sorted(wrong)]
+
+
+def _opened(path: str) -> pa.NativeFile:
+    if is_url(path):
+        from scorer.files.remote import open_url
+
+        return pa.PythonFile(open_url(path), mode="r")
+    if path == STDIN:
+        from scorer.files.text_bytes import stdin_file
+
+        path = str(stdin_file())
+    with Path(path).open("rb") as file:
+        if not file.read(1):
+            raise InputError("is empty (0 bytes)", path=path)
+        file.seek(max(-4, -Path(path).stat().st_size), 2)
+        if file.read(4) == b"PARE":
+            raise InputError("is encrypted", path=path, hint="decrypt it first")
+    return pa.OSFile(os.fsencode(path))  # as a string, pyarrow opens no name that is not UTF-8
+
+
+def _leaves_of_strings(stored: pq.ParquetSchema, schema: pa.Schema) -> tuple[dict[int, str], dict[int, str]]:
+    """Places and paths of the columns of strings or bytes as Parquet has them: those of one value a row, and others."""
+    viewed = {field.name for field in schema if _holds_list_views(field.type)}  # pyarrow cannot cast these
+    leaves = {place: stored.column(place) for place in range(len(stored))}
+    strings = {
+        place: leaf
+        for place, leaf in leaves.items()
+        if leaf.physical_type == "BYTE_ARRAY" and leaf.path.partition(".")[0] not in viewed
+    }
+    flat = {place: leaf.path for place, leaf in strings.items() if leaf.max_repetition_level == 0}
+    return flat, {place: leaf.path for place, leaf in strings.items() if place not in flat}
+
+
+def _holds_list_views(kind: pa.DataType) -> bool:
+    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
+        return True
+    return any(_holds_list_views(kind.field(place).type) for place in range(kind.num_fields))
+
+
+def _without_dictionaries(kind: pa.DataType) -> pa.DataType:
+    """``kind`` with the type of a dictionary's values wherever it has a dictionary."""
+    return with_leaves(kind, lambda leaf: leaf.value_type if pa.types.is_dictionary(leaf) else leaf)
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """``column`` as ``kind``; strings that were read as dictionaries are unpacked first, for not all can be cast."""
+    if column.type == kind:
+        return column
+    if pa.types.is_nested(column.type):  # of a slice, pyarrow casts all that lies behind it
+        column = column.take(pa.array(range(len(column))))
+    return column.cast(_without_dictionaries(column.type)).cast(kind)
+
+
+def _small_pieces(table: pa.Table) -> Iterator[pa.Table]:
+    """``table`` in pieces that unpack to little memory, or have one row."""
+    half = table.num_rows // 2
+    if not half or _unpacked_bytes(table, at_most=True) <= _BATCH_BYTES:
+        yield table
+        return
+    yield from _small_pieces(table.slice(0, half))
+    yield from _small_pieces(table.slice(half))
+
+
+def _unpacked_bytes(values: pa.Table | pa.Array, *, at_most: bool = False) -> int:
+    """Bytes of memory that values fill, those of dictionaries as often as they occur.
+
+    ``at_most`` takes the longest value of a dictionary for each: pyarrow makes room by their mean,
+    whichever of them occur.
+    """
+    if isinstance(values, pa.Table):
+        return sum(_unpacked_bytes(chunk, at_most=at_most) for column in values.columns for chunk in column.chunks)
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        lengths = pc.binary_length(values.dictionary)
+        if at_most:
+            n_bytes = len(values) * (pc.max(lengths).as_py() or 0)
+        else:
+            n_bytes = pc.sum(lengths.take(values.indices)).as_py() or 0
+        return int(n_bytes) + int(values.indices.nbytes)
+    if _without_dictionaries(kind) == kind:
+        return int(values.nbytes)
+    if pa.types.is_struct(kind):
+        return sum(_unpacked_bytes(child, at_most=at_most) for child in values.flatten())
+    if pa.types.is_map(kind):
+        values = values.cast(pa.list_(kind.field(0)))
+    return 4 * len(values) + _unpacked_bytes(values.flatten(), at_most=at_most)
+
+
+def _longest_value(values: pa.Array) -> int:
+    """Bytes of the longest values in the dictionaries of a column, those of a struct's fields together."""
+    if pa.types.is_struct(values.type):
+        return sum(_longest_value(child) for child in values.flatten())
+    if pa.types.is_dictionary(values.type):
+        return int(pc.max(pc.binary_length(values.dictionary)).as_py() or 0)
+    return 0
+
+
+def _holds_strings(kind: pa.DataType) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _holds_strings(kind.storage_type)
+    if pa.types.is_dictionary(kind):
+        return _holds_strings(kind.value_type)
+    if pa.types.is_nested(kind):
+        return any(_holds_strings(kind.field(place).type) for place in range(kind.num_fields))
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _is_valid(column: pa.ChunkedArray) -> bool:
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _settled(table: pa.Table) -> pa.Table:
+    """The same rows in a form that depends on nothing but their values: pieces and dictionaries follow row groups."""
+    if not table.columns:
+        return table
+    columns = [
+        dictionary_in_one_piece(column) if pa.types.is_dictionary(column.type) else in_one_piece(column)
+        for column in table.columns
+    ]
+    return pa.table(columns, table.schema)
+
+
+@contextmanager
+def _translated(path: str) -> Iterator[None]:
+    """The one boundary where errors of pyarrow and the file system become ours."""
+    try:
+        yield
+    except InputError:
+        raise
+    except pa.ArrowMemoryError as error:
+        wanted = re.search(r"\d+", str(error))
+        if wanted and int(wanted[0]) > _MAX_ROW_GROUP_BYTES:  # no page is as large as a damaged size can say
+            raise _damaged(error, path) from error
+        raise
+    except OSError as error:
+        if error.strerror:
+            raise InputError(f"cannot be read: {error.strerror}", path=path) from error
+        raise _damaged(error, path) from error
+    # A damaged file gives pyarrow's own errors, and those of names that are no UTF-8 and numbers out of range.
+    except (pa.ArrowException, UnicodeDecodeError, OverflowError, ValueError, KeyError, EOFError) as error:
+        raise _damaged(error, path) from error
+
+
+def _damaged(error: Exception, path: str) -> InputError:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if "ncrypted" in first or "ecryption" in first:
+        return InputError("is encrypted", path=path, hint="decrypt it first")
+    if isinstance(error, pa.ArrowNotImplementedError):
+        return InputError(f"uses a part of Parquet that is not supported: {first}", path=path, hint="write it again")
+    return InputError(f"is damaged or of another format: {first}", path=path)
+
+
+def _with_all_metadata(schema: pa.Schema, footer: dict[bytes, bytes] | None) -> pa.Schema:
+    """``schema`` with the keys of the footer that pyarrow leaves out where it finds a schema of its own there."""
+    metadata = {key: value for key, value in (footer or {}).items() if key != b"ARROW:schema"}
+    return schema.with_metadata({**metadata, **(schema.metadata or {})} or None)

@@ -1,0 +1,218 @@
+"""One line of JSON Lines, parsed strictly: an object that can be carried unchanged, or the reason why there is none."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import orjson
+
+from scorer.files.bad_rows import NOT_UTF8
+from scorer.files.huge_texts import HUGE_BYTES, PIECE_BYTES, start_of_character
+
+# orjson reads deeper values than it writes.
+_MAX_DEPTH = 200
+
+# Each key has a quote and a colon behind it, and so have some texts: never fewer than there are keys.
+_KEY_END = re.compile(rb'"[ \t\r\n]*:')
+
+# Numbers that a float64 or an int64 may not hold.
+_LONG_NUMBER = re.compile(rb"[0-9]{16}|[0-9][eE][+]?[0-9]{3}")
+
+# An integer that a float64 may not hold, or a text that looks like one; its first digits are one too.
+_HUGE_INTEGER = re.compile(rb"(?<=[:\[, \t\r\n-])([1-9][0-9]{15})[0-9]{285,}+(?=[,\]} \t\r\n])")
+
+KIND_NAMES = {bool: "a truth value", int: "a number", float: "a number", dict: "an object", list: "a list"}
+"""What a value of a type is called where a string, or an object, should stand."""
+
+_QUOTE = re.compile(rb'"')
+
+_BACKSLASH = ord("\\")
+
+# Half of an escaped character: an escape of the other half has to follow.
+_HIGH_SURROGATE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
+
+# No character that is escaped takes more bytes; the rest is for a run of backslashes.
+_SIGHT = 64
+
+# Characters and escapes from the start on, none of them cut in two: a surrogate pair is one.
+_WHOLE = re.compile(
+    rb"""(?:[^\\]++
+    | \\[^u]
+    | \\u(?:(?![dD][89abAB])[0-9a-fA-F]{4} | [dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})
+    )*+""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def parsed(line: bytes | bytearray) -> dict[str, Any] | str:
+    """The object of a line, or why it is bad; its own huge texts are UTF-8 in a ``bytearray``."""
+    if len(line) > HUGE_BYTES:
+        value = _parsed_without_huge(line)
+        if value is not None:
+            return value
+    return _parsed(line)
+
+
+def _parsed_without_huge(line: bytes | bytearray) -> dict[str, Any] | str | None:
+    """The same without a Python string of any huge text, or ``None`` where the line has to be parsed as it is."""
+    quotes = _quotes(line)
+    spans = [(start + 1, end) for start, end in zip(quotes, quotes, strict=False) if end - start > HUGE_BYTES + 1]
+    if not spans:
+        return None
+    mark = next(mark for number in count() if (mark := b"huge text %d-" % number) not in line)
+    texts: dict[str, bytearray] = {}
+    rest = bytearray()
+    place = 0
+    for start, end in spans:
+        text = _unescaped(line, start, end)
+        if text is None:
+            return None
+        name = mark + b"%d" % len(texts)
+        texts[name.decode()] = text
+        rest += line[place:start] + name
+        place = end
+    rest += line[place:]
+    value = _parsed(rest)
+    if isinstance(value, str):
+        return value
+    for key, item in value.items():
+        if isinstance(item, str) and item in texts:
+            value[key] = texts.pop(item)
+    # One that is left is a key, or stands within a value.
+    return None if texts else value
+
+
+def _quotes(line: bytes | bytearray) -> Iterator[int]:
+    """The places of the quotes that no backslash escapes."""
+    start = 0
+    while start < len(line):
+        end = min(start + PIECE_BYTES, len(line))
+        while line[end - 1] == _BACKSLASH and end < len(line):
+            end += 1
+        piece = line[start:end]
+        if b'\\"' in piece:
+            piece = piece.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+        for found in _QUOTE.finditer(piece):
+            yield start + found.start()
+        start = end
+
+
+def _unescaped(line: bytes | bytearray, start: int, end: int) -> bytearray | None:
+    """The text of a JSON string whose inside is given, as UTF-8; ``None`` where something is wrong with it."""
+    text = bytearray()
+    while start < end:
+        stop = _end_of_piece(line, start, end)
+        if stop <= start:
+            return None
+        piece = bytes(memoryview(line)[start:stop])
+        try:
+            value = orjson.loads(b'"' + piece + b'"')
+        except orjson.JSONDecodeError:
+            return None
+        text += value.encode() if b"\\" in piece else piece
+        start = stop
+    return text
+
+
+def _end_of_piece(line: bytes | bytearray, start: int, end: int) -> int:
+    """A place between two characters of a JSON string, a piece behind ``start``; ``start`` where there is none."""
+    stop = min(start + PIECE_BYTES, end)
+    if stop == end:
+        return stop
+    begin = max(start, stop - _SIGHT)
+    seen = line[begin:stop]
+    place = seen.rfind(b"\\")
+    if place < 0:
+        return start_of_character(line, stop)
+    while place and seen[place - 1] == _BACKSLASH:
+        place -= 1
+    # An escape begins here, but it is not known where the one before it began, or that it can stand alone.
+    if place > 6 and seen[place - 7] != _BACKSLASH and not _HIGH_SURROGATE.match(seen, place - 6):
+        return begin + place
+    found = _WHOLE.match(line, start, stop)
+    return start_of_character(line, found.end()) if found else start
+
+
+def _parsed(line: bytes | bytearray) -> dict[str, Any] | str:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return NOT_UTF8
+        # orjson takes no integer of 309 digits: with a shorter one in its place it judges the rest.
+        short = _HUGE_INTEGER.sub(rb"\1", line)
+        if len(short) < len(line):
+            found = _parsed(short)
+            return found if isinstance(found, str) else _parsed_slowly(line)
+        # What follows the colon is the place, and none of the text.
+        return f"is not JSON: {error.msg}"
+    if type(value) is not dict:
+        return f"is {KIND_NAMES.get(type(value), 'a string' if isinstance(value, str) else 'null')}, not a JSON object"
+    n_keys = len(value)
+    nested = [item for item in value.values() if type(item) is dict or type(item) is list]
+    if nested:
+        depth, inner = _measured(nested)
+        if depth > _MAX_DEPTH:
+            return f"is nested more than {_MAX_DEPTH} deep"
+        n_keys += inner
+    if len(_KEY_END.findall(line)) == n_keys and not _LONG_NUMBER.search(line):
+        return value
+    return _parsed_slowly(line)
+
+
+def _measured(values: list[Any]) -> tuple[int, int]:
+    """How deep values are nested, and the keys in them."""
+    depth = n_keys = 0
+    while values:
+        depth += 1
+        following: list[Any] = []
+        for value in values:
+            if type(value) is dict:
+                n_keys += len(value)
+                following.extend(item for item in value.values() if type(item) is dict or type(item) is list)
+            else:
+                following.extend(item for item in value if type(item) is dict or type(item) is list)
+        values = following
+    return depth, n_keys
+
+
+class _Refused(ValueError):
+    """JSON that cannot be carried unchanged."""
+
+
+def _parsed_slowly(line: bytes | bytearray) -> dict[str, Any] | str:
+    """The same with long integers kept and repeated keys seen; for lines that orjson took already."""
+    try:
+        value = json.loads(line.decode(), object_pairs_hook=_unique, parse_float=_finite, parse_int=_integer)
+    except _Refused as error:
+        return str(error)
+    except (ValueError, RecursionError) as error:
+        return f"is not JSON: {type(error).__name__}"
+    assert isinstance(value, dict)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _Refused("a key stands in an object twice")
+    return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise _Refused("holds a number that is too large for a float64")
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > 4000:
+        raise _Refused("holds an integer of more than 4,000 digits")
+    return int(text)

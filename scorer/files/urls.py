@@ -1,0 +1,35 @@
+"""URLs among paths, and how messages show them."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from scorer.safe_text import in_utf8
+
+_SCHEME = re.compile(r"(?:[A-Za-z0-9+.-]+::)*[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def is_url(path: str) -> bool:
+    """Whether ``path`` is for fsspec; a drive letter is no scheme."""
+    return _SCHEME.match(path) is not None
+
+
+def without_secrets(path: str) -> str:
+    """``path`` as messages may show it: a URL loses its user, its password and its query.
+
+    >>> without_secrets("s3://key:secret@bucket/a.csv?X-Amz-Signature=1")
+    's3://bucket/a.csv'
+    >>> without_secrets("s3://key:secret/of/stores@bucket/a@b.csv")  # a slash in a password ends nothing
+    's3://b.csv'
+    """
+    if not is_url(path):
+        return in_utf8(path)
+    scheme, _, rest = path.partition("://")
+    try:
+        parts = urlsplit(f"{scheme.rpartition('::')[2]}://{rest}")
+        parts.port  # noqa: B018 - raises where what stands behind the colon is no port, but a password
+        place = parts.netloc.rpartition("@")[2] + parts.path
+    except ValueError:
+        place = rest.partition("?")[0].partition("#")[0].rpartition("@")[2] if "@" in rest else "…"
+    return in_utf8(f"{scheme}://{place}")

@@ -1,0 +1,64 @@
+"""What every writer of an output does, and which schemas a format can hold."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from scorer.errors import UsageError
+from scorer.files.formats import OutputFormat
+
+
+class TableWriter(ABC):
+    """Writes tables of one schema, one after another, to an open file, which stays open."""
+
+    @abstractmethod
+    def write(self, table: pa.Table) -> None:
+        """Append the rows of ``table``."""
+
+    @abstractmethod
+    def finish(self, metadata: Mapping[bytes, str] | None = None) -> None:
+        """Write what is still held back and the end of the file, with ``metadata`` where the format has a place."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Let go of the file without finishing it."""
+
+
+def check_schema(format: OutputFormat, schema: pa.Schema) -> None:
+    """Whether a format can hold the columns of a schema.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if format.kind == "parquet":
+        return
+    twice = _first_repeated(schema.names)
+    if format.kind == "jsonl" and twice is not None:
+        raise UsageError(f"two columns are named {twice!r}, which JSON cannot hold", hint="rename one")
+    for field in schema:
+        twice = _first_repeated_inside(field.type)
+        if twice is not None:
+            raise UsageError(
+                f"column {field.name!r} holds two fields named {twice!r}, which JSON cannot hold",
+                hint="leave it out with --columns, or write Parquet",
+            )
+
+
+def _first_repeated(names: list[str]) -> str | None:
+    return min((name for name, count in Counter(names).items() if count > 1), default=None)
+
+
+def _first_repeated_inside(kind: pa.DataType) -> str | None:
+    """A name that two fields of one struct have."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _first_repeated_inside(kind.storage_type)
+    if not pa.types.is_nested(kind):
+        return None
+    fields = [kind.field(place) for place in range(kind.num_fields)]
+    repeated = _first_repeated([field.name for field in fields]) if pa.types.is_struct(kind) else None
+    inside = (_first_repeated_inside(field.type) for field in fields)
+    return repeated if repeated is not None else next((name for name in inside if name is not None), None)

@@ -1,0 +1,4 @@
+"""One input scored into one output: chunks, journal, assembly, provenance.
+
+Imports ``model``, ``files`` and ``disk``.
+"""

@@ -1,0 +1,207 @@
+"""Which chunks of an output are done: a file of lines that only grows, and one line per durable part."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+import pyarrow as pa
+
+from scorer.disk.durable import sync_folder, write_durably, write_errors
+from scorer.errors import OutputError, UsageError
+from scorer.files.bad_rows import Reject
+from scorer.job.parts import ChunkResult, PackedPart, PartRecord, is_whole, part_file, read_part, write_part
+
+log = logging.getLogger(__name__)
+
+JOURNAL = "journal.jsonl"
+
+_FORMAT = 2
+
+_LINE = re.compile(rb'\{"crc32":"([0-9a-f]{8})","line":(.*)\}\n')
+
+
+class UnfinishedWork:
+    """The folder ``OUTPUT.partial/``: parts, and the journal that names those that are done.
+
+    A part is durable before its line is appended, and the line is durable before :meth:`add`
+    returns. A torn last line, as a crash leaves it, is as if it had not been written, and so is every line
+    from one on that has changed on the disk. Chunks may be added in any order, by any engine.
+
+    Attributes:
+        records: of the chunks that are done, by number.
+        published: the SHA-256 of the output that was about to take its place, or ``None``.
+    """
+
+    def __init__(self, folder: Path, output: Path) -> None:
+        self.folder = folder
+        self._output = output
+        self.records: dict[int, PartRecord] = {}
+        self.published: str | None = None
+        self._file: BinaryIO | None = None
+
+    @classmethod
+    def open(cls, folder: Path, output: Path, fingerprint: str, *, resume: bool = True) -> UnfinishedWork:
+        """The work of ``fingerprint``; work of another one is dropped, and the log says so.
+
+        Raises:
+            UsageError: a folder of that name stands there that no run has made.
+            OutputError: it cannot be written to.
+        """
+        work = cls(folder, output)
+        if folder.is_symlink() or (folder.exists() and not _is_ours(folder)):
+            raise UsageError("stands where unfinished work is kept", path=folder, hint="move it away")
+        with write_errors(output):
+            length = work._read(fingerprint) if resume else 0
+            if not length:
+                if work._stands():
+                    why = "of another input, model, option or version" if resume else "left by an earlier run"
+                    log.warning("%s: dropping unfinished work %s", output, why)
+                work.remove()
+                folder.mkdir()
+                sync_folder(folder.absolute().parent)
+                head = _line({"format": _FORMAT, "fingerprint": fingerprint})
+                write_durably(folder / JOURNAL, head)
+                length = len(head)
+            work._file = (folder / JOURNAL).open("r+b", buffering=0)
+            work._file.truncate(length)
+            work._file.seek(length)
+        return work
+
+    @staticmethod
+    def published_sha256(folder: Path) -> str | None:
+        """The SHA-256 of the output that a run was about to publish when it ended, or ``None``."""
+        work = UnfinishedWork(folder, folder)
+        with suppress(OSError):
+            work._read(None)
+        return work.published
+
+    def check_parts(self) -> None:
+        """Forget the parts that do not lie there as the journal says: their chunks are scored anew."""
+        for record in list(self.records.values()):
+            if not is_whole(self.folder, record):
+                log.warning("%s: chunk %d has changed on the disk, scoring it anew", self.folder, record.number)
+                del self.records[record.number]
+
+    @property
+    def first_missing(self) -> int:
+        """The first chunk that is not done."""
+        number = 0
+        while number in self.records:
+            number += 1
+        return number
+
+    def add(self, result: ChunkResult | PackedPart) -> PartRecord:
+        """Make a chunk durable, then name it in the journal.
+
+        Raises:
+            OutputError: it could not be written.
+        """
+        part = result.packed() if isinstance(result, ChunkResult) else result
+        with write_errors(self._output):
+            record = write_part(self.folder, part)
+            self._append(record.to_json())
+        self.records[record.number] = record
+        return record
+
+    def about_to_publish(self, sha256: str) -> None:
+        """Note which output takes its place next, so that a run after a crash knows it for its own.
+
+        Raises:
+            OutputError: it could not be written.
+        """
+        with write_errors(self._output):
+            self._append({"published": sha256})
+
+    def parts(self) -> Iterator[tuple[pa.Table, tuple[Reject, ...]]]:
+        """Rows and rejects of all chunks, in the order of the input.
+
+        Raises:
+            OutputError: a part has changed on the disk since it was written.
+        """
+        for number in sorted(self.records):
+            part = read_part(self.folder, self.records[number])
+            if part is None:
+                raise OutputError(
+                    "unfinished work has changed on the disk",
+                    path=part_file(self.folder, number),
+                    hint="run again: what is damaged is scored anew",
+                )
+            yield part
+
+    def close(self) -> None:
+        """Leave everything as it is, for a run that goes on."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def remove(self) -> None:
+        """Remove all of it; the journal goes last, so that parts never lie there without one.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        self.close()
+        if self.folder.is_dir() and not self.folder.is_symlink():
+            for path in self.folder.iterdir():
+                if path.name != JOURNAL:
+                    path.unlink()
+            shutil.rmtree(self.folder)
+
+    def _stands(self) -> bool:
+        return (self.folder / JOURNAL).exists()
+
+    def _append(self, value: dict[str, Any]) -> None:
+        if self._file is None:
+            raise ValueError("the journal is closed")
+        line = _line(value)
+        written = 0
+        while written < len(line):  # a file without a buffer may take less than it is given
+            written += self._file.write(line[written:])
+        os.fsync(self._file.fileno())
+
+    def _read(self, fingerprint: str | None) -> int:
+        """Take over the records of the journal; the length of what is whole, 0 where none of it is ours."""
+        path = self.folder / JOURNAL
+        if not path.exists():
+            return 0
+        length = 0
+        for line in path.read_bytes().splitlines(keepends=True):
+            value = _parsed(line)
+            if value is None:
+                break
+            if length == 0 and (value.get("format") != _FORMAT or fingerprint not in (None, value.get("fingerprint"))):
+                return 0
+            if "number" in value:
+                self.records[value["number"]] = PartRecord.from_json(value)
+            self.published = value.get("published", self.published)
+            length += len(line)
+        return length
+
+
+def _line(value: Mapping[str, Any]) -> bytes:
+    text = orjson.dumps(value)
+    return b'{"crc32":"%08x","line":%s}\n' % (zlib.crc32(text), text)
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """What a line holds; ``None`` of one that is torn or has changed on the disk."""
+    found = _LINE.fullmatch(line)
+    if found is None or zlib.crc32(found[2]) != int(found[1], 16):
+        return None
+    value: dict[str, Any] = orjson.loads(found[2])
+    return value
+
+
+def _is_ours(folder: Path) -> bool:
+    return folder.is_dir() and all(
+        path.name == JOURNAL or path.name.startswith(("chunk-", ".chunk-", f".{JOURNAL}")) for path in folder.iterdir()
+    )

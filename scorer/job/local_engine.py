@@ -1,0 +1,96 @@
+"""The engine of one machine: chunks scored one after another, each tokenized while the one before is scored."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from scorer.files.source import Chunk
+from scorer.job.chunk_work import ChunkWork, ModelIdentity
+from scorer.job.engine import RemainingChunks
+from scorer.job.options import ScoreOptions
+from scorer.job.parts import ChunkResult
+from scorer.model.encoding import Encoded
+from scorer.model.scoring import Scorer
+from scorer.overlap import one_ahead
+
+log = logging.getLogger(__name__)
+
+
+class LocalEngine:
+    """Scores in this process; see :class:`scorer.job.engine.Engine`."""
+
+    def __init__(self, options: ScoreOptions, scorer: Scorer | None = None) -> None:
+        """``scorer`` is a model that is loaded already; else ``options`` say which."""
+        self._options = options
+        self._scorer = scorer
+        self._model: ModelIdentity | None = None
+
+    def __enter__(self) -> LocalEngine:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._scorer = None
+
+    def model(self) -> ModelIdentity:
+        """The model, loaded once.
+
+        Raises:
+            ModelError: the model or the device cannot be used.
+        """
+        if self._model is None:
+            self._model = ModelIdentity.of(self._loaded())
+        return self._model
+
+    @contextmanager
+    def results(self, work: ChunkWork, missing: RemainingChunks) -> Iterator[Iterator[ChunkResult]]:
+        """The missing chunks of ``work`` in their order."""
+        yield self._results(work, missing)
+
+    def _results(self, work: ChunkWork, missing: RemainingChunks) -> Iterator[ChunkResult]:
+        scorer = self._loaded()
+
+        def encoded() -> Iterator[tuple[Chunk, Encoded]]:
+            for chunk in work.chunks(missing.chunk_rows, start=missing.first):
+                if chunk.number not in missing.done:
+                    yield chunk, work.columns.encode(scorer, chunk)
+
+        for chunk, tokens in one_ahead(encoded()):
+            yield work.columns.score(scorer, chunk, tokens)
+
+    def _loaded(self) -> Scorer:
+        if self._scorer is None:
+            self._scorer = new_scorer(self._options)
+        return self._scorer
+
+
+def new_scorer(options: ScoreOptions, *, tell: bool = True) -> Scorer:
+    """The model that ``options`` ask for, loaded; ``tell`` says so in the log.
+
+    Raises:
+        ModelError: the model or the device cannot be used.
+        UsageError: an option is out of range.
+    """
+    scorer = Scorer.load(
+        options.model,
+        device=options.device,
+        precision=options.precision,
+        threads=options.threads,
+        batching=options.batching,
+        batch_tokens=options.batch_tokens,
+        max_length=options.max_length,
+        long_text=options.long_text,
+        stride=options.stride,
+        threshold=options.threshold,
+        prefix=options.prefix,
+    )
+    session = scorer.session
+    if session.note:
+        log.warning("%s", session.note)
+    if not tell:
+        return scorer
+    fields = {"precision": session.precision, "device": session.device, "provider": session.provider}
+    about = {"event": "model_loaded", "fields": {**fields, "threads": session.threads}}
+    log.info("scoring with %s on %s, %d threads", session.precision, session.device, session.threads, extra=about)
+    return scorer

@@ -1,0 +1,151 @@
+"""Options of a scoring job, in one value; light to import, for the edge makes it before any real work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from scorer.errors import UsageError
+from scorer.files.bad_rows import MaxBad
+
+if TYPE_CHECKING:
+    from scorer.files.source import OnBadRow, ReadOptions
+    from scorer.model.preprocessing import LongText
+    from scorer.model.session import Batching
+
+DEFAULT_CHUNK_ROWS = 2048
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """Options of :func:`scorer.score_file`; ``None`` leaves a choice to the file, the bundle or the machine.
+
+    Attributes:
+        format, encoding, delimiter: of the input.
+        on_bad_row: ``fail`` stops at a bad row, ``reject`` sets it aside.
+        max_bad: bad rows that are borne, ``N`` or ``P%``.
+        keep_raw: whether the rejects file holds the text of bad rows.
+        max_row_bytes, max_file_bytes: limits on what is read, see :class:`scorer.files.source.ReadOptions`.
+        columns: input columns to carry through, in this order; ``None`` for all.
+        prefix: prefix of the added columns.
+        threads: reviews that run side by side on the CPU.
+        batch_tokens: tokens per padded batch, where batches are padded.
+        chunk_rows: rows per chunk; a chunk's result depends on nothing outside it.
+        threshold: probability from which on the second of two labels is predicted.
+        output_format: ``parquet``, ``csv``, ``tsv`` or ``jsonl``, of text also with ``.gz`` or ``.zst``.
+        csv_safe: whether cells that a spreadsheet would run as formulas are escaped.
+        resume: whether unfinished work is gone on with.
+        engine: ``local``, or ``ray``; the result is the same.
+        ray_address: of a running cluster, ``HOST:PORT`` or ``auto``; ``None`` is what ``RAY_ADDRESS`` says, else a
+            Ray of this run's own on this machine.
+        actors: processes that score; ``None`` for as many as the cluster has room for.
+        cores_per_actor: CPUs of each.
+        gpus_per_actor: GPUs of each, parts of one allowed; ``None`` is 1 where the cluster has GPUs and the model
+            runs on them, else 0.
+    """
+
+    format: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    on_bad_row: OnBadRow = "fail"
+    max_bad: str | None = None
+    keep_raw: bool = False
+    max_row_bytes: int = 256 * 2**20
+    max_file_bytes: int | None = None
+    text_column: str | None = None
+    model: str | None = None
+    columns: tuple[str, ...] | None = None
+    prefix: str = "pred_"
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+    batching: Batching = "auto"
+    batch_tokens: int = 16384
+    chunk_rows: int = DEFAULT_CHUNK_ROWS
+    max_length: int | None = None
+    long_text: LongText | None = None
+    stride: int | None = None
+    threshold: float | None = None
+    output_format: str | None = None
+    csv_safe: bool = False
+    overwrite: bool = False
+    resume: bool = True
+    engine: Literal["local", "ray"] = "local"
+    ray_address: str | None = None
+    actors: int | None = None
+    cores_per_actor: int = 1
+    gpus_per_actor: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.chunk_rows < 1:
+            raise UsageError(f"--chunk-rows {self.chunk_rows} must be at least 1")
+        if self.columns is not None and len(set(self.columns)) < len(self.columns):
+            raise UsageError("--columns names a column twice")
+        if self.max_bad is not None:
+            if self.on_bad_row == "fail":
+                raise UsageError("--max-bad does nothing without --on-bad-row reject", hint="pass both")
+            MaxBad.parse(self.max_bad)
+        self._check_engine()
+
+    def _check_engine(self) -> None:
+        if self.engine not in ("local", "ray"):
+            raise UsageError(f"unknown --engine {self.engine!r}", hint="choose local or ray")
+        if self.engine == "ray":
+            for name, value in (("actors", self.actors), ("cores-per-actor", self.cores_per_actor)):
+                if value is not None and value < 1:
+                    raise UsageError(f"--{name} {value} must be at least 1")
+            if self.gpus_per_actor is not None and self.gpus_per_actor < 0:
+                raise UsageError(f"--gpus-per-actor {self.gpus_per_actor:g} is less than nothing")
+            if self.device.startswith("cuda:"):
+                raise UsageError(
+                    f"--device {self.device} with --engine ray", hint="Ray gives out GPUs: pass --device cuda"
+                )
+            return
+        given = {
+            "--ray-address": self.ray_address is not None,
+            "--actors": self.actors is not None,
+            "--cores-per-actor": self.cores_per_actor != 1,
+            "--gpus-per-actor": self.gpus_per_actor is not None,
+        }
+        for name, is_given in given.items():
+            if is_given:
+                raise UsageError(f"{name} does nothing without --engine ray", hint="pass both")
+
+    def limit(self) -> MaxBad | None:
+        """How many bad rows are borne; ``None`` for any number."""
+        return None if self.max_bad is None else MaxBad.parse(self.max_bad)
+
+    def reading(self) -> ReadOptions:
+        """How the input is read."""
+        from scorer.files.source import ReadOptions
+
+        return ReadOptions(
+            format=self.format,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            on_bad_row=self.on_bad_row,
+            keep_raw=self.keep_raw,
+            max_row_bytes=self.max_row_bytes,
+            max_file_bytes=self.max_file_bytes,
+        )
+
+    def of_the_result(self, batching: str) -> dict[str, Any]:
+        """The options that the rows of an output depend on, by name.
+
+        How rows are cut into chunks, and how many threads work on them, count where texts are
+        padded together (``batching`` is ``tokens``) and nowhere else.
+        """
+        names = [
+            "format",
+            "encoding",
+            "delimiter",
+            "on_bad_row",
+            "keep_raw",
+            "max_row_bytes",
+            "columns",
+            "prefix",
+            "csv_safe",
+        ]
+        if batching == "tokens":
+            names += ["batch_tokens", "chunk_rows", "threads"]
+        return {"batching": batching, **{name: getattr(self, name) for name in names}}

@@ -1,0 +1,74 @@
+"""One job to standard output: nothing is kept, resumed or sealed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from scorer.disk.durable import write_errors
+from scorer.disk.paths import STDIN, identity_of
+from scorer.errors import OutputError, UsageError
+from scorer.files.bad_rows import check_bad_rows
+from scorer.files.formats import OutputFormat, extension_of
+from scorer.files.input_state import InputState
+from scorer.files.inputs import InputFile
+from scorer.files.opening import open_source, open_writer
+from scorer.job.chunk_work import ChunkWork
+from scorer.job.engine import RemainingChunks
+from scorer.job.local_engine import LocalEngine
+from scorer.job.options import ScoreOptions
+from scorer.job.summary import JobCounts, ScoreSummary
+from scorer.model.scoring import STATUSES
+from scorer.progress import Progress
+
+
+def stream_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress) -> ScoreSummary:
+    """Score one input to standard output, row by row as it comes: nothing is kept, resumed or sealed.
+
+    Bad rows that are set aside are counted and, for there is no place beside, dropped.
+
+    Raises:
+        ScorerError: as :func:`scorer.run.score_file.score_file` says; what was written before stays written.
+        BrokenPipeError: the reader has gone.
+    """
+    begun = time.monotonic()
+    shown = Path("stdout")
+    if sys.stdout is None:
+        raise OutputError("is closed", path=shown, hint="name a file, or leave stdout open")
+    into = identity_of(sys.stdout.fileno())
+    if into is not None and into == identity_of(0 if file.path == STDIN else file.path):
+        raise UsageError("is the input itself", path=shown, hint="redirect to another file")
+    kind = extension_of(file.name).kind.replace("parquet", "")  # nobody wants that on a terminal unasked
+    if not (options.output_format or kind):
+        raise UsageError("-o - needs to know the format", hint="pass --output-format csv, tsv, jsonl or parquet")
+    format = OutputFormat.of("stdout", options.output_format or kind, csv_safe=options.csv_safe)
+    state = InputState.of(file)
+    engine = LocalEngine(options)
+    work = ChunkWork.plan(open_source(file.path, options.reading()), options, engine.model)
+    counts = JobCounts(by_status=dict.fromkeys(STATUSES, 0))
+    # A copy, so that closing the writer does not close what the process still writes to.
+    with (
+        write_errors(shown),
+        cast("BinaryIO", os.fdopen(os.dup(sys.stdout.fileno()), "wb")) as out,
+        progress,
+        open_writer(out, format, work.schema, long_texts=work.columns.text) as writer,
+        engine.results(work, RemainingChunks(options.chunk_rows, 0, frozenset())) as results,
+    ):
+        progress.start(work.source.n_rows)
+        for result in results:
+            writer.write(result.table)
+            counts.add(result)
+            path = work.source.path
+            check_bad_rows(options.limit(), bad=counts.rejected, rows=counts.rows_in, path=path, finished=False)
+            progress.advance(result.n_input_rows, result.tokens)
+        state.check()
+        check_bad_rows(options.limit(), bad=counts.rejected, rows=counts.rows_in, path=work.source.path, finished=True)
+        writer.finish()
+    model = work.model
+    seconds = time.monotonic() - begun
+    return ScoreSummary(
+        "stdout", counts, seconds, model.device, model.precision, model.provider, input=work.source.path
+    )

@@ -1,0 +1,1 @@
+"""Figures of a classification and their intervals; knows no file. Imports the ground floor alone."""

@@ -1,0 +1,1 @@
+"""A bundle, and how texts go through it. Imports ``files`` and ``disk``."""

@@ -1,0 +1,409 @@
+"""The model folder: what ``transformers`` and Optimum write, plus our ``bundle.json``; validated once.
+
+Any folder or Hub repository that Optimum exported for sequence classification works. Ours adds
+``bundle.json`` with the SHA-256 of every file, the preprocessing, and where the model came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from scorer.disk.checksums import sha256_of
+from scorer.disk.durable import write_durably, write_errors
+from scorer.disk.paths import check_folder, is_folder, is_plain_file, is_there
+from scorer.errors import DeviceError, ModelError, UsageError
+from scorer.files.urls import is_url, without_secrets
+from scorer.model.hub import download
+from scorer.model.json_files import read_object
+from scorer.model.onnx_safety import refuse_external_data
+from scorer.model.preprocessing import LongText, Preprocessing
+
+BUNDLE_FILE = "bundle.json"
+
+BUNDLE_FORMAT = 1
+
+PRECISIONS = ("fp32", "fp16", "int8")
+
+VARIANT_FILES: Mapping[str, tuple[str, ...]] = {
+    "fp32": ("model.onnx",),
+    "fp16": ("model_fp16.onnx",),
+    # model_quantized.onnx is the name that Optimum's quantizer gives.
+    "int8": ("model_int8.onnx", "model_quantized.onnx"),
+}
+"""File names of each precision, in the folder itself or in its ``onnx`` subfolder."""
+
+DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"
+"""The bundle inside the package; it holds int8 alone, for size."""
+
+EXPORT_HINT = "export one with: export-model CHECKPOINT -o BUNDLE --precision fp16,int8"
+
+Activation = Literal["softmax", "sigmoid"]
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class ModelBundle:
+    """A validated model folder.
+
+    Attributes:
+        folder: where it lies.
+        labels: label names in the order of the logits.
+        preprocessing: how texts are cleaned and cut.
+        variants: the ONNX file of each precision that is there.
+        threshold: probability of the second of two labels from which on it is predicted; ``None`` is
+            argmax.
+        temperature: the logits are divided by it before softmax.
+        activation: ``softmax``, or ``sigmoid`` where labels do not exclude one another.
+        max_positions: tokens that the model has positions for; ``None`` where it does not say.
+        checksums: SHA-256 in hexadecimal by file name, as ``bundle.json`` states them; empty for
+            folders of others.
+        description: the whole of ``bundle.json``, or empty.
+    """
+
+    folder: Path
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    variants: Mapping[str, Path]
+    threshold: float | None = None
+    temperature: float = 1.0
+    activation: Activation = "softmax"
+    max_positions: int | None = None
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    description: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, model: str | os.PathLike[str] | None = None) -> ModelBundle:
+        """Open a bundle folder, a Hub id, or (``None``) the bundle inside the package.
+
+        Raises:
+            ModelError: the folder lacks a file, or one of them is damaged, foreign or unsafe.
+        """
+        folder, may_link_to = _locate(model)
+        if folder != DEFAULT_MODEL:  # installers link the files of a package to those of others
+            _refuse_links(folder, may_link_to)
+        return _read_folder(folder)
+
+    def with_options(
+        self,
+        *,
+        max_length: int | None = None,
+        long_text: LongText | None = None,
+        stride: int | None = None,
+        threshold: float | None = None,
+    ) -> ModelBundle:
+        """A copy in which what is not ``None`` replaces the bundle's own value.
+
+        Raises:
+            UsageError: a value is out of range for this model.
+        """
+        if max_length is not None and self.max_positions is not None and max_length > self.max_positions:
+            raise UsageError(f"--max-length {max_length} is more than the model's {self.max_positions} positions")
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise UsageError(f"--threshold {threshold} is no probability", hint="pass a number from 0 to 1")
+        if threshold is not None and len(self.labels) != 2:
+            raise UsageError(f"--threshold needs a model of two labels, this one has {len(self.labels)}")
+        preprocessing = self.preprocessing.with_options(max_length=max_length, long_text=long_text, stride=stride)
+        chosen = self.threshold if threshold is None else threshold
+        return replace(self, preprocessing=preprocessing, threshold=chosen)
+
+    @property
+    def tokenizer_file(self) -> Path:
+        """The ``tokenizer.json`` of the ``tokenizers`` library."""
+        return self.folder / "tokenizer.json"
+
+    def variant(self, precision: str) -> Path:
+        """The ONNX file of ``precision``, its checksum verified where the bundle states one.
+
+        Raises:
+            DeviceError: the bundle has no such file.
+            ModelError: the file is damaged, or keeps weights in other files.
+        """
+        if precision not in self.variants:
+            there = ", ".join(self.variants)
+            raise DeviceError(f"has no {precision} model, only {there}", path=self.folder, hint=EXPORT_HINT)
+        path = self.variants[precision]
+        self.verify(path)
+        refuse_external_data(path)
+        return path
+
+    def verify(self, path: Path) -> None:
+        """Compare ``path`` with its stated checksum, where there is one.
+
+        Raises:
+            ModelError: they differ, the file cannot be read, or checksums are stated and none for this file.
+        """
+        if not self.checksums:
+            return
+        name = path.relative_to(self.folder).as_posix()
+        if name not in self.checksums:
+            raise ModelError(
+                "is not among the files of bundle.json", path=path, hint="export the bundle again, or drop the file"
+            )
+        if checksum_of(path) != self.checksums[name]:
+            raise ModelError(
+                "does not have the checksum that bundle.json states", path=path, hint="export or copy the bundle again"
+            )
+
+    def fingerprint(self, precision: str) -> str:
+        """SHA-256 over everything of the bundle that a score of ``precision`` depends on."""
+        parts = {
+            "model": checksum_of(self.variants[precision]),
+            "tokenizer": checksum_of(self.tokenizer_file),
+            "labels": list(self.labels),
+            "preprocessing": self.preprocessing.to_json(),
+            "threshold": self.threshold,
+            "temperature": self.temperature,
+            "activation": self.activation,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def checksum_of(path: Path) -> str:
+    """SHA-256 of a file of a bundle, in hexadecimal.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise ModelError(f"cannot be read: {error.strerror}", path=path) from error
+
+
+def checksums_of(folder: Path) -> dict[str, str]:
+    """The checksum of every file in ``folder`` but ``bundle.json``, by its path in it.
+
+    Raises:
+        ModelError: one cannot be read.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != BUNDLE_FILE)
+    return {path.relative_to(folder).as_posix(): checksum_of(path) for path in files}
+
+
+def write_description(folder: Path, description: Mapping[str, Any]) -> None:
+    """Write ``bundle.json`` into ``folder`` with the checksum of every file that lies there."""
+    value = {"format": BUNDLE_FORMAT, **description, "files": checksums_of(folder)}
+    (folder / BUNDLE_FILE).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _locate(model: str | os.PathLike[str] | None) -> tuple[Path, Path | None]:
+    """The model's folder, and where links in it may lead: the Hub's cache keeps its files behind links."""
+    if model is None:
+        return DEFAULT_MODEL, None
+    name = os.fspath(model)
+    path = Path(name)
+    if is_url(name):
+        raise ModelError("is a URL", path=without_secrets(name), hint="copy the bundle here, or pass a Hub id")
+    if is_folder(path):
+        return path, None
+    if is_there(path):
+        raise ModelError("is a file, not a model folder", path=path, hint="pass the folder that holds it")
+    # A Hub id is ORG/NAME; anything else that is not there is a folder that is not there.
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/"):
+        folder = download(name)
+        return folder, folder.parent.parent / "blobs"
+    raise ModelError("no such model folder", path=path, hint="pass a bundle folder or a Hub id such as org/name")
+
+
+def _refuse_links(folder: Path, may_link_to: Path | None) -> None:
+    """Refuse a folder whose files are, by a link, files of somewhere else.
+
+    Raises:
+        ModelError: it holds a symlink or a hard link; in the Hub's cache, a symlink that leaves it.
+    """
+    if not is_plain_file(folder / "config.json"):
+        return  # no bundle, and perhaps the root of a large tree
+    try:
+        for path in sorted(folder.rglob("*")):
+            if path.is_symlink():
+                if may_link_to is None or not path.resolve().is_relative_to(may_link_to.resolve()):
+                    raise ModelError("is a symlink", path=path, hint="copy the bundle with its files: cp -rL")
+            elif path.is_file() and path.stat().st_nlink > 1 and may_link_to is None:
+                raise ModelError("is a hard link", path=path, hint="copy the bundle: cp -r")
+    except OSError as error:
+        raise ModelError(f"cannot be read: {error.strerror}", path=folder) from error
+
+
+def _read_folder(folder: Path) -> ModelBundle:
+    config = read_object(folder / "config.json")
+    if config is None:
+        raise ModelError("has no config.json", path=folder, hint="pass a folder that export-model made")
+    description = read_object(folder / BUNDLE_FILE) or {}
+    tokenizer_config = read_object(folder / "tokenizer_config.json") or {}
+    if not is_plain_file(folder / "tokenizer.json"):
+        raise ModelError(
+            "has no tokenizer.json", path=folder, hint="save the tokenizer with a fast tokenizer of transformers"
+        )
+    variants = {
+        precision: path
+        for precision, names in VARIANT_FILES.items()
+        for path in [_first_file(folder, names)]
+        if path is not None
+    }
+    if not variants:
+        raise ModelError(
+            "has no model.onnx, model_fp16.onnx or model_int8.onnx", path=folder, hint="export-model makes them"
+        )
+    stated = description.get("preprocessing")
+    if stated is not None:
+        preprocessing = Preprocessing.from_json(stated, source=folder / BUNDLE_FILE)
+    else:
+        preprocessing = Preprocessing().with_options(max_length=_max_length(config, tokenizer_config))
+    checksums = description.get("files", {})
+    if description and description.get("format") != BUNDLE_FORMAT:
+        raise ModelError(
+            f"is of format {description.get('format')!r}, this version reads {BUNDLE_FORMAT}",
+            path=folder / BUNDLE_FILE,
+            hint="upgrade review-scorer or export the model again",
+        )
+    if not isinstance(checksums, dict):
+        raise ModelError("files is not an object", path=folder / BUNDLE_FILE)
+    for name, checksum in checksums.items():
+        parts = name.split("/")
+        if not name or "\\" in name or "\0" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
+            raise ModelError(f"files names {name!r}, which is no file of the bundle", path=folder / BUNDLE_FILE)
+        if not isinstance(checksum, str) or not _SHA256.fullmatch(checksum):
+            raise ModelError(f"files states no SHA-256 for {name!r}", path=folder / BUNDLE_FILE)
+    bundle = ModelBundle(
+        folder=folder,
+        labels=_labels(config, folder),
+        preprocessing=preprocessing,
+        variants=variants,
+        threshold=_number(description, "threshold", folder, low=0.0, high=1.0),
+        temperature=_number(description, "temperature", folder, low=1e-3, high=1e3) or 1.0,
+        activation=_activation(config, folder),
+        max_positions=_max_positions(config),
+        checksums=checksums,
+        description=description,
+    )
+    for name in ("config.json", "tokenizer.json"):
+        bundle.verify(folder / name)
+    return bundle
+
+
+def _first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
+    for name in names:
+        for path in (folder / name, folder / "onnx" / name):
+            if is_plain_file(path):
+                return path
+    return None
+
+
+def _labels(config: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+    names = config.get("id2label")
+    if names is None:
+        # transformers leaves the default, two unnamed labels, out of config.json.
+        return ("LABEL_0", "LABEL_1")
+    path = folder / "config.json"
+    if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
+        raise ModelError("id2label is not an object of names", path=path)
+    if sorted(names) != sorted(str(number) for number in range(len(names))):
+        raise ModelError(f"id2label does not number its {len(names)} labels 0, 1, …", path=path)
+    labels = tuple(names[str(number)] for number in range(len(names)))
+    if len(set(labels)) < len(labels):
+        raise ModelError("id2label gives two labels the same name", path=path)
+    return labels
+
+
+def _activation(config: Mapping[str, Any], folder: Path) -> Activation:
+    """As the pipelines of ``transformers`` choose it: sigmoid for one label, or labels that go together."""
+    problem = config.get("problem_type")
+    if problem == "regression":
+        raise ModelError("is a regression model, not a classifier", path=folder)
+    one_label = isinstance(config.get("id2label"), dict) and len(config["id2label"]) == 1
+    return "sigmoid" if problem == "multi_label_classification" or one_label else "softmax"
+
+
+def _max_positions(config: Mapping[str, Any]) -> int | None:
+    positions = config.get("max_position_embeddings")
+    if not isinstance(positions, int) or isinstance(positions, bool) or positions < 3:
+        return None
+    # These count positions from behind the padding id.
+    offset = 2 if config.get("model_type") in ("roberta", "xlm-roberta", "camembert") else 0
+    return positions - offset
+
+
+def _max_length(config: Mapping[str, Any], tokenizer_config: Mapping[str, Any]) -> int:
+    """Tokens that a folder without ``bundle.json`` can read: the least of its own statements and 512."""
+    stated = tokenizer_config.get("model_max_length")
+    limits = [512]
+    # An unknown length is stated as 1e30.
+    if isinstance(stated, int) and not isinstance(stated, bool) and 3 <= stated < 10**6:
+        limits.append(stated)
+    positions = _max_positions(config)
+    if positions is not None:
+        limits.append(positions)
+    return min(limits)
+
+
+def _number(description: Mapping[str, Any], key: str, folder: Path, *, low: float, high: float) -> float | None:
+    value = description.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ModelError(f"{key} is {value!r}, not a number from {low:g} to {high:g}", path=folder / BUNDLE_FILE)
+    return float(value)
+
+
+def writable_bundle(folder: Path, labels: tuple[str, ...], positive: int | None) -> ModelBundle:
+    """The bundle that a threshold is to be written into, checked before any work.
+
+    Raises:
+        ModelError: it is no bundle.
+        UsageError: its labels are not those of the predictions, or not two.
+        OutputError: it cannot be written to.
+    """
+    if not folder.is_dir():
+        raise ModelError("no such model folder", path=folder, hint="pass the folder of a bundle")
+    bundle = ModelBundle.load(folder)
+    if len(bundle.labels) != 2:
+        raise UsageError(
+            f"--write-threshold needs a model of two labels, this one has {len(bundle.labels)}", path=folder
+        )
+    if bundle.labels != labels:
+        raise UsageError(
+            f"has the labels {', '.join(bundle.labels)}, the predictions have {', '.join(labels)}",
+            path=folder,
+            hint="name the bundle that made the predictions",
+        )
+    if positive != 1:
+        raise UsageError(
+            f"a bundle's threshold is of its second label, {labels[1]}", path=folder, hint="drop --positive"
+        )
+    check_folder(folder / BUNDLE_FILE)
+    return bundle
+
+
+def is_embedded(folder: Path) -> bool:
+    """Whether ``folder`` is the bundle inside the package."""
+    return folder.is_dir() and folder.samefile(DEFAULT_MODEL)
+
+
+def write_threshold(bundle: ModelBundle, threshold: float) -> None:
+    """Set the threshold in ``bundle.json``; all other entries stay, the checksums of the files among them.
+
+    A folder of others has no ``bundle.json`` yet and gets one. The file is replaced whole or not at all.
+
+    Raises:
+        OutputError: it could not be written.
+    """
+    path = bundle.folder / BUNDLE_FILE
+    description = dict(bundle.description)
+    if not description:
+        description = {
+            "format": BUNDLE_FORMAT,
+            "preprocessing": bundle.preprocessing.to_json(),
+            "files": checksums_of(bundle.folder),
+        }
+    description["threshold"] = threshold
+    data = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+    with write_errors(path):
+        write_durably(path, data.encode("utf-8"), locked=False)

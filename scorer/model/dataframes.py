@@ -1,0 +1,146 @@
+"""Predictions beside the columns of tables of other libraries: Arrow, Polars, pandas."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from scorer.errors import UsageError
+from scorer.files.columns import text_column
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_REMEMBERED = 16
+
+Score = Callable[[Any], pa.Table]
+"""Texts to the added columns, one row each."""
+
+
+def strings_of(texts: Any) -> pa.Array | Sequence[str | None]:
+    """Texts of any library as an Arrow array, or as the list that they are.
+
+    Raises:
+        UsageError: they are no sequence of strings and nulls.
+    """
+    if isinstance(texts, str | bytes):
+        raise UsageError("score() takes a list of texts, not one string", hint="wrap it in a list")
+    if isinstance(texts, pa.Array | pa.ChunkedArray):
+        return _checked(texts)
+    if _is_of(texts, "polars", "Series"):
+        return _checked(texts.to_arrow())
+    if _is_of(texts, "pandas", "Series"):
+        try:
+            return _checked(pa.array(texts, from_pandas=True))
+        except pa.ArrowException as error:
+            raise UsageError(f"the Series {texts.name!r} holds something else than strings and nulls") from error
+    if _is_table(texts):
+        raise UsageError(
+            f"score() takes texts, not a {type(texts).__name__}", hint="pass one column, or use score_table()"
+        )
+    values = list(texts)
+    for place, value in enumerate(values):
+        if value is not None and not isinstance(value, str):
+            raise UsageError(f"text {place} is a {type(value).__name__}, not a string or None")
+    return values
+
+
+def with_predictions(table: Any, wanted: str | None, added: pa.Schema, score: Score) -> Any:
+    """``table`` with the added columns behind its own; it is of the type that came.
+
+    ``wanted`` is the column with the text; ``None`` is the one that goes by a known name.
+
+    Raises:
+        UsageError: it is no table, or has a column with an added name already.
+        InputError: it has no such column.
+    """
+    if not _is_table(table):
+        raise UsageError(
+            f"score_table() takes a table of Arrow, Polars or pandas, not a {type(table).__name__}",
+            hint="use score() for texts alone",
+        )
+    names = column_names(table)
+    column = text_column(names, wanted, type(table).__name__, option="text_column")
+    for name in added.names:
+        if name in names:
+            raise UsageError(
+                f"a column {name!r} stands in the table already", hint="load the Scorer with another prefix"
+            )
+    if isinstance(table, pa.RecordBatch):
+        scored = score(table.column(column))
+        arrays = [*table.columns, *(_one_piece(array) for array in scored.columns)]
+        return pa.RecordBatch.from_arrays(arrays, schema=joined_schema(table.schema, added))
+    if isinstance(table, pa.Table):
+        scored = score(table.column(column))
+        return pa.Table.from_arrays([*table.columns, *scored.columns], schema=joined_schema(table.schema, added))
+    if _is_of(table, "polars", "DataFrame"):
+        import polars as pl
+
+        scored_frame = pl.from_arrow(score(table[column]))
+        return table.hstack(scored_frame.get_columns())  # type: ignore[union-attr]
+    scored = score(table[column]).to_pandas()
+    scored.index = table.index
+    return table.assign(**{str(name): scored[name] for name in scored.columns})
+
+
+def joined_schema(schema: pa.Schema, added: pa.Schema) -> pa.Schema:
+    """The schema of a table of ``schema`` with the added columns behind its own."""
+    return pa.schema([*schema, *added], metadata=schema.metadata)
+
+
+def polars_expr(column: str, added: pa.Schema, score: Score) -> pl.Expr:
+    """An expression that stands for all added columns of the text in ``column``."""
+    import polars as pl
+
+    empty = pl.DataFrame(pl.from_arrow(added.empty_table()))
+    lock = threading.Lock()
+    # Polars may ask once for each of the columns, and with the parts of a frame at the same time.
+    done: deque[tuple[pl.Series, pl.Series]] = deque(maxlen=_REMEMBERED)
+
+    def score_series(texts: pl.Series) -> pl.Series:
+        with lock:
+            for before, scored in done:
+                if len(before) == len(texts) and before.equals(texts, null_equal=True):
+                    return scored
+            scored = pl.DataFrame(pl.from_arrow(score(texts))).to_struct(texts.name)
+            done.append((texts, scored))
+            return scored
+
+    dtype = pl.Struct(dict(empty.schema))
+    return pl.col(column).map_batches(score_series, return_dtype=dtype, is_elementwise=True).struct.unnest()
+
+
+def column_names(table: Any) -> list[str]:
+    """Names of a table's columns."""
+    if isinstance(table, pa.Table | pa.RecordBatch):
+        return list(table.schema.names)
+    return [str(name) for name in table.columns]
+
+
+def _checked(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    kind = texts.type.value_type if pa.types.is_dictionary(texts.type) else texts.type
+    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+    if not any(check(kind) for check in checks):
+        raise UsageError(f"the texts are of type {texts.type}, not strings", hint="pass the column with the text")
+    return texts
+
+
+def _is_table(value: Any) -> bool:
+    if isinstance(value, pa.Table | pa.RecordBatch):
+        return True
+    return _is_of(value, "polars", "DataFrame") or _is_of(value, "pandas", "DataFrame")
+
+
+def _is_of(value: Any, library: str, name: str) -> bool:
+    """Whether ``value`` is of a class of ``library``, which nobody has to have for that."""
+    module = sys.modules.get(library)
+    return module is not None and isinstance(value, getattr(module, name))
+
+
+def _one_piece(array: pa.ChunkedArray) -> pa.Array:
+    return array.chunk(0) if array.num_chunks == 1 else pa.concat_arrays(array.chunks or [pa.array([], array.type)])

@@ -1,0 +1,107 @@
+"""What this process may use of the machine: processors, and CUDA devices through the driver alone."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+_CGROUPS = Path("/sys/fs/cgroup")
+
+_OWN_CGROUP = Path("/proc/self/cgroup")
+
+_CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUdevice_attribute of the driver's API
+
+_HOPPER = (9, 0)
+
+_CUDNN_WITH_FUSED_ATTENTION = (9, 3)
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may use: its affinity mask, bounded by the quota of its cgroup, 1 at least."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for quota in _quotas():
+        count = min(count, max(1, int(quota)))
+    return count
+
+
+def _quotas() -> Iterator[float]:
+    """CPUs that each cgroup above this process grants, of version 2 or 1; none where there is no bound."""
+    folders = [_CGROUPS, _CGROUPS / "cpu"]
+    try:
+        lines = _OWN_CGROUP.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        lines = []
+    for line in lines:
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if not controllers or "cpu" in controllers.split(","):
+            root = _CGROUPS / "cpu" if controllers else _CGROUPS
+            parts = [part for part in path.split("/") if part not in ("", "..")]
+            folders += [root.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
+    for folder in folders:
+        try:
+            if (folder / "cpu.max").is_file():
+                quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
+            else:
+                quota = (folder / "cpu.cfs_quota_us").read_text(encoding="ascii").strip()
+                period = (folder / "cpu.cfs_period_us").read_text(encoding="ascii").strip()
+            if quota != "max" and int(quota) > 0 and int(period) > 0:
+                yield int(quota) / int(period)
+        except (OSError, ValueError):
+            continue
+
+
+def cuda_device_count() -> int:
+    """Devices that the CUDA driver counts; 0 where there is no driver."""
+    driver = _cuda_driver()
+    count = ctypes.c_int(0)
+    if driver is None or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def compute_capability(index: int) -> tuple[int, int] | None:
+    """Of CUDA device ``index``, such as ``(9, 0)``; ``None`` where it cannot be had."""
+    driver = _cuda_driver()
+    if driver is None:
+        return None
+    device, major, minor = ctypes.c_int(0), ctypes.c_int(0), ctypes.c_int(0)
+    if driver.cuDeviceGet(ctypes.byref(device), index) != 0:
+        return None
+    for value, attribute in ((major, _CAPABILITY_MAJOR), (minor, _CAPABILITY_MINOR)):
+        if driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, device) != 0:
+            return None
+    return major.value, minor.value
+
+
+def cudnn_version() -> tuple[int, int] | None:
+    """Major and minor version of the cuDNN that onnxruntime loads; ``None`` where there is none."""
+    try:
+        library = ctypes.CDLL("cudnn64_9.dll" if sys.platform == "win32" else "libcudnn.so.9")
+        library.cudnnGetVersion.restype = ctypes.c_size_t
+    except (OSError, AttributeError):
+        return None
+    number = int(library.cudnnGetVersion())
+    return number // 10000, number // 100 % 100
+
+
+def slow_attention(capability: tuple[int, int] | None, cudnn: tuple[int, int] | None) -> str:
+    """Why fused attention cannot run on a device, as far as that can be known; empty where it can.
+
+    On compute capability 9.0 onnxruntime's fused attention is cuDNN's, and of version 9.3 at least;
+    without it the products run one by one, several times slower.
+    """
+    if capability != _HOPPER or (cudnn is not None and cudnn >= _CUDNN_WITH_FUSED_ATTENTION):
+        return ""
+    found = "no cuDNN was found" if cudnn is None else f"cuDNN is {cudnn[0]}.{cudnn[1]}"
+    return f"attention runs unfused and slowly on this GPU: it needs cuDNN 9.3 or later, and {found}"
+
+
+def _cuda_driver() -> ctypes.CDLL | None:
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return None
+    return driver if driver.cuInit(0) == 0 else None

@@ -1,0 +1,235 @@
+"""The pipeline: reviews to the columns that scoring adds, stacked once, here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from tokenizers import Tokenizer
+
+from scorer.errors import ModelError
+from scorer.files.huge_texts import texts_of
+from scorer.model import dataframes
+from scorer.model.bundle import ModelBundle
+from scorer.model.encoding import Encoded, TextEncoder
+from scorer.model.preprocessing import LongText
+from scorer.model.session import Batching, ModelSession, SessionOptions
+from scorer.overlap import one_ahead
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+    Texts: TypeAlias = Sequence[str | None] | pa.Array | pa.ChunkedArray | pl.Series | pd.Series
+
+Table = TypeVar("Table", bound="pa.Table | pa.RecordBatch | pl.DataFrame | pd.DataFrame")
+
+STATUSES = ("ok", "truncated", "windowed", "empty")
+"""Values of ``pred_status``."""
+
+DEFAULT_PREFIX = "pred_"
+
+_TEXTS_AT_A_TIME = 2048
+
+
+@dataclass(frozen=True)
+class ScoredChunk:
+    """What scoring one chunk gave.
+
+    Attributes:
+        predictions: the added columns, one row per row of the chunk.
+        n_tokens: tokens that the model read.
+    """
+
+    predictions: pa.Table
+    n_tokens: int
+
+    def by_status(self, prefix: str) -> dict[str, int]:
+        """Rows of each status."""
+        counted = self.predictions[f"{prefix}status"].value_counts().to_pylist()
+        return {**dict.fromkeys(STATUSES, 0), **{item["values"]: item["counts"] for item in counted}}
+
+
+class Scorer:
+    """A model, ready to score texts.
+
+    >>> scorer = Scorer.load()
+    >>> scorer.score(["A quiet, tender film.", "Two hours that I want back."]).column("pred_label").to_pylist()
+    ['positive', 'negative']
+    """
+
+    def __init__(
+        self, bundle: ModelBundle, session: ModelSession, encoder: TextEncoder, *, prefix: str = DEFAULT_PREFIX
+    ) -> None:
+        self.bundle = bundle
+        self.session = session
+        self.prefix = prefix
+        self._encoder = encoder
+
+    @classmethod
+    def load(
+        cls,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+        batching: Batching = "auto",
+        batch_tokens: int = 16384,
+        max_length: int | None = None,
+        long_text: LongText | None = None,
+        stride: int | None = None,
+        threshold: float | None = None,
+        prefix: str = DEFAULT_PREFIX,
+    ) -> Scorer:
+        """Open a bundle folder, a Hub id or (``None``) the embedded model; ``None`` elsewhere is the bundle's own.
+
+        Raises:
+            ModelError: the bundle cannot be used.
+            DeviceError: the device or the precision cannot be had.
+            UsageError: an option is out of range.
+        """
+        options = SessionOptions(device, precision, threads, batching, batch_tokens)
+        bundle = ModelBundle.load(model).with_options(
+            max_length=max_length, long_text=long_text, stride=stride, threshold=threshold
+        )
+        session = ModelSession(bundle, options)
+        try:
+            tokenizer = Tokenizer.from_file(str(bundle.tokenizer_file))
+        except Exception as error:  # tokenizers raises bare Exception
+            raise ModelError(f"is no tokenizer: {error}", path=bundle.tokenizer_file) from error
+        return cls(bundle, session, TextEncoder(tokenizer, bundle.preprocessing), prefix=prefix)
+
+    @property
+    def added_schema(self) -> pa.Schema:
+        """Names and types of the added columns."""
+        fields = [pa.field(f"{self.prefix}label", pa.string()), pa.field(f"{self.prefix}score", pa.float32())]
+        fields += [pa.field(f"{self.prefix}prob_{label}", pa.float32()) for label in self.bundle.labels]
+        return pa.schema([*fields, pa.field(f"{self.prefix}status", pa.string())])
+
+    def scored_schema(self, schema: pa.Schema) -> pa.Schema:
+        """What :meth:`score_table` makes of a table of ``schema``: its columns, and the added ones behind them."""
+        return dataframes.joined_schema(schema, self.added_schema)
+
+    def score(self, texts: Texts) -> pa.Table:
+        """The added columns for ``texts``, one row each, in order.
+
+        ``texts`` is a list of strings and ``None``, an array of Arrow, or a Series of Polars or pandas.
+
+        Columns: ``pred_label`` string, ``pred_score`` float32 (the probability of that label),
+        ``pred_prob_<label>`` float32 each, ``pred_status`` string (``ok``, ``truncated``,
+        ``windowed``, ``empty``). A null or blank text has nulls and the status ``empty``.
+
+        Raises:
+            UsageError: ``texts`` hold something else than strings and nulls.
+            OutOfMemoryError: the device's memory does not suffice.
+        """
+        values = dataframes.strings_of(texts)
+        slices = (values[place : place + _TEXTS_AT_A_TIME] for place in range(0, len(values), _TEXTS_AT_A_TIME))
+        encoded = one_ahead(self.encode(part) for part in slices)
+        scored = [self.score_chunk(part).predictions for part in encoded]
+        return pa.concat_tables(scored).combine_chunks() if scored else self.added_schema.empty_table()
+
+    def score_table(self, table: Table, text_column: str | None = None) -> Table:
+        """``table`` with the added columns of :meth:`score` behind its own.
+
+        ``table`` is a ``Table`` or ``RecordBatch`` of Arrow or a ``DataFrame`` of Polars or pandas, and so
+        is what is given back: the same rows in the same order, an index of pandas as it was.
+        ``text_column`` is the column with the text; ``None`` is the one named text, review, content,
+        sentence, comment or body.
+
+        Raises:
+            InputError: no column, or more than one, can be the one with the text.
+            UsageError: ``table`` is no table, the column holds no text, or an added name stands in it already.
+        """
+        scored: Table = dataframes.with_predictions(table, text_column, self.added_schema, self.score)
+        return scored
+
+    def score_batches(
+        self, batches: Iterable[pa.RecordBatch], text_column: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """:meth:`score_table` of each batch: for ``mapInArrow`` of Spark, readers of Arrow, and data beyond memory.
+
+        Raises:
+            InputError, UsageError: as :meth:`score_table` does.
+        """
+        for batch in batches:
+            yield self.score_table(batch, text_column)
+
+    def expr(self, text_column: str) -> pl.Expr:
+        """An expression of Polars that stands for all added columns.
+
+        >>> import polars as pl
+        >>> frame = pl.DataFrame({"review": ["A quiet, tender film."]})
+        >>> frame.with_columns(Scorer.load().expr("review")).columns
+        ['review', 'pred_label', 'pred_score', 'pred_prob_negative', 'pred_prob_positive', 'pred_status']
+
+        It works on lazy frames too, whose schema is known before anything is scored.
+
+        Raises:
+            UsageError: later, in the query, where the column holds no strings.
+        """
+        return dataframes.polars_expr(text_column, self.added_schema, self.score)
+
+    def encode(self, texts: Texts) -> Encoded:
+        """Token ids of ``texts``: the first half of :meth:`score`, for work ahead of the model."""
+        values = dataframes.strings_of(texts)
+        return self._encoder.encode(texts_of(values) if isinstance(values, pa.Array | pa.ChunkedArray) else values)
+
+    def score_chunk(self, encoded: Encoded) -> ScoredChunk:
+        """The model's half of :meth:`score`."""
+        logits = self.session.logits(encoded)
+        probabilities = self._row_probabilities(logits, encoded)
+        return ScoredChunk(self._predictions(probabilities, encoded), len(encoded.tokens))
+
+    def _row_probabilities(self, logits: npt.NDArray[np.float32], encoded: Encoded) -> npt.NDArray[np.float64]:
+        """Probabilities float64 ``(n_rows, n_labels)``; NaN where a row has no run.
+
+        A row of several windows has the mean of their probabilities.
+        """
+        by_run = probabilities_of(logits, temperature=self.bundle.temperature, activation=self.bundle.activation)
+        sums = np.zeros((encoded.n_rows, by_run.shape[1]))
+        np.add.at(sums, encoded.rows, by_run)
+        counts = np.bincount(encoded.rows, minlength=encoded.n_rows)[:, np.newaxis]
+        return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+    def _predictions(self, probabilities: npt.NDArray[np.float64], encoded: Encoded) -> pa.Table:
+        runs = np.bincount(encoded.rows, minlength=encoded.n_rows)
+        empty = runs == 0
+        rounded = probabilities.astype(np.float32)
+        labels = self._chosen(rounded, empty)
+        score = rounded[np.arange(len(rounded)), labels]
+        names = pa.array(self.bundle.labels, pa.string())
+        status = np.select([empty, encoded.truncated, runs > 1], [3, 1, 2], default=0)
+        columns = [names.take(pa.array(labels, pa.int64(), mask=empty)), pa.array(score, pa.float32(), mask=empty)]
+        columns += [pa.array(rounded[:, label], pa.float32(), mask=empty) for label in range(rounded.shape[1])]
+        columns.append(pa.array(STATUSES, pa.string()).take(pa.array(status, pa.int64())))
+        return pa.table(columns, schema=self.added_schema)
+
+    def _chosen(self, probabilities: npt.NDArray[np.float32], empty: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        threshold = self.bundle.threshold
+        filled = np.where(empty[:, np.newaxis], np.float32(0), probabilities)
+        if threshold is None or filled.shape[1] != 2:
+            return np.asarray(filled.argmax(axis=1), dtype=np.int64)
+        return np.asarray(filled[:, 1] >= np.float32(threshold), dtype=np.int64)
+
+
+def probabilities_of(
+    logits: npt.NDArray[np.float32], *, temperature: float = 1.0, activation: str = "softmax"
+) -> npt.NDArray[np.float64]:
+    """Probabilities float64 ``(n, n_labels)`` of logits float32 of the same shape.
+
+    ``softmax`` over the labels, or ``sigmoid`` of each where labels do not exclude one another; the
+    logits are divided by ``temperature`` first (Guo et al., 2017, "On Calibration of Modern Neural
+    Networks", section 4.2).
+    """
+    scaled = logits.astype(np.float64) / temperature
+    if activation == "sigmoid":
+        return np.asarray(1.0 / (1.0 + np.exp(-scaled)))
+    exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))

@@ -1,0 +1,310 @@
+"""onnxruntime: the choice of provider and precision, and token ids to logits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from scorer.errors import DeviceError, ModelError, OutOfMemoryError, ScorerError, UsageError
+from scorer.model.batches import BatchBuffers, BatchShape
+from scorer.model.bundle import EXPORT_HINT, PRECISIONS, ModelBundle
+from scorer.model.encoding import Encoded
+from scorer.model.machine import compute_capability, cuda_device_count, cudnn_version, slow_attention, usable_cpus
+
+log = logging.getLogger(__name__)
+
+Batching = Literal["auto", "alone", "tokens"]
+"""``alone`` runs each review by itself and unpadded, ``tokens`` pads batches up to a token budget."""
+
+_NUMPY_TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
+
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+_OUT_OF_MEMORY = ("Failed to allocate memory", "CUDA_ERROR_OUT_OF_MEMORY", "CUDA failure 2", "bad allocation")
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How a model is run.
+
+    Attributes:
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``auto``, ``fp32``, ``fp16`` or ``int8``.
+        threads: reviews that run side by side on the CPU; ``None`` is what :func:`usable_cpus` says.
+        batching: ``auto`` is ``alone`` on the CPU and ``tokens`` on CUDA.
+        batch_tokens: tokens per batch, padding included, where ``batching`` is ``tokens``.
+    """
+
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+    batching: Batching = "auto"
+    batch_tokens: int = 16384
+
+    def __post_init__(self) -> None:
+        name, _, number = self.device.partition(":")
+        if name not in ("auto", "cpu", "cuda") or (number and (name != "cuda" or not number.isdigit())):
+            raise UsageError(f"unknown device {self.device!r}", hint="choose auto, cpu, cuda or cuda:N")
+        if self.precision not in ("auto", *PRECISIONS):
+            raise UsageError(f"unknown precision {self.precision!r}", hint=f"choose auto, {', '.join(PRECISIONS)}")
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"--threads {self.threads} must be at least 1")
+        if self.batch_tokens < 1:
+            raise UsageError(f"--batch-tokens {self.batch_tokens} must be at least 1")
+
+
+class ModelSession:
+    """A model loaded into onnxruntime.
+
+    Attributes:
+        device: ``cpu`` or ``cuda:N``, the one that runs.
+        precision: of the file that runs.
+        batching: ``alone`` or ``tokens``.
+        threads: reviews that run side by side.
+        pads: whether reviews of different lengths can share a batch; a graph without the input
+            ``attention_mask`` cannot tell padding from text.
+        note: what a user should know about the choice, or empty.
+    """
+
+    def __init__(self, bundle: ModelBundle, options: SessionOptions) -> None:
+        """Load the file of ``bundle`` that ``options`` ask for.
+
+        Raises:
+            DeviceError: the device or the precision cannot be had.
+            ModelError: the file is damaged or no sequence classifier.
+        """
+        self.device, self.precision, self.note = _choose(bundle, options)
+        on_cpu = self.device == "cpu"
+        self.batching: str = options.batching if options.batching != "auto" else ("alone" if on_cpu else "tokens")
+        self.threads = (options.threads or usable_cpus()) if on_cpu else 1
+        self._n_labels = len(bundle.labels)
+        path = bundle.variant(self.precision)
+        # One thread per run where runs go side by side; all of them for one batch at a time.
+        intra_threads = 1 if self.batching == "alone" else self.threads
+        self._session = _load(path, self.device, intra_threads)
+        if not on_cpu:
+            index = int(self.device.partition(":")[2])
+            self.note = slow_attention(compute_capability(index), cudnn_version())
+        self._inputs = {item.name: _NUMPY_TYPES.get(item.type) for item in self._session.get_inputs()}
+        self._output = self._check_signature(path)
+        self.pads = "attention_mask" in self._inputs
+        self._shape = BatchShape(options.batch_tokens, bundle.max_positions, self.pads)
+        self._buffers = BatchBuffers(self._inputs["input_ids"] or np.int64, pinned=not on_cpu)
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that really runs."""
+        return str(self._session.get_providers()[0])
+
+    def logits(self, encoded: Encoded) -> npt.NDArray[np.float32]:
+        """Logits of every run of ``encoded``, float32 ``(n_runs, n_labels)``, in its order.
+
+        Runs of the same token ids are computed once.
+
+        Raises:
+            OutOfMemoryError: the device's memory does not suffice for the smallest batch.
+            ModelError: onnxruntime fails, or gives logits that are not finite.
+        """
+        first, inverse = _distinct_runs(encoded)
+        if self.batching == "alone":
+            results = self._run_side_by_side(encoded, first)
+        else:
+            results = np.empty((len(first), self._n_labels), dtype=np.float32)
+            for batch in self._shape.batches(encoded.lengths[first]):
+                results[batch] = self._run_batch(encoded, first[batch])
+        if not np.isfinite(results).all():
+            raise ModelError("gives logits that are not finite", hint="export the model again, or try --precision fp32")
+        return results[inverse]
+
+    def _run_side_by_side(self, encoded: Encoded, runs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Logits of ``runs``, each alone and unpadded, float32 ``(n, n_labels)``."""
+        results = np.empty((len(runs), self._n_labels), dtype=np.float32)
+        lengths = encoded.lengths[runs]
+        # Long ones first: no thread is left with a long review when the others have ended.
+        order = np.argsort(-lengths, kind="stable")
+        # All that can be done once is done here: small models finish a run in less time than Python needs for a few.
+        tokens = encoded.tokens.astype(self._inputs["input_ids"], copy=False)[np.newaxis, :]
+        longest = int(lengths.max(initial=0))
+        fixed = [
+            (name, np.full((1, longest), name == "attention_mask", kind))
+            for name, kind in self._inputs.items()
+            if name != "input_ids"
+        ]
+        starts = encoded.offsets[runs]
+        work_list = iter(zip(order.tolist(), starts[order].tolist(), lengths[order].tolist(), strict=True))
+        stop = threading.Event()
+
+        def work() -> None:
+            # next() on one iterator is atomic under the interpreter's lock.
+            while not stop.is_set() and (item := next(work_list, None)) is not None:
+                place, start, length = item
+                feeds = {name: value[:, :length] for name, value in fixed}
+                feeds["input_ids"] = tokens[:, start : start + length]
+                results[place] = self._run(feeds, (1, length))[0]
+
+        if self.threads == 1 or len(runs) < 2:
+            work()
+            return results
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="run") as pool:
+            futures = [pool.submit(work) for _ in range(min(self.threads, len(runs)))]
+            try:
+                for future in futures:
+                    future.result()
+            finally:
+                stop.set()
+        return results
+
+    def _run_batch(self, encoded: Encoded, runs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Logits of ``runs`` in one padded batch, or in halves of it where memory runs out."""
+        width = self._shape.width(int(encoded.lengths[runs].max()))
+        filled = self._buffers.fill(encoded, runs, width)
+        try:
+            return self._run_bound(dict(zip(_INPUTS, filled, strict=True)), (len(runs), width))
+        except OutOfMemoryError:
+            if len(runs) == 1:
+                raise
+            half = len(runs) // 2
+            log.info("memory ran out on %s at %d × %d tokens; halving the batch", self.device, len(runs), width)
+            return np.concatenate([self._run_batch(encoded, runs[:half]), self._run_batch(encoded, runs[half:])])
+
+    def _run(self, feeds: dict[str, npt.NDArray[Any]], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+        try:
+            (logits,) = self._session.run([self._output], feeds)
+        except Exception as error:  # onnxruntime's errors share no base class of their own
+            raise self._translated(error, shape) from error
+        return np.asarray(logits, dtype=np.float32)
+
+    def _run_bound(self, values: dict[str, npt.NDArray[Any]], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+        """One run whose inputs the device fetches from ``values`` themselves, without a copy in between."""
+        binding = self._session.io_binding()
+        try:
+            for name in self._inputs:
+                binding.bind_cpu_input(name, values[name].astype(self._inputs[name], copy=False))
+            binding.bind_output(self._output, "cpu")
+            self._session.run_with_iobinding(binding)
+            (logits,) = binding.copy_outputs_to_cpu()
+        except Exception as error:  # as above
+            raise self._translated(error, shape) from error
+        return np.asarray(logits, dtype=np.float32)
+
+    def _translated(self, error: Exception, shape: tuple[int, int]) -> ScorerError:
+        message = str(error)
+        if any(sign in message for sign in _OUT_OF_MEMORY):
+            return OutOfMemoryError(
+                f"memory ran out on {self.device} in a batch of {shape[0]} × {shape[1]} tokens",
+                hint="lower --batch-tokens or --threads",
+            )
+        first = next(iter(message.splitlines()), type(error).__name__)
+        return ModelError(f"the model failed on {self.device}: {first}")
+
+    def _check_signature(self, path: Path) -> str:
+        for name, kind in self._inputs.items():
+            if name not in _INPUTS or kind is None:
+                raise ModelError(f"has an input {name!r} that a text classifier does not need", path=path)
+        if "input_ids" not in self._inputs:
+            raise ModelError("has no input named input_ids", path=path, hint="export a sequence classifier")
+        outputs = {item.name: item.shape for item in self._session.get_outputs()}
+        name = "logits" if "logits" in outputs else next(iter(outputs))
+        shape = outputs[name]
+        if len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != self._n_labels):
+            raise ModelError(
+                f"its output {name!r} has shape {shape}, config.json names {self._n_labels} labels",
+                path=path,
+                hint="export with --task text-classification",
+            )
+        return name
+
+
+def _choose(bundle: ModelBundle, options: SessionOptions) -> tuple[str, str, str]:
+    """Device, precision and a note for the user."""
+    wanted = options.device
+    for_cuda = next((precision for precision in ("fp16", "fp32") if precision in bundle.variants), None)
+    note = ""
+    if wanted == "auto":
+        wanted = "cpu"
+        if cuda_device_count() and "CUDAExecutionProvider" in ort.get_available_providers():
+            if for_cuda is None:
+                note = f"running on the CPU although a GPU is here: the model has int8 alone; {EXPORT_HINT}"
+            elif options.precision != "int8":  # which runs on the CPU alone, and was asked for
+                wanted = "cuda"
+    if wanted.startswith("cuda"):
+        _require_cuda(wanted)
+        precision = options.precision
+        if precision == "int8":
+            raise DeviceError("int8 does not run on CUDA", path=bundle.folder, hint="pass --precision fp16 or fp32")
+        if precision == "auto":
+            if for_cuda is None:
+                raise DeviceError("has no fp16 or fp32 model for CUDA", path=bundle.folder, hint=EXPORT_HINT)
+            precision = for_cuda
+        device = wanted if ":" in wanted else "cuda:0"
+    else:
+        device, precision = "cpu", options.precision
+        if precision == "auto":
+            precision = next(name for name in ("int8", "fp32", "fp16") if name in bundle.variants)
+    if precision not in bundle.variants:
+        bundle.variant(precision)  # raises, naming what is there
+    return device, precision, note
+
+
+def _require_cuda(device: str) -> None:
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        raise DeviceError(
+            f"device {device} was asked for, and this onnxruntime is built for the CPU alone",
+            hint="install review-scorer[gpu], or pass --device cpu",
+        )
+    count = cuda_device_count()
+    index = int(device.partition(":")[2] or 0)
+    if index >= count:
+        there = "no CUDA device is here" if count == 0 else f"there are {count}, numbered from 0"
+        raise DeviceError(f"device {device} was asked for, and {there}", hint="pass --device cpu or auto")
+
+
+def _load(path: Path, device: str, intra_threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = intra_threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers: list[Any] = ["CPUExecutionProvider"]
+    # On the CPU its node is slower than Add and LayerNormalization apart: a quarter of the time of a small model.
+    disabled = ["SkipLayerNormFusion"] if device == "cpu" else []
+    if device.startswith("cuda"):
+        ort.preload_dlls()
+        index = device.partition(":")[2]
+        cuda = {"device_id": index, "arena_extend_strategy": "kSameAsRequested"}
+        providers = [("CUDAExecutionProvider", cuda), "CPUExecutionProvider"]
+    try:
+        session = ort.InferenceSession(
+            path, options, providers=providers, enable_fallback=0, disabled_optimizers=disabled
+        )
+    except Exception as error:  # onnxruntime's errors share no base class of their own
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ModelError(f"onnxruntime cannot load it: {first}", path=path) from error
+    if device.startswith("cuda") and session.get_providers()[0] != "CUDAExecutionProvider":
+        raise DeviceError(
+            f"device {device} was asked for, and onnxruntime could not start CUDA",
+            hint="install review-scorer[gpu] for its CUDA libraries, or pass --device cpu",
+        )
+    return session
+
+
+def _distinct_runs(encoded: Encoded) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The first run of each different content, and for every run the place of its own among them."""
+    places: dict[bytes, int] = {}
+    first: list[int] = []
+    inverse = np.empty(len(encoded.rows), dtype=np.int64)
+    for index in range(len(encoded.rows)):
+        key = encoded.run(index).tobytes()
+        place = places.setdefault(key, len(first))
+        if place == len(first):
+            first.append(index)
+        inverse[index] = place
+    return np.asarray(first, dtype=np.int64), inverse

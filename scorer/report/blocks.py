@@ -1,0 +1,276 @@
+"""What a report shows as text, block by block: the same for a terminal, a pipe and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from scorer.evaluation.findings import FIGURES, EvaluationReport
+from scorer.evaluation.sections import Comparison, Drift, Review, SliceGroup, Thresholds
+from scorer.metrics.values import Figure
+
+MATRIX_LABELS = 12
+"""A confusion matrix of more labels is left to the JSON form."""
+
+SHOWN_SLICES = 8
+
+SHOWN_REVIEWS = 5
+
+SHOWN_WORDS = 8
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table; numbers stand on the right, and a wide one may be cut."""
+
+    name: str
+    right: bool = True
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """A heading, lines and a table, each of which may be missing.
+
+    Attributes:
+        title: ``None`` continues the block before.
+        lines: of text, with a colour each, ``None`` for the usual one.
+        columns, rows: of the table.
+    """
+
+    title: str | None = None
+    lines: tuple[tuple[str, str | None], ...] = ()
+    columns: tuple[Column, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+def blocks(report: EvaluationReport) -> Iterator[Block]:
+    """All that a person reads of ``report``, in order."""
+    yield Block(lines=tuple((line, None) for line in _head(report)))
+    if report.labelled:
+        yield _figures(report)
+        yield _by_label(report)
+        yield _matrix(report)
+    if report.comparison is not None:
+        yield from _comparison(report.comparison)
+    if report.drift is not None:
+        yield from _drift(report.drift)
+    for group in report.slices:
+        yield _slices(group)
+    if report.thresholds is not None:
+        yield _thresholds(report.thresholds)
+    if report.mistakes:
+        title = f"most confident of {_count(report.n_mistakes, 'mistake')}"
+        yield _reviews(title, report.mistakes)
+    if report.suspects:
+        title = f"labels that are likely wrong, the most suspect of {report.n_suspects:,}"
+        yield _reviews(title, report.suspects)
+    gates = tuple(
+        (f"gate {'met' if gate.passed else 'NOT MET'}: {gate}", "green" if gate.passed else "red")
+        for gate in report.gates
+    )
+    notes = tuple((f"note: {note}", None) for note in report.notes)
+    if gates or notes:
+        yield Block(lines=(*gates, *notes))
+
+
+def value_text(figure: Figure) -> str:
+    """The value, or ``undefined``."""
+    return "undefined" if figure.value is None else f"{figure.value:.4f}"
+
+
+def interval_text(figure: Figure) -> str:
+    """The interval, or nothing."""
+    return "" if figure.interval is None else f"{figure.interval.low:.4f} to {figure.interval.high:.4f}"
+
+
+def _head(report: EvaluationReport) -> Iterator[str]:
+    where = report.provenance
+    joined = f", labels from {where.labels_file}" if where.labels_file else ""
+    model = f", scored by the model {where.model} ({where.precision} on {where.device})" if where.model else ""
+    yield ", ".join(where.files) + joined + model
+    if report.labelled:
+        yield f"{_count(report.evaluated, 'row')} evaluated, gold labels from column {where.label_column!r}"
+    else:
+        yield f"{_count(report.rows, 'row')} without gold labels"
+    if report.unscored and report.labelled:
+        unscored = _count(report.unscored, "row")
+        yield f"{unscored} unscored: with a gold label but no prediction, left out of every figure"
+    elif report.unscored:
+        yield f"{_count(report.unscored, 'row')} unscored: without a prediction, left out"
+    if report.rows_unmatched:
+        yield f"{_count(report.rows_unmatched, 'row')} unmatched: the id has no gold label, left out"
+    if report.labels_unmatched:
+        yield f"{_count(report.labels_unmatched, 'gold label')} unmatched: no row has the id, left out"
+
+
+def _figures(report: EvaluationReport) -> Block:
+    positive = "" if report.positive is None else f"of {report.labels[report.positive]}"
+    rows = []
+    for name, figure in report.figures.items():
+        own = name in ("precision", "recall", "f1") or (name in ("roc_auc", "average_precision") and positive)
+        of = (positive if own else "") if figure.value is not None else ""
+        rows.append((FIGURES[name], value_text(figure), interval_text(figure), figure.reason or of))
+    return Block(
+        columns=(Column("figure", False), Column("value"), Column("95 %"), Column("", False)), rows=tuple(rows)
+    )
+
+
+def _by_label(report: EvaluationReport) -> Block:
+    names = ("gold", "predicted", "precision", "recall", "F1", "ROC AUC")
+    rows = tuple(
+        (
+            label.label,
+            f"{label.gold:,}",
+            f"{label.predicted:,}",
+            *(value_text(figure) for figure in (label.precision, label.recall, label.f1, label.roc_auc)),
+        )
+        for label in report.by_label
+    )
+    return Block(columns=(Column("label", False), *(Column(name) for name in names)), rows=rows)
+
+
+def _matrix(report: EvaluationReport) -> Block:
+    if len(report.labels) > MATRIX_LABELS:
+        return Block(f"the confusion matrix of {len(report.labels)} labels is in --json")
+    rows = tuple(
+        (name, *(f"{count:,}" for count in row))
+        for name, row in zip(report.labels, report.matrix.tolist(), strict=True)
+    )
+    title = "confusion matrix: a row for each gold label, a column for each predicted one"
+    return Block(title, columns=(Column("", False), *(Column(name) for name in report.labels)), rows=rows)
+
+
+def _comparison(comparison: Comparison) -> Iterator[Block]:
+    paired = "row by row" if comparison.paired_by is None else f"by {comparison.paired_by}"
+    left = f", {comparison.unpaired:,} unpaired and left out" if comparison.unpaired else ""
+    test = comparison.mcnemar
+    lines = (
+        f"{_count(comparison.rows, 'row')} paired {paired}{left}",
+        f"McNemar's exact test: p = {test.p_value:.4g}; right only now {test.only_current_right:,},"
+        f" right only before {test.only_baseline_right:,}",
+    )
+    rows = tuple(
+        (
+            FIGURES[item.figure],
+            value_text(item.current),
+            value_text(item.baseline),
+            "undefined" if item.difference.value is None else f"{item.difference.value:+.4f}",
+            _signed_interval(item.difference) or (item.difference.reason or ""),
+        )
+        for item in comparison.differences
+    )
+    names = ("now", "baseline", "difference", "95 %")
+    columns = (Column("figure", False), *(Column(name) for name in names))
+    yield Block(f"against {comparison.baseline}", tuple((line, None) for line in lines), columns, rows)
+    total = comparison.repaired + comparison.broken + comparison.other
+    title = f"changed sides: {comparison.repaired:,} repaired, {comparison.broken:,} broken"
+    if comparison.other:
+        title += f", {comparison.other:,} wrong in another way"
+    shown = tuple((item.change, item.baseline, *_review(item.review)) for item in comparison.changed[:SHOWN_REVIEWS])
+    if total:
+        yield Block(title, columns=(Column("change", False), Column("before", False), *_REVIEW_COLUMNS), rows=shown)
+
+
+def _drift(drift: Drift) -> Iterator[Block]:
+    rows = [
+        (f"share of {share.label}", f"{share.baseline:.4f}", f"{share.current:.4f}", "") for share in drift.label_shares
+    ]
+    rows.append(("predicted labels", "", "", _psi(drift.label_psi)))
+    rows.append((drift.of, "", "", _psi(drift.score_psi)))
+    if drift.length is not None:
+        pairs = zip(
+            ("mean length", "median length", "90th percentile", "99th percentile"),
+            ("mean", "median", "p90", "p99"),
+            strict=True,
+        )
+        for title, name in pairs:
+            before, after = (getattr(side, name) for side in (drift.length.baseline, drift.length.current))
+            rows.append((title, f"{before:,.1f}", f"{after:,.1f}", ""))
+        rows.append(("text length", "", "", _psi(drift.length.psi)))
+    if drift.vocabulary is not None:
+        rows.append(("words, Jensen-Shannon distance", "", value_text(drift.vocabulary.distance), ""))
+        rows.append(("words that the baseline never has", "", value_text(drift.vocabulary.unseen), ""))
+    lines = [f"{_count(drift.current_rows, 'row')} now, {drift.baseline_rows:,} then"]
+    if drift.reason:
+        lines.append(f"no lengths and words: {drift.reason}")
+    columns = (Column("drift", False), Column("baseline"), Column("now"), Column("stability index"))
+    yield Block(f"against {drift.baseline}", tuple((line, None) for line in lines), columns, tuple(rows))
+    if drift.vocabulary is not None and drift.vocabulary.words:
+        words = tuple(
+            (item.word, f"{item.baseline:.3%}", f"{item.current:.3%}") for item in drift.vocabulary.words[:SHOWN_WORDS]
+        )
+        names = (Column("word", False), Column("baseline"), Column("now"))
+        yield Block("words that changed most", columns=names, rows=words)
+
+
+def _psi(figure: Figure) -> str:
+    if figure.value is None:
+        return f"undefined: {figure.reason}"
+    kind = "stable" if figure.value < 0.1 else "shifted" if figure.value < 0.25 else "shifted much"
+    return f"{figure.value:.4f} {kind}"
+
+
+def _slices(group: SliceGroup) -> Block:
+    rows = tuple(
+        (
+            item.value,
+            f"{item.rows:,}",
+            value_text(item.accuracy),
+            interval_text(item.accuracy),
+            value_text(item.f1),
+            "uncertain: few rows" if item.uncertain else "",
+        )
+        for item in group.slices[:SHOWN_SLICES]
+    )
+    more = f", the weakest {SHOWN_SLICES} of {len(group.slices):,}" if len(group.slices) > SHOWN_SLICES else ""
+    names = ("rows", "accuracy", "95 %", "F1")
+    columns = (Column(group.by, False), *(Column(name) for name in names), Column("", False))
+    return Block(f"by {group.by}, weakest first{more}", columns=columns, rows=rows)
+
+
+def _thresholds(thresholds: Thresholds) -> Block:
+    named = [("", row) for place, row in enumerate(thresholds.rows) if place % 2]
+    if thresholds.best_f1 is not None:
+        named.append(("best F1", thresholds.best_f1))
+    named += [(f"{item.figure} {item.wanted:g}", item.row) for item in thresholds.wanted if item.row is not None]
+    lines = tuple((str(item.reason), "yellow") for item in thresholds.wanted if item.row is None)
+    rows = tuple(
+        (
+            f"{row.threshold:.4f}",
+            f"{row.predicted:,}",
+            *(value_text(figure) for figure in (row.precision, row.recall, row.f1, row.accuracy)),
+            name,
+        )
+        for name, row in named
+    )
+    names = ("predicted", "precision", "recall", "F1", "accuracy")
+    columns = (Column("threshold", False), *(Column(name) for name in names), Column("", False))
+    return Block(f"thresholds of {thresholds.label}", lines, columns, rows)
+
+
+_REVIEW_COLUMNS = (
+    Column("row", False),
+    Column("gold", False),
+    Column("predicted", False),
+    Column("confidence"),
+    Column("text", False, wide=True),
+)
+
+
+def _reviews(title: str, reviews: tuple[Review, ...]) -> Block:
+    return Block(title, columns=_REVIEW_COLUMNS, rows=tuple(_review(review) for review in reviews[:SHOWN_REVIEWS]))
+
+
+def _review(review: Review) -> tuple[str, ...]:
+    name = f"{review.row:,}" if review.id is None else f"{review.row:,} ({review.id})"
+    confidence = "" if review.confidence is None else f"{review.confidence:.4f}"
+    return (name, review.gold, review.predicted, confidence, review.text or "")
+
+
+def _signed_interval(figure: Figure) -> str:
+    return "" if figure.interval is None else f"{figure.interval.low:+.4f} to {figure.interval.high:+.4f}"
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

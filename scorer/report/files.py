@@ -1,0 +1,69 @@
+"""The report as JSON, and files for reports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from scorer.disk.durable import write_durably, write_errors
+from scorer.disk.paths import check_folder
+from scorer.errors import UsageError
+from scorer.evaluation.findings import EvaluationReport
+
+
+def to_json_text(report: EvaluationReport) -> str:
+    """``report`` as indented JSON that ends in a line break and is safe to print."""
+    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    # Only inside strings can there be other unprintable characters than line breaks.
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text) + "\n"
+
+
+def check_destinations(paths: Mapping[str, Path], inputs: list[Path]) -> None:
+    """As :func:`check_destination`, for the paths of several options that must not be one file.
+
+    Raises:
+        UsageError: one cannot be, or two are the same.
+        OutputError: the folder of one is missing or cannot be written to.
+    """
+    seen: dict[Path, str] = {}
+    for option, path in paths.items():
+        check_destination(path, inputs, option=option)
+        first = seen.setdefault(path.resolve(), option)
+        if first != option and (path.is_file() or not path.exists()):
+            raise UsageError(f"{first} and {option} name the same file", path=path, hint="name another for one of them")
+
+
+def check_destination(path: Path, inputs: list[Path], *, option: str = "--json") -> None:
+    """Everything about the destination of a report that can be known before any work.
+
+    Raises:
+        UsageError: it is a folder or one of the files that are read.
+        OutputError: its folder is missing or cannot be written to.
+    """
+    if path.is_dir():
+        raise UsageError("is a folder", path=path, hint="name a file in it")
+    if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
+        raise UsageError(f"{option} names a file that is read", path=path, hint="write to another file")
+    check_folder(path)
+
+
+def write_json(report: EvaluationReport, path: Path) -> None:
+    """Write ``report`` to ``path`` as JSON, see :func:`write_text`."""
+    write_text(to_json_text(report), path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write ``text`` to ``path`` in UTF-8, whole or not at all; what stood there is replaced.
+
+    Raises:
+        OutputError: it could not be written.
+    """
+    data = text.encode("utf-8")
+    path = path.resolve()
+    with write_errors(path):
+        # A device or a pipe cannot be replaced, and /dev/null must not be.
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            write_durably(path, data, locked=False)

@@ -1,0 +1,212 @@
+"""The pictures of a report: each a plot, what it says in words, and the same data as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from markupsafe import Markup
+
+from scorer.evaluation.findings import EvaluationReport
+from scorer.evaluation.sections import Drift, Histogram
+from scorer.metrics.values import Curves, Figure, ReliabilityBin
+from scorer.report import plots
+from scorer.report.plots import Words
+from scorer.safe_text import visible
+
+TABLE_POINTS = 21
+"""Points of a curve in its table."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Data that a picture shows.
+
+    Attributes:
+        title: of the table.
+        columns: their names.
+        rows: cells as text.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot and its alternatives.
+
+    Attributes:
+        words: title and description, which ``svg`` holds too.
+        caption: goes on after the title.
+        svg: the drawing.
+        legend: names of the series in their order.
+        tables: the same data.
+    """
+
+    words: Words
+    caption: str
+    svg: Markup
+    legend: tuple[str, ...]
+    tables: tuple[Table, ...]
+
+
+def pictures_of(report: EvaluationReport) -> Iterator[Picture]:
+    """The pictures that there are data for."""
+    roc = [curve for curve in report.curves if curve.false_positive_rate]
+    if roc:
+        yield _roc(roc)
+    ranked = [curve for curve in report.curves if curve.recall]
+    if ranked:
+        yield _precision_recall(ranked)
+    if any(one.rows for one in report.reliability):
+        yield _reliability(report.reliability, report.figures.get("ece"))
+    if report.histogram is not None:
+        yield _histogram(report.histogram)
+
+
+def pictures_of_drift(drift: Drift) -> Iterator[Picture]:
+    """The histogram of both nights, where there are probabilities."""
+    if not drift.current_scores:
+        return
+    words = _words(
+        "drift-scores",
+        "Scores then and now",
+        f"Histograms of the {drift.of}, as shares of {drift.baseline_rows:,} rows of the baseline and of"
+        f" {drift.current_rows:,} rows now. The population stability index is {_shown(drift.score_psi)}.",
+    )
+    counts = (drift.baseline_scores, drift.current_scores)
+    yield Picture(
+        words=words,
+        caption=f"{drift.of}, as shares of the rows",
+        svg=plots.shares(drift.edges, counts, drift.of, words),
+        legend=("baseline", "now"),
+        tables=(_bins(drift.edges, {"baseline": drift.baseline_scores, "now": drift.current_scores}),),
+    )
+
+
+def tables_of_drift(drift: Drift) -> Iterator[Table]:
+    """Shares of labels, lengths and words, then and now."""
+    yield Table(
+        "Predicted labels",
+        ("label", "baseline", "now"),
+        tuple((one.label, f"{one.baseline:.2%}", f"{one.current:.2%}") for one in drift.label_shares),
+    )
+    if drift.length is not None:
+        then, now = drift.length.baseline, drift.length.current
+        names = {"mean": "mean", "median": "median", "p90": "90 % are shorter than", "p99": "99 % are shorter than"}
+        rows = ((name, f"{getattr(then, key):,.0f}", f"{getattr(now, key):,.0f}") for key, name in names.items())
+        yield Table("Length in characters", ("", "baseline", "now"), tuple(rows))
+    if drift.vocabulary is not None and drift.vocabulary.words:
+        yield Table(
+            "Words that changed most, as shares of all words",
+            ("word", "baseline", "now"),
+            tuple((one.word, f"{one.baseline:.3%}", f"{one.current:.3%}") for one in drift.vocabulary.words),
+        )
+
+
+def _roc(curves: Sequence[Curves]) -> Picture:
+    areas = [f"{curve.label}: area {_shown(curve.roc_auc)}" for curve in curves]
+    words = _words(
+        "roc",
+        "ROC curve" if len(curves) == 1 else "ROC curves",
+        "True positive rate over false positive rate, one against the others; the dotted diagonal is a guess."
+        f" {'; '.join(areas)}.",
+    )
+    tables = [
+        _points(
+            curve.label,
+            ("threshold", "false positive rate", "true positive rate"),
+            (curve.roc_threshold, curve.false_positive_rate, curve.true_positive_rate),
+        )
+        for curve in curves
+    ]
+    return Picture(words, _caption(areas), plots.roc(curves, words), tuple(areas), tuple(tables))
+
+
+def _precision_recall(curves: Sequence[Curves]) -> Picture:
+    areas = [f"{curve.label}: average precision {_shown(curve.average_precision)}" for curve in curves]
+    words = _words(
+        "precision-recall",
+        "Precision and recall",
+        f"Precision over recall as the threshold falls. {'; '.join(areas)}.",
+    )
+    tables = [
+        _points(
+            curve.label,
+            ("threshold", "recall", "precision"),
+            (curve.precision_recall_threshold, curve.recall, curve.precision),
+        )
+        for curve in curves
+    ]
+    return Picture(words, _caption(areas), plots.precision_recall(curves, words), tuple(areas), tuple(tables))
+
+
+def _reliability(bins: Sequence[ReliabilityBin], error: Figure | None) -> Picture:
+    filled = [one for one in bins if one.rows]
+    words = _words(
+        "reliability",
+        "Reliability",
+        "Share of right rows over mean confidence; on the dotted diagonal, confidence is what it says. Points below"
+        f" it are too sure. {len(filled)} of {len(bins)} bins have rows."
+        + (f" The expected calibration error is {_shown(error)}." if error else ""),
+    )
+    rows = tuple(
+        (f"{one.low:.3f} to {one.high:.3f}", f"{one.rows:,}", _decimals(one.confidence), _decimals(one.accuracy))
+        for one in filled
+    )
+    table = Table("The data as a table", ("confidence", "rows", "mean confidence", "share that is right"), rows)
+    caption = "below the diagonal the model is too sure, above it not sure enough"
+    return Picture(words, caption, plots.reliability(bins, words), (), (table,))
+
+
+def _histogram(scores: Histogram) -> Picture:
+    counts = "; ".join(f"{name}: {sum(one):,} rows" for name, one in scores.series.items())
+    words = _words("histogram", "Scores", f"Histogram of the {scores.of}. {counts}.")
+    return Picture(
+        words=words,
+        caption=f"rows by {scores.of}, " + ("right and wrong ones" if scores.of == "confidence" else "by gold label"),
+        svg=plots.histogram(scores, words),
+        legend=tuple(scores.series)[: plots.SERIES],
+        tables=(_bins(scores.edges, scores.series),),
+    )
+
+
+def _bins(edges: Sequence[float], series: Any) -> Table:
+    spans = [f"{low:.3f} to {high:.3f}" for low, high in pairwise(edges)]
+    rows = tuple((span, *(f"{one[place]:,}" for one in series.values())) for place, span in enumerate(spans))
+    return Table("The data as a table", ("score", *series), rows)
+
+
+def _points(label: str, columns: tuple[str, ...], values: tuple[Sequence[float | None], ...]) -> Table:
+    """A table of some of the points, evenly chosen, the first and the last among them."""
+    n = len(values[0])
+    places = (
+        range(n) if n <= TABLE_POINTS else [round(step * (n - 1) / (TABLE_POINTS - 1)) for step in range(TABLE_POINTS)]
+    )
+    rows = tuple(tuple(_decimals(column[place]) for column in values) for place in places)
+    return Table(
+        f"{label}: {len(rows)} of {n} points as a table" if len(rows) < n else f"{label} as a table", columns, rows
+    )
+
+
+def _words(name: str, title: str, description: str) -> Words:
+    # They go into the drawing as they are, past the filters of the templates.
+    return Words(name, title, visible(description))
+
+
+def _caption(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else "of each label against the others"
+
+
+def _shown(figure: Figure) -> str:
+    if figure.value is None:
+        return f"undefined ({figure.reason})"
+    return f"{figure.value:.4f}"
+
+
+def _decimals(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

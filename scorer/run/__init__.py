@@ -1,0 +1,4 @@
+"""One call of ``score``: which inputs, which engine, what it leaves for programs.
+
+Imports ``cluster``, ``job``, ``files`` and ``disk``.
+"""

@@ -1,0 +1,41 @@
+"""Text that is not ours, made fit for a terminal, a log or a page: names of files and columns, reviews, errors."""
+
+from __future__ import annotations
+
+import re
+
+
+def in_utf8(text: str) -> str:
+    r"""``text`` with its bytes that are no UTF-8, as names of files can have them, escaped.
+
+    >>> in_utf8(os.fsdecode(b"caf\xe9.csv"))
+    'caf\\udce9.csv'
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, with control characters escaped: names of files and columns are not ours."""
+    return "".join(
+        char if char.isprintable() or char == " " else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+
+
+# Control characters but line breaks and tabs, marks that turn a line around, separators, halves of
+# surrogate pairs and non-characters. Joiners stay: emoji and several scripts need them.
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
+
+
+def visible(text: str) -> str:
+    r"""``text`` with control characters, marks of direction and the like as ``\x07`` or ``\u202e``.
+
+    Line breaks and tabs stay; ``\r\n`` becomes a line break.
+    """
+    return HIDDEN.sub(escaped, text.replace("\r\n", "\n"))
+
+
+def escaped(match: re.Match[str]) -> str:
+    r"""A match of :data:`HIDDEN` as ``\x07`` or ``\u202e``."""
+    return match[0].encode("unicode_escape").decode("ascii")

@@ -1,0 +1,213 @@
+"""The edge: every error becomes one line and its exit code; nothing else escapes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+from scorer import errors
+from scorer.commands.console import run
+from scorer.interrupts import Terminated
+from scorer.job.verification import verify_output
+from scorer.safe_text import printable
+from tests.helpers.faults import environment
+
+
+def outcome(error: BaseException | None, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    @click.command()
+    @click.option("--debug", is_flag=True)
+    def command(debug: bool) -> None:
+        if error is not None:
+            raise error
+
+    with pytest.raises(SystemExit) as left:
+        run(command, arguments, env_prefix="TEST")
+    assert isinstance(left.value.code, int)
+    return left.value.code, capsys.readouterr().err
+
+
+def every_error() -> list[type[errors.ScorerError]]:
+    found, waiting = [], [errors.ScorerError]
+    while waiting:
+        kind = waiting.pop()
+        found.append(kind)
+        waiting += kind.__subclasses__()
+    return found
+
+
+CODES = {
+    "ScorerError": 1,
+    "UsageError": 2,
+    "OutputExistsError": 2,
+    "InputError": 3,
+    "MissingInputError": 3,
+    "ModelError": 4,
+    "DeviceError": 4,
+    "OutputError": 5,
+    "BusyError": 6,
+    "OutOfMemoryError": 7,
+    "QualityGateError": 8,
+}
+
+
+def test_the_tree_has_no_error_without_a_code_here() -> None:
+    assert {kind.__name__ for kind in every_error() if kind.__module__ == "scorer.errors"} == set(CODES)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_each_error_is_one_line_and_its_code(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    error = getattr(errors, name)("is wrong", path="a\nb.csv", row=7, hint="do this")
+    assert outcome(error, capsys) == (CODES[name], "error: a\\nb.csv:7: is wrong; do this\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (None, 0, ""),
+        (KeyboardInterrupt(), 130, "error: interrupted\n"),
+        (Terminated(), 143, "error: terminated\n"),
+        (MemoryError(), 7, "error: memory ran out; lower --chunk-rows or --threads\n"),
+        (
+            ValueError("odd\nvery"),
+            1,
+            "error: a fault of ours: ValueError: odd; run again with --debug and report it\n",
+        ),
+    ],
+)
+def test_everything_else(error: BaseException | None, code: int, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(error, capsys) == (code, says)
+
+
+def test_a_traceback_only_with_debug(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Traceback" not in outcome(ValueError("x"), capsys)[1]
+    assert "Traceback" in outcome(ValueError("x"), capsys, "--debug")[1]
+
+
+def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    code, err = outcome(None, capsys, "--no-such-option")
+    assert code == 2
+    assert err == "error: No such option '--no-such-option'; see command --help\n"
+    assert err.count("\n") == 1
+
+
+def test_a_reader_that_has_gone_is_141() -> None:
+    code = "from scorer.commands.score import score_main; score_main()"
+    command = f"{sys.executable} -c '{code}' --help | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) in [("141\n", ""), ("0\n", "")]  # 0 where all of it fitted the pipe
+
+
+def test_a_closed_stdout_is_no_failure() -> None:
+    code = "from scorer.commands.score import score_main; score_main()"
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -c '{code}' --version >&-"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "1>&- 2>&-", "<&- 2>&-"])
+def test_closed_streams_cost_no_file(closed: str, tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\ngood\n")
+    code = "from scorer.commands.score import score_main; score_main()"
+    command = f"{sys.executable} -c '{code}' a.csv -o b.csv --model {tiny_bundle} --summary s.json {closed}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert verify_output(tmp_path / "b.csv")
+
+
+def test_lines_for_people_never_go_into_the_data(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text("text\ngood,bad\n")
+    code = "from scorer.commands.score import score_main; score_main()"
+    for closed, leaves in (("2>&- >out", 3), (">&- 2>err", 5)):
+        command = f"{sys.executable} -c '{code}' bad.csv -o - --model {tiny_bundle} -q {closed}"
+        done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), check=False)
+        assert done.returncode == leaves
+    assert b"error" not in (tmp_path / "out").read_bytes()
+    assert (tmp_path / "err").read_text() == "error: stdout: is closed; name a file, or leave stdout open\n"
+
+
+@pytest.mark.parametrize(
+    "redirected",
+    ["a.csv -o - >> a.csv", "- --format csv -o a.csv --overwrite < a.csv", "- --format csv -o - <a.csv >>a.csv"],
+)
+def test_a_stream_that_is_the_input_is_no_output(redirected: str, tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\ngood\n")
+    code = "from scorer.commands.score import score_main; score_main()"
+    command = f"{sys.executable} -c '{code}' --model {tiny_bundle} {redirected}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, check=False)
+    assert (done.returncode, b"is the input itself" in done.stderr) == (2, True)
+    assert (tmp_path / "a.csv").read_text() == "text\ngood\n"
+
+
+def test_a_working_folder_that_is_gone(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    code = "from scorer.commands.score import score_main; score_main()"
+    command = (
+        f"cd gone && rmdir ../gone && {sys.executable} -c '{code}' {tmp_path}/a.csv -o b.csv --model {tiny_bundle}"
+    )
+    (tmp_path / "a.csv").write_text("text\ngood\n")
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (2, b"error: the working folder is gone; change to another one\n")
+
+
+def test_a_signal_that_a_library_turned_into_another_error(capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command()
+    def command() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Terminated:
+            raise ImportError("initialization failed") from None
+
+    with pytest.raises(SystemExit) as left:
+        run(command, [], env_prefix="TEST")
+    assert (left.value.code, capsys.readouterr().err) == (143, "error: terminated\n")
+
+
+def test_a_second_signal_lets_the_first_be_put_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    done = []
+
+    @click.command()
+    def command() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            done.append("in order")
+
+    with pytest.raises(SystemExit) as left:
+        run(command, [], env_prefix="TEST")
+    assert (left.value.code, done) == (143, ["in order"])
+
+
+def test_completion_for_the_shell() -> None:
+    code = "from scorer.commands.score import score_main; score_main()"
+    environment = {"_SCORE_COMPLETE": "bash_complete", "COMP_WORDS": "score --over", "COMP_CWORD": "1", "PATH": "/bin"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout == "plain,--overwrite\n"
+
+
+def test_escapes() -> None:
+    assert printable("a\x1b[0m\u202e\x00 é😀") == "a\\x1b[0m\\u202e\\x00 é😀"
+
+
+def test_sigterm_is_143() -> None:
+    code = (
+        "import time, click\nfrom scorer.commands.console import run\n"
+        "@click.command()\ndef c():\n    print('ready', flush=True)\n    time.sleep(60)\nrun(c, [], env_prefix='T')"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"ready\n"
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 143
+        assert time.monotonic() - begun < 10
+        assert process.stderr.read() == b"error: terminated\n"

@@ -1,0 +1,1 @@
+"""Proofs about the whole program: kills, faults, memory, nights, documentation."""
