@@ -1,1 +1,1 @@
-"""How fast scoring is, beside what people would use instead and what the hardware can do. Not installed."""
+"""The benchmark: scoring beside the usual alternatives and the hardware's limit. Run from a clone, not installed."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: how fast scoring is, beside what people would use instead and what is possible.
+"""``python -m benchmarks``: scoring beside the usual alternatives and the hardware's limit.
 
 Contestants take turns within a round, so that a machine that slows down slows all of them; medians of
 ratios within a round are what counts.
@@ -6,29 +6,28 @@ ratios within a round are what counts.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import platform
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import click
 import onnxruntime as ort
+import torch
 
 from benchmarks import ceilings
+from benchmarks.contestants import DEFAULT_PIPELINE, random_model
 from benchmarks.stages import growth, operator_seconds, stage_seconds, start_up_seconds
 from benchmarks.tables import Goal, Series, ceiling_table, goal_lines, growth_table, share_table, speed_table
 from benchmarks.texts import LENGTHS, made_up_reviews, reviews_of
-from benchmarks.turns import DEFAULT_PIPELINE, LOOP, SCORE, Bench, measure, prepare
+from benchmarks.turns import LOOP, SCORE, Bench
 from scorer.commands.console import run
 from scorer.errors import UsageError
 from scorer.model.machine import usable_cpus
+from scorer.model.scoring import Scorer
 from scorer.version import package_version
 
 _GOALS = {"384": (0.92, 2.0, 0.80), "base": (0.95, 1.5, 0.95)}
@@ -40,8 +39,7 @@ def report(
     """Print the tables of one size; its goals and its part of the JSON line."""
     session = bench.scorer.session
     lengths = bench.encoded.lengths
-    config = json.loads((bench.scorer.bundle.folder / "config.json").read_bytes())
-    per_review = ceilings.published_operations(config, lengths) / len(lengths)
+    per_review = ceilings.published_operations(bench.config, lengths) / len(lengths)
     click.echo(
         f"\nsize {bench.size}: {session.precision} on {session.provider}, {session.threads} threads, "
         f"{len(lengths)} reviews of {lengths.mean():.0f} tokens, {per_review / 1e9:.2f} giga-operations each"
@@ -49,9 +47,8 @@ def report(
     click.echo("\n".join(speed_table(rates, SCORE)))
     reached = Series(tuple(value * per_review for value in rates[LOOP].values))
     click.echo("\n".join(["", *ceiling_table(limits, reached)]))
-    copied = None
-    if session.device != "cpu":
-        copied = ceilings.cuda_copy(session.device)
+    copied = None if session.device == "cpu" else ceilings.cuda_copy(session.device)
+    if copied is not None:
         click.echo(f"  copies to {session.device} run at {copied / 1e9:.1f} GB/s")
     stages = stage_seconds(bench.scorer, bench.source, len(bench.texts) / rates[SCORE].median, bench.clock)
     stages = {name: seconds * 1e3 / len(bench.texts) for name, seconds in stages.items()}
@@ -74,12 +71,11 @@ def report(
         "stages_ms": {name: round(value, 4) for name, value in stages.items()},
         "operators_ms": {name: round(value, 4) for name, value in operators.items()},
     }
-    return _goals(bench.size, int(config.get("dim") or config["hidden_size"]), rates, limits, reached), part
+    return _goals(bench, rates, limits, reached), part
 
 
-def _goals(
-    size: str, width: int, rates: Mapping[str, Series], limits: Mapping[str, Series], reached: Series
-) -> list[Goal]:
+def _goals(bench: Bench, rates: Mapping[str, Series], limits: Mapping[str, Series], reached: Series) -> list[Goal]:
+    size, (width, _) = bench.size, ceilings.widths(bench.config)
     if width < 384:
         return []  # so small a model measures the pipeline, not the model
     of_loop, of_optimum, of_product = _GOALS["base" if width >= 768 else "384"]
@@ -104,15 +100,7 @@ def _start_up(model: Path | None, folder: Path, runs: int, *, by_cpu: bool) -> t
     return goals, {name: round(value, 4) for name, value in found.items()}
 
 
-def _growth(
-    sizes: list[int], model: Path | None, folder: Path, threads: int, plugin: ModuleType | None
-) -> tuple[list[Goal], list[dict[str, float]]]:
-    if model is None:
-        if plugin is None:
-            raise UsageError(
-                "--rows needs a tiny model", hint="pass one with --model, or install review-scorer[export]"
-            )
-        model = plugin.make_model("tiny", folder / "model-tiny")
+def _growth(sizes: list[int], model: Path, folder: Path, threads: int) -> tuple[list[Goal], list[dict[str, float]]]:
     found = growth(model, sizes, folder, threads)
     click.echo("\n" + "\n".join(growth_table(found)))
     first, last = found[0], found[-1]
@@ -125,16 +113,6 @@ def _growth(
             Goal("scale: peak memory, largest by smallest size", last.peak_mib / first.peak_mib, 1.5, at_most=True),
         ]
     return goals, [step.to_json() for step in found]
-
-
-def _plugin() -> ModuleType | None:
-    """The contestants that need torch and transformers, where they are installed."""
-    needed = ("export", "torch", "transformers", "onnx", "optimum")
-    if any(importlib.util.find_spec(name) is None for name in needed):
-        return None
-    from benchmarks import contestants
-
-    return contestants
 
 
 def _machine(threads: int) -> dict[str, Any]:
@@ -161,7 +139,7 @@ def _machine(threads: int) -> dict[str, Any]:
     "sizes",
     multiple=True,
     type=click.Choice(["tiny", "384", "base"]),
-    help="Size of a random-weight DistilBERT, made where [export] is installed; may be repeated. [default: 384]",
+    help="Size of a random-weight DistilBERT; may be repeated. [default: 384]",
 )
 @click.option(
     "--model", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Measure this bundle instead."
@@ -185,9 +163,7 @@ def _machine(threads: int) -> dict[str, Any]:
     type=click.Choice(["wall", "cpu"]),
     help="cpu counts processor time by the number of threads, for a machine that others use meanwhile.",
 )
-@click.option(
-    "--pipelines/--no-pipelines", default=True, help="Run transformers and Optimum, where they are installed."
-)
+@click.option("--pipelines/--no-pipelines", default=True, help="Run transformers and Optimum, on random weights.")
 @click.option(
     "--work-dir", type=click.Path(path_type=Path, file_okay=False), help="Keep the models here, for the next time."
 )
@@ -206,7 +182,7 @@ def benchmark(
     pipelines: bool,
     work_dir: Path | None,
 ) -> None:
-    """Measure scoring beside what people would use instead, and beside what this machine can do at most.
+    """Measure scoring beside the usual alternatives, and beside the limit of this machine.
 
     Prints tables, the goals as met or not, and last one line of JSON.
     """
@@ -214,11 +190,10 @@ def benchmark(
         raise UsageError("--size and --model exclude each other", hint="drop one of them")
     if len(set(sizes)) < len(sizes):
         raise UsageError("--size names a size twice", hint="drop one of them")
-    plugin = _plugin() if pipelines else None
     reviews = reviews or (150 if quick else 400)
     rounds = rounds or (3 if quick else 5)
     seconds = (1.0 if quick else 3.0) if seconds is None else seconds
-    if quick and plugin is not None:
+    if quick:
         sizes = sizes or (() if model else ("384", "base"))
         rows = "10000,100000" if rows is None else rows
     try:
@@ -226,33 +201,35 @@ def benchmark(
     except ValueError as error:
         raise UsageError(f"--rows {rows!r} is no list of numbers", hint="such as 10000,100000") from error
     count = threads or usable_cpus()
-    if plugin is not None and threads:
-        plugin.use_threads(threads)  # else its own default, as people have it
+    if threads:
+        torch.set_num_threads(threads)  # else its own default, as people have it
     timer = time.perf_counter if clock == "wall" else lambda: time.process_time() / count
     described = f"the first {reviews} of {texts}" if texts else LENGTHS
     machine = {**_machine(count), "clock": clock, "reviews": described}
     click.echo("\n".join(f"{name:<14} {value}" for name, value in machine.items()))
-    if plugin is None:
-        click.echo("transformers and Optimum do not take part: install review-scorer[export] for them")
     found = reviews_of(texts, text_column, reviews) if texts else made_up_reviews(reviews)
     if not found:
         raise UsageError("there is no review to measure with", path=texts, hint="pass a file that holds some")
     goals: list[Goal] = []
     parts = []
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         models = folder if work_dir is None else work_dir
-        for size in sizes or (("own" if model or plugin is None else "384"),):
+        for size in sizes or ("own" if model else "384",):
             (folder / size).mkdir()
-            bench = prepare(size, model, found, folder / size, models, count, seconds, timer, plugin)
-            measured, part = report(bench, *measure(bench, rounds))
+            made = None if model else random_model(size, models / f"model-{size}")
+            scorer = Scorer.load(made / "bundle" if made else model, threads=count)
+            bench = Bench(size, scorer, found, folder / size, count, seconds, timer)
+            bench.add_turns(made if pipelines else None)
+            measured, part = report(bench, *bench.measure(rounds))
             goals += measured
             parts.append(part)
         measured, start_up = _start_up(model, folder, min(rounds, 5), by_cpu=clock == "cpu")
         goals += measured
         scale: list[dict[str, float]] = []
         if row_counts:
-            measured, scale = _growth(row_counts, model, folder, count, plugin)
+            small = model or random_model("tiny", models / "model-tiny") / "bundle"
+            measured, scale = _growth(row_counts, small, folder, count)
             goals += measured
     click.echo("\n" + "\n".join(goal_lines(goals)))
     result = {

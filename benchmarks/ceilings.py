@@ -1,8 +1,4 @@
-"""What the hardware can do at most: matrix products and copies, measured through onnxruntime.
-
-The graphs of one node are written as protocol buffers by hand, because the ``onnx`` package is not
-needed for scoring. Field numbers are those of ``onnx.proto``.
-"""
+"""The hardware's limit: matrix products and copies, measured through onnxruntime, and through oneDNN where named."""
 
 from __future__ import annotations
 
@@ -14,11 +10,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import onnxruntime as ort
+import torch
+from onnx import helper, numpy_helper
+
+from benchmarks.sessions import one_thread_options
 
 _ROWS = 512
-
-_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "float16": 10}  # TensorProto.DataType
 
 Work = Callable[[], object]
 
@@ -28,7 +27,7 @@ class Product:
     """A matrix product that can be run again and again.
 
     Attributes:
-        run: one product.
+        run: computes one product.
         operations: multiplications and additions of one.
     """
 
@@ -40,26 +39,23 @@ def product(kind: str, rows: int, inner: int, columns: int, *, device: str = "cp
     """``(rows, inner) × (inner, columns)`` in ``int8``, ``fp32`` or (on CUDA) ``fp16``, one thread of the CPU."""
     random = np.random.default_rng(0)
     data: npt.NDArray[Any]
-    weights: npt.NDArray[Any]
+    constants: dict[str, npt.NDArray[Any]]
     if kind == "int8":
         data = random.integers(0, 255, (rows, inner)).astype(np.uint8)
         # Seven bits: they cannot saturate, as in the exported models.
         weights = random.integers(-64, 64, (inner, columns)).astype(np.int8)
-        constants = {"w": weights, "zero": np.uint8(128), "no_zero": np.int8(0)}
-        model = _one_node("MatMulInteger", ["x", "w", "zero", "no_zero"], constants, "uint8", "int32")
+        constants = {"w": weights, "zero": np.array(128, np.uint8), "no_zero": np.array(0, np.int8)}
+        model = _one_node("MatMulInteger", data.dtype, constants, np.dtype(np.int32))
     else:
         number = np.float16 if kind == "fp16" else np.float32
         data = random.standard_normal((rows, inner)).astype(number)
-        weights = random.standard_normal((inner, columns)).astype(number)
-        model = _one_node("MatMul", ["x", "w"], {"w": weights}, np.dtype(number).name, np.dtype(number).name)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
+        constants = {"w": random.standard_normal((inner, columns)).astype(number)}
+        model = _one_node("MatMul", data.dtype, constants, data.dtype)
     name, _, index = device.partition(":")
     providers: list[Any] = ["CPUExecutionProvider"]
     if name == "cuda":
         providers.insert(0, ("CUDAExecutionProvider", {"device_id": index or "0"}))
-    session = ort.InferenceSession(model, options, providers=providers)
+    session = ort.InferenceSession(model.SerializeToString(), one_thread_options(), providers=providers)
     operations = 2 * rows * inner * columns
     if name != "cuda":
         return Product(lambda: session.run(None, {"x": data}), operations)
@@ -69,9 +65,38 @@ def product(kind: str, rows: int, inner: int, columns: int, *, device: str = "cp
     return Product(lambda: session.run_with_iobinding(binding), operations)
 
 
-def layer_products(kind: str, width: int, inner_width: int) -> list[Product]:
+def _one_node(
+    operator: str, of_x: np.dtype[Any], constants: dict[str, npt.NDArray[Any]], of_y: np.dtype[Any]
+) -> onnx.ModelProto:
+    """A graph of one node with input ``x`` and output ``y``, both ``(any, any)``."""
+    values = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), [None, None])
+        for name, dtype in (("x", of_x), ("y", of_y))
+    ]
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(
+        [helper.make_node(operator, ["x", *constants], ["y"])], "product", values[:1], values[1:], tensors
+    )
+    # Older than onnx writes by default, because onnxruntime reads a newer format only some time later.
+    return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+
+
+def onednn_product(rows: int, inner: int, columns: int) -> Product:
+    """An int8 product of oneDNN through PyTorch in one thread."""
+    random = np.random.default_rng(0)
+    data = torch.from_numpy(random.integers(-128, 127, (rows, inner)).astype(np.int8))
+    weights = torch.from_numpy(random.integers(-64, 64, (inner, columns)).astype(np.int8))
+
+    def run() -> object:
+        torch.set_num_threads(1)  # of the thread that calls
+        return torch._int_mm(data, weights)
+
+    return Product(run, 2 * rows * inner * columns)
+
+
+def layer_products(make: Callable[[int, int, int], Product], width: int, inner_width: int) -> list[Product]:
     """The two products of a feed-forward block of a model that is ``width`` wide."""
-    return [product(kind, _ROWS, width, inner_width), product(kind, _ROWS, inner_width, width)]
+    return [make(_ROWS, width, inner_width), make(_ROWS, inner_width, width)]
 
 
 def block_products(width: int, inner_width: int, rows: int) -> Product:
@@ -89,9 +114,9 @@ def block_products(width: int, inner_width: int, rows: int) -> Product:
 def operations_per_second(
     products: list[Product], threads: int, seconds: float, clock: Callable[[], float] = time.perf_counter
 ) -> float:
-    """Of the fastest of ``products``, each run in ``threads`` threads side by side, as scoring does.
+    """Speed of the fastest of ``products``, each run in ``threads`` threads side by side, as scoring does.
 
-    ``seconds`` is how long they run by the wall, ``clock`` what they are measured with.
+    They run for ``seconds`` of wall time in all; ``clock`` measures them.
     """
     best = 0.0
     for item in products:
@@ -128,51 +153,19 @@ def cuda_copy(device: str, megabytes: int = 64) -> float:
     return best
 
 
+def widths(config: dict[str, Any]) -> tuple[int, int]:
+    """Width of an encoder and of its feed-forward blocks, from its ``config.json``."""
+    return int(config.get("dim") or config["hidden_size"]), int(config.get("hidden_dim") or config["intermediate_size"])
+
+
 def published_operations(config: dict[str, Any], lengths: npt.NDArray[np.int64]) -> float:
     """Multiplications and additions of an encoder as published, for reviews of ``lengths`` tokens, in all.
 
     A block has four products of width × width and two of the feed-forward part per token, and two of
     length × length in its attention. Work that a rewrite of the graph saves is counted all the same.
     """
-    width = int(config.get("dim") or config["hidden_size"])
-    inner = int(config.get("hidden_dim") or config["intermediate_size"])
+    width, inner = widths(config)
     layers = int(config.get("n_layers") or config["num_hidden_layers"])
     tokens = lengths.astype(np.float64)
     per_layer = (8 * width * width + 4 * width * inner) * tokens + 4 * width * tokens**2
     return float(layers * per_layer.sum() + 2 * width * width * len(lengths))
-
-
-def _one_node(operator: str, inputs: list[str], constants: dict[str, Any], of_x: str, of_y: str) -> bytes:
-    node = b"".join(_field(1, name) for name in inputs) + _field(2, "y") + _field(4, operator)
-    tensors = b"".join(_field(5, _tensor(name, np.asarray(value))) for name, value in constants.items())
-    graph = (
-        _field(1, node) + _field(2, "product") + tensors + _field(11, _value("x", of_x)) + _field(12, _value("y", of_y))
-    )
-    return _number(1, 8) + _field(7, graph) + _field(8, _number(2, 17))
-
-
-def _tensor(name: str, value: npt.NDArray[Any]) -> bytes:
-    dims = b"".join(_number(1, size) for size in value.shape)
-    return dims + _number(2, _TYPES[value.dtype.name]) + _field(8, name) + _field(9, value.tobytes())
-
-
-def _value(name: str, kind: str) -> bytes:
-    unknown = _field(1, b"")  # a dimension that says nothing
-    return _field(1, name) + _field(2, _field(1, _number(1, _TYPES[kind]) + _field(2, unknown + unknown)))
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _field(field: int, value: bytes | str) -> bytes:
-    data = value.encode() if isinstance(value, str) else value
-    return _varint(field << 3 | 2) + _varint(len(data)) + data
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])

@@ -1,7 +1,4 @@
-"""What people would use instead, for ``python -m benchmarks``: transformers, Optimum, oneDNN.
-
-The benchmark finds this module by its name, where ``[export]`` is installed.
-"""
+"""The usual alternatives to scoring with this package: pipelines of transformers and of Optimum, and their models."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import click
 import torch
 from optimum.onnxruntime import AutoQuantizationConfig, ORTModelForSequenceClassification, ORTQuantizer
 from tokenizers import Tokenizer
@@ -30,11 +27,22 @@ from scorer.model.bundle import DEFAULT_MODEL, write_description
 WIDTHS = {"tiny": (32, 2, 1), "384": (384, 12, 6), "base": (768, 12, 6)}
 """Width, heads and layers of the random-weight models."""
 
+DEFAULT_PIPELINE = "transformers pipeline, fp32, batch 1"
+
+_INT8_FILE = "model_quantized.onnx"
+
 Classify = Callable[[list[str]], object]
 
 
-def make_model(size: str, folder: Path) -> Path:
-    """A random-weight DistilBERT of ``size`` in ``folder``: ``checkpoint``, ``bundle`` and Optimum's ``optimum``."""
+def random_model(size: str, folder: Path) -> Path:
+    """A random-weight DistilBERT of ``size`` in ``folder``: ``checkpoint``, ``bundle`` and Optimum's ``optimum``.
+
+    A complete one is used again. Returns ``folder``.
+    """
+    if (folder / "optimum" / _INT8_FILE).exists():
+        return folder
+    click.echo(f"making a random-weight model of size {size}", err=True)
+    shutil.rmtree(folder, ignore_errors=True)  # an earlier attempt that was stopped
     width, heads, layers = WIDTHS[size]
     checkpoint, bundle, work = folder / "checkpoint", folder / "bundle", folder / "work"
     for path in (checkpoint, bundle, work):
@@ -51,21 +59,21 @@ def make_model(size: str, folder: Path) -> Path:
     optimum = Path(shutil.copytree(bundle, folder / "optimum"))
     build_variant("int8", fp32, model.config, work, bundle)
     write_description(bundle, {"export": {"checkpoint": "random weights"}})
+    shutil.rmtree(work)
     with quiet_libraries():
         quantizer = ORTQuantizer.from_pretrained(optimum)
         settings = AutoQuantizationConfig.avx512_vnni(is_static=False, per_channel=False)
         quantizer.quantize(save_dir=optimum, quantization_config=settings)
-    shutil.rmtree(work)
-    return bundle
+    return folder
 
 
-def contestants(folder: Path) -> Iterator[tuple[str, Classify]]:
-    """Pipelines at batch 1 and 32 over what :func:`make_model` wrote into ``folder``."""
+def pipelines(folder: Path) -> Iterator[tuple[str, Classify]]:
+    """Pipelines at batch 1 and 32 over the models that :func:`random_model` wrote into ``folder``."""
     tokenizer = DistilBertTokenizerFast.from_pretrained(folder / "checkpoint")
     models: dict[str, Any] = {
         "transformers pipeline, fp32": AutoModelForSequenceClassification.from_pretrained(folder / "checkpoint").eval(),
         "Optimum ORT pipeline, fp32": _ort_model(folder, "model.onnx"),
-        "Optimum ORT pipeline, int8": _ort_model(folder, "model_quantized.onnx"),
+        "Optimum ORT pipeline, int8": _ort_model(folder, _INT8_FILE),
     }
     for name, model in models.items():
         with quiet_libraries():
@@ -80,25 +88,4 @@ def _ort_model(folder: Path, name: str) -> Any:
 
 
 def _classify(classifier: Any, batch_size: int) -> Classify:
-    def run(texts: list[str]) -> object:
-        return classifier(texts, batch_size=batch_size, truncation=True, max_length=512)
-
-    return run
-
-
-def onednn_product(rows: int, inner: int, columns: int) -> tuple[Callable[[], object], int]:
-    """An int8 product of oneDNN through torch in one thread, and its operations."""
-    random = np.random.default_rng(0)
-    data = torch.from_numpy(random.integers(-128, 127, (rows, inner)).astype(np.int8))
-    weights = torch.from_numpy(random.integers(-64, 64, (inner, columns)).astype(np.int8))
-
-    def run() -> object:
-        torch.set_num_threads(1)  # of the thread that calls
-        return torch._int_mm(data, weights)
-
-    return run, 2 * rows * inner * columns
-
-
-def use_threads(count: int) -> None:
-    """Let PyTorch compute with ``count`` threads in the calling one."""
-    torch.set_num_threads(count)
+    return lambda texts: classifier(texts, batch_size=batch_size, truncation=True, max_length=512)

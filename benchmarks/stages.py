@@ -1,4 +1,4 @@
-"""Where the time goes: stages of a file's way, operators inside the model, start-up, and growth with rows."""
+"""The parts of the time: stages of a file's way, operators inside the model, start-up, and growth with rows."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.sessions import feeds_of, model_session, one_thread_options
 from benchmarks.tables import Growth
 from benchmarks.texts import made_up_reviews
 from scorer.files.opening import open_source
@@ -27,14 +27,10 @@ from scorer.model.scoring import Scorer
 
 _HELP = "from scorer.commands.score import score_main; import sys; sys.argv[1:] = ['--help']; score_main()"
 
-_IMPORT = "import scorer"
-
-_EMPTY = "pass"
-
 _SCORE = """
 import os, resource, sys, time
 begun = time.perf_counter()
-from scorer.jobs import score_file
+from scorer import score_file
 score_file(sys.argv[1], sys.argv[2], model=sys.argv[3] or None, overwrite=True, threads=int(sys.argv[4]) or None)
 seconds = time.perf_counter() - begun
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -45,12 +41,12 @@ print(seconds, peak)
 
 
 def stage_seconds(scorer: Scorer, source: Path, whole: float, clock: Callable[[], float]) -> dict[str, float]:
-    """Seconds of each stage by itself over ``source``; what is left of ``whole`` is writing and publishing."""
+    """Seconds of each stage by itself over ``source``; the rest of ``whole`` is writing and publishing."""
     begun = clock()
     opened = open_source(str(source)).with_text("text")
     chunks = list(opened.chunks(2048))
     read = clock()
-    encoded = [scorer.encode(text_values(chunk.rows.column("text"), name="text", path=str(source))) for chunk in chunks]
+    encoded = [scorer.encode(text_values(chunk.rows.column("text"))) for chunk in chunks]
     tokenized = clock()
     for item in encoded:
         scorer.session.logits(item)
@@ -60,25 +56,14 @@ def stage_seconds(scorer: Scorer, source: Path, whole: float, clock: Callable[[]
 
 
 def operator_seconds(model: Path, encoded: Encoded, runs: int = 8) -> dict[str, float]:
-    """Seconds per review by operator, from onnxruntime's own profiler, for a review of middle length on one thread."""
+    """Seconds by operator, from onnxruntime's own profiler, for a review of middle length on one thread."""
     middle = int(np.argsort(encoded.lengths)[len(encoded.rows) // 2])
-    ids = encoded.run(middle)[np.newaxis, :]
     with tempfile.TemporaryDirectory() as folder:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 4
+        options = one_thread_options()
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder) / "profile")
-        disabled = ["SkipLayerNormFusion"]
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"], disabled_optimizers=disabled)
-        feeds = {}
-        for item in session.get_inputs():
-            kind = np.int32 if "int32" in item.type else np.int64
-            feeds[item.name] = (
-                ids.astype(kind)
-                if item.name == "input_ids"
-                else np.full(ids.shape, item.name == "attention_mask", kind)
-            )
+        session = model_session(model, options)
+        feeds = feeds_of(session, encoded.run(middle))
         for _ in range(runs):
             session.run(None, feeds)
         events = json.loads(Path(session.end_profiling()).read_bytes())
@@ -101,18 +86,18 @@ def start_up_seconds(model: str | None, folder: Path, runs: int, *, by_cpu: bool
     source = folder / "ten.parquet"
     pq.write_table(pa.table({"text": made_up_reviews(10)}), source)
     score = [_SCORE, str(source), str(folder / "ten-scored.parquet"), model or "", "0"]
-    bare = _median(lambda: _python(_EMPTY), runs, clock)
+    bare = _median(lambda: _python("pass"), runs, clock)
     return {
         "score --help": _median(lambda: _python(_HELP), runs, clock),
         "ten rows": _median(lambda: _python(*score), runs, clock),
-        "import scorer": max(0.0, _median(lambda: _python(_IMPORT), runs, clock) - bare),
+        "import scorer": max(0.0, _median(lambda: _python("import scorer"), runs, clock) - bare),
     }
 
 
 def growth(model: Path, sizes: list[int], folder: Path, threads: int) -> list[Growth]:
-    """What each number of rows costs; short ones, so that the pipeline is what is measured.
+    """The cost of each number of rows: short ones, so that the pipeline counts and not the model.
 
-    ``folder`` takes the files, ``model`` scores them in a process of its own for each size.
+    The files go into ``folder``; a process of its own scores each with ``model``.
     """
     words = " ".join(made_up_reviews(50)).split()
     random = np.random.default_rng(1)

@@ -14,9 +14,9 @@ class Goal:
 
     Attributes:
         name: what is measured.
-        value: measured; ``None`` where it could not be.
+        value: measured; ``None`` if it could not be.
         target: to reach.
-        at_most: whether less is better.
+        at_most: True if less is better.
         unit: of both.
     """
 
@@ -28,26 +28,26 @@ class Goal:
 
     @property
     def met(self) -> bool | None:
-        """Whether it is reached; ``None`` where it was not measured."""
+        """True if the target is reached; ``None`` if nothing was measured."""
         if self.value is None:
             return None
         return self.value <= self.target if self.at_most else self.value >= self.target
 
     def line(self) -> str:
-        """For a person."""
+        """The goal as a line of the table."""
         verdict = {True: "met", False: "NOT MET", None: "not measured"}[self.met]
         value = "-" if self.value is None else f"{self.value:.2f} {self.unit}"
         return f"  {verdict:<13}{value:>14}   {'≤' if self.at_most else '≥'} {self.target:g} {self.unit}  {self.name}"
 
     def to_json(self) -> dict[str, Any]:
-        """For a program."""
+        """A JSON object."""
         value = None if self.value is None else round(self.value, 4)
         return {"name": self.name, "value": value, "target": self.target, "unit": self.unit, "met": self.met}
 
 
 @dataclass(frozen=True)
 class Growth:
-    """What a number of rows costs, in a process of its own.
+    """The cost of a number of rows, in a process of its own.
 
     Attributes:
         rows: scored.
@@ -63,16 +63,16 @@ class Growth:
 
     @property
     def rows_per_second(self) -> float:
-        """Start-up included."""
+        """Rows by seconds, start-up included."""
         return self.rows / self.seconds
 
     @property
     def per_row(self) -> float:
-        """Seconds, start-up left out."""
+        """Seconds per row, start-up left out."""
         return max(0.0, self.seconds - self.start_up) / self.rows
 
     def to_json(self) -> dict[str, float]:
-        """For a program."""
+        """A JSON object."""
         return {
             "rows": self.rows,
             "rows_per_second": round(self.rows_per_second),
@@ -93,7 +93,7 @@ class Series:
 
     @property
     def median(self) -> float:
-        """Of the rounds."""
+        """Median of the rounds."""
         return statistics.median(self.values)
 
     @property
@@ -106,7 +106,7 @@ class Series:
         return statistics.median(a / b for a, b in zip(self.values, other.values, strict=True))
 
     def to_json(self) -> dict[str, Any]:
-        """For a program."""
+        """A JSON object."""
         return {"median": float(f"{self.median:.5g}"), "values": [float(f"{value:.5g}") for value in self.values]}
 
 
@@ -153,6 +153,6 @@ def growth_table(found: Sequence[Growth]) -> list[str]:
 
 
 def goal_lines(goals: Sequence[Goal]) -> list[str]:
-    """All goals, and how many are met."""
+    """Lines of all goals, below the number of those met."""
     met = sum(goal.met is True for goal in goals)
     return [f"goals: {met} of {len(goals)} met", *[goal.line() for goal in goals]]

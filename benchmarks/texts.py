@@ -25,13 +25,13 @@ _WORDS = _TEXT.split()
 _MEDIAN_WORDS, _SPREAD = 185.0, 0.62
 
 LENGTHS = "made-up reviews, log-normal lengths as of film reviews: 185 words in the middle, 225 in the mean"
-"""How long :func:`made_up_reviews` are. With BERT's tokenizer and cut at 512 tokens that is 271 tokens in the mean."""
+"""Lengths of :func:`made_up_reviews`. With BERT's tokenizer and cut at 512 tokens the mean is 271 tokens."""
 
 
 def made_up_reviews(count: int, seed: int = 0) -> list[str]:
     """``count`` different reviews without meaning, the same ones for the same ``seed``.
 
-    Their lengths are evenly spaced quantiles of the distribution, so that few of them have its mean as well.
+    Their lengths are evenly spaced quantiles of the distribution, so that even a few have its mean.
     """
     random = np.random.default_rng(seed)
     normal = NormalDist()
@@ -56,7 +56,7 @@ def reviews_of(path: Path, column: str | None, count: int) -> list[str]:
     name = text_column(source.schema.names, column, source.path)
     found: list[str] = []
     for chunk in source.with_text(name).chunks(2048, [name]):
-        values = text_values(chunk.rows.column(name), name=name, path=source.path).to_pylist()
+        values = text_values(chunk.rows.column(name)).to_pylist()
         found += [text for text in values if text and not text.isspace()]
         if len(found) >= count:
             break

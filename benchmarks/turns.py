@@ -1,15 +1,15 @@
-"""Who takes turns in the benchmark: scoring, the limit of its design, what people would use instead, ceilings."""
+"""The turns of the benchmark: scoring, the limit of its design, the usual alternatives, and the hardware's limit."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import click
 import numpy as np
@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import ceilings
+from benchmarks.contestants import Classify, pipelines
+from benchmarks.sessions import feeds_of, model_session, one_thread_options
 from benchmarks.tables import Series
 from scorer.files.inputs import InputFile
 from scorer.job.job import run_job
@@ -29,24 +31,31 @@ from scorer.progress import NoProgress
 
 SCORE, LOOP = "score, file to file", "bare loop of session runs"
 
-DEFAULT_PIPELINE = "transformers pipeline, fp32, batch 1"
-
-_ORT_INT8, _ONEDNN_INT8 = "int8 product, onnxruntime", "int8 product, oneDNN through torch"
-
 _PAUSE = 0.2  # seconds between turns: threads of the one before may still spin
 
-# One turn of a contestant: reviews per second, or operations per second.
 Turn = Callable[[], float]
+"""One turn of a contestant: reviews per second, or operations per second."""
 
 
 @dataclass
 class Bench:
-    """One model under measurement: its turns, and the folder for what they write."""
+    """One model under measurement: its turns, and the folder for what they write.
+
+    Attributes:
+        size: name of the model's size.
+        scorer: the loaded model.
+        texts: reviews of a turn.
+        folder: an empty folder.
+        threads: used by scoring and by ceilings.
+        seconds: wall time of a pipeline's turn, about.
+        clock: seconds so far.
+        rates: turns that give reviews per second, by name.
+        ceilings: turns that give operations per second, by name.
+    """
 
     size: str
     scorer: Scorer
     texts: list[str]
-    encoded: Encoded
     folder: Path
     threads: int
     seconds: float
@@ -54,13 +63,47 @@ class Bench:
     rates: dict[str, Turn] = field(default_factory=dict)
     ceilings: dict[str, Turn] = field(default_factory=dict)
 
-    @property
-    def source(self) -> Path:
-        """The reviews as a file."""
-        return self.folder / "reviews.parquet"
+    def __post_init__(self) -> None:
+        self.encoded: Encoded = self.scorer.encode(self.texts)
+        self.source = self.folder / "reviews.parquet"
+        self.config: dict[str, Any] = json.loads((self.scorer.bundle.folder / "config.json").read_bytes())
+        pq.write_table(pa.table({"id": range(len(self.texts)), "text": self.texts}), self.source)
 
-    def score_turn(self) -> float:
-        """Reviews per second from Parquet to Parquet, the model loaded already."""
+    def add_turns(self, alternatives: Path | None) -> None:
+        """Enter scoring, its limit and the ceilings; and pipelines over the models in ``alternatives``."""
+        self.rates[SCORE] = self._score
+        if self.scorer.session.device == "cpu":
+            options = one_thread_options()
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+            model = self.scorer.bundle.variant(self.scorer.session.precision)
+            self.rates[LOOP] = partial(self._loop, model_session(model, options))
+        else:
+            self.rates[LOOP] = self._batches
+        if alternatives is not None:
+            for name, classify in pipelines(alternatives):
+                self.rates[name] = partial(self._pipeline, classify, {})
+        self._add_ceilings()
+
+    def _add_ceilings(self) -> None:
+        width, inner = ceilings.widths(self.config)
+        seconds = max(0.2, self.seconds / 3)
+        device = self.scorer.session.device
+        if device != "cpu":
+            self.ceilings["fp16 product, onnxruntime on CUDA"] = lambda: ceilings.cuda_product(device, seconds)
+            return
+        mean = round(float(self.encoded.lengths.mean()))
+        products = {
+            "int8 product, onnxruntime": ceilings.layer_products(partial(ceilings.product, "int8"), width, inner),
+            "fp32 product, onnxruntime": ceilings.layer_products(partial(ceilings.product, "fp32"), width, inner),
+            # Not the goal: what the products of this model come to when nothing else is computed.
+            f"int8 products of a whole block, {mean} tokens": [ceilings.block_products(width, inner, mean)],
+            "int8 product, oneDNN through torch": ceilings.layer_products(ceilings.onednn_product, width, inner),
+        }
+        for name, parts in products.items():
+            self.ceilings[name] = partial(ceilings.operations_per_second, parts, self.threads, seconds, self.clock)
+
+    def _score(self) -> float:
+        """Reviews per second from Parquet to Parquet, with the loaded model."""
         options = ScoreOptions(overwrite=True, threads=self.threads)
         begun = self.clock()
         run_job(
@@ -72,21 +115,10 @@ class Bench:
         )
         return len(self.texts) / (self.clock() - begun)
 
-    def loop_turn(self, session: ort.InferenceSession) -> float:
-        """Reviews per second of session runs alone, on token ids that are ready: the limit of the design."""
+    def _loop(self, session: ort.InferenceSession) -> float:
+        """Reviews per second of session runs alone, on token ids made before: the limit of the design."""
         order = np.argsort(-self.encoded.lengths, kind="stable")
-        inputs = [(item.name, np.int32 if "int32" in item.type else np.int64) for item in session.get_inputs()]
-        feeds = [
-            {
-                name: (
-                    self.encoded.run(place)[np.newaxis, :].astype(kind)
-                    if name == "input_ids"
-                    else np.full((1, self.encoded.lengths[place]), name == "attention_mask", kind)
-                )
-                for name, kind in inputs
-            }
-            for place in order.tolist()
-        ]
+        feeds = [feeds_of(session, self.encoded.run(place)) for place in order.tolist()]
         ready = iter(feeds)
 
         def work() -> None:
@@ -101,13 +133,13 @@ class Bench:
             thread.join()
         return len(feeds) / (self.clock() - begun)
 
-    def runs_turn(self) -> float:
-        """As :meth:`loop_turn`, for a device where reviews run in batches."""
+    def _batches(self) -> float:
+        """As :meth:`_loop`, for a device where reviews run in batches."""
         begun = self.clock()
         self.scorer.session.logits(self.encoded)
         return len(self.encoded.rows) / (self.clock() - begun)
 
-    def pipeline_turn(self, classify: Callable[[list[str]], object], state: dict[str, int]) -> float:
+    def _pipeline(self, classify: Classify, state: dict[str, int]) -> float:
         """Reviews per second of a pipeline, on as many reviews of all lengths as fit the time of a turn."""
         count = min(len(self.texts), state.setdefault("count", 2))
         # Spread over all lengths; what the sample is longer or shorter than the whole is set right by tokens.
@@ -121,90 +153,16 @@ class Bench:
         tokens = float(self.encoded.lengths[sample].sum())
         return tokens / seconds / float(self.encoded.lengths.mean())
 
-
-def prepare(
-    size: str,
-    model: Path | None,
-    texts: list[str],
-    folder: Path,
-    models: Path,
-    threads: int,
-    seconds: float,
-    clock: Callable[[], float],
-    plugin: ModuleType | None,
-) -> Bench:
-    """Load the model, or make it in ``models`` where it does not lie there yet, and list who takes turns."""
-    made = models / f"model-{size}"
-    if model is None and plugin is not None and not (made / "optimum" / "model_quantized.onnx").exists():
-        shutil.rmtree(made, ignore_errors=True)  # an attempt that did not come to its end
-        click.echo(f"making a random-weight model of size {size}", err=True)
-        plugin.make_model(size, made)
-    own = None if plugin is None or model is not None else made / "bundle"
-    scorer = Scorer.load(model or own, threads=threads)
-    encoded = scorer.encode(texts)
-    bench = Bench(size, scorer, texts, encoded, folder, threads, seconds, clock)
-    pq.write_table(pa.table({"id": range(len(texts)), "text": texts}), bench.source)
-    bench.rates[SCORE] = bench.score_turn
-    if scorer.session.device == "cpu":
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 4
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        bare = ort.InferenceSession(
-            scorer.bundle.variant(scorer.session.precision),
-            options,
-            providers=["CPUExecutionProvider"],
-            disabled_optimizers=["SkipLayerNormFusion"],
-        )
-        bench.rates[LOOP] = lambda: bench.loop_turn(bare)
-    else:
-        bench.rates[LOOP] = bench.runs_turn
-    if plugin is not None and own is not None:
-        for name, classify in plugin.contestants(made):
-            state: dict[str, int] = {}
-            bench.rates[name] = lambda classify=classify, state=state: bench.pipeline_turn(classify, state)  # type: ignore[misc]
-    _add_ceilings(bench, plugin)
-    return bench
-
-
-def _add_ceilings(bench: Bench, plugin: ModuleType | None) -> None:
-    config = json.loads((bench.scorer.bundle.folder / "config.json").read_bytes())
-    width = int(config.get("dim") or config["hidden_size"])
-    inner = int(config.get("hidden_dim") or config["intermediate_size"])
-    seconds = max(0.2, bench.seconds / 3)
-    device = bench.scorer.session.device
-    if device != "cpu":
-        bench.ceilings["fp16 product, onnxruntime on CUDA"] = lambda: ceilings.cuda_product(device, seconds)
-        return
-    for kind, name in (("int8", _ORT_INT8), ("fp32", "fp32 product, onnxruntime")):
-        products = ceilings.layer_products(kind, width, inner)
-        bench.ceilings[name] = lambda products=products: ceilings.operations_per_second(  # type: ignore[misc]
-            products, bench.threads, seconds, bench.clock
-        )
-    mean = round(float(bench.encoded.lengths.mean()))
-    # Not the goal: what the products of this model come to when nothing else is computed.
-    block = ceilings.block_products(width, inner, mean)
-    bench.ceilings[f"int8 products of a whole block, {mean} tokens"] = lambda: ceilings.operations_per_second(
-        [block], bench.threads, seconds, bench.clock
-    )
-    if plugin is not None:
-        shapes = [(512, width, inner), (512, inner, width)]
-        onednn = [ceilings.Product(*plugin.onednn_product(*shape)) for shape in shapes]
-        bench.ceilings[_ONEDNN_INT8] = lambda: ceilings.operations_per_second(
-            onednn, bench.threads, seconds, bench.clock
-        )
-
-
-def measure(bench: Bench, rounds: int) -> tuple[dict[str, Series], dict[str, Series]]:
-    """Warm up, then let all take turns, ``rounds`` times; reviews/s and operations/s by name."""
-    turns = {**bench.rates, **bench.ceilings}
-    values: dict[str, list[float]] = {name: [] for name in turns}
-    for number in range(rounds + 1):
-        click.echo(f"size {bench.size}: {'warming up' if number == 0 else f'round {number} of {rounds}'}", err=True)
-        for name, turn in turns.items():
-            time.sleep(_PAUSE)
-            value = turn()
-            if number:
-                values[name].append(value)
-    series = {name: Series(tuple(found)) for name, found in values.items()}
-    return {name: series[name] for name in bench.rates}, {name: series[name] for name in bench.ceilings}
+    def measure(self, rounds: int) -> tuple[dict[str, Series], dict[str, Series]]:
+        """Warm up, then let all take turns, ``rounds`` times; reviews/s and operations/s by name."""
+        turns = {**self.rates, **self.ceilings}
+        values: dict[str, list[float]] = {name: [] for name in turns}
+        for number in range(rounds + 1):
+            click.echo(f"size {self.size}: {f'round {number} of {rounds}' if number else 'warming up'}", err=True)
+            for name, turn in turns.items():
+                time.sleep(_PAUSE)
+                value = turn()
+                if number:
+                    values[name].append(value)
+        series = {name: Series(tuple(found)) for name, found in values.items()}
+        return {name: series[name] for name in self.rates}, {name: series[name] for name in self.ceilings}

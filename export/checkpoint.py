@@ -1,4 +1,4 @@
-"""The PyTorch side: a fine-tuned classifier, its tokenizer, and what its training left beside it."""
+"""The PyTorch side: a fine-tuned classifier, its tokenizer, and the records of its training."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from scorer.errors import ModelError
 from scorer.metrics.calibration import temperature_of
 from scorer.model.json_files import read_object
 from scorer.model.preprocessing import Preprocessing, load_preprocessing
+from scorer.safe_text import first_line
 
 HISTORY_FILE = "history.json"
 """Written by ``train-model``: settings, versions and the table of epochs."""
@@ -36,8 +37,8 @@ class Checkpoint:
         name: base name of its folder, or its Hub id.
         model: float32, on the CPU, in evaluation mode.
         tokenizer: a fast one.
-        preprocessing: how training cleaned and cut texts; ``None`` where the checkpoint does not say.
-        training: the training's history, with base names for local paths; ``None`` where there is none.
+        preprocessing: of texts in training; ``None`` if the checkpoint does not tell.
+        training: the training's history, with base names for local paths; ``None`` without a history.
     """
 
     name: str
@@ -49,33 +50,29 @@ class Checkpoint:
     @property
     def base_model(self) -> str | None:
         """The pretrained model at the beginning of the line of trainings, as far as the checkpoint tells."""
-        name = self._of_start("base_model") or self._of("settings", "model")
-        return PurePath(name).name if isinstance(name, str) and Path(name).is_dir() else name
+        return self._of_start("base_model")
 
     @property
     def license(self) -> str | None:
-        """The licence of that model, as its README stated it when the training read it."""
+        """The licence of that model, as its README stated it at the time of the training."""
         return self._of_start("license")
 
     @property
     def temperature(self) -> float:
-        """What the training fitted on its validation rows; 1 where it did not."""
+        """The temperature that the training fitted on its validation rows; 1 without one."""
         return temperature_of(self.training)
 
     def _of_start(self, key: str) -> str | None:
-        value = self._of("start", key)
+        start = (self.training or {}).get("start")
+        value = start.get(key) if isinstance(start, dict) else None
         return value if isinstance(value, str) else None
-
-    def _of(self, section: str, key: str) -> Any:
-        value = (self.training or {}).get(section)
-        return value.get(key) if isinstance(value, dict) else None
 
 
 def load_checkpoint(source: str) -> Checkpoint:
-    """Load ``source``, a folder or a Hub id; only safetensors weights are read, and no code of others.
+    """Load ``source``, a folder or a Hub id, from safetensors weights alone and without running its code.
 
     Raises:
-        ModelError: it is not there, is damaged, has no classifier's head or no fast tokenizer.
+        ModelError: it is missing or damaged, or lacks a classifier's head or a fast tokenizer.
     """
     folder = Path(source)
     if folder.exists() and not folder.is_dir():
@@ -113,7 +110,7 @@ def _load_model(source: str) -> PreTrainedModel:
         raise
     except Exception as error:  # transformers, torch, safetensors and the Hub's client share no base class
         raise ModelError(
-            f"cannot be loaded: {_first_line(error)}",
+            f"cannot be loaded: {first_line(error).rstrip('.')}",
             path=source,
             hint="pass a folder with config.json, model.safetensors and tokenizer.json",
         ) from error
@@ -133,7 +130,7 @@ def _load_tokenizer(source: str) -> PreTrainedTokenizerBase:
         with quiet_libraries():
             tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False)
     except Exception as error:  # as above
-        raise ModelError(f"its tokenizer cannot be loaded: {_first_line(error)}", path=source) from error
+        raise ModelError(f"its tokenizer cannot be loaded: {first_line(error).rstrip('.')}", path=source) from error
     if not isinstance(getattr(tokenizer, "backend_tokenizer", None), Tokenizer):
         raise ModelError("has no fast tokenizer", path=source, hint="save one with a tokenizer.json")
     return tokenizer
@@ -149,7 +146,7 @@ def _load_training(folder: Path) -> dict[str, Any] | None:
 
 
 def _without_local_paths(value: Any) -> Any:
-    """``value`` with base names where strings are paths of this machine: a bundle is given to others."""
+    """``value`` with base names in place of paths of this machine: a bundle is given to others."""
     if isinstance(value, dict):
         return {key: _without_local_paths(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -157,8 +154,3 @@ def _without_local_paths(value: Any) -> Any:
     if isinstance(value, str) and (value.startswith(("/", "~", "./", "../", "\\")) or value[1:3] in (":\\", ":/")):
         return PurePath(value.replace("\\", os.sep)).name
     return value
-
-
-def _first_line(error: Exception) -> str:
-    lines = (line.strip().rstrip(".") for line in str(error).splitlines())
-    return next((line for line in lines if line), type(error).__name__)

@@ -1,4 +1,4 @@
-"""How far a variant's logits are from the reference's: as a whole, and by the length of the reviews."""
+"""Differences of a variant's logits from the reference's: as a whole, and by the length of the reviews."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from scorer.model.scoring import probabilities_of
 Logits = npt.NDArray[np.float32]
 
 BUCKETS = (32, 128, 256, 512)
-"""Most tokens of a review in each bucket of lengths, special tokens included; what is longer has one of its own."""
+"""Most tokens of a review in each bucket of lengths, special tokens included; longer ones have one of their own."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far logits are from the reference's.
+    """Differences of logits from the reference's.
 
     Attributes:
         max_logit, mean_logit: absolute difference of logits.
         max_probability, mean_probability: the same of probabilities.
-        flips: texts whose label is another.
+        flips: texts with another label.
         widest_flip: the largest lead, in the reference's logits, that a label lost; 0 without flips.
     """
 
@@ -41,7 +41,7 @@ class Difference:
         return cls(**{name: max(getattr(part, name) for part in parts) for name in vars(parts[0])})
 
     def to_json(self) -> dict[str, float]:
-        """Four significant digits: what is below differs between machines. Counts stay as they are."""
+        """A JSON object, to four significant digits, because later ones differ between machines."""
         return {name: rounded(value) for name, value in vars(self).items()}
 
 
@@ -52,7 +52,7 @@ class Bucket:
     Attributes:
         name: of the bucket, as ``33-128`` tokens.
         texts: reviews in it.
-        difference: the worst of all ways in which they were run.
+        difference: the worst of all ways of running them.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Bucket:
 def compare(logits: Logits, expected: Logits, activation: str) -> Difference:
     """Difference of two arrays of logits, float32 ``(n, n_labels)``, ``n`` at least 1.
 
-    A model of one label has no other to flip to; there, the other side of one half counts as a flip.
+    A model of one label flips to the other side of one half.
     """
     by_logit = np.abs(logits - expected)
     by_probability = np.abs(
@@ -105,7 +105,7 @@ def bucket_names(lengths: npt.NDArray[np.int64]) -> list[str]:
 def by_length(
     ways: Mapping[str, Logits], expected: Logits, lengths: npt.NDArray[np.int64], activation: str
 ) -> tuple[Bucket, ...]:
-    """A bucket for each length that occurs, shortest first; each way is an array like ``expected``."""
+    """The buckets that occur, shortest first; each way of running the reviews is an array like ``expected``."""
     names = np.asarray(bucket_names(lengths))
     buckets = []
     for name in dict.fromkeys(names[np.argsort(lengths, kind="stable")].tolist()):
@@ -116,5 +116,5 @@ def by_length(
 
 
 def rounded(value: float) -> float:
-    """Four significant digits; an integer as it is."""
+    """``value`` to four significant digits; an integer stays as it is."""
     return value if isinstance(value, int) else float(f"{value:.4g}")

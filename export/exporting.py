@@ -26,9 +26,10 @@ from export.quality import check_labelled_file, measure_accuracy, require_accura
 from export.report import ExportReport, VariantReport
 from export.variants import INT8_SETTINGS, build_variant
 from scorer.errors import ModelError
-from scorer.model.bundle import PRECISIONS, VARIANT_FILES, ModelBundle, write_description
+from scorer.model.bundle import VARIANT_FILES, ModelBundle, write_description
 from scorer.model.encoding import TextEncoder
 from scorer.model.machine import usable_cpus
+from scorer.model.options import PRECISIONS
 from scorer.model.preprocessing import Preprocessing
 from scorer.version import package_version
 
@@ -40,12 +41,12 @@ _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_m
 def export_model(options: ExportOptions) -> ExportReport:
     """Turn a checkpoint into a bundle whose every variant was compared with PyTorch.
 
-    The bundle is built in a folder beside the output and renamed into place once all is proved; on
-    any error, what stood at the output still stands there.
+    The bundle is built in a folder beside the output and renamed into place once all is proved; an
+    error leaves an existing output as it was.
 
     Raises:
-        UsageError: the labelled file holds predictions already.
-        OutputExistsError: something stands at the output.
+        UsageError: the labelled file already holds predictions.
+        OutputExistsError: the output exists and may not be replaced.
         ModelError: the checkpoint cannot be loaded or exported.
         InputError: the labelled file cannot be used.
         QualityGateError: a variant differs from PyTorch, a fusion was missed, or accuracy dropped.
@@ -67,11 +68,11 @@ def export_model(options: ExportOptions) -> ExportReport:
         if options.eval is not None:
             check_labelled_file(plain, options)
         fused = {"fp32": None} | {
-            precision: _build(precision, fp32, checkpoint, work, folder)
+            precision: build_variant(precision, fp32, checkpoint.model.config, work, folder)
             for precision in PRECISIONS
             if precision in options.precisions and precision != "fp32"
         }
-        # Preprocessing and checksums have to be there for the measurements below.
+        # The measurements below need preprocessing and checksums.
         write_description(folder, _description(checkpoint, preprocessing, options, ()))
         variants = _measure(checkpoint, preprocessing, fused, folder, options)
         if "fp32" not in options.precisions:
@@ -80,11 +81,6 @@ def export_model(options: ExportOptions) -> ExportReport:
         size = sum(path.stat().st_size for path in folder.iterdir())
         publish(folder, options.output, overwrite=options.overwrite)
     return ExportReport(options.output, size, variants)
-
-
-def _build(precision: str, fp32: Path, checkpoint: Checkpoint, work: Path, folder: Path) -> FusedNodes:
-    log.info("converting to %s", precision)
-    return build_variant(precision, fp32, checkpoint.model.config, work, folder)
 
 
 def _save_tokenizer(checkpoint: Checkpoint, folder: Path, work: Path) -> None:
@@ -96,16 +92,14 @@ def _save_tokenizer(checkpoint: Checkpoint, folder: Path, work: Path) -> None:
 
 
 def _preprocessing(checkpoint: Checkpoint, plain: ModelBundle, options: ExportOptions) -> Preprocessing:
-    """The checkpoint's own, or else what its tokenizer and its configuration say of lengths."""
+    """The checkpoint's own, or else one with the lengths of its tokenizer and its configuration."""
     own = checkpoint.preprocessing
-    if own is None:
-        return plain.preprocessing
-    if plain.max_positions is not None and own.max_length > plain.max_positions:
+    if own is not None and plain.max_positions is not None and own.max_length > plain.max_positions:
         raise ModelError(
             f"reads {own.max_length} tokens by its preprocessing.json and has {plain.max_positions} positions",
             path=options.checkpoint,
         )
-    return own
+    return own or plain.preprocessing
 
 
 def _measure(
@@ -115,7 +109,7 @@ def _measure(
     folder: Path,
     options: ExportOptions,
 ) -> tuple[VariantReport, ...]:
-    """Prove every variant in ``folder``, and measure its accuracy where a labelled file is given."""
+    """Prove every variant in ``folder``, and measure its accuracy on the labelled file if there is one."""
     bundle = ModelBundle.load(folder)
     encoder = TextEncoder(Tokenizer.from_file(str(bundle.tokenizer_file)), preprocessing)
     texts = [*PROOF_TEXTS, *sample_texts(bundle, encoder, options)]
@@ -150,7 +144,7 @@ def _description(
     options: ExportOptions,
     variants: tuple[VariantReport, ...],
 ) -> dict[str, Any]:
-    """``bundle.json`` without the checksums; nothing of this machine is in it."""
+    """``bundle.json`` without the checksums and without anything of this machine."""
     base_model = options.base_model or checkpoint.base_model
     license = options.license or checkpoint.license
     description = {

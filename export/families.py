@@ -15,8 +15,8 @@ class Family:
     """One ``model_type`` of transformers.
 
     Attributes:
-        attention: the implementation in PyTorch whose ONNX graph onnxruntime recognises.
-        attention_fuses: whether onnxruntime has a fused node for its attention.
+        attention: the implementation in PyTorch with an ONNX graph that onnxruntime recognises.
+        attention_fuses: True if onnxruntime has a fused node for its attention.
         head_gelus: Gelu nodes of the classifier's head.
         other_norms: layer normalizations beside the two of each layer.
     """
@@ -35,8 +35,8 @@ FAMILIES: Mapping[str, Family] = {
     "camembert": Family(),
     # transformers 4.57 has no scaled_dot_product_attention for ELECTRA.
     "electra": Family(attention="eager", head_gelus=1),
-    # onnxruntime 1.31 fuses no attention with rotary positions and a sliding window. The first layer has one
-    # normalization alone; the embeddings, the encoder's end and the head have one each.
+    # onnxruntime 1.31 fuses no attention with rotary positions and a sliding window. The first layer has only one
+    # normalization; the embeddings, the encoder's end and the head have one each.
     "modernbert": Family(attention="eager", attention_fuses=False, head_gelus=1, other_norms=2),
 }
 
@@ -65,7 +65,7 @@ def family_of(config: PretrainedConfig, source: str) -> Family:
     """The family of a checkpoint.
 
     Raises:
-        ModelError: it is none whose fusion is known, or its activation has no exact fused form.
+        ModelError: its fusions are unknown, or its activation has no exact fused form.
     """
     family = FAMILIES.get(config.model_type)
     if family is None:
@@ -81,10 +81,10 @@ def family_of(config: PretrainedConfig, source: str) -> Family:
 
 
 def complete_fusion(config: PretrainedConfig) -> FusedNodes:
-    """What every layer of this model fuses to: one attention block, one activation, two normalizations.
+    """Fused nodes of the whole model: in each layer one attention block, one activation and two normalizations.
 
-    Where the family's attention has no fused form, that is 0 blocks. The embeddings' normalization
-    and those of a head come on top.
+    Attention without a fused form counts 0 blocks. The embeddings' normalization and those of a head
+    come on top.
     """
     family = FAMILIES[config.model_type]
     layers = int(config.num_hidden_layers)

@@ -1,4 +1,4 @@
-"""A fused fp32 graph to float16, without what float16 cannot hold."""
+"""A fused fp32 graph to float16, except for the parts that float16 cannot hold."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ LARGEST = float(np.finfo(np.float16).max)
 def save_as_float16(model: onnx.ModelProto, target: Path) -> None:
     """Write ``model`` to ``target`` with weights and arithmetic in float16; the logits stay float32.
 
-    Two things are left in float32: the node that gives the logits, and the angles of rotary positions, which
+    Two parts stay in float32: the node that gives the logits, and the angles of rotary positions, which
     would be wrong by an eighth at position 500.
 
     Raises:
-        QualityGateError: a weight is larger than any float16; the converter would cut it without a word.
+        QualityGateError: a weight is larger than any float16; the converter would silently clip it.
     """
     _require_range(model)
     angles = _angles(model.graph)
     shapes = {item.name: item for item in onnx.shape_inference.infer_shapes(model).graph.value_info} if angles else {}
-    # Out of the converter's sight: what they give is an input of the graph, what they take is an output.
+    # Hidden from the converter: their results become inputs of the graph, and their arguments outputs.
     for node in angles:
         model.graph.node.remove(node)
     given = _names(angles, "output") & _names(model.graph.node, "input")
@@ -65,13 +65,13 @@ def _require_range(model: onnx.ModelProto) -> None:
 
 
 def _angles(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes that compute sines and cosines, and all before them that nothing else needs, in order."""
+    """The nodes that compute sines and cosines, and all before them that only they need, in order."""
     readers: dict[str, list[int]] = {}
     for place, node in enumerate(graph.node):
         for name in node.input:
             readers.setdefault(name, []).append(place)
     chosen: set[int] = set()
-    for place in reversed(range(len(graph.node))):  # a graph is sorted: who reads a result comes after who gives it
+    for place in reversed(range(len(graph.node))):  # a graph is sorted: readers of a result come after its node
         node = graph.node[place]
         reading = [reader for name in node.output for reader in readers.get(name, ())]
         if node.op_type in ("Sin", "Cos") or (reading and chosen.issuperset(reading)):

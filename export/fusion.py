@@ -23,12 +23,12 @@ def fuse(source: Path, config: PretrainedConfig, folder: Path, *, skip_layer_nor
     """Fuse attention, Gelu and layer normalization of the fp32 graph ``source``; returns the new file in ``folder``.
 
     ``skip_layer_norm`` also fuses the addition before a normalization into it: that is faster on CUDA
-    and slower on the CPU. Gelu stays exact. The fused attention knows a mask by the number of its
+    and slower on the CPU. Gelu stays exact. The fused attention reads a mask as the number of its
     ones, so padding has to be on the right. The embeddings are not fused: quantization would
     then turn the weights of their normalization into int8.
 
     Raises:
-        QualityGateError: not everything that should have fused did.
+        QualityGateError: a fusion was missed.
     """
     optimization = OptimizationConfig(
         optimization_level=1,
@@ -56,7 +56,7 @@ def count_fused(model: onnx.ModelProto) -> FusedNodes:
 
 
 def require_fusion(model: onnx.ModelProto, config: PretrainedConfig) -> FusedNodes:
-    """The counts of ``model``, which have to be those of a complete fusion.
+    """Require a complete fusion of ``model``; returns its counts.
 
     Raises:
         QualityGateError: a fusion was missed, or Gelu was approximated.

@@ -1,4 +1,4 @@
-"""The libraries below talk a lot; what matters of it is checked by us and said in our own words."""
+"""Silence for the libraries below: this package checks what matters of their warnings, and says it itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Keep tracer, deprecation and progress notes of torch, transformers and onnxruntime off the terminal.
 
-    With ``-vv`` the root logger has a handler, and everything is let through.
+    With ``-vv``, which gives the root logger a handler, all of them pass.
     """
     if logging.getLogger().handlers:
         yield

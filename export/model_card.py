@@ -1,4 +1,4 @@
-"""A model card in Markdown, made of what training, export and evaluation recorded; nothing in it is typed."""
+"""A model card in Markdown, made from the records of training, export and evaluation; nothing in it is typed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from export.lineage import lineage_of_bundle
 from scorer.errors import InputError, ModelError
 from scorer.job.lineage import score_command
 from scorer.job.provenance import parsed, read_provenance
@@ -20,10 +19,10 @@ _DECIMALS = 4
 
 
 def render_card(folder: Path, *, metrics: Sequence[Path] = (), notes: Path | None = None) -> str:
-    """The card of the bundle in ``folder``; a section whose facts were not recorded is left out.
+    """The card of the bundle in ``folder``, without sections whose facts were not recorded.
 
     Raises:
-        ModelError: the folder is no bundle that ``export-model`` wrote.
+        ModelError: the folder is not a bundle that ``export-model`` wrote.
         InputError: a file of figures or the notes cannot be read.
     """
     bundle = ModelBundle.load(folder)
@@ -121,17 +120,16 @@ def _calibration(described: dict[str, Any], training: dict[str, Any]) -> list[st
 def _variants(export: dict[str, Any]) -> list[str]:
     rows, by_length = [], []
     for name, variant in (export.get("variants") or {}).items():
-        parity = variant.get("parity") or {}
-        alone, fused = parity.get("alone") or {}, variant.get("fused") or {}
+        parity = variant["parity"]
         rows.append(
             (
-                name if variant.get("kept") else f"{name} (not kept)",
-                "-" if "size" not in variant else f"{variant['size'] / 1e6:.1f} MB",
-                "-" if "agreement" not in parity else f"{parity['agreement']:.4f}",
-                "-" if "max_probability" not in alone else f"{alone['max_probability']:.2e}",
-                "-" if variant.get("accuracy") is None else f"{variant['accuracy']:.4f}",
-                "-" if "reviews_per_second" not in parity else f"{parity['reviews_per_second']:.0f}",
-                ", ".join(f"{count} {kind}" for kind, count in fused.items()) or "-",
+                name if variant["kept"] else f"{name} (not kept)",
+                f"{variant['size'] / 1e6:.1f} MB",
+                f"{parity['agreement']:.4f}",
+                f"{parity['alone']['max_probability']:.2e}",
+                "-" if variant["accuracy"] is None else f"{variant['accuracy']:.4f}",
+                f"{parity['reviews_per_second']:.0f}",
+                ", ".join(f"{count} {kind}" for kind, count in (variant["fused"] or {}).items()) or "-",
             )
         )
         by_length += [
@@ -143,16 +141,14 @@ def _variants(export: dict[str, Any]) -> list[str]:
                 f"{bucket['max_probability']:.2e}",
                 f"{bucket['mean_probability']:.2e}",
             )
-            for tokens, bucket in (parity.get("tokens") or {}).items()
+            for tokens, bucket in parity["tokens"].items()
         ]
     if not rows:
         return []
     heads = ("variant", "size", "labels agree with PyTorch", "largest difference of a probability", "accuracy")
     lines = ["## Export", "", *_table((*heads, "reviews/s", "fused nodes"), rows), ""]
-    if by_length:
-        heads = ("variant", "tokens", "reviews", "labels agree", "largest difference of a probability")
-        lines += ["By length of a review:", "", *_table((*heads, "mean difference"), by_length), ""]
-    return lines
+    heads = ("variant", "tokens", "reviews", "labels agree", "largest difference of a probability")
+    return [*lines, "By length of a review:", "", *_table((*heads, "mean difference"), by_length), ""]
 
 
 def _data(training: dict[str, Any]) -> list[str]:
@@ -188,11 +184,10 @@ def _data(training: dict[str, Any]) -> list[str]:
 def _commands(
     bundle: ModelBundle, described: dict[str, Any], measured: Sequence[tuple[Path, dict[str, Any]]]
 ) -> list[str]:
-    """Every command of the line, from the first training to this card, and what no command is known of."""
-    if not described.get("export"):
+    """Every command of the line, from the first training to this card, and the steps without a known one."""
+    steps = described.get("lineage")
+    if not steps:
         return []
-    name = bundle.folder.resolve().name
-    steps = described.get("lineage") or lineage_of_bundle(name, described)
     made = steps[-1]["makes"]
     commands = [step["command"] for step in steps if step.get("command")]
     commands += [
@@ -200,13 +195,8 @@ def _commands(
         for file, value in measured
         for line in (*_scoring(file, value, bundle, made), _evaluation(file, value, made))
     ]
-    card = [
-        "python",
-        "-m",
-        "export.card_cli",
-        made,
-        *(part for file, _ in measured for part in ("--metrics", file.name)),
-    ]
+    files = [part for file, _ in measured for part in ("--metrics", file.name)]
+    card = ["python", "-m", "export.card_cli", made, *files]
     lines = ["## Commands", "", "In this order, in a folder that holds the files named above:", ""]
     lines += ["```sh", *commands, shlex.join(card), "```", ""]
     unknown = [step["makes"] for step in steps if not step.get("command")]
@@ -214,7 +204,7 @@ def _commands(
 
 
 def _scoring(file: Path, value: dict[str, Any], bundle: ModelBundle, made: str) -> list[str]:
-    """The ``score`` that wrote the predictions behind a file of figures, where they still lie beside it."""
+    """The ``score`` commands of the predictions behind a file of figures, if they are still beside it."""
     found = []
     for item in value.get("inputs") or ():
         path = file.parent / Path(str(item.get("path"))).name
@@ -228,13 +218,13 @@ def _scoring(file: Path, value: dict[str, Any], bundle: ModelBundle, made: str) 
 
 
 def _evaluation(file: Path, value: dict[str, Any], bundle: str) -> str:
-    """The ``evaluate-labels`` that wrote a file of figures: of texts by the bundle, or of predictions."""
+    """The ``evaluate-labels`` command of a file of figures: of texts by the bundle, or of predictions."""
     words = ["evaluate-labels", *(Path(name).name for name in value["files"])]
     model = value.get("model")
     if model:
         words += ["--model", bundle, "--precision", str(model.get("precision"))]
         text = str(value.get("text_column") or "")
-        if text and ", " not in text:  # of several files with columns of several names, each is found by its own
+        if text and ", " not in text:  # several files with columns of different names each find their own
             words += ["--text-column", text]
     if value.get("labels_file"):
         words += ["--labels", Path(value["labels_file"]).name]

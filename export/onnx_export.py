@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from export.library_noise import quiet_libraries
 from scorer.errors import ModelError
+from scorer.safe_text import first_line
 
 FP32_FILE = "model.onnx"
 CONFIG_FILE = "config.json"
@@ -28,8 +29,8 @@ def export_fp32(model: PreTrainedModel, folder: Path, work: Path, opset: int | N
         with quiet_libraries():
             onnx_export_from_model(model, work, task="text-classification", opset=opset, do_validation=False)
     except Exception as error:  # Optimum and torch's exporter share no base class
-        message = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ModelError(f"Optimum cannot export it to ONNX: {message}", path=model.config.model_type) from error
+        reason = first_line(error)
+        raise ModelError(f"Optimum cannot export it to ONNX: {reason}", path=model.config.model_type) from error
     if any(path.name.startswith(FP32_FILE) and path.name != FP32_FILE for path in work.iterdir()):
         raise ModelError("is too large for one ONNX file of 2 GiB", path=model.config.model_type)
     for name in (FP32_FILE, CONFIG_FILE):

@@ -1,4 +1,4 @@
-"""What an export is asked to do: one value, made in the CLI and passed whole."""
+"""Options of ``export-model``: one value, made in the CLI and passed whole."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scorer.errors import UsageError
-from scorer.model.bundle import PRECISIONS
+from scorer.model.options import PRECISIONS
 
 OPSETS = range(14, 21)
-"""From the first with scaled_dot_product_attention to the last of torch's exporter that traces.
+"""From the first with scaled_dot_product_attention to the last of torch's tracing exporter.
 
 onnxruntime's fusions know the graphs of that exporter.
 """
@@ -24,13 +24,13 @@ class ExportOptions:
         output: folder of the new bundle.
         precisions: variants that the bundle keeps; fp32 is always made, as the reference.
         eval: a labelled file for the quality gate.
-        text_column, label_column: of that file; ``None`` is by name.
+        text_column, label_column: of that file; ``None`` finds them by name.
         max_drop: accuracy, as a share, that a variant may lose against fp32 on ``eval``.
-        opset: ONNX opset; ``None`` is what Optimum chooses for the architecture.
+        opset: ONNX opset; ``None`` is Optimum's for the architecture.
         overwrite: replace an existing bundle.
         threads: ``None`` is the CPUs that this process may use.
-        base_model, license: of the pretrained weights, for ``bundle.json``; ``None`` is what the
-            checkpoint tells.
+        base_model, license: of the pretrained weights, for ``bundle.json``; ``None`` takes them from the
+            checkpoint.
     """
 
     checkpoint: str

@@ -1,4 +1,4 @@
-"""Does a variant give what PyTorch gives? Logits and labels compared, through the code that scores."""
+"""Comparison of a variant with PyTorch: logits and labels, through the code that scores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from export.differences import Bucket, Difference, Logits, by_length, compare, r
 from scorer.errors import ModelError, QualityGateError
 from scorer.model.bundle import ModelBundle
 from scorer.model.encoding import Encoded
-from scorer.model.session import ModelSession, SessionOptions
+from scorer.model.options import ModelOptions
+from scorer.model.session import ModelSession
 
 TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "int8": 0.25}
 """Largest difference of a logit, as a share of the range of all logits of the reference.
@@ -28,12 +29,12 @@ Measured on a trained 384-wide model of six layers: 1e-6, 2e-4 and, on 164 revie
 _LEAST_RANGE = 1e-2  # of a model that gives every text the same logits
 
 PADDED_BATCH = 16
-"""Reviews in a batch of the padded comparison, of all lengths: one long one and many that are padded to it."""
+"""Reviews in a batch of the padded comparison, of all lengths: a long one, and many padded to it."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What PyTorch gives in float32.
+    """Results of PyTorch in float32.
 
     Attributes:
         encoded: the texts.
@@ -54,13 +55,13 @@ class Parity:
     """The verdict on one variant, which met its tolerance.
 
     Attributes:
-        provider: of onnxruntime, that it ran on.
-        texts: that were compared.
-        tolerance: largest difference of a logit that is let pass; a label may flip where its lead was at most twice
-            that, as both logits may move. On labelled reviews, it is the quality gate that judges flips.
+        provider: of onnxruntime, on which it ran.
+        texts: number of compared texts.
+        tolerance: largest accepted difference of a logit; a label may flip if its lead was at most twice that, as
+            both logits may move. On labelled reviews the quality gate judges flips.
         alone: each text run by itself and unpadded; on CUDA in batches, as scoring does there.
         padded: batches of texts of all lengths, padded to the longest; ``None`` for a graph without a mask.
-        arithmetic: float16 through and through in PyTorch, where onnxruntime's CPU kernels widen to float32.
+        arithmetic: pure float16 in PyTorch, because onnxruntime's CPU kernels widen to float32; else ``None``.
         buckets: the same by tokens of a text, the worst of all ways.
         reviews_per_second: of these texts, each run alone on the CPU or in batches on CUDA; one pass, so a hint.
     """
@@ -81,7 +82,7 @@ class Parity:
 
     @property
     def max_logit_difference(self) -> float:
-        """The largest of all comparisons."""
+        """Largest difference of a logit in all comparisons."""
         return max(part.max_logit for part in (self.alone, self.padded, self.arithmetic) if part is not None)
 
     def to_json(self) -> dict[str, Any]:
@@ -99,7 +100,7 @@ class Parity:
 
 
 def require_finite_weights(model: PreTrainedModel, *, name: str) -> None:
-    """See to it that every weight is a number: a bad row of the embeddings is seen only by a text that has its token.
+    """Require that every weight is finite: a bad row of the embeddings shows only in a text with its token.
 
     Raises:
         QualityGateError: one is not.
@@ -115,7 +116,7 @@ def reference_logits(model: PreTrainedModel, encoded: Encoded, *, name: str) -> 
     """Run PyTorch in float32.
 
     Raises:
-        QualityGateError: the checkpoint itself gives logits that are not finite.
+        QualityGateError: the checkpoint itself has logits that are not finite.
     """
     logits = _torch_logits(model, encoded)
     if not np.isfinite(logits).all():
@@ -130,12 +131,11 @@ def prove(
 ) -> Parity:
     """Compare the variant of ``bundle`` with the reference.
 
-    fp16 runs on CUDA where there is a device. Where there is none, its file runs on the CPU, which
-    proves its weights and its graph, and PyTorch runs ``model`` in float16, which proves that
-    no activation leaves its range.
+    fp16 runs on CUDA if there is a device. Else its file runs on the CPU, which proves its weights and
+    its graph, and PyTorch runs ``model`` in float16, which proves that no activation leaves its range.
 
     Raises:
-        QualityGateError: the variant does not run, gives a logit that is not finite or too far off, or
+        QualityGateError: the variant does not run, has a logit that is not finite or too far off, or
             flips a label whose lead was too large.
     """
     tolerance = TOLERANCES[precision] * reference.logit_range
@@ -143,7 +143,7 @@ def prove(
     encoded = reference.encoded
     logits = {}
     try:
-        session = ModelSession(bundle, SessionOptions(device=device, precision=precision, threads=threads))
+        session = ModelSession(bundle, ModelOptions(device=device, precision=precision, threads=threads))
         started = time.perf_counter()
         logits["alone"] = session.logits(encoded)
         seconds = time.perf_counter() - started
@@ -172,9 +172,7 @@ def prove(
 def _padded_logits(bundle: ModelBundle, precision: str, device: str, encoded: Encoded, threads: int | None) -> Logits:
     """Logits of every run, in batches that each hold runs of all lengths and are padded to the longest."""
     widest = PADDED_BATCH * (int(encoded.lengths.max()) + PADDED_BATCH)  # so that no batch is cut in two
-    options = SessionOptions(
-        device=device, precision=precision, threads=threads, batching="tokens", batch_tokens=widest
-    )
+    options = ModelOptions(device=device, precision=precision, threads=threads, batching="tokens", batch_tokens=widest)
     session = ModelSession(bundle, options)
     logits = np.empty((len(encoded.rows), len(bundle.labels)), dtype=np.float32)
     for runs in _of_all_lengths(encoded.lengths):
@@ -183,22 +181,22 @@ def _padded_logits(bundle: ModelBundle, precision: str, device: str, encoded: En
 
 
 def _of_all_lengths(lengths: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
-    """Runs dealt out like cards, longest first, so that each hand holds long and short ones."""
+    """Runs dealt like cards, longest first, so that each batch holds long and short ones."""
     order = np.argsort(-lengths, kind="stable")
-    hands = -(-len(order) // PADDED_BATCH)
-    for first in range(hands):
-        yield order[first::hands]
+    batches = -(-len(order) // PADDED_BATCH)
+    for first in range(batches):
+        yield order[first::batches]
 
 
 def _only(encoded: Encoded, runs: npt.NDArray[np.int64]) -> Encoded:
-    """These runs alone, each a row of its own."""
+    """The given runs, each in a row of its own."""
     offsets = np.concatenate([[0], np.cumsum(encoded.lengths[runs])]).astype(np.int64)
     tokens = np.concatenate([encoded.run(int(run)) for run in runs])
     return Encoded(tokens, offsets, np.arange(len(runs)), np.zeros(len(runs), dtype=np.bool_))
 
 
 def _require_within(logits: Logits, reference: Reference, activation: str, tolerance: float, what: str) -> Difference:
-    # Written so that NaN, which is neither above nor below anything, does not pass.
+    # In this form NaN, which is neither above nor below anything, does not pass.
     if not np.isfinite(logits).all():
         raise QualityGateError(f"{what}: logits that are not finite", hint=_HINT)
     found = compare(logits, reference.logits, activation)
@@ -220,7 +218,7 @@ _HINT = "leave this precision out with --precision, or look at the checkpoint's 
 
 
 def _torch_logits(model: PreTrainedModel, encoded: Encoded, *, pad_shortest: bool = False) -> Logits:
-    """Logits of every run alone, float32 ``(n_runs, n_labels)``; on demand, the shortest is padded to the longest."""
+    """Logits of every run alone, float32 ``(n_runs, n_labels)``; ``pad_shortest`` pads one to the longest."""
     lengths = encoded.lengths
     results = []
     with torch.inference_mode():

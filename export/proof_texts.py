@@ -66,17 +66,13 @@ _MEDIUM = (
 
 
 def _long(parts: tuple[str, ...], characters: int) -> str:
-    """The parts again and again, in turn, until there are so many characters."""
-    text = ""
-    place = 0
-    while len(text) < characters:
-        text += parts[place % len(parts)] + " "
-        place += 1
-    return text[:characters]
+    """The parts in turn, repeated up to a number of characters."""
+    once = " ".join(parts) + " "
+    return (once * (characters // len(once) + 1))[:characters]
 
 
 def _turned(parts: tuple[str, ...], by: int) -> tuple[str, ...]:
-    """The parts with others in front."""
+    """The parts in the same circle, from another one on."""
     place = by % len(parts)
     return parts[place:] + parts[:place]
 
@@ -86,7 +82,7 @@ PROOF_TEXTS: tuple[str, ...] = (
     *_SENTENCES,
     *_OTHER_LANGUAGES,
     *_MEDIUM,
-    # About 70 to 450 tokens of English, so that there are reviews of every bucket of export.differences.
+    # About 70 to 450 tokens of English, for reviews in every bucket of export.differences.
     *(_long(_turned(_SENTENCES, turn), 260 + 40 * turn) for turn in range(5)),
     *(_long(_turned(_SENTENCES + _MEDIUM, 3 * turn), 600 + 55 * turn) for turn in range(8)),
     *(_long(_turned(_MEDIUM + _SENTENCES, 2 * turn), 1300 + 120 * turn) for turn in range(5)),
@@ -99,4 +95,4 @@ PROOF_TEXTS: tuple[str, ...] = (
     _long(_OTHER_LANGUAGES, 3000),
     _long(("great " * 40, "awful " * 40), 5000),
 )
-"""Written for this purpose, so that a bundle can be proved anywhere without data of others."""
+"""Written for this purpose, to prove a bundle anywhere without data of others."""

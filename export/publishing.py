@@ -1,4 +1,4 @@
-"""A bundle is built beside its destination and takes its place in one rename, or not at all."""
+"""Publishing a bundle: built beside its destination, and put there by one rename or not at all."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from scorer.model.bundle import BUNDLE_FILE
 
 
 def require_free(output: Path, *, overwrite: bool) -> None:
-    """See to it, before any work, that ``output`` can be written.
+    """Require, before any work, that ``output`` can be written.
 
     Raises:
-        OutputExistsError: something stands there that may not be replaced.
-        OutputError: the folder it should lie in is not there.
+        OutputExistsError: it exists and may not be replaced.
+        OutputError: its parent folder does not exist.
     """
     if output.is_symlink() or output.exists():
         if not overwrite:
@@ -35,10 +35,10 @@ def require_free(output: Path, *, overwrite: bool) -> None:
 
 @contextmanager
 def staging_folder(output: Path) -> Iterator[Path]:
-    """An empty folder beside ``output`` that is gone afterwards, whatever happened.
+    """An empty folder beside ``output``, removed at the end in any case.
 
     Raises:
-        OutputError: it cannot be made, or the disk became full while it was in use.
+        OutputError: it cannot be made, or the disk is full.
     """
     folder = _beside(output, "exporting")
     try:
@@ -57,13 +57,13 @@ def staging_folder(output: Path) -> Iterator[Path]:
 
 
 def publish(finished: Path, output: Path, *, overwrite: bool) -> None:
-    """Rename ``finished`` to ``output``; a bundle that stands there is removed once the new one is in place.
+    """Rename ``finished`` to ``output``, and remove an older bundle once the new one is in place.
 
-    A signal waits until that is done, and is then forgotten: what it was to stop is done.
+    A signal waits until then and is forgotten: the work that it was to stop is done.
 
     Raises:
-        OutputExistsError: something has appeared there since :func:`require_free` looked.
-        OutputError: it could not be done; what stood there stands there again.
+        OutputExistsError: the output has appeared since :func:`require_free` looked.
+        OutputError: it could not be renamed; an older bundle is restored.
     """
     old = _beside(output, "old")
     try:
@@ -83,7 +83,7 @@ def publish(finished: Path, output: Path, *, overwrite: bool) -> None:
 
 
 def _exchange(finished: Path, output: Path, old: Path) -> None:
-    """Put ``finished`` at ``output``, and what stands there at ``old``; on any error, all where it was."""
+    """Rename ``output`` to ``old`` and ``finished`` to ``output``; on any error, undo both."""
     done: list[tuple[Path, Path]] = []
     try:
         for source, target in ((output, old), (finished, output)):
@@ -98,13 +98,13 @@ def _exchange(finished: Path, output: Path, old: Path) -> None:
 
 
 def _beside(output: Path, what: str) -> Path:
-    """A name beside ``output`` that no other run takes."""
+    """A name beside ``output`` for this process alone."""
     target = output.absolute()
     return target.with_name(f".{target.name}.{os.getpid()}.{what}")
 
 
 def _full_disk(error: BaseException | None) -> str | None:
-    """What the system says of a full disk, where the error came of one; some libraries pass it on in words alone."""
+    """The system's words for a full disk if that caused the error; some libraries pass on nothing but those words."""
     while error is not None:
         for code in DISK_IS_FULL:
             if getattr(error, "errno", None) == code or os.strerror(code) in str(error):

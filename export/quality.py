@@ -24,11 +24,11 @@ _MOST_ROWS = 20_000
 
 
 def check_labelled_file(bundle: ModelBundle, options: ExportOptions) -> None:
-    """Read the labels of ``options.eval`` before the long work, so that a wrong file costs nobody minutes.
+    """Read the labels of ``options.eval`` before the long work, so that a wrong file fails at once.
 
     Raises:
         InputError: the file cannot be read, or its labels are not the model's or all the same.
-        UsageError: it holds predictions already, or a column is named twice.
+        UsageError: it already holds predictions, or a column is named twice.
     """
     chosen = _evaluation(bundle.folder, "auto", options)
     files = open_files([_file(options)], chosen)
@@ -38,9 +38,9 @@ def check_labelled_file(bundle: ModelBundle, options: ExportOptions) -> None:
 
 
 def sample_texts(bundle: ModelBundle, encoder: TextEncoder, options: ExportOptions) -> list[str]:
-    """The first reviews of ``options.eval``, :data:`PER_BUCKET` of each bucket of lengths where there are so many.
+    """The first reviews of ``options.eval``, up to :data:`PER_BUCKET` in each bucket of lengths; without a file none.
 
-    The search ends after 20,000 rows. Without a file there are none.
+    The search ends after 20,000 rows.
 
     Raises:
         InputError: the file cannot be read.
@@ -53,7 +53,7 @@ def sample_texts(bundle: ModelBundle, encoder: TextEncoder, options: ExportOptio
     taken: Counter[str] = Counter()
     rows_read = 0
     for table in file.source.with_text(column).tables(_READ_AT_ONCE, [column]):
-        values = text_values(table.column(column), name=column, path=file.source.path).to_pylist()
+        values = text_values(table.column(column)).to_pylist()
         encoded = encoder.encode(values)
         longest = dict(zip(encoded.rows.tolist(), bucket_names(encoded.lengths), strict=True))  # one run of each row
         for row, bucket in longest.items():
@@ -67,7 +67,7 @@ def sample_texts(bundle: ModelBundle, encoder: TextEncoder, options: ExportOptio
 
 
 def measure_accuracy(bundle: ModelBundle, precision: str, options: ExportOptions) -> float:
-    """Accuracy in [0, 1] on ``options.eval``; fp16 runs on CUDA where there is a device, the others on the CPU.
+    """Accuracy in [0, 1] on ``options.eval``; fp16 runs on CUDA if there is a device, the others on the CPU.
 
     Raises:
         InputError: no text of the file has a prediction.
@@ -97,7 +97,7 @@ def _file(options: ExportOptions) -> Path:
 
 
 def require_accuracy(precision: str, accuracy: float, reference: float, options: ExportOptions) -> None:
-    """Let ``precision`` lose no more than ``options.max_drop``.
+    """Require that ``precision`` loses at most ``options.max_drop``.
 
     Raises:
         QualityGateError: it loses more.

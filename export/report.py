@@ -1,4 +1,4 @@
-"""What an export gave, as values and as the table on the terminal."""
+"""The report of an export, as values and as the table on the terminal."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class VariantReport:
         size: in bytes.
         parity: the comparison with PyTorch.
         fused: nodes by kind; ``None`` for the plain fp32 graph.
-        accuracy: on the labelled file, in [0, 1]; ``None`` where none was given.
-        kept: whether the bundle holds the file; fp32 is made as the reference all the same.
+        accuracy: on the labelled file, in [0, 1]; ``None`` without one.
+        kept: True if the bundle holds the file; fp32 is made as the reference in any case.
     """
 
     precision: str
@@ -58,7 +58,7 @@ class ExportReport:
     variants: tuple[VariantReport, ...]
 
     def table(self) -> str:
-        """The variants as text, one a line, then the same by length; what was only the reference is in brackets."""
+        """The variants as text, one a line, then the same by length; a mere reference is in brackets."""
         texts = self.variants[0].parity.texts
         lines = ["variant      size  agreement  max difference  accuracy  reviews/s"]
         for variant in self.variants:

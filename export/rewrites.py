@@ -1,7 +1,7 @@
-"""Exact rewrites of a fused fp32 graph: what each returns computes the same logits, in another way.
+"""Exact rewrites of a fused fp32 graph, each to another graph with the same logits.
 
-They run between fusion and the conversion to another precision, in the order that
-:mod:`export.variants` lists them for each variant, which also compares the logits before and after.
+They run between fusion and the conversion to another precision, in the order of the lists in
+:mod:`export.variants`, which also compares the logits before and after.
 """
 
 from __future__ import annotations
@@ -15,19 +15,24 @@ from onnx import helper, numpy_helper
 from onnxruntime.transformers.onnx_model_bert import BertOnnxModel
 
 MASKED_SCORE = -10000.0
-"""Added to the scores of padding. ``exp`` of it is 0 in float32, and it is finite in float16."""
+"""Added to the scores of padding: ``exp`` of it is 0 in float32, and it is finite in float16."""
 
 _FUSED_DOMAIN = "com.microsoft"  # of onnxruntime's own operators
 
-# Each gives a row of its output from the same row of its inputs, given that the others are constants.
-_ROW_WISE = ("MatMul", "Add", "Sum", "Mul", "BiasGelu", "Gelu", "Relu", "LayerNormalization", "Cast", "Dropout")
+# With constants for the other inputs, each computes a row of its output from the same row of one input.
+_ROW_WISE = (
+    *("MatMul", "Add", "Sum", "Mul", "BiasGelu", "Gelu", "Relu", "Cast", "Dropout"),
+    *("LayerNormalization", "SkipLayerNormalization"),
+)
+
+_ATTENTION = ("Attention", "MultiHeadAttention")
 
 
 def finite_masks(model: onnx.ModelProto) -> onnx.ModelProto:
     """Replace the lowest float32, which is minus infinity in float16, where attention masks padding.
 
-    Even the lowest float16 would not do: a negative score added to it is minus infinity again, and a
-    row of those is NaN after softmax. In fused attention it is an attribute, else a constant.
+    Even the lowest float16 is too low: plus a negative score it is minus infinity again, and a row of
+    those is NaN after softmax. In fused attention it is an attribute, else a constant.
     """
     for node in model.graph.node:
         for attribute in node.attribute:
@@ -49,16 +54,16 @@ def _raise_to_mask(tensor: onnx.TensorProto) -> None:
 
 
 def int32_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Take ids and masks as int32, the type in which the fused nodes read them: half the bytes to copy."""
+    """Take ids and masks as int32, the type that the fused nodes read: half the bytes to copy."""
     graph = BertOnnxModel(model)
     graph.change_graph_inputs_to_int32()
     return graph.model
 
 
 def without_mask(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Take the attention mask away, which says nothing where each review runs alone and unpadded.
+    """Remove the attention mask, which tells nothing when each review runs alone and unpadded.
 
-    The graph loses its input ``attention_mask``, and by that a session knows that it must not pad.
+    A session of a graph without the input ``attention_mask`` never pads.
     """
     for node in model.graph.node:
         if node.op_type == "Attention" and len(node.input) > 3:
@@ -80,33 +85,38 @@ def separate_projections(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def first_token_last(model: onnx.ModelProto) -> onnx.ModelProto:
-    """In the last block, compute queries and all that follows for the first token alone.
+    """In the last block, compute for the first token alone what the classifier reads of it.
 
-    The classifier reads no other. A graph whose last block does not end in a choice of the first
-    token, or computes something else than rows from rows on the way there, is returned as it is.
+    Behind a whole ``Attention`` node, that is all that follows it; where the projections are separate, the
+    queries too. A graph is returned unchanged if its last block does not end in a choice of the first token,
+    or mixes rows on the way there.
     """
-    attention = next((node for node in reversed(model.graph.node) if node.op_type == "MultiHeadAttention"), None)
+    attention = next((node for node in reversed(model.graph.node) if node.op_type in _ATTENTION), None)
     if attention is None:
         return model
     producer = {name: node for node in model.graph.node for name in node.output}
-    query = producer[attention.input[0]]
-    projection = _matmul_of(query, producer)
-    if projection is None:
-        return model
-    hidden = projection.input[0]
+    projection = None
+    if attention.op_type == "MultiHeadAttention":
+        projection = _matmul_of(producer[attention.input[0]], producer)
+        if projection is None:
+            return model
+    hidden = attention.input[0] if projection is None else projection.input[0]
     block = _rows_behind(model, attention, hidden)
     if block is None:
         return model
     first = f"{attention.name}_first_token"
     index = _constant(model, f"{first}_index", np.asarray([0], np.int64))
-    for node in (projection, *block):
+    cut = {hidden: first}
+    if projection is None:
+        cut[attention.output[0]] = f"{first}_attended"
+    for node in block if projection is None else (projection, *block):
         for place, name in enumerate(node.input):
-            if name == hidden:
-                node.input[place] = first
-    # With an index of one dimension the axis stays, at length 1, and the classifier's own choice still fits.
-    gather = helper.make_node("Gather", [hidden, index], [first], name=first, axis=1)
+            node.input[place] = cut.get(name, name)
     nodes = list(model.graph.node)
-    nodes.insert(nodes.index(projection), gather)
+    for whole, part in cut.items():
+        # With an index of one dimension the axis stays, at length 1, and the classifier's own choice still fits.
+        gather = helper.make_node("Gather", [whole, index], [part], name=part, axis=1)
+        nodes.insert(nodes.index(projection or attention) + (projection is None), gather)
     _replace_nodes(model, nodes)
     return model
 
@@ -128,7 +138,7 @@ def separate_gelu_bias(model: onnx.ModelProto) -> onnx.ModelProto:
 def separate_residuals(model: onnx.ModelProto) -> onnx.ModelProto:
     """Write the addition before a layer normalization as ``Sum``, which onnxruntime does not fuse when it loads.
 
-    It would make ``SkipLayerNormalization`` of ``Add``, and on the CPU that takes several times as long.
+    It would turn ``Add`` into ``SkipLayerNormalization``, which takes several times as long on the CPU.
     """
     constants = {tensor.name for tensor in model.graph.initializer}
     normalized = {node.input[0] for node in model.graph.node if node.op_type == "LayerNormalization"}
@@ -139,7 +149,7 @@ def separate_residuals(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _is_plain_attention(node: onnx.NodeProto) -> bool:
-    """Self-attention of one width that looks both ways and has no mask, bias of positions or past."""
+    """True for bidirectional self-attention of one width without a mask, a bias of positions or a past."""
     if node.op_type != "Attention" or any(node.input[3:]):
         return False
     unusual = ("unidirectional", "qkv_hidden_sizes", "past_present_share_buffer", "do_rotary")
@@ -165,13 +175,13 @@ def _projected(model: onnx.ModelProto, node: onnx.NodeProto) -> Iterator[onnx.No
 
 
 def _matmul_of(node: onnx.NodeProto, producer: dict[str, onnx.NodeProto]) -> onnx.NodeProto | None:
-    """The product that a projection's addition of its bias follows."""
+    """The product before a projection's addition of its bias."""
     products = [producer[name] for name in node.input if name in producer and producer[name].op_type == "MatMul"]
     return products[0] if node.op_type == "Add" and len(products) == 1 else None
 
 
 def _rows_behind(model: onnx.ModelProto, attention: onnx.NodeProto, hidden: str) -> list[onnx.NodeProto] | None:
-    """The nodes between ``attention`` and the choice of the first token; ``None`` where that is not all there is."""
+    """The nodes between ``attention`` and the choice of the first token; ``None`` if other nodes mix rows there."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     outputs = {item.name for item in model.graph.output}
     rows = set(attention.output)
@@ -224,7 +234,7 @@ def _pruned(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = model.graph
     needed = {item.name for item in graph.output}
     kept = []
-    for node in reversed(graph.node):  # a graph is sorted: who needs a result comes after who gives it
+    for node in reversed(graph.node):  # a graph is sorted: readers of a result come after its node
         if needed & set(node.output):
             kept.append(node)
             needed |= set(node.input)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -27,17 +28,20 @@ from export.rewrites import (
 )
 from scorer.errors import QualityGateError
 from scorer.model.bundle import VARIANT_FILES
+from scorer.safe_text import first_line
+
+log = logging.getLogger(__name__)
 
 Rewrite = Callable[[onnx.ModelProto], onnx.ModelProto]
 
 REWRITES: Mapping[str, tuple[Rewrite, ...]] = {
-    "fp16": (finite_masks, int32_inputs),
+    "fp16": (finite_masks, first_token_last, int32_inputs),
     "int8": (without_mask, separate_projections, first_token_last, separate_gelu_bias, separate_residuals),
 }
-"""What is done to the fused graph before its weights are converted.
+"""Rewrites of the fused graph before its weights are converted, in order.
 
-The int8 file is for the CPU, where each review runs alone and unpadded, so it has no mask; see
-``docs/performance.md`` for what each step gives.
+The int8 file is for the CPU, where each review runs alone and unpadded, so it has no mask;
+``docs/performance.md`` has the gain of each step.
 """
 
 EXACTNESS = 1e-5
@@ -53,13 +57,14 @@ square error of the logits 0.076 against 0.081 with all eight bits, and 0.235 wi
 
 
 def build_variant(precision: str, source: Path, config: PretrainedConfig, work: Path, folder: Path) -> FusedNodes:
-    """Write the fp16 or int8 file of the fp32 graph ``source`` into ``folder``; ``work`` takes what lies between.
+    """Write the fp16 or int8 file of the fp32 graph ``source`` into ``folder``, with files of ``work`` on the way.
 
     Inputs int64 (int8) or int32 (fp16) ``(batch, sequence)``, logits float32 ``(batch, labels)``.
 
     Raises:
         QualityGateError: a fusion was missed, a rewrite is not exact, or weights were left in float32.
     """
+    log.info("converting to %s", precision)
     fused = fuse(source, config, work, skip_layer_norm=precision == "fp16")
     model = onnx.load(fused)
     for rewrite in REWRITES[precision]:
@@ -77,7 +82,7 @@ def require_exact(rewritten: onnx.ModelProto, fused: Path, config: PretrainedCon
     """The largest difference of a logit between both float32 graphs, on random tokens run alone and unpadded.
 
     Raises:
-        QualityGateError: it is larger than :data:`EXACTNESS` lets pass, or the rewritten graph does not run.
+        QualityGateError: it is larger than :data:`EXACTNESS`, or the rewritten graph does not run.
     """
     random = np.random.default_rng(0)
     before, after = _session(fused), _session(rewritten.SerializeToString())
@@ -87,10 +92,10 @@ def require_exact(rewritten: onnx.ModelProto, fused: Path, config: PretrainedCon
         ids = random.integers(min(10, config.vocab_size // 2), config.vocab_size, (2, length))
         expected, found = _logits(before, ids), _logits(after, ids)
         if not np.isfinite(expected).all():
-            continue  # the checkpoint's own fault, which the comparison with PyTorch reports
+            continue  # a fault of the checkpoint, which the comparison with PyTorch reports
         scale = max(1.0, float(np.abs(expected).max()))
         difference = float(np.abs(found - expected).max()) / scale
-        # Written so that NaN does not pass.
+        # In this form NaN does not pass.
         if not difference <= EXACTNESS:
             raise QualityGateError(
                 f"a rewrite of the graph is not exact: a logit differs by {difference:.3g} of the largest "
@@ -108,7 +113,7 @@ def _session(model: Path | bytes) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class of their own
-        raise QualityGateError(f"a rewritten graph does not run: {next(iter(str(error).splitlines()), '')}") from error
+        raise QualityGateError(f"a rewritten graph does not run: {first_line(error)}") from error
 
 
 def _logits(session: onnxruntime.InferenceSession, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -122,10 +127,10 @@ def _logits(session: onnxruntime.InferenceSession, ids: npt.NDArray[np.int64]) -
 
 
 def _to_int8(model: onnx.ModelProto, target: Path) -> None:
-    """Weights in int8, the embedding tables included; activations are quantized as they come.
+    """Quantize weights to int8, the embedding tables included, and activations at run time.
 
-    Optimum's quantizer cannot be used on a fused graph: it does not tell onnxruntime the type of
-    what the fused nodes give, and it quantizes the products inside unfused attention.
+    Optimum's quantizer does not fit a fused graph: it does not tell onnxruntime the types of the fused
+    nodes' outputs, and it quantizes the products inside unfused attention.
     """
     quantize_dynamic(
         model,
@@ -137,7 +142,7 @@ def _to_int8(model: onnx.ModelProto, target: Path) -> None:
 
 
 def _require_converted(model: onnx.ModelProto, precision: str) -> None:
-    """No matrix may be left in float32 but that of the logits themselves."""
+    """Require that no matrix is left in float32 except that of the logits themselves."""
     last = {name for node in model.graph.node if "logits" in node.output for name in node.input}
     left = [
         tensor.name

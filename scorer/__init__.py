@@ -1,7 +1,7 @@
 """Offline batch scoring and evaluation for text classification.
 
-``Scorer`` scores texts, :func:`score_file` files, :func:`evaluate_labels` measures against labels.
-Names are imported when they are first used, so that ``import scorer`` costs next to nothing.
+``Scorer`` scores texts, :func:`score_file` scores files, :func:`evaluate_labels` compares with gold labels.
+Names are imported at their first use, so that ``import scorer`` costs next to nothing.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# onnxruntime reads this when it is loaded; without it, it keeps a data base of events in the user's
-# cache folder and sends them where it can. Nothing here leaves the machine.
+# onnxruntime reads this when it is loaded; without it, it keeps a database of events in the user's
+# cache folder and sends them out if it can. Nothing here leaves the machine.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:

@@ -2,13 +2,13 @@
 
 ::
 
-    ScorerError                 1   a fault of ours
-    ├── UsageError              2   the command line asks for something that cannot be
-    │   └── OutputExistsError   2   the output stands already and --overwrite was not given
-    ├── InputError              3   the data cannot be read, or is not what it should be
-    │   └── MissingInputError   3   what was named as input stands for no file
+    ScorerError                 1   internal error
+    ├── UsageError              2   the command line asks for something impossible
+    │   └── OutputExistsError   2   the output already exists and --overwrite was not given
+    ├── InputError              3   the data cannot be read, or are not as they should be
+    │   └── MissingInputError   3   an input matches no file
     ├── ModelError              4   the model, the device or the precision cannot be used
-    │   └── DeviceError         4   the device that was asked for cannot run
+    │   └── DeviceError         4   the requested device or precision cannot be used
     ├── OutputError             5   the output could not be written
     ├── BusyError               6   another run holds the output
     ├── OutOfMemoryError        7   memory ran out, on the machine or on the device
@@ -26,7 +26,7 @@ from scorer.safe_text import in_utf8
 
 
 class ScorerError(Exception):
-    """Base of every error that the package raises on purpose. Its ``str()`` is one line."""
+    """Base of every error that the package raises on purpose; its ``str()`` is one line."""
 
     exit_code = 1
 
@@ -38,7 +38,7 @@ class ScorerError(Exception):
         row: int | None = None,
         hint: str | None = None,
     ) -> None:
-        """Build the line ``path:row: message; hint`` from those of its parts that are given.
+        """Build the line ``path:row: message; hint`` from the parts that are given.
 
         ``row`` counts data rows from 1.
         """
@@ -53,23 +53,23 @@ class ScorerError(Exception):
 
 
 class UsageError(ScorerError):
-    """The command line (or the call) asks for something that cannot be."""
+    """The command line (or the call) asks for something impossible."""
 
     exit_code = 2
 
 
 class OutputExistsError(UsageError):
-    """The output stands already and overwriting was not asked for."""
+    """The output already exists, and overwriting was not requested."""
 
 
 class InputError(ScorerError):
-    """Input data is missing, cannot be read, or is not what it should be."""
+    """Input data are missing, cannot be read, or are not as they should be."""
 
     exit_code = 3
 
 
 class MissingInputError(InputError):
-    """What was named as input stands for no file; ``--on-missing-input ok`` bears that."""
+    """An input matches no file; ``--on-missing-input ok`` skips it."""
 
 
 class ModelError(ScorerError):
@@ -79,7 +79,7 @@ class ModelError(ScorerError):
 
 
 class DeviceError(ModelError):
-    """The device or the precision that was asked for cannot be used."""
+    """The requested device or precision cannot be used."""
 
 
 class OutputError(ScorerError):

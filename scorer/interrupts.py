@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: raised where the program stands, or held back while files change their names."""
+"""SIGTERM and SIGINT: raised as exceptions at once, or held back while files are renamed."""
 
 from __future__ import annotations
 
@@ -11,46 +11,44 @@ from types import FrameType
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived. Not an ``Exception``, so that nothing but the edge takes it for a failure."""
+    """SIGTERM arrived; not an ``Exception``, so that only the edge handles it."""
 
 
 PATIENCE_SECONDS = 10.0
-"""For what a signal ends to be put in order: another one within this time changes nothing."""
+"""Time to clean up after a signal: another one within this time is ignored."""
 
 _arrived: list[type[BaseException]] = []
-
 _since = 0.0
-
 _all_is_done = False
 
 
 def install() -> None:
-    """From now on SIGTERM raises :class:`Terminated` in the main thread, and SIGINT ``KeyboardInterrupt``."""
+    """Make SIGTERM raise :class:`Terminated` in the main thread, and SIGINT ``KeyboardInterrupt``."""
     global _all_is_done
     _all_is_done = False
     _arrived.clear()
     signal.signal(signal.SIGTERM, _raise)
-    # Where a shell has put the command into the background, SIGINT is not meant for it.
+    # A shell that puts the command into the background has it ignore SIGINT.
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _raise)
 
 
 def arrived() -> type[BaseException] | None:
-    """What has arrived before, though another error may have come of it: a library's, that was being imported."""
+    """Exception of the last signal, even if it ended in another error: of a library that was being imported."""
     return _arrived[0] if _arrived else None
 
 
 def check() -> None:
-    """Raise what has arrived before.
+    """Raise the exception of a signal that arrived earlier.
 
-    An exception that a signal raises inside a finalizer is printed and lost; long loops ask here.
+    An exception that a signal raises inside a finalizer is printed and lost, so long loops call this.
     """
     if _arrived:
         raise _arrived[0]
 
 
 def ignore() -> None:
-    """From now on neither signal does anything: the process is about to leave, and its exit code stands."""
+    """Ignore both signals from now on: the process is about to exit, and its exit code is final."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
@@ -58,10 +56,10 @@ def ignore() -> None:
 
 @contextmanager
 def held_back(*, forget: bool) -> Iterator[None]:
-    """Within the block both signals only take note of themselves.
+    """Hold both signals back during the block.
 
-    With ``forget``, one that came is forgotten when the block ends well, and so is every one that comes
-    behind it: what they were to stop is done. Without, or when the block fails, it is raised at the end.
+    With ``forget``, a signal is forgotten if the block succeeds, and so is every later one: the work that
+    they would stop is done. Without it, or if the block fails, the signal is raised at the end.
     """
     global _all_is_done
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""Lines on stderr: plain ones for people, or one JSON object a line for programs that gather logs."""
+"""Lines on stderr: plain ones for people, or one JSON object a line for programs that collect logs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One object per record: time, level, event, message, and the fields that came with it.
+    """One object per record: time, level, event, message, and its fields.
 
-    A record says what it tells of by ``extra={"event": name, "fields": {...}}``.
+    Event and fields are given to the logger as ``extra={"event": name, "fields": {...}}``.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -60,7 +60,7 @@ def json_line(
 
 
 def error_fields(error: BaseException, exit_code: int) -> dict[str, Any]:
-    """What a line about ``error`` tells beside its message."""
+    """Fields of a line about ``error``, beside its message."""
     fields: dict[str, Any] = {"exit_code": exit_code, "error": type(error).__name__}
     if isinstance(error, ScorerError):
         fields |= {"file": error.path, "row": error.row, "hint": error.hint}

@@ -1,4 +1,4 @@
-"""Work beside other work: one item computed ahead of its use, one call behind its result."""
+"""Work in parallel with other work: items computed one ahead of their use, calls made one behind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _END: Final = _End()
 
 
 def one_ahead(items: Iterator[T]) -> Iterator[T]:
-    """``items`` in order, each computed by a thread of its own while the one before is in use."""
+    """``items`` in order, each computed in another thread while the one before it is in use."""
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
         following = pool.submit(next, items, _END)
         while not isinstance(item := following.result(), _End):
@@ -26,9 +26,9 @@ def one_ahead(items: Iterator[T]) -> Iterator[T]:
 
 
 class OneBehind(Generic[T]):
-    """Calls a function in a thread of its own, one call behind: the disk works while the model does.
+    """Calls a function in another thread, one call behind: the disk works while the model does.
 
-    A context manager that gives the call.
+    The context manager gives the function to call.
     """
 
     def __init__(self, function: Callable[[T], object]) -> None:
@@ -45,7 +45,7 @@ class OneBehind(Generic[T]):
         self._pending = self._pool.submit(self._function, item)
 
     def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: object) -> None:
-        # What is on its way to the disk is finished either way; its error counts where there is no other.
+        # The pending call is finished either way; its error is raised if there is no other.
         self._pool.shutdown(wait=True)
         if self._pending is not None and kind is None:
             self._pending.result()

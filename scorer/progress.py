@@ -18,7 +18,7 @@ _LINE_EVERY_SECONDS = 30.0
 
 
 class Progress(Protocol):
-    """What a job tells while it runs; used as a context manager."""
+    """Receives the progress of a job; used as a context manager."""
 
     def __enter__(self) -> Progress: ...
 
@@ -27,14 +27,14 @@ class Progress(Protocol):
     ) -> None: ...
 
     def start(self, total_rows: int | None) -> None:
-        """The work begins; ``total_rows`` is ``None`` where it is not known beforehand."""
+        """Begin to work on ``total_rows`` rows; ``None`` if their number is unknown."""
 
     def advance(self, rows: int, tokens: int) -> None:
-        """So many more rows, with so many tokens, are done."""
+        """Add finished rows and their tokens."""
 
 
 class NoProgress:
-    """Says nothing."""
+    """Shows nothing."""
 
     def __enter__(self) -> NoProgress:
         return self
@@ -60,13 +60,13 @@ class LineProgress(NoProgress):
         self._begun = self._said = time.monotonic()
 
     def start(self, total_rows: int | None) -> None:
-        """Begin to count; of many files each begins anew, but the lines keep their distance."""
+        """Begin to count, for each of several files anew; the time between lines runs on."""
         self._total = total_rows
         self._rows = self._tokens = 0
         self._begun = time.monotonic()
 
     def advance(self, rows: int, tokens: int) -> None:
-        """Count, and say so when it is time."""
+        """Count, and write a line when it is time."""
         self._rows += rows
         self._tokens += tokens
         now = time.monotonic()
@@ -137,7 +137,7 @@ class BarProgress(NoProgress):
 
 
 def progress_for_stderr(*, quiet: bool, lines: bool = False) -> Progress:
-    """The progress that suits what stderr is; ``lines`` also where it is a terminal."""
+    """A bar if stderr is a terminal, else lines; ``lines`` forces lines, ``quiet`` shows nothing."""
     if quiet:
         return NoProgress()
     return BarProgress() if sys.stderr is not None and sys.stderr.isatty() and not lines else LineProgress()

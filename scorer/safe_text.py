@@ -1,12 +1,17 @@
-"""Text that is not ours, made fit for a terminal, a log or a page: names of files and columns, reviews, errors."""
+"""Untrusted text made safe for a terminal, a log or a page: names of files and columns, reviews, errors."""
 
 from __future__ import annotations
 
 import re
 
 
+def first_line(error: BaseException) -> str:
+    """First line of the text of ``error``, or the name of its class if it has no text."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def in_utf8(text: str) -> str:
-    r"""``text`` with its bytes that are no UTF-8, as names of files can have them, escaped.
+    r"""``text`` with bytes that are not UTF-8 escaped, as names of files can have them.
 
     >>> in_utf8(os.fsdecode(b"caf\xe9.csv"))
     'caf\\udce9.csv'
@@ -15,13 +20,13 @@ def in_utf8(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """``text`` on one line, with control characters escaped: names of files and columns are not ours."""
+    """``text`` on one line, with control characters escaped."""
     return "".join(
         char if char.isprintable() or char == " " else char.encode("unicode_escape").decode("ascii") for char in text
     )
 
 
-# Control characters but line breaks and tabs, marks that turn a line around, separators, halves of
+# Control characters except line breaks and tabs, marks that turn a line around, separators, halves of
 # surrogate pairs and non-characters. Joiners stay: emoji and several scripts need them.
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"

@@ -1,4 +1,4 @@
-"""The version of this package, as outputs and reports state it."""
+"""The version of this package, as stated in outputs and reports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ PACKAGE = "review-scorer"
 
 
 def package_version() -> str:
-    """The installed version of review-scorer; ``0+unknown`` when it runs from a bare source tree."""
+    """The installed version of review-scorer; ``0+unknown`` in a bare source tree."""
     try:
         return version(PACKAGE)
     except PackageNotFoundError:

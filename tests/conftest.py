@@ -23,7 +23,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from scorer import interrupts
 from scorer.commands.console import run
 
-# How long an example takes on a busy machine says nothing, and the next run need not know what this one saw.
+# On a busy machine the time of an example tells nothing, and the next run does not need the examples of this one.
 settings.register_profile(
     "quiet",
     deadline=None,
@@ -51,15 +51,15 @@ VOCABULARY_TEXTS = (
     "Best meal we had in the whole city, wonderful people, excellent wine.",
     "0 1 2 3 4 5 6 7 8 9 10 % & ( ) / = ? ! . , : ; - _ ' \" # + *",
 )
-"""What the tiny tokenizer knows; written for these tests."""
+"""The words of the tiny tokenizer; written for these tests."""
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def tiny_vocabulary() -> dict[str, int]:
-    """The words of these texts, whole and as the starts and ends of others, and every letter: the same ids each time.
+    """The words of these texts, whole and as starts and ends of others, and every letter, with the same ids each time.
 
-    Made by hand because two trainings of a WordPiece vocabulary do not agree on its tokens.
+    Made by hand because two trainings of a WordPiece vocabulary give different tokens.
     """
     normalizer = normalizers.BertNormalizer(lowercase=True)
     splitter = pre_tokenizers.BertPreTokenizer()
@@ -117,20 +117,20 @@ def save_tiny_distilbert(folder: Path, labels: tuple[str, ...], *, seed: int = 7
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """What a command that ran in this process has changed is the next test's no more."""
+    """Undo the changes that a command makes to this process."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
     interrupts._arrived.clear()
     interrupts._all_is_done = False
-    for name in ("scorer", "train", "export"):  # their handlers write to what this test had for a stderr
+    for name in ("scorer", "train", "export"):  # their handlers write to the stderr of this test
         logging.getLogger(name).handlers.clear()
 
 
 @pytest.fixture
 def in_process(capsys: pytest.CaptureFixture[str]) -> InProcess:
-    """Makes a caller of a command in this process, as its console script runs it: exit code, stdout and stderr."""
+    """Make a function that runs a command in this process as its console script does: exit code, stdout, stderr."""
 
     def caller(command: click.Command, env_prefix: str = "SCORER") -> Call:
         def call(*arguments: object) -> tuple[int, str, str]:
@@ -183,7 +183,7 @@ def tiny_bert_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def optimum_folder(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``tiny_checkpoint`` as plain ``optimum-cli export onnx`` writes it: no file of ours in it."""
+    """``tiny_checkpoint`` as plain ``optimum-cli export onnx`` writes it, without any file of ours."""
     from optimum.exporters.onnx import main_export
 
     folder = tmp_path_factory.mktemp("models") / "optimum"
@@ -217,7 +217,7 @@ WORDS = ("dull bad loud boring awful worst", "warm wonderful funny great loved e
 
 @pytest.fixture(scope="session")
 def labelled_texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """96 texts whose words give the label away: a model that learns at all learns this. 6 of each film."""
+    """96 texts with words that tell the label, for any model to learn; 6 of each film."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -229,6 +229,17 @@ def labelled_texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("labelled") / "labelled.parquet"
     pq.write_table(pa.Table.from_pylist(rows), path)
     return path
+
+
+@pytest.fixture
+def call_score(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: InProcess) -> Call:
+    """`score` in this process, in ``tmp_path``, with the tiny model: exit code, stdout, stderr."""
+    from scorer.commands.score import score
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCORER_MODEL", str(tiny_bundle))
+    monkeypatch.setenv("SCORER_THREADS", "1")
+    return in_process(score)
 
 
 @pytest.fixture

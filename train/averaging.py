@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 from scorer.errors import InputError
 
 AVERAGE_FILE = "average.safetensors"
-"""Its name inside a checkpoint of an unfinished run."""
+"""Name of the average inside a checkpoint of an unfinished run."""
 
 
 class WeightAverage:
@@ -46,19 +46,13 @@ class WeightAverage:
                 weight.copy_(average)
                 average.copy_(kept)
 
-    def copy_to(self, model: torch.nn.Module) -> None:
-        """Put the average in place of the weights of ``model``."""
-        with torch.no_grad():
-            for average, weight in zip(self._average.module.parameters(), model.parameters(), strict=True):
-                weight.copy_(average)
-
     def save(self, folder: Path) -> None:
         """Write the average and the number of its updates into ``folder``."""
         tensors = {name: value.detach().clone() for name, value in self._average.module.named_parameters()}
         save_file({**tensors, "n_averaged": self._average.n_averaged.clone()}, folder / AVERAGE_FILE)
 
     def load(self, folder: Path) -> None:
-        """The inverse of :meth:`save`.
+        """Read the average that :meth:`save` wrote into ``folder``.
 
         Raises:
             InputError: the checkpoint has no average, or another model's.

@@ -1,10 +1,11 @@
-"""A linear model on the same rows: what an encoder has to beat."""
+"""A linear model on the same rows, which an encoder has to beat."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -45,9 +46,9 @@ class LinearBaseline:
         self._out_of_fold: dict[str, npt.NDArray[np.float64]] = {}
 
     def fit(self, texts: Sequence[str], labels: Sequence[int], n_labels: int | None = None) -> LinearBaseline:
-        """Fit to ``texts`` with label ids ``labels`` of ``n_labels``, by default as many as stand there.
+        """Fit to ``texts`` with label ids ``labels``, of ``n_labels`` or by default as many as occur.
 
-        A label of which there is no row gets the probability 0.
+        A label without rows gets the probability 0.
 
         Raises:
             InputError: the texts hold no words, or a label has too few rows to be cross-validated.
@@ -58,7 +59,7 @@ class LinearBaseline:
         self._n_labels = int(present[-1]) + 1 if n_labels is None else n_labels
         if rarest < 2:
             raise InputError("a label has fewer than two training rows", hint="add rows of it or drop it")
-        # In a small file most words stand once; leaving those out would leave little.
+        # In a small file most words occur once; leaving those out would leave little.
         self._tfidf = TfidfVectorizer(
             ngram_range=(1, 3), min_df=2 if len(texts) >= _SMALL else 1, sublinear_tf=True, dtype=np.float32
         )
@@ -78,7 +79,7 @@ class LinearBaseline:
     def probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
         """Probability of each label, float64 ``(n, n_labels)``.
 
-        A text that was fitted to gets the probability that a model without its fold gives it, as
+        A text of the training rows gets the probability of a model that was fitted without its fold, as
         honest as that of a new text.
         """
         decisions = self._svm.decision_function(self._tfidf.transform([self._clean(text) for text in texts]))
@@ -98,36 +99,36 @@ class LinearBaseline:
 def fit_baseline(options: TrainOptions) -> History:
     """Fit the baseline to the training rows and measure it on the validation rows.
 
-    Where ``options.output`` is a checkpoint with a history, the row joins the history's table. With
-    ``options.predictions`` the file is written: predictions for the rows of ``options.predict``, or
-    else for the validation rows.
+    If ``options.output`` is a checkpoint with a history, the row joins its table. ``options.predictions``
+    is written with predictions for the rows of ``options.predict``, or else for the validation rows.
 
     Raises:
         InputError: the data cannot be used.
         UsageError: options clash, or the history is that of other data.
-        OutputExistsError: the file of predictions stands already.
+        OutputExistsError: the file of predictions already exists.
         OutputError: it could not be written.
     """
     if options.predictions is not None:
         require_writable(options.predictions, overwrite=options.overwrite)
-    history = History.load(options.output) if options.output is not None else None
+    output = options.output
+    history = None if output is None else History.load(output)
     train_set, eval_set = load_splits(options)
-    if history is not None and options.output is not None:
-        require_same_data(history.data, record_data(train_set, eval_set, options), options.output)
+    if history is not None and output is not None:
+        require_same_data(history.data, record_data(train_set, eval_set, options), output)
     begun = time.monotonic()
     model = LinearBaseline(options.preprocessing, options.seed).fit(
         train_set.rows["text"], train_set.rows["labels"], len(train_set.label_names)
     )
     # Validation rows are new to the model, whatever their texts; a duplicate gains nothing here.
     probabilities = model.probabilities(eval_set.rows["text"])
-    row = _measured(probabilities, eval_set, len(train_set.rows), time.monotonic() - begun, options.command())
+    row = _row(probabilities, eval_set, len(train_set.rows), time.monotonic() - begun, options.command())
     if options.predictions is not None:
         write_predictions(model.probabilities, eval_set, options.predictions, options)
-    if history is None or options.output is None:
+    if history is None or output is None:
         return History((), None, options.metric, {}, baseline=row)
-    history = history.with_baseline(row)
-    history.save(options.output)
-    save_report(history, options.output, name=options.output.resolve().name)
+    history = replace(history, baseline=row)
+    history.save(output)
+    save_report(history, output, name=output.resolve().name)
     return history
 
 
@@ -136,7 +137,7 @@ def _columns(decisions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return decisions.reshape(len(decisions), -1)
 
 
-def _measured(
+def _row(
     probabilities: npt.NDArray[np.float64], eval_set: LabelledReviews, n_train: int, seconds: float, command: str
 ) -> Baseline:
     gold = np.asarray(eval_set.rows["labels"])

@@ -1,4 +1,4 @@
-"""How far a classifier's probabilities can be believed, and the one number that mends them."""
+"""Calibration of a classifier's probabilities by one number, its temperature."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Calibration:
 
 
 def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> Calibration:
-    """The temperature that the logits are to be divided by, for the least log loss.
+    """The temperature by which to divide the logits for the least log loss.
 
     ``logits`` is float ``(n, n_labels)``, ``labels`` int ``(n,)``. Guo et al. (2017), "On Calibration
-    of Modern Neural Networks". It stays within 0.2 and 5, where rows that are all right or all
+    of Modern Neural Networks". It stays within 0.2 and 5, because rows that are all right or all
     wrong would drive it to 0 or to infinity; logits that are not finite give 1.
     """
     scores = np.asarray(logits, dtype=np.float64)

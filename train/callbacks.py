@@ -1,4 +1,4 @@
-"""What happens along a training: checkpoints, log lines, speed, and the stop at a loss that is none."""
+"""Callbacks of a training: checkpoints, log lines, speed, early stops, and the stop at a loss of NaN."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from train.averaging import WeightAverage
 
 log = logging.getLogger(__name__)
 
-_SAY_EVERY_SECONDS = 30.0
+_LOG_EVERY_SECONDS = 30.0
 
 
 class SaveBetweenEpochs(TrainerCallback):  # type: ignore[misc]
-    """Checkpoints every so many steps, beside the one per epoch that choosing the best epoch needs.
+    """Saves a checkpoint every so many steps, beside the one per epoch that choosing the best epoch needs.
 
-    ``save_strategy="steps"`` cannot do it: Trainer then wants to evaluate at the same steps.
+    ``save_strategy="steps"`` would not do: Trainer then evaluates at the same steps.
     """
 
     def __init__(self, steps: int) -> None:
         self._steps = steps
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        # After the last step of an epoch its evaluation is still to come, and the checkpoint of the epoch with it;
-        # so it is after the last step of all, which may end no epoch.
+        # After the last step of an epoch, its evaluation and its checkpoint are still to come; so they are after
+        # the last step of all, which may end no epoch.
         if state.global_step % self._steps == 0 and state.global_step < state.max_steps and not between_epochs(state):
-            # Logged as well, or the loss since the last line would be lost in a resumed run.
+            # Logged as well, or a resumed run would lose the loss since the last line.
             control.should_log = control.should_save = True
 
 
@@ -46,12 +46,12 @@ class StopEarly(TrainerCallback):  # type: ignore[misc]
             control.should_training_stop = True
 
     def has_ended(self, state: TrainerState) -> bool:
-        """Whether the run makes no further step."""
+        """True if the run makes no further step."""
         return epochs_without_gain(state, self._metric) >= self._patience
 
 
 def epochs_without_gain(state: TrainerState, metric: str) -> int:
-    """Evaluated epochs since the first of the best ones; ``metric`` is loss, or one of which more is better."""
+    """Evaluated epochs since the first of the best ones; ``metric`` is loss, or one where more is better."""
     values = [entry[f"eval_{metric}"] for entry in state.log_history if f"eval_{metric}" in entry]
     if not values:
         return 0
@@ -59,7 +59,7 @@ def epochs_without_gain(state: TrainerState, metric: str) -> int:
 
 
 def between_epochs(state: TrainerState) -> bool:
-    """Whether no epoch is half done."""
+    """True at the end of an epoch, False in the middle of one."""
     return bool(abs(state.epoch - round(state.epoch)) < 0.5 / max(1, state.max_steps))
 
 
@@ -76,21 +76,21 @@ class LogAtEpochEnd(TrainerCallback):  # type: ignore[misc]
         control.should_log = True
 
 
-class Narrator(TrainerCallback):  # type: ignore[misc]
-    """Tells on stderr how the run goes: a line every half minute, and one per evaluation; measures its speed.
+class LogProgress(TrainerCallback):  # type: ignore[misc]
+    """Logs the progress of the run, a line every half minute and one per evaluation, and measures its speed.
 
-    Takes the place of Trainer's own callbacks, which print to stdout.
+    Replaces Trainer's own callbacks, which print to stdout.
     """
 
     def __init__(self) -> None:
-        self._begun = self._said = self._logged = time.monotonic()
+        self._begun = self._told = self._logged = time.monotonic()
         self._first_step = 0
         self._tokens = 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        self._begun = self._said = self._logged = time.monotonic()
+        self._begun = self._told = self._logged = time.monotonic()
         self._first_step = state.global_step
         self._tokens = int(state.num_input_tokens_seen)
 
@@ -98,7 +98,7 @@ class Narrator(TrainerCallback):  # type: ignore[misc]
         logs = kwargs.get("logs") or {}
         now = time.monotonic()
         if "loss" in logs and now > self._logged:
-            # Into the log that checkpoints carry, so that a resumed run has the speed of its first part too.
+            # Into the log of the checkpoints, so that a resumed run has the speed of its first part too.
             tokens = int(state.num_input_tokens_seen)
             state.log_history[-1]["tokens_per_second"] = round((tokens - self._tokens) / (now - self._logged), 1)
             self._tokens = tokens
@@ -106,8 +106,8 @@ class Narrator(TrainerCallback):  # type: ignore[misc]
         if "eval_loss" in logs:
             figures = ", ".join(f"{name} {logs[f'eval_{name}']:.4f}" for name in ("loss", "accuracy", "f1"))
             log.info("epoch %g: validation %s", logs["epoch"], figures)
-        elif "loss" in logs and now - self._said >= _SAY_EVERY_SECONDS:
-            self._said = now
+        elif "loss" in logs and now - self._told >= _LOG_EVERY_SECONDS:
+            self._told = now
             done = state.global_step - self._first_step
             left = (now - self._begun) / done * (state.max_steps - state.global_step) / 60
             step = f"step {state.global_step:,} of {state.max_steps:,}"
@@ -115,7 +115,7 @@ class Narrator(TrainerCallback):  # type: ignore[misc]
 
 
 class StopOnNaN(TrainerCallback):  # type: ignore[misc]
-    """Ends the run at the first loss that is not a number: nothing after it could be used."""
+    """Ends the run at the first loss that is not a finite number: nothing after it could be used."""
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         logs = kwargs.get("logs") or {}
@@ -127,8 +127,8 @@ class StopOnNaN(TrainerCallback):  # type: ignore[misc]
                 )
 
 
-class AveragesWeights(TrainerCallback):  # type: ignore[misc]
-    """Takes the weights into their average after each step, before anything is saved."""
+class AverageWeights(TrainerCallback):  # type: ignore[misc]
+    """Adds the weights to their average after each step, before anything is saved."""
 
     def __init__(self, average: WeightAverage) -> None:
         self._average = average

@@ -1,4 +1,4 @@
-"""Where a training starts: checkpoints of transformers, and BERT's layout rearranged into DistilBERT's."""
+"""Checkpoints of transformers: loading one to start from, BERT's layout rearranged into DistilBERT's, saving one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from transformers import (
     DistilBertConfig,
     DistilBertForSequenceClassification,
     DistilBertModel,
-    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
 from scorer.errors import ModelError, OutputError
+from scorer.safe_text import first_line
 
 _DISTILBERT_LAYER = {
     "attention.self.query": "attention.q_lin",
@@ -50,22 +50,19 @@ def load_classifier(
     same number of labels.
 
     Raises:
-        ModelError: it cannot be found or read, or is of another architecture.
+        ModelError: it is missing, cannot be read, or is of another architecture.
     """
     if not Path(model).is_dir() and (model.startswith((".", "/", "~")) or model.count("/") > 1):
         raise ModelError("no such folder", path=model, hint="pass a checkpoint folder or a Hub id")
     if Path(model).exists() and not (Path(model) / "config.json").is_file():
         raise ModelError("has no config.json, so it is no checkpoint", path=model, hint="pass a folder that has one")
-    overrides: dict[str, Any] = {}
-    if dropout is not None:
-        overrides["dropout"] = dropout
-    if attention_dropout is not None:
-        overrides["attention_dropout"] = attention_dropout
+    given = {"dropout": dropout, "attention_dropout": attention_dropout}
+    overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     labels: dict[str, Any] = {
         "num_labels": len(label_names),
         "id2label": dict(enumerate(label_names)),
         "label2id": {name: label for label, name in enumerate(label_names)},
-        "problem_type": "single_label_classification",  # what the checkpoint's own head was for is over
+        "problem_type": "single_label_classification",  # the checkpoint's own head may have had another
     }
     try:
         config = AutoConfig.from_pretrained(model)
@@ -106,7 +103,11 @@ def load_classifier(
 
 
 def require_weights(missing: Iterable[str], model: str, *, but: tuple[str, ...] = ()) -> None:
-    """Refuse a checkpoint that lacks tensors other than those that begin with ``but``: they would be random."""
+    """Refuse a checkpoint that lacks tensors, except those whose names begin with ``but``: they would be random.
+
+    Raises:
+        ModelError: it lacks some.
+    """
     names = sorted(name for name in missing if not name.startswith(but))
     if names:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
@@ -133,10 +134,10 @@ def distilbert_from_bert(bert: BertModel, **overrides: Any) -> DistilBertModel:
     new configuration.
 
     Raises:
-        ModelError: the configuration holds what DistilBERT's layout cannot express.
+        ModelError: DistilBERT's layout cannot express the configuration.
     """
     config = bert.config
-    _refuse_what_differs(config)
+    _require_expressible(config)
     settings: dict[str, Any] = {
         "vocab_size": config.vocab_size,
         "max_position_embeddings": config.max_position_embeddings,
@@ -170,7 +171,7 @@ def distilbert_from_bert(bert: BertModel, **overrides: Any) -> DistilBertModel:
     return distilbert
 
 
-def _refuse_what_differs(config: BertConfig) -> None:
+def _require_expressible(config: BertConfig) -> None:
     # DistilBERT fixes these two; any other value would change every hidden state a little.
     if config.layer_norm_eps != 1e-12:
         raise ModelError(f"layer_norm_eps {config.layer_norm_eps} cannot be had in DistilBERT's layout (1e-12)")
@@ -182,7 +183,7 @@ def _refuse_what_differs(config: BertConfig) -> None:
 
 
 def backend_tokenizer(tokenizer: PreTrainedTokenizerBase, model: str) -> Tokenizer:
-    """The ``tokenizers`` object inside ``tokenizer``; a slow tokenizer has none.
+    """The ``tokenizers`` object inside a fast ``tokenizer``.
 
     Raises:
         ModelError: the tokenizer is a slow one.
@@ -193,13 +194,8 @@ def backend_tokenizer(tokenizer: PreTrainedTokenizerBase, model: str) -> Tokeniz
     return backend
 
 
-def max_positions(config: PretrainedConfig) -> int:
-    """Positions that the encoder has embeddings for."""
-    return int(config.max_position_embeddings)
-
-
 def last_whole_checkpoint(work: Path) -> Path | None:
-    """The newest checkpoint in ``work`` that was written to its end; a kill can leave one behind that was not."""
+    """The newest complete checkpoint in ``work``; incomplete ones, which a kill can leave, are removed."""
     found: list[tuple[int, Path]] = []
     for folder in work.glob("checkpoint-*"):
         try:
@@ -211,7 +207,7 @@ def last_whole_checkpoint(work: Path) -> Path | None:
 
 @contextmanager
 def saving(path: Path) -> Iterator[None]:
-    """The boundary where failures to save a part of ``path`` become ours; each library has an error of its own.
+    """Turn the errors with which each library fails to save a part of ``path`` into one of ours.
 
     Raises:
         OutputError: it could not be written.
@@ -225,8 +221,3 @@ def saving(path: Path) -> Iterator[None]:
             path=path,
             hint="make room, then run the same command with --resume",
         ) from error
-
-
-def first_line(error: Exception) -> str:
-    """The first line of its message that says something."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

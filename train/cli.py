@@ -146,7 +146,7 @@ def main() -> NoReturn:
 
 
 def _hush_libraries(verbose: int) -> None:
-    """Keep the bars, hints and warnings of the libraries off stderr, which is for our own lines."""
+    """Keep the progress bars, hints and warnings of libraries off stderr, up to ``-v``."""
     if verbose >= 2:
         return
     import warnings
@@ -156,7 +156,7 @@ def _hush_libraries(verbose: int) -> None:
 
     warnings.filterwarnings("ignore", module="transformers|torch|datasets|evaluate")
     datasets.disable_progress_bars()
-    # What it logs of a file that it cannot read comes back as an error, which is our line.
+    # A file that it cannot read also gives an error, which becomes our line.
     datasets.logging.set_verbosity(logging.CRITICAL)
     transformers.logging.set_verbosity_error()
 

@@ -24,6 +24,7 @@ from scorer.files.columns import label_column, named_column, text_column
 from scorer.files.opening import open_source
 from scorer.files.source import ReadOptions
 from scorer.model.encoding import TextEncoder
+from scorer.safe_text import first_line
 from train.options import TrainOptions
 
 _BUILDERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json"}
@@ -48,7 +49,7 @@ class LabelledReviews:
 
 @dataclass(frozen=True)
 class _Part:
-    """The rows of files as they are read, and which columns are meant; ``where`` names the files in messages."""
+    """The rows of files as read, and the names of two columns; ``where`` names the files in messages."""
 
     rows: datasets.Dataset
     text: str
@@ -57,12 +58,12 @@ class _Part:
 
     @property
     def has_class_ids(self) -> bool:
-        """Whether the data set itself gives names to its label ids, so that its labels are ids for sure."""
+        """True if the data set names its label ids, so that its labels are certainly ids."""
         return isinstance(self.rows.features[self.label], datasets.ClassLabel)
 
     def label_texts(self) -> set[str]:
         """The different labels, as text."""
-        return {text for text in map(_text, self.rows.unique(self.label)) if text is not None}
+        return {text for text in map(_label_text, self.rows.unique(self.label)) if text is not None}
 
 
 def load_splits(options: TrainOptions) -> tuple[LabelledReviews, LabelledReviews]:
@@ -70,11 +71,11 @@ def load_splits(options: TrainOptions) -> tuple[LabelledReviews, LabelledReviews
 
     Raises:
         InputError: a file or data set cannot be read, lacks a column or holds unusable labels.
-        UsageError: nothing to validate on was given.
+        UsageError: no rows to validate on were given.
     """
     train = _load(options.train, "train", options)
     names = _label_names(train, options)
-    sources = options.eval or (_IMDB if _is_the_hub_s_imdb(options) and not options.validation_split else ())
+    sources = options.eval or (_IMDB if _trains_on_the_hub_s_imdb(options) and not options.validation_split else ())
     if not sources and not options.validation_split:
         raise UsageError("there is nothing to validate on", hint="pass --eval FILE or --validation-split 0.1")
     parts = [train, *([_load(sources, "test", options)] if sources else [])]
@@ -119,7 +120,7 @@ def read_rows(sources: Sequence[str], split: str) -> datasets.Dataset:
     """The rows of files, of folders of files, or of the ``split`` of one data set of the Hub.
 
     Raises:
-        InputError: they cannot be read, or there are none.
+        InputError: they cannot be read, or are empty.
     """
     where = ", ".join(sources)
     try:
@@ -131,14 +132,37 @@ def read_rows(sources: Sequence[str], split: str) -> datasets.Dataset:
     return rows
 
 
+def read_texts(sources: Sequence[str], options: TrainOptions) -> list[str]:
+    """The texts of files without labels, "" for null.
+
+    Raises:
+        InputError: they cannot be read, or have no column of text.
+    """
+    where = ", ".join(sources)
+    rows = read_rows(sources, "train")
+    return texts_of(rows, text_column(rows.column_names, options.text_column, where), where)
+
+
+def texts_of(rows: datasets.Dataset, column: str, where: str | None) -> list[str]:
+    """The texts of a column, "" for null; ``where`` names the files in the message.
+
+    Raises:
+        InputError: the column holds values of another type.
+    """
+    values = rows[column][:]
+    if not all(value is None or isinstance(value, str) for value in values):
+        raise InputError(f"column {column!r} holds no text", path=where, hint="name another with --text-column")
+    return [value or "" for value in values]
+
+
 def _reason(error: BaseException) -> str:
-    """Why the ``datasets`` library could not read files, in one line."""
+    """The reason in one line for which the ``datasets`` library could not read files."""
     cause = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
     if isinstance(cause, datasets.table.CastError):
         return "the files do not have the same columns"
-    return (str(cause).strip() or type(cause).__name__).splitlines()[0]
+    return first_line(cause)
 
 
 def _load(sources: Sequence[str], split: str, options: TrainOptions) -> _Part:
@@ -151,8 +175,8 @@ def _load(sources: Sequence[str], split: str, options: TrainOptions) -> _Part:
     return _Part(rows, text, label, where)
 
 
-def _is_the_hub_s_imdb(options: TrainOptions) -> bool:
-    """Whether the training rows are those of the data set that has a test split of its own."""
+def _trains_on_the_hub_s_imdb(options: TrainOptions) -> bool:
+    """True for the data set with a test split of its own."""
     return options.train == _IMDB and not data_files(*_IMDB)
 
 
@@ -180,8 +204,8 @@ def _read_files(files: Sequence[Path], builder: str, split: str) -> datasets.Dat
     for file in files:
         if file.stat().st_size == 0:
             raise InputError("is empty (0 bytes)", path=file, hint=_NO_ROWS)
-    # The library takes a file of the same name and time for the one that it has in its cache. This one is gone at
-    # once: what is mapped into memory stays readable, and where it cannot be removed before, it is left behind.
+    # A cache of its own, removed at once: the library takes a file of the same name and time for the one in its
+    # cache. Files mapped into memory stay readable; a system that cannot remove those keeps them.
     with TemporaryDirectory(prefix="train-model-", ignore_cleanup_errors=True) as cache:
         paths = list(files)
         if builder == "csv":
@@ -194,7 +218,7 @@ def _read_files(files: Sequence[Path], builder: str, split: str) -> datasets.Dat
 
 
 def _as_parquet(file: Path, target: Path) -> Path:
-    """``file``, CSV or TSV, written to ``target`` as ``score`` reads it: strictly, every value the text that it is.
+    """Write ``file``, CSV or TSV, to ``target`` as ``score`` reads it: strictly, and every value as text.
 
     Raises:
         InputError: it has a bad row, or several columns of one name.
@@ -213,11 +237,11 @@ def _as_parquet(file: Path, target: Path) -> Path:
 
 
 def data_files(source: str) -> list[Path]:
-    """The files that ``source`` means, a folder's in order of their names; none where it is a Hub id.
+    """The files of ``source``, a folder's in order of their names; empty for a Hub id.
 
     Raises:
         ValueError: the format is unknown, or a folder holds no file of a known one.
-        FileNotFoundError: there is no such file or folder.
+        FileNotFoundError: the file or folder does not exist.
     """
     path = Path(source)
     looks_like_a_path = source.startswith((".", "/", "~")) or source.endswith("/") or source.count("/") > 1
@@ -238,19 +262,16 @@ def data_files(source: str) -> list[Path]:
 
 
 def _hold_out(rows: datasets.Dataset, labels: Sequence[int], options: TrainOptions) -> tuple[list[int], list[int]]:
-    """Places of the kept and of the held-out rows: whole groups where there is a group column, else by label."""
+    """Row numbers of the kept and of the held-out rows: whole groups if there is a group column, else by label."""
     where = ", ".join(options.train)
-    places = np.zeros(len(rows))
-    splitter: GroupShuffleSplit | StratifiedShuffleSplit
+    groups = None
     if options.group_column is not None:
         column = named_column(rows.column_names, options.group_column, where)
         groups = [str(value) for value in rows[column]]
-        splitter = GroupShuffleSplit(1, test_size=options.validation_split, random_state=options.seed)
-    else:
-        groups = None
-        splitter = StratifiedShuffleSplit(1, test_size=options.validation_split, random_state=options.seed)
+    make = StratifiedShuffleSplit if groups is None else GroupShuffleSplit
+    splitter = make(1, test_size=options.validation_split, random_state=options.seed)
     try:
-        kept, held = next(splitter.split(places, list(labels), groups))
+        kept, held = next(splitter.split(np.zeros(len(rows)), list(labels), groups))
     except ValueError as error:
         raise InputError(f"cannot be split: {error}", path=where, hint="pass another --validation-split") from error
     return sorted(kept.tolist()), sorted(held.tolist())
@@ -287,8 +308,8 @@ def _label_names(train: _Part, options: TrainOptions) -> list[str]:
     return [f"LABEL_{label}" for label in range(len(numbers))]
 
 
-def _text(value: Any) -> str | None:
-    """A label as text; of a number the shortest. ``None`` for nothing, NaN and "", which all mean no label."""
+def _label_text(value: Any) -> str | None:
+    """A label as text, of a number the shortest; ``None`` for null, NaN and "", which all mean no label."""
     if isinstance(value, str):
         return value.strip() or None
     if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -299,9 +320,9 @@ def _text(value: Any) -> str | None:
 
 
 def _label_ids(parts: Iterable[_Part], names: Sequence[str]) -> dict[str, int | None]:
-    """The label id of each label, as text; ``None`` where it is neither a name nor an id.
+    """The label id of each label text; ``None`` for one that is neither a name nor an id.
 
-    All rows, those to validate on too, are asked at once whether numbers are names, as of 1 to 5 stars, or ids.
+    All rows, those for validation too, decide together whether numbers are names, as of 1 to 5 stars, or ids.
     """
     texts = {text for part in parts if not part.has_class_ids for text in part.label_texts()}
     known = set(names)
@@ -315,7 +336,7 @@ def _labelled(part: _Part, ids: Mapping[str, int | None], names: Sequence[str]) 
         ids = {str(label): label for label in range(len(names))}
     labels: list[int] = []
     for number, value in enumerate(part.rows[part.label], start=1):
-        text = _text(value)
+        text = _label_text(value)
         if text is None:
             raise InputError("the label is null", path=part.where, row=number, hint="drop the row or label it")
         label = ids.get(text)
@@ -329,12 +350,10 @@ def _labelled(part: _Part, ids: Mapping[str, int | None], names: Sequence[str]) 
                 hint=f"known: {', '.join(names[:_SHOWN_NAMES])}{more}",
             )
         labels.append(label)
-    texts = part.rows[part.text]
-    if not all(isinstance(value, str) or value is None for value in texts[:1000]):
-        raise InputError(f"column {part.text!r} holds no text", path=part.where, hint="name another with --text-column")
+    texts = texts_of(part.rows, part.text, part.where)
     if not any(value and value.strip() for value in texts):
         raise InputError(f"every text in column {part.text!r} is empty", path=part.where, hint=_NO_ROWS)
     return datasets.Dataset.from_dict(
-        {"text": [value or "" for value in texts], "labels": labels},
+        {"text": texts, "labels": labels},
         features=datasets.Features({"text": datasets.Value("large_string"), "labels": datasets.Value("int64")}),
     )

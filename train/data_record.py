@@ -1,11 +1,11 @@
-"""What a training was made from: hashes of its files, its split, and texts that stand on both sides."""
+"""The record of a training's data: hashes of its files, its split, and texts on both sides of it."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,11 @@ _MORE_FILES = ("teachers", "unlabelled", "pretraining")
 def record_data(train_set: LabelledReviews, eval_set: LabelledReviews, options: TrainOptions) -> dict[str, Any]:
     """A JSON object for the history: ``train``, ``eval``, ``split``, ``duplicates``, ``teachers`` and ``pretraining``.
 
-    Duplicates are counted in rows; two texts are the same where their words are, in any case and
-    with any white space. Those on both sides of the split are said on stderr as well.
+    Duplicates are counted in rows; two texts are the same if their words are, in any case and
+    with any white space. A warning tells of those on both sides of the split.
 
     Raises:
-        InputError: a file is not there or of no known format.
+        InputError: a file is missing or of an unknown format.
     """
     sources = (*options.train, *options.eval, *options.teacher, *options.unlabelled, *options.pretrain_on)
     names = short_names(str(file) for source in sources for file in _files(source))
@@ -38,18 +38,13 @@ def record_data(train_set: LabelledReviews, eval_set: LabelledReviews, options: 
         log.warning("%d of them with another label", duplicates["with_another_label"])
     if duplicates["training_rows_repeated"]:
         log.info("%d training texts repeat an earlier one", duplicates["training_rows_repeated"])
+    split = {"share": options.validation_split, "group_column": options.group_column, "seed": options.seed}
+    split["held_out_sha256"] = _rows_hash(eval_set)
     return {
         "labels": train_set.label_names,
-        "train": _part(options.train, train_set, names),
-        "eval": _part(options.eval or options.train, eval_set, names),
-        "split": None
-        if not options.validation_split
-        else {
-            "share": options.validation_split,
-            "group_column": options.group_column,
-            "seed": options.seed,
-            "held_out_sha256": _rows_hash(eval_set),
-        },
+        "train": _record_of(train_set, options.train, names),
+        "eval": _record_of(eval_set, options.eval or options.train, names),
+        "split": split if options.validation_split else None,
         "duplicates": duplicates,
         "teachers": _file_hashes(options.teacher, names),
         "unlabelled": _file_hashes(options.unlabelled, names),
@@ -58,18 +53,18 @@ def record_data(train_set: LabelledReviews, eval_set: LabelledReviews, options: 
 
 
 def files_of(record: Mapping[str, Any]) -> dict[str, str]:
-    """SHA-256 by name of all files in what :func:`record_data` says."""
+    """SHA-256 by name of all files in a record of :func:`record_data`."""
     parts = (record["train"]["files"], record["eval"]["files"], *(record[key] for key in _MORE_FILES))
     return {name: sha256 for part in parts for name, sha256 in part.items()}
 
 
 def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], output: Path) -> None:
-    """See to it that figures join the table in ``output`` of a training of the same rows; by :func:`record_data`.
+    """Require that figures join the table in ``output`` of a training of the same rows.
 
-    A training of an older version that recorded nothing is taken for one.
+    ``before`` and ``now`` are records of :func:`record_data`; an empty ``before`` fits any.
 
     Raises:
-        UsageError: labels, files or validation rows are others.
+        UsageError: labels, files or validation rows differ.
     """
     if not before:
         return
@@ -91,7 +86,7 @@ def _compared(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _part(sources: Iterable[str], part: LabelledReviews, names: Mapping[str, str]) -> dict[str, Any]:
+def _record_of(part: LabelledReviews, sources: Iterable[str], names: Mapping[str, str]) -> dict[str, Any]:
     counts = Counter(part.rows["labels"])
     return {
         "files": _file_hashes(sources, names),
@@ -101,7 +96,7 @@ def _part(sources: Iterable[str], part: LabelledReviews, names: Mapping[str, str
 
 
 def _files(source: str) -> list[Path]:
-    """The files that a source means; of a checkpoint, its weights."""
+    """The files of a source; of a checkpoint, its weights."""
     folder = Path(source)
     weights = sorted(folder.glob("*.safetensors")) if (folder / "config.json").is_file() else []
     try:
@@ -115,12 +110,12 @@ def _file_hashes(sources: Iterable[str], names: Mapping[str, str]) -> dict[str, 
 
 
 def hashes_by_name(files: Iterable[Path]) -> dict[str, str]:
-    """SHA-256 of those that are files, by base name."""
+    """SHA-256 of those that exist, by base name."""
     return {file.name: sha256_of(file) for file in files if file.is_file()}
 
 
 def _rows_hash(part: LabelledReviews) -> str:
-    """SHA-256 over the rows in order; lengths keep one row's end from passing for the next one's start."""
+    """SHA-256 over the rows in order; with lengths, so that the end of a row cannot pass for the start of the next."""
     digest = hashlib.sha256()
     for text, label in zip(part.rows["text"], part.rows["labels"], strict=True):
         encoded = text.encode("utf-8", "surrogatepass")
@@ -130,19 +125,16 @@ def _rows_hash(part: LabelledReviews) -> str:
 
 
 def _duplicates(train_set: LabelledReviews, eval_set: LabelledReviews) -> dict[str, int]:
+    def words_and_labels(part: LabelledReviews) -> Iterator[tuple[str, int]]:
+        for text, label in zip(part.rows["text"], part.rows["labels"], strict=True):
+            yield " ".join(text.casefold().split()), label
+
     seen: dict[str, set[int]] = {}
-    repeated = 0
-    for text, label in zip(train_set.rows["text"], train_set.rows["labels"], strict=True):
-        key = " ".join(text.casefold().split())
-        repeated += key in seen
-        seen.setdefault(key, set()).add(label)
-    both = contrary = 0
-    for text, label in zip(eval_set.rows["text"], eval_set.rows["labels"], strict=True):
-        labels = seen.get(" ".join(text.casefold().split()))
-        both += labels is not None
-        contrary += labels is not None and label not in labels
+    for words, label in words_and_labels(train_set):
+        seen.setdefault(words, set()).add(label)
+    both = [(seen[words], label) for words, label in words_and_labels(eval_set) if words in seen]
     return {
-        "validation_rows_in_training": both,
-        "with_another_label": contrary,
-        "training_rows_repeated": repeated,
+        "validation_rows_in_training": len(both),
+        "with_another_label": sum(label not in labels for labels, label in both),
+        "training_rows_repeated": len(train_set.rows) - len(seen),
     }

@@ -1,4 +1,4 @@
-"""The order of an epoch's rows, which a resumed run goes on with."""
+"""The order of an epoch's rows, kept for a resumed run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from scorer.errors import InputError
 
 ORDER_FILE = "epoch_order.safetensors"
-"""Its name inside a checkpoint of an unfinished epoch."""
+"""Name of the order inside a checkpoint of an unfinished epoch."""
 
 _STATE = "state"
 
@@ -22,12 +22,12 @@ _STATE = "state"
 class EpochOrder(Sampler[int]):
     """Batches of rows of like lengths, in a new order for each epoch, that of Trainer's ``LengthGroupedSampler``.
 
-    It is drawn from PyTorch's global generator, whose state at the start of an epoch a run that is resumed in
-    the middle of it does not have: Trainer itself then goes on in another order. So it is kept.
+    The order comes from PyTorch's global generator. A run that resumes in the middle of an epoch needs the state
+    that it had at the epoch's start, which this keeps: Trainer itself would continue in another order.
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, *, began: torch.Tensor | None = None) -> None:
-        """``began`` is the generator's state, uint8, at the start of the first epoch, where that is over."""
+        """``began`` is the generator's state, uint8, at the start of a first epoch that began before."""
         self._lengths = list(lengths)
         self._batch_size = batch_size
         self._resumed = began
@@ -47,13 +47,13 @@ class EpochOrder(Sampler[int]):
         return iter(get_length_grouped_indices(self._lengths, self._batch_size, generator=generator))
 
     def save(self, folder: Path) -> None:
-        """Write into ``folder`` what :func:`load_epoch_order` reads."""
+        """Write the order into ``folder``, for :func:`load_epoch_order`."""
         assert self._began is not None, "no epoch has begun"
         save_file({_STATE: self._began}, folder / ORDER_FILE)
 
 
 def load_epoch_order(folder: Path) -> torch.Tensor | None:
-    """The state at the start of the epoch that a checkpoint lies in, or ``None`` where it lies between two.
+    """The generator's state at the start of a checkpoint's epoch, or ``None`` for a checkpoint between two epochs.
 
     Raises:
         InputError: the file is damaged.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ class EpochRow:
 class Baseline:
     """The linear baseline's figures on the same validation rows.
 
-    ``seconds`` is everything from the first text to the last probability, calibration included;
-    ``command`` is the one that fitted it.
+    ``seconds`` is the time from the first text to the last probability, calibration included;
+    ``command`` is the command that fitted it.
     """
 
     name: str
@@ -46,18 +46,18 @@ class Baseline:
 
 @dataclass(frozen=True)
 class History:
-    """A training's epochs and the one whose weights were kept; no epoch where a baseline stands alone.
+    """A training's epochs and the one whose weights were kept; without epochs, a baseline alone.
 
     Attributes:
         rows: figures of each epoch.
         best_epoch: the epoch whose weights were kept.
-        metric: what it is best in.
+        metric: by which it is best.
         settings: options, versions and the machine.
-        baseline: the linear model's row, where one was fitted.
+        baseline: the linear model's row, if one was fitted.
         calibration: of the kept weights, on the validation rows.
-        data: what :func:`train.data_record.record_data` says.
+        data: as :func:`train.data_record.record_data` gives it.
         steps: along the training, the mean loss since the step before, the rate and the tokens per second.
-        start: the checkpoint that it began from, see :func:`train.lineage.start_of`.
+        start: the checkpoint that the training started from, see :func:`train.lineage.start_of`.
         lineage: the steps that made that checkpoint and the teachers, see :func:`train.lineage.lineage_of`.
     """
 
@@ -74,15 +74,9 @@ class History:
 
     @classmethod
     def from_log(
-        cls,
-        log: list[dict[str, Any]],
-        *,
-        metric: str,
-        best_epoch: float,
-        settings: dict[str, Any],
-        data: dict[str, Any] | None = None,
+        cls, log: list[dict[str, Any]], *, metric: str, best_epoch: float, settings: dict[str, Any], **more: Any
     ) -> History:
-        """Build it from ``Trainer.state.log_history``.
+        """Build it from ``Trainer.state.log_history``; ``more`` are other attributes.
 
         A logged training loss is the mean over the steps since the one before; weighted by their
         number, those of an epoch give its mean.
@@ -115,8 +109,8 @@ class History:
             calibration=Calibration(**{name: kept[f"eval_{name}"] for name in names})
             if "eval_temperature" in kept
             else None,
-            data=data or {},
             steps=tuple({key: entry[key] for key in _STEP_KEYS if key in entry} for entry in log if "loss" in entry),
+            **more,
         )
 
     def table(self) -> str:
@@ -136,16 +130,12 @@ class History:
             )
         return "\n".join(lines)
 
-    def with_baseline(self, baseline: Baseline) -> History:
-        """A copy that has this row too."""
-        return replace(self, baseline=baseline)
-
     @classmethod
     def load(cls, folder: Path) -> History:
-        """What :meth:`save` wrote into ``folder``.
+        """Read the history that :meth:`save` wrote into ``folder``.
 
         Raises:
-            UsageError: there is no such file, or it is not one of ours.
+            UsageError: the file is missing, or holds no history.
         """
         path = folder / HISTORY_FILE
         try:

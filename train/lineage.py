@@ -1,9 +1,8 @@
-"""Where a training's weights and teachers came from: the commands before its own, as far as files tell."""
+"""The origin of a training's weights and teachers: the commands before its own, as far as files tell."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,9 @@ from huggingface_hub import ModelCard
 from transformers import AutoConfig
 from transformers.utils import cached_file
 
-from scorer.errors import ScorerError
 from scorer.job.lineage import score_command, stated_lineage
 from scorer.job.provenance import parsed, read_provenance
 from scorer.model.json_files import read_object
-from scorer.model.preprocessing import Preprocessing
 from train.data import data_files
 from train.data_record import hashes_by_name
 from train.history import HISTORY_FILE
@@ -24,7 +21,7 @@ from train.options import TrainOptions
 from train.teacher_checkpoints import is_checkpoint
 
 Step = dict[str, Any]
-"""``makes``: a name; ``command``: what made it, ``None`` where nobody recorded that; ``sha256`` by file name.
+"""``makes``: a name; ``command``: the command that made it, ``None`` if unknown; ``sha256`` by file name.
 
 A step that makes predictions may have ``inputs``, SHA-256 by file name, and ``model``, the fingerprint of a bundle.
 """
@@ -38,90 +35,62 @@ def step(makes: str, command: str | None, sha256: Mapping[str, str], **more: Any
 def lineage_of(options: TrainOptions) -> list[Step]:
     """The steps that made the starting checkpoint and the teachers of a training, in order, each once.
 
-    A pretrained model that nobody here trained is no step; :func:`start_of` tells of it.
+    A pretrained model of others is not a step; :func:`start_of` describes it.
 
     Raises:
         ModelError: a checkpoint's history cannot be read.
         InputError: the provenance of a file of predictions cannot be read.
     """
-    steps: list[Step] = []
-    found = [_of_checkpoint(options.model)]
+    found = [_steps_of_checkpoint(options.model)]
     for teacher in options.teacher:
         if is_checkpoint(teacher):
             unknown = step(Path(teacher).resolve().name, None, sha256_of_weights(teacher))
-            found.append(_of_checkpoint(teacher) or [unknown])
+            found.append(_steps_of_checkpoint(teacher) or [unknown])
         else:
-            found += [_of_file(file) for file in data_files(teacher)]
+            found += [_steps_of_predictions(file) for file in data_files(teacher)]
+    steps: dict[tuple[Any, Any], Step] = {}
     for one in chain.from_iterable(found):
-        known = next((known for known in steps if _name(known) == _name(one)), None)
-        if known is None:
-            steps.append(dict(one))
-        else:  # what was found in a bundle does not have the hashes of what it was made from
-            known["sha256"] = {**one.get("sha256", {}), **known.get("sha256", {})}
-    return steps
-
-
-def _name(one: Step) -> tuple[Any, Any]:
-    return one["makes"], one.get("command")
+        known = steps.setdefault((one["makes"], one.get("command")), dict(one))
+        # A bundle's own record of a step lacks the hashes.
+        known["sha256"] = {**one.get("sha256", {}), **known.get("sha256", {})}
+    return list(steps.values())
 
 
 def start_of(model: str) -> dict[str, Any]:
     """A JSON object about the checkpoint that a training starts from.
 
-    ``name``; ``sha256`` of its weights by file name, where it is a folder; ``revision``, where it came
-    from the Hub; ``base_model`` and ``base_sha256``, the pretrained model at the beginning of the line;
+    ``name``; ``sha256`` of its weights by file name, if it is a folder; ``revision``, if it came from the
+    Hub; ``base_model`` and ``base_sha256``, the pretrained model at the beginning of the line;
     ``license`` of that, as its README states it, or ``None``.
     """
     folder = Path(model)
     history = _history(folder)
     name = folder.resolve().name if folder.is_dir() else model
     if history is None:
-        base = {"base_model": name, "base_sha256": sha256_of_weights(model), "license": _stated_license(model)}
-    elif _section(history, "start"):
-        base = {key: history["start"].get(key) for key in ("base_model", "base_sha256", "license")}
+        base = {"base_model": name, "base_sha256": sha256_of_weights(model), "license": _license_of(model)}
     else:
-        base = {"base_model": _section(history, "settings").get("model"), "base_sha256": {}, "license": None}
-    if isinstance(base["base_model"], str) and Path(base["base_model"]).is_absolute():
-        base["base_model"] = Path(base["base_model"]).name
+        base = {key: _section(history, "start").get(key) for key in ("base_model", "base_sha256", "license")}
     return {"name": name, "sha256": sha256_of_weights(model), "revision": _revision(model), **base}
 
 
 def sha256_of_weights(source: str) -> dict[str, str]:
-    """SHA-256 by file name of the weights in a folder; empty for what is none."""
+    """SHA-256 by file name of the weights in a folder; empty for anything else."""
     return hashes_by_name(sorted(Path(source).glob("*.safetensors")))
 
 
-def _of_checkpoint(source: str) -> list[Step]:
+def _steps_of_checkpoint(source: str) -> list[Step]:
     folder = Path(source)
     history = _history(folder)
     if history is None:
         return []
-    own = step(folder.resolve().name, _command_of(history, folder), sha256_of_weights(source))
+    own = step(folder.resolve().name, _section(history, "settings").get("command"), sha256_of_weights(source))
     baseline = _section(history, "baseline").get("command")
     beside = [step(f"the baseline's row of {own['makes']}", baseline, {})] if baseline else []
     return [*stated_lineage(history), own, *beside]
 
 
-def _command_of(history: Mapping[str, Any], folder: Path) -> str | None:
-    """The recorded command, or the one that the recorded settings of an older version amount to."""
-    settings = _section(history, "settings")
-    if settings.get("command"):
-        return str(settings["command"])
-    known = {option.name for option in fields(TrainOptions)}
-    values: dict[str, Any] = {name: value for name, value in settings.items() if name in known}
-    if not values:
-        return None
-    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    try:
-        cut = Preprocessing.from_json(values.get("preprocessing", {}), source=folder / HISTORY_FILE)
-        asked = {**values, **lists, "output": folder, "resume": False, "overwrite": False, "preprocessing": cut}
-        return TrainOptions(**asked).command()
-    except (TypeError, ScorerError):  # of a version whose options were others
-        return None
-
-
-def _of_file(path: Path) -> list[Step]:
-    """What made a file of predictions, by its own provenance."""
+def _steps_of_predictions(path: Path) -> list[Step]:
+    """The steps that made a file of predictions, by its own provenance."""
     own, text = hashes_by_name([path]), read_provenance(path)
     value = {} if text is None else parsed(text, path)
     inputs = {str(item.get("name")): str(item.get("sha256")) for item in value.get("inputs", ())}
@@ -144,8 +113,8 @@ def _section(history: Mapping[str, Any], key: str) -> dict[str, Any]:
     return dict(section) if isinstance(section, dict) else {}
 
 
-def _stated_license(model: str) -> str | None:
-    """The licence in the front matter of a model's README, where there is one."""
+def _license_of(model: str) -> str | None:
+    """The licence in the front matter of a model's README, if it has one."""
     try:
         readme = cached_file(model, "README.md", _raise_exceptions_for_missing_entries=False,
                              _raise_exceptions_for_connection_errors=False)  # fmt: skip

@@ -1,6 +1,6 @@
 """Accuracy and F1 as modules of the ``evaluate`` library that need no download.
 
-``evaluate.load("accuracy")`` fetches a script from the Hub; these compute the same figures
+``evaluate.load("accuracy")`` downloads a script from the Hub; these compute the same figures
 with scikit-learn, offline.
 """
 
@@ -39,26 +39,20 @@ class Accuracy(_LabelMetric):
 
 
 class F1(_LabelMetric):
-    """Harmonic mean of precision and recall, in [0, 1]: of label 1 where there are two, else macro.
+    """Harmonic mean of precision and recall, in [0, 1]: of label 1 if there are two, else macro.
 
     The macro mean is over the labels that occur, as scikit-learn takes it by default.
     """
 
     def _compute(
-        self,
-        predictions: npt.NDArray[np.int32],
-        references: npt.NDArray[np.int32],
-        n_labels: int = 2,
+        self, predictions: npt.NDArray[np.int32], references: npt.NDArray[np.int32], n_labels: int = 2
     ) -> Mapping[str, float]:
-        if n_labels == 2:
-            value = f1_score(references, predictions, pos_label=1, average="binary", zero_division=0)
-        else:
-            value = f1_score(references, predictions, average="macro", zero_division=0)
-        return {"f1": float(value)}
+        average = "binary" if n_labels == 2 else "macro"
+        return {"f1": float(f1_score(references, predictions, average=average, zero_division=0))}
 
 
 class ClassificationMetrics:
-    """Computes what the table shows, and the temperature, from the logits of an evaluation; given to ``Trainer``."""
+    """Computes the figures of the table and the temperature from the logits of an evaluation, for ``Trainer``."""
 
     def __init__(self, n_labels: int) -> None:
         self._n_labels = n_labels

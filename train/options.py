@@ -1,4 +1,4 @@
-"""What a training run is asked to do: one value, made in the CLI and passed whole."""
+"""Options of ``train-model``: one value, made in the CLI and passed whole."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from scorer.errors import UsageError
 from scorer.model.preprocessing import Preprocessing
 
 METRICS = ("f1", "accuracy", "loss")
-"""By which the best epoch is chosen; ``loss`` is the validation loss, the lower the better."""
+"""Figures by which the best epoch can be chosen; ``loss`` is the validation loss, the lower the better."""
 
 
 def short_names(paths: Iterable[str]) -> dict[str, str]:
-    """The last part of each path, or so many of the last as tell different paths apart."""
+    """The last part of each path, or as many of the last as tell different paths apart."""
     parts = {path: Path(path).resolve().parts for path in paths}
     names = {}
     for path, own in parts.items():
@@ -32,35 +32,35 @@ class TrainOptions:
     """Options of :func:`train.training.train_model`; the defaults are the recipe of the project's origin.
 
     Attributes:
-        output: folder of the finished checkpoint; ``None`` only where a baseline is fitted alone.
+        output: folder of the finished checkpoint; ``None`` only for a baseline alone.
         model: a folder or a Hub id.
         train: files, folders or the name of a Hub data set.
         eval: the same for validation; empty means that ``validation_split`` of ``train`` is held out.
         validation_split: share of the training rows that is held out, in (0, 1); 0 for none.
         group_column: rows that share its value stay on one side of that split.
-        label_names: names of the label ids 0, 1, …, where the files hold numbers.
-        fp16: half precision; ``None`` is on where CUDA is.
-        bf16: bfloat16 autocast; ``None`` is on where CUDA is not and the processor has the instructions.
+        label_names: names of the label ids 0, 1, …, for files that hold numbers.
+        fp16: half precision; ``None`` is on with CUDA.
+        bf16: bfloat16 autocast; ``None`` is on without CUDA if the processor has the instructions.
         dropout, attention_dropout: ``None`` keeps the checkpoint's own.
         train_max_length: tokens per review in training alone, to save time; ``None`` is ``preprocessing.max_length``,
-            at which the model is validated and will be scored.
+            the length of validation and of scoring.
         teacher: files of predictions as ``score`` writes them, and checkpoint folders; each row becomes a training
             row whose target is the mean of their probabilities.
         unlabelled: files of texts for teachers that are checkpoints; empty for the training texts.
         teacher_weight: weight of such a row's loss; a labelled row's is 1.
-        max_teacher_samples: so many of those rows, drawn by ``seed``; ``None`` for all.
+        max_teacher_samples: number of those rows, drawn by ``seed``; ``None`` for all.
         pretrain_on: files of unlabelled texts on which the encoder is adapted first, by guessing masked words.
         pretrain_epochs, pretrain_learning_rate: of that adaptation; its batches hold ``pretrain_batch_size`` texts
             of ``pretrain_max_length`` tokens. ``max_pretrain_samples`` texts are drawn by ``seed``; ``None`` for all.
         class_weights: ``balanced``, or ``name=weight,…`` for each label; ``None`` for 1.
-        average: decay of the moving average of the weights, which is what is validated and kept; 0 for none.
+        average: decay of the moving average of the weights, which is validated and kept; 0 for none.
         report_to: trackers of ``Trainer`` that get its figures, such as ``tensorboard``.
         baseline: fit the linear baseline in place of an encoder.
         predict: files whose texts the baseline labels; empty for the validation rows.
         predictions: file for those predictions, in the format that ``score`` writes.
         save_steps: checkpoints between epochs, every so many steps, for ``resume``; 0 for none.
-        resume: go on with the unfinished training of the same options.
-        overwrite: replace what stands at ``output`` and, without ``resume``, an unfinished training.
+        resume: continue the unfinished training of the same options.
+        overwrite: replace an existing ``output`` and, without ``resume``, an unfinished training.
     """
 
     output: Path | None
@@ -112,7 +112,7 @@ class TrainOptions:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
     def command(self) -> str:
-        """The command line that asks for this, with short names for local paths and no option at its default."""
+        """The command line with these options, with short names for local paths and without defaults."""
         names = self.public_names()
         words = ["train-model", *(() if self.output is None else ("-o", self.output.resolve().name))]
         for option in fields(self):
@@ -135,10 +135,7 @@ class TrainOptions:
         return shlex.join([*words, *(word for step in cut.clean for word in ("--clean", step))])
 
     def public_names(self) -> dict[str, str]:
-        """What local files and folders are called where others read of them: base names, longer where two are alike.
-
-        Names of the Hub are not among them.
-        """
+        """Names of local files and folders for other people: base names, longer if two are alike."""
         sources = (self.model, *self.train, *self.eval, *self.teacher, *self.unlabelled, *self.pretrain_on)
         given = (*sources, *self.predict, *(() if self.predictions is None else (str(self.predictions),)))
         local = [name for name in given if Path(name).exists() or Path(name).is_absolute() or name.startswith(".")]
@@ -146,7 +143,11 @@ class TrainOptions:
 
     @property
     def folder(self) -> Path:
-        """``output``, where there has to be one."""
+        """``output`` of a training that needs one.
+
+        Raises:
+            UsageError: it is missing.
+        """
         if self.output is None:
             raise UsageError("--output is missing", hint="pass -o FOLDER for the new checkpoint")
         return self.output

@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 
 from scorer.disk.checksums import sha256_of
 from scorer.disk.durable import sync, write_errors
-from scorer.disk.publishing import Move, made_ready, publish
+from scorer.disk.publishing import Move, publish, stage
 from scorer.errors import InputError, OutputError, OutputExistsError, UsageError
 from scorer.files.columns import text_column
 from scorer.job.provenance import KEY, seal_parquet, sealed_text, sidecar_of, unsealed_text
 from scorer.version import package_version
-from train.data import LabelledReviews, data_files, read_rows
+from train.data import LabelledReviews, data_files, read_rows, texts_of
 from train.data_record import hashes_by_name
 from train.options import TrainOptions
 
@@ -36,12 +36,12 @@ Probabilities = Callable[[Sequence[str]], npt.NDArray[np.float64]]
 
 
 def require_writable(path: Path, *, overwrite: bool) -> None:
-    """See to it, before any work, that predictions can be written to ``path``.
+    """Require, before any work, that predictions can be written to ``path``.
 
     Raises:
-        UsageError: its format is none of Parquet, CSV and JSONL.
-        OutputExistsError: it stands already.
-        OutputError: its folder is not there.
+        UsageError: its format is not Parquet, CSV or JSONL.
+        OutputExistsError: it already exists.
+        OutputError: its folder does not exist.
     """
     if path.suffix not in _KINDS:
         raise UsageError(f"predictions cannot be written as {path.name!r}", hint=f"choose {', '.join(_KINDS)}")
@@ -58,7 +58,7 @@ def write_predictions(
 
     Raises:
         InputError: the rows cannot be used.
-        UsageError: they have a column that the format cannot hold.
+        UsageError: the format cannot hold one of their columns.
         OutputError: the file cannot be written.
     """
     names = eval_set.label_names
@@ -87,7 +87,7 @@ def write_predictions(
             sidecar = _write(table, unfinished, _KINDS[path.suffix], provenance)
             with unfinished.open("r+b") as file:
                 sync(file)
-        beside = [] if sidecar is None else [made_ready(sidecar_of(path), sidecar)]
+        beside = [] if sidecar is None else [stage(sidecar_of(path), sidecar)]
         publish([*beside, Move(unfinished, path)], last=False)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -98,27 +98,23 @@ def with_predictions(rows: datasets.Dataset, text: str, probabilities: Probabili
     """``rows`` with the columns that ``score`` adds; a null or blank text has null predictions.
 
     Raises:
-        InputError: a column of that name stands there already, or the text is none.
+        InputError: the rows already have a column of such a name, or the text is of another type.
     """
-    values: list[Any] = list(rows[text])
-    if not all(value is None or isinstance(value, str) for value in values):
-        raise InputError(f"column {text!r} holds no text", hint="name another with --text-column")
+    texts = texts_of(rows, text, None)
     clash = next((column for column in rows.column_names if column.startswith("pred_")), None)
     if clash is not None:
         raise InputError(f"has a column {clash!r} already", hint="drop it before")
-    blank = [not (value and value.strip()) for value in values]
-    found = probabilities([value or "" for value in values]).astype(np.float32)
-    labels = found.argmax(axis=1)
+    blank = np.array([not text.strip() for text in texts])
+    found = probabilities(texts).astype(np.float32)
     table = rows.with_format("arrow")[:].replace_schema_metadata(None)
-    mask = np.array(blank)
     added = {
-        "pred_label": pa.array([None if no else names[label] for no, label in zip(blank, labels, strict=True)]),
-        "pred_score": pa.array(found.max(axis=1), mask=mask),
+        "pred_label": pa.array([names[label] for label in found.argmax(axis=1)], mask=blank),
+        "pred_score": pa.array(found.max(axis=1), mask=blank),
         **{
-            f"pred_prob_{name}": pa.array(np.ascontiguousarray(found[:, number]), mask=mask)
+            f"pred_prob_{name}": pa.array(np.ascontiguousarray(found[:, number]), mask=blank)
             for number, name in enumerate(names)
         },
-        "pred_status": pa.array(["empty" if no else "ok" for no in blank]),
+        "pred_status": pa.array(np.where(blank, "empty", "ok")),
     }
     for name, column in added.items():
         table = table.append_column(name, column)
@@ -126,7 +122,7 @@ def with_predictions(rows: datasets.Dataset, text: str, probabilities: Probabili
 
 
 def _provenance(table: pa.Table, path: Path, sources: Sequence[str], options: TrainOptions) -> dict[str, Any]:
-    """What ``score --verify`` asks of an output, and the command that made it."""
+    """The provenance that ``score --verify`` checks an output against, and the command that made it."""
     by_status = Counter(table["pred_status"].to_pylist())
     n_rows, empty = table.num_rows, by_status["empty"]
     hashes = hashes_by_name([file for source in sources for file in data_files(source)])
@@ -144,7 +140,7 @@ def _provenance(table: pa.Table, path: Path, sources: Sequence[str], options: Tr
 
 
 def _write(table: pa.Table, path: Path, kind: str, provenance: dict[str, Any]) -> bytes | None:
-    """Write ``table``; what belongs into a file beside it, where the format has no place for it inside."""
+    """Write ``table``; returns the provenance for a file beside it, if the format has no place for it inside."""
     if kind == "parquet":
         table = table.replace_schema_metadata({KEY: unsealed_text(provenance)})
         pq.write_table(table, path, write_page_checksum=True)

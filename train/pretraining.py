@@ -22,22 +22,18 @@ from transformers import (
     DataCollatorForLanguageModeling,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    PrinterCallback,
-    ProgressCallback,
     TrainingArguments,
 )
 from transformers.activations import get_activation
 
 from scorer.disk.durable import write_durably
 from scorer.errors import InputError, ModelError
-from scorer.files.columns import text_column
 from scorer.model.encoding import TextEncoder
 from scorer.model.preprocessing import Preprocessing
-from train.callbacks import LogAtEpochEnd, Narrator, StopOnNaN
 from train.checkpoints import backend_tokenizer, last_whole_checkpoint, saving
-from train.data import read_rows
+from train.data import read_texts
 from train.options import TrainOptions
-from train.trainer import ResumableTrainer
+from train.trainer import ResumableTrainer, shared_arguments
 from train.unfinished import PRETRAINING, UnfinishedTraining
 
 log = logging.getLogger(__name__)
@@ -71,7 +67,7 @@ class MaskedWords(nn.Module):
     ) -> dict[str, torch.Tensor]:
         """``loss``: mean cross entropy over masked positions; all arguments are int64 ``(n, length)``.
 
-        ``labels`` is -100 wherever nothing is to be guessed. A batch without a mask has the loss 0.
+        ``labels`` is -100 at positions without a mask. A batch without any mask has the loss 0.
         """
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
         masked = labels != -100
@@ -82,7 +78,7 @@ class MaskedWords(nn.Module):
 
 
 class _MasksByContent(DataCollatorForLanguageModeling):  # type: ignore[misc]
-    """Masks that are drawn from the batch itself.
+    """Draws masks from the batch itself.
 
     The loader collates a batch ahead of the step, so masks from the global generator would differ
     after a resume. Batches are shuffled anew each epoch, so a text's masks still change.
@@ -106,9 +102,9 @@ def adapt(
 ) -> dict[str, Any]:
     """Adapt the encoder inside the classifier ``model`` to the texts of ``options.pretrain_on``.
 
-    Texts of ``left_out``, those held out for validation, are not read. The run resumes from its own
-    checkpoints under ``work``, and is not repeated once it has ended. Returns what the history
-    records: ``texts``, ``steps`` and ``loss``, the mean over the last tenth of the steps.
+    Texts in ``left_out``, those held out for validation, are not read. The run resumes from its own
+    checkpoints under ``work``, and is not repeated once it has ended. Returns a record for the
+    history: ``texts``, ``steps`` and ``loss``, the mean over the last tenth of the steps.
 
     Raises:
         InputError: the texts cannot be used, or the loss is not a number.
@@ -127,18 +123,11 @@ def adapt(
         folder.mkdir(exist_ok=True)
     torch.manual_seed(options.seed)
     masked = MaskedWords(encoder)
-    _take_head(masked, options.model)
+    _copy_head(masked, options.model)
+    collator = _MasksByContent(tokenizer, mlm_probability=_MASKED_SHARE, pad_to_multiple_of=8, seed=options.seed)
     trainer = ResumableTrainer(
-        model=masked,
-        args=_arguments(options, folder, bf16=bf16),
-        train_dataset=rows,
-        data_collator=_MasksByContent(
-            tokenizer, mlm_probability=_MASKED_SHARE, pad_to_multiple_of=8, seed=options.seed
-        ),
-        callbacks=[LogAtEpochEnd(), Narrator(), StopOnNaN()],
+        model=masked, args=_arguments(options, folder, bf16=bf16), train_dataset=rows, data_collator=collator
     )
-    for printing in (PrinterCallback, ProgressCallback):
-        trainer.remove_callback(printing)
     log.info("adapting the encoder to %d blocks of text", len(rows))
     trainer.resume(last_whole_checkpoint(folder) if options.resume else None)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -146,21 +135,16 @@ def adapt(
     result = {"texts": len(rows), "steps": trainer.state.global_step, "loss": sum(last) / len(last)}
     with saving(folder):
         save_file(encoder.state_dict(), folder / _WEIGHTS)
-        # The last to be written: it says that the weights are whole.
+        # Written last: it tells that the weights are complete.
         write_durably(folder / _RESULT, (json.dumps(result) + "\n").encode())
     log.info("adapted in %d steps: loss %.4f, perplexity %.1f", result["steps"], result["loss"], math.exp(last[-1]))
     return result
 
 
 def _blocks(tokenizer: PreTrainedTokenizerBase, options: TrainOptions, left_out: Container[str]) -> datasets.Dataset:
-    """All of every text, in blocks of ``options.pretrain_max_length`` tokens."""
+    """Every text whole, in blocks of ``options.pretrain_max_length`` tokens."""
     where = ", ".join(options.pretrain_on)
-    rows = read_rows(options.pretrain_on, "train")
-    column = text_column(rows.column_names, options.text_column, where)
-    values = rows[column]
-    if not all(value is None or isinstance(value, str) for value in values):
-        raise InputError(f"column {column!r} holds no text", path=where, hint="name another with --text-column")
-    texts = [value for value in values if value and value.strip() and value not in left_out]
+    texts = [text for text in read_texts(options.pretrain_on, options) if text.strip() and text not in left_out]
     if options.max_pretrain_samples is not None and options.max_pretrain_samples < len(texts):
         texts = random.Random(options.seed).sample(texts, options.max_pretrain_samples)
     preprocessing = Preprocessing(options.pretrain_max_length, "window", 0, options.preprocessing.clean)
@@ -173,8 +157,8 @@ def _blocks(tokenizer: PreTrainedTokenizerBase, options: TrainOptions, left_out:
     )
 
 
-def _take_head(masked: MaskedWords, model: str) -> None:
-    """Take over the checkpoint's own head for masked words where it has one; sentence encoders have none."""
+def _copy_head(masked: MaskedWords, model: str) -> None:
+    """Copy the checkpoint's own head for masked words if it has one; sentence encoders have none."""
     try:
         other, info = AutoModelForMaskedLM.from_pretrained(model, dtype=torch.float32, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, SafetensorError):
@@ -194,28 +178,18 @@ def _take_head(masked: MaskedWords, model: str) -> None:
 
 
 def _arguments(options: TrainOptions, folder: Path, *, bf16: bool) -> TrainingArguments:
-    cuda = torch.cuda.is_available()
     return TrainingArguments(
-        output_dir=str(folder),
+        **shared_arguments(options, folder),
         learning_rate=options.pretrain_learning_rate,
         per_device_train_batch_size=options.pretrain_batch_size,
         num_train_epochs=options.pretrain_epochs,
         warmup_ratio=0.06,
         weight_decay=0.01,
         bf16=bf16,
-        fp16=cuda and not bf16 and options.fp16 is not False,
-        use_cpu=not cuda,
-        group_by_length=options.group_by_length,
-        length_column_name="length",
+        fp16=torch.cuda.is_available() and not bf16 and options.fp16 is not False,
         eval_strategy="no",
         save_strategy="steps",
         save_steps=options.save_steps or _SAVE_STEPS,
-        save_total_limit=2,
-        logging_steps=25,
-        logging_nan_inf_filter=False,
-        seed=options.seed,
-        data_seed=options.seed,
         report_to="none",
         include_num_input_tokens_seen="no",
-        disable_tqdm=True,
     )

@@ -48,7 +48,7 @@ def save_report(history: History, folder: Path, *, name: str) -> None:
 
 
 def render_report(history: History, *, name: str) -> str:
-    """The page as HTML. Everything that a user chose is escaped."""
+    """The page as HTML, with every text of the user escaped."""
     environment = Environment(
         loader=PackageLoader("train"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -118,14 +118,14 @@ def _curve(lines: Sequence[_Line], y: str, caption: str) -> _Curve:
         if len(lines) > 1:
             axes.legend(frameon=False)
         drawn = io.StringIO()
-        # No date: the same history gives the same page.
+        # Without a date the same history gives the same page.
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     svg = drawn.getvalue()
-    return _Curve(Markup(svg[svg.index("<svg") :]), caption)  # drawn here, of numbers and of our own words
+    return _Curve(Markup(svg[svg.index("<svg") :]), caption)  # safe: drawn from numbers and from our own words
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested keys as ``a.b``, each with its value as text; empty values are left out."""
+    """Nested keys as ``a.b``, each with its value as text; without empty values."""
     rows: list[tuple[str, str]] = []
     for key, item in value.items():
         if isinstance(item, dict):

@@ -15,9 +15,9 @@ from train.data import LabelledReviews
 def soft_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Mean over rows of ``-sum(targets * log softmax(logits))``, a scalar in float32.
 
-    ``logits`` and ``targets`` are float ``(n, n_labels)``. Equal to the usual cross entropy where
-    targets are one-hot (Hinton, Vinyals and Dean 2015, at temperature 1). A target that sums to
-    ``w`` weighs its row by ``w``.
+    ``logits`` and ``targets`` are float ``(n, n_labels)``. Equal to the usual cross entropy for one-hot
+    targets (Hinton, Vinyals and Dean 2015, at temperature 1). A target that sums to ``w`` weighs its
+    row by ``w``.
     """
     return -(targets.float() * torch.log_softmax(logits.float(), dim=-1)).sum(dim=-1).mean()
 
@@ -27,7 +27,7 @@ def with_label_vectors(
 ) -> LabelledReviews:
     """The rows with float32 vectors ``(n_labels,)`` in place of label ids.
 
-    One-hot, but for ``smoothing``, which is spread over all labels alike; times the weight of the
+    One-hot, except for ``smoothing``, which is spread evenly over all labels; times the weight of the
     row's label.
     """
     n_labels = len(labelled.label_names)
@@ -49,7 +49,7 @@ def class_weights_of(wanted: str | None, labelled: LabelledReviews) -> list[floa
     the rows is 1.
 
     Raises:
-        UsageError: a label is unknown, missing or named twice, or a weight is no positive number.
+        UsageError: a label is unknown, missing or named twice, or a weight is not a positive number.
     """
     if wanted is None:
         return None

@@ -18,26 +18,27 @@ from scorer.metrics.calibration import temperature_of
 from scorer.model.encoding import Encoded, TextEncoder
 from scorer.model.json_files import read_object
 from scorer.model.preprocessing import Preprocessing, load_preprocessing
-from train.checkpoints import backend_tokenizer, first_line, require_weights
+from scorer.safe_text import first_line
+from train.checkpoints import backend_tokenizer, require_weights
 from train.history import HISTORY_FILE
 
 log = logging.getLogger(__name__)
 
 _BATCH_TOKENS = 8192
-_SAY_EVERY_SECONDS = 30.0
+_LOG_EVERY_SECONDS = 30.0
 
 
 def is_checkpoint(source: str) -> bool:
-    """Whether ``source`` is a folder of a model rather than predictions."""
+    """True for the folder of a model, False for predictions."""
     return (Path(source) / "config.json").is_file()
 
 
 def label_texts(source: str, texts: Sequence[str], label_names: Sequence[str]) -> npt.NDArray[np.float64]:
     """Probabilities float64 ``(n, n_labels)`` in the order of ``label_names``; NaN for a blank text.
 
-    Texts are cleaned and cut as the checkpoint's own preprocessing says; the mean over its windows
-    where there are several. Logits are divided by the temperature that its training fitted, as
-    scoring with its bundle does.
+    Texts are cleaned and cut by the checkpoint's own preprocessing; a text in several windows gets their
+    mean. Logits are divided by the temperature that its training fitted, as scoring with its bundle
+    does.
 
     Raises:
         ModelError: the checkpoint cannot be loaded, lacks weights, or its labels are not ``label_names``.
@@ -65,9 +66,9 @@ def label_texts(source: str, texts: Sequence[str], label_names: Sequence[str]) -
     length = min(512, int(getattr(model.config, "max_position_embeddings", 512)))
     preprocessing = load_preprocessing(folder) or Preprocessing(max_length=length)
     encoded = TextEncoder(backend_tokenizer(tokenizer, source), preprocessing).encode(texts)
-    # Rare settings aside, a padded place is hidden by the attention mask whatever its id is.
     temperature = temperature_of(read_object(folder / HISTORY_FILE))
-    probabilities = _run(model.eval(), encoded, int(tokenizer.pad_token_id or 0), temperature)
+    # Rare settings aside, the attention mask hides padding whatever its id is.
+    probabilities = _probabilities(model.eval(), encoded, int(tokenizer.pad_token_id or 0), temperature)
     runs = np.bincount(encoded.rows, minlength=encoded.n_rows)
     total = np.zeros((encoded.n_rows, len(own)))
     np.add.at(total, encoded.rows, probabilities)
@@ -76,11 +77,12 @@ def label_texts(source: str, texts: Sequence[str], label_names: Sequence[str]) -
     return mean[:, [own.index(name) for name in label_names]]
 
 
-def _run(model: PreTrainedModel, encoded: Encoded, pad: int, temperature: float) -> npt.NDArray[np.float64]:
+def _probabilities(model: PreTrainedModel, encoded: Encoded, pad: int, temperature: float) -> npt.NDArray[np.float64]:
+    """Probabilities of every run, float64 ``(n_runs, n_labels)``."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
     probabilities = np.zeros((len(encoded.rows), model.config.num_labels))
-    said, done = time.monotonic(), 0
+    told, done = time.monotonic(), 0
     for runs in _batches(encoded.lengths):
         rows = [torch.from_numpy(encoded.run(run).astype(np.int64)) for run in runs]
         ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad).to(device)
@@ -90,14 +92,14 @@ def _run(model: PreTrainedModel, encoded: Encoded, pad: int, temperature: float)
             logits = model(input_ids=ids, attention_mask=mask).logits
         probabilities[runs] = torch.softmax(logits.double() / temperature, dim=-1).cpu().numpy()
         done += len(runs)
-        if time.monotonic() - said >= _SAY_EVERY_SECONDS:
-            said = time.monotonic()
+        if time.monotonic() - told >= _LOG_EVERY_SECONDS:
+            told = time.monotonic()
             log.info("the teacher has labelled %d of %d texts", done, len(encoded.rows))
     return probabilities
 
 
 def _batches(lengths: npt.NDArray[np.int64]) -> Iterator[list[int]]:
-    """Runs of like lengths, of so many tokens together."""
+    """Numbers of runs of like lengths, with a limited number of tokens in each batch."""
     batch: list[int] = []
     for run in np.argsort(lengths, kind="stable").tolist():
         if batch and (len(batch) + 1) * int(lengths[run]) > _BATCH_TOKENS:

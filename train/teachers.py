@@ -1,4 +1,4 @@
-"""Rows whose target is what a teacher thinks of them: predictions in the format that ``score`` writes."""
+"""Rows with a teacher's probabilities as their target, from predictions in the format of ``score`` or a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from scorer.errors import InputError, UsageError
-from scorer.files.columns import text_column
+from scorer.files.columns import PREFIX, text_column
 from train.checkpoints import saving
-from train.data import LabelledReviews, read_rows
+from train.data import LabelledReviews, read_rows, read_texts, texts_of
 from train.options import TrainOptions
 from train.teacher_checkpoints import is_checkpoint, label_texts
 from train.unfinished import UnfinishedTraining
 
 log = logging.getLogger(__name__)
 
-_PREFIX = "pred_"
 _SUM_TOLERANCE = 1e-3
 
 
@@ -29,9 +28,9 @@ class TeacherRows:
     """Texts and the probabilities of each label that a teacher gives them.
 
     Attributes:
-        texts: as they stand in the file; a null text is an empty one.
+        texts: as in the file; "" for null.
         probabilities: float64 ``(n, n_labels)``, rows sum to 1, columns in the order of the label
-            names; a row of NaN where the teacher said nothing.
+            names; NaN in a row without a prediction.
     """
 
     texts: list[str]
@@ -41,24 +40,23 @@ class TeacherRows:
 def teach(
     train_set: LabelledReviews, eval_set: LabelledReviews, options: TrainOptions, work: UnfinishedTraining
 ) -> LabelledReviews:
-    """``train_set``, whose labels are vectors, with a row for each one of the teachers' behind its own.
+    """``train_set``, whose labels are vectors, followed by the rows of the teachers.
 
-    The target of such a row is the teachers' mean probability times ``options.teacher_weight``. A loss that is
-    linear in its target weighs those rows by it. Teacher rows whose text is held out for validation
-    are left out. What checkpoints say is kept in ``work``, so that a resumed run need not ask them
-    again.
+    The target of such a row is the teachers' mean probability times ``options.teacher_weight``, by which a
+    loss that is linear in its target weighs the row. Rows with a text held out for validation are left out.
+    Predictions of checkpoints are kept in ``work`` for a resumed run.
 
     Raises:
         ModelError: a checkpoint cannot be used.
         UsageError: ``options.unlabelled`` clashes with a file of predictions.
-        InputError: a file of predictions cannot be used, or two are not about the same texts.
+        InputError: a file of predictions cannot be used, or two hold different texts.
     """
     names = train_set.label_names
     gold = train_set.rows
-    taught = _averaged(_of_all_teachers(train_set, options, work))
+    taught = _averaged(_rows_by_teacher(train_set, options, work))
     held = set(eval_set.rows["text"])
-    said = ~np.isnan(taught.probabilities.sum(axis=1))
-    usable = [row for row, text in enumerate(taught.texts) if said[row] and text.strip() and text not in held]
+    predicted = ~np.isnan(taught.probabilities.sum(axis=1))
+    usable = [row for row, text in enumerate(taught.texts) if predicted[row] and text.strip() and text not in held]
     if not usable:
         raise InputError("no row of the teacher can be used", path=", ".join(options.teacher))
     n_left_out = len(taught.texts) - len(usable)
@@ -79,7 +77,7 @@ def teach(
     return LabelledReviews(datasets.concatenate_datasets([gold, rows]), names)
 
 
-def _of_all_teachers(
+def _rows_by_teacher(
     train_set: LabelledReviews, options: TrainOptions, work: UnfinishedTraining
 ) -> list[tuple[str, TeacherRows]]:
     """Each teacher and its rows; checkpoints label the files' texts, else unlabelled ones, else the training's."""
@@ -95,9 +93,7 @@ def _of_all_teachers(
     if files:
         texts = teachers[0][1].texts
     elif options.unlabelled:
-        where = ", ".join(options.unlabelled)
-        rows = read_rows(options.unlabelled, "train")
-        texts = _texts(rows, text_column(rows.column_names, options.text_column, where), where)
+        texts = read_texts(options.unlabelled, options)
     else:
         texts = list(train_set.rows["text"])
     for number, source in enumerate(checkpoints):
@@ -115,19 +111,12 @@ def _of_all_teachers(
     return teachers
 
 
-def _texts(rows: datasets.Dataset, column: str, where: str) -> list[str]:
-    values = rows[column]
-    if not all(value is None or isinstance(value, str) for value in values):
-        raise InputError(f"column {column!r} holds no text", path=where, hint="name another with --text-column")
-    return [value or "" for value in values]
-
-
 def read_predictions(file: str, label_names: Sequence[str], options: TrainOptions) -> TeacherRows:
     """The texts and probabilities in ``file``; columns are found by their names.
 
     Raises:
-        InputError: the file cannot be read, its labels are not ``label_names``, or a row holds no
-            probabilities.
+        InputError: the file cannot be read, its labels are not ``label_names``, or the values of a row
+            are not probabilities.
     """
     rows = read_rows((file,), "train")
     text = text_column(rows.column_names, options.text_column, file)
@@ -141,14 +130,14 @@ def read_predictions(file: str, label_names: Sequence[str], options: TrainOption
         row = int(outside.argmax())
         values = ", ".join(f"{value:g}" for value in probabilities[row])
         raise InputError(f"{values} are no probabilities that sum to 1", path=file, row=row + 1)
-    return TeacherRows(_texts(rows, text, file), probabilities / sums[:, None])
+    return TeacherRows(texts_of(rows, text, file), probabilities / sums[:, None])
 
 
 def _probability_columns(columns: Sequence[str], label_names: Sequence[str], file: str) -> list[str]:
-    """``<prefix>prob_<label>`` of each label; the prefix may be another than ``score``'s default."""
+    """``<prefix>prob_<label>`` of each label, with any prefix."""
     ending = f"prob_{label_names[0]}"
     prefixes = [column.removesuffix(ending) for column in columns if column.endswith(ending)]
-    prefix = _PREFIX if _PREFIX in prefixes or not prefixes else prefixes[0]
+    prefix = PREFIX if PREFIX in prefixes or not prefixes else prefixes[0]
     there = [column for column in columns if column.startswith(f"{prefix}prob_")]
     wanted = [f"{prefix}prob_{name}" for name in label_names]
     if sorted(there) != sorted(wanted):
@@ -169,21 +158,19 @@ def _column(values: Sequence[object], column: str, file: str) -> npt.NDArray[np.
 
 
 def _averaged(teachers: Sequence[tuple[str, TeacherRows]]) -> TeacherRows:
+    """The mean of the teachers' probabilities.
+
+    Raises:
+        InputError: their texts differ.
+    """
     first_file, first = teachers[0]
+    hint = "teachers that are averaged need the same rows in the same order"
     for file, other in teachers[1:]:
         if len(other.texts) != len(first.texts):
-            raise InputError(
-                f"holds {len(other.texts):,} rows, {first_file} holds {len(first.texts):,}",
-                path=file,
-                hint="teachers that are averaged need the same rows in the same order",
-            )
+            counts = f"holds {len(other.texts):,} rows, {first_file} holds {len(first.texts):,}"
+            raise InputError(counts, path=file, hint=hint)
         pairs = zip(first.texts, other.texts, strict=True)
         differs = next((row for row, (one, two) in enumerate(pairs, start=1) if one != two), None)
         if differs is not None:
-            raise InputError(
-                f"has another text than {first_file}",
-                path=file,
-                row=differs,
-                hint="teachers that are averaged need the same rows in the same order",
-            )
+            raise InputError(f"has another text than {first_file}", path=file, row=differs, hint=hint)
     return TeacherRows(first.texts, np.mean([teacher.probabilities for _, teacher in teachers], axis=0))

@@ -1,47 +1,67 @@
-"""Hugging Face ``Trainer`` with three things more: an exact resume, label vectors as targets, and averaged weights."""
+"""Hugging Face ``Trainer`` with an exact resume, label vectors as targets, and averaged weights."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
 import torch
-from transformers import Trainer, TrainerState
+from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from scorer.errors import InputError
 from train.averaging import WeightAverage
-from train.callbacks import AveragesWeights, StopEarly, between_epochs
+from train.callbacks import AverageWeights, LogAtEpochEnd, LogProgress, StopEarly, StopOnNaN, between_epochs
 from train.checkpoints import saving
 from train.epoch_order import EpochOrder, load_epoch_order
+from train.options import TrainOptions
 from train.soft_targets import soft_cross_entropy
 
 
-class ResumableTrainer(Trainer):  # type: ignore[misc]
-    """Goes on from a checkpoint in the middle of an epoch with the rows that were still to come."""
+def shared_arguments(options: TrainOptions, folder: Path) -> dict[str, Any]:
+    """Arguments of every stage of a training, which works in ``folder``."""
+    return {
+        "output_dir": str(folder),
+        "use_cpu": not torch.cuda.is_available(),
+        "group_by_length": options.group_by_length,
+        "length_column_name": "length",
+        "save_total_limit": 2,
+        "logging_steps": 25,
+        "logging_nan_inf_filter": False,
+        "seed": options.seed,
+        "data_seed": options.seed,
+        "disable_tqdm": True,
+    }
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
+
+class ResumableTrainer(Trainer):  # type: ignore[misc]
+    """Resumes in the middle of an epoch with the rows that are still to come, and logs its progress."""
+
+    def __init__(self, *arguments: Any, callbacks: Sequence[TrainerCallback] = (), **more: Any) -> None:
+        super().__init__(*arguments, callbacks=[LogAtEpochEnd(), LogProgress(), StopOnNaN(), *callbacks], **more)
+        for printing in (PrinterCallback, ProgressCallback):
+            self.remove_callback(printing)
         self._order: EpochOrder | None = None
         self._epoch_began: torch.Tensor | None = None
 
     def _get_train_sampler(self, train_dataset: datasets.Dataset | None = None) -> Any:
         if not self.args.group_by_length:
-            return super()._get_train_sampler(train_dataset)  # of a generator that is seeded for each epoch
+            return super()._get_train_sampler(train_dataset)  # from a generator seeded for each epoch
         batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        # Not of the argument, which has only the columns that the model reads.
+        # Not from the argument, which has only the columns that the model reads.
         lengths = self.train_dataset[self.args.length_column_name]
         self._order = EpochOrder(lengths, batch_size, began=self._epoch_began)
         return self._order
 
     def resume(self, checkpoint: Path | None) -> None:
-        """Train to the end from ``checkpoint`` on, or from the start where there is none.
+        """Train to the end, from ``checkpoint`` on if there is one.
 
-        A checkpoint of the last step is trained no further. Trainer would make one step more where
-        that step ends no epoch, and knows nothing of :class:`StopEarly`.
+        A checkpoint of the last step is trained no further. Trainer would make one more step if that
+        step ends no epoch, and knows nothing of :class:`StopEarly`.
 
         Raises:
             OutputError: a checkpoint could not be written.
@@ -58,12 +78,12 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]
         folder = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
         with saving(folder):
             folder.mkdir(exist_ok=True)
-            # Before the rest: Trainer's own state file is the last to be written, and makes a checkpoint whole.
+            # First, because Trainer writes its own state file last, which makes a checkpoint complete.
             self._save_more(folder)
             super()._save_checkpoint(model, trial)
 
     def _save_more(self, folder: Path) -> None:
-        """Write into a checkpoint what Trainer itself does not."""
+        """Write the parts of a checkpoint that Trainer does not know."""
         if self._order is not None and not between_epochs(self.state):
             self._order.save(folder)
 
@@ -73,7 +93,7 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]
 
 
 class ReviewTrainer(ResumableTrainer):
-    """Trains on label ids or on label vectors; evaluates, keeps and returns averaged weights where there are any."""
+    """Trains on label ids or label vectors; evaluates, saves and keeps the averaged weights if they are averaged."""
 
     label_smoother: Any
 
@@ -81,7 +101,7 @@ class ReviewTrainer(ResumableTrainer):
         super().__init__(*arguments, **more)
         self._average = average
         if average is not None:
-            self.add_callback(AveragesWeights(average))
+            self.add_callback(AverageWeights(average))
 
     def compute_loss(
         self,
@@ -90,7 +110,7 @@ class ReviewTrainer(ResumableTrainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | None = None,
     ) -> Any:
-        """The loss of a batch, and the model's outputs where they are asked for."""
+        """The loss of a batch, with the model's outputs if ``return_outputs``."""
         labels = inputs.get("labels")
         if labels is None or not labels.is_floating_point():
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
@@ -99,7 +119,7 @@ class ReviewTrainer(ResumableTrainer):
         return (loss, outputs) if return_outputs else loss
 
     def evaluate(self, *arguments: Any, **more: Any) -> Any:
-        """Trainer's own, with the averaged weights, and with the labels themselves where training smooths them."""
+        """Evaluate the averaged weights, on unsmoothed labels."""
         smoother, self.label_smoother = self.label_smoother, None
         if self._average is not None:
             self._average.swap(self.model)
@@ -111,7 +131,7 @@ class ReviewTrainer(ResumableTrainer):
                 self._average.swap(self.model)
 
     def _get_learning_rate(self) -> float:
-        """The head's, whose group is the last: Trainer's own is the first one's, which ``layer_decay`` lowers."""
+        """The rate of the last group, the head; Trainer's own is that of the first, which ``layer_decay`` lowers."""
         return float(self.lr_scheduler.get_last_lr()[-1])
 
     def _save_more(self, folder: Path) -> None:
@@ -126,11 +146,11 @@ class ReviewTrainer(ResumableTrainer):
 
     def _load_best_model(self) -> None:
         best = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.best_global_step}"
-        if not (best / SAFE_WEIGHTS_NAME).is_file():  # Trainer would go on with the last weights
+        if not (best / SAFE_WEIGHTS_NAME).is_file():  # Trainer would keep the last weights
             raise InputError("has lost the weights of the best epoch", path=best, hint="begin anew with --overwrite")
-        # The state names it as it was called when it was written; since then the folder may have moved.
+        # The state has the path as of when it was written; since then the folder may have moved.
         self.state.best_model_checkpoint = str(best)
         super()._load_best_model()
         if self._average is not None:
             self._average.load(best)
-            self._average.copy_to(self.model)
+            self._average.swap(self.model)

@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,8 +17,6 @@ import torch
 from transformers import (
     DataCollatorWithPadding,
     PreTrainedModel,
-    PrinterCallback,
-    ProgressCallback,
     Trainer,
     TrainerCallback,
     TrainerState,
@@ -30,8 +28,8 @@ from scorer.errors import ScorerError, UsageError
 from scorer.model.encoding import TextEncoder
 from scorer.model.preprocessing import save_preprocessing
 from train.averaging import WeightAverage
-from train.callbacks import LogAtEpochEnd, Narrator, SaveBetweenEpochs, StopEarly, StopOnNaN
-from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, max_positions, saving
+from train.callbacks import SaveBetweenEpochs, StopEarly
+from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, saving
 from train.data import encode_rows, load_splits
 from train.data_record import files_of, record_data
 from train.history import History
@@ -42,7 +40,7 @@ from train.pretraining import adapt
 from train.report import save_report
 from train.soft_targets import class_weights_of, with_label_vectors
 from train.teachers import teach
-from train.trainer import ReviewTrainer
+from train.trainer import ReviewTrainer, shared_arguments
 from train.unfinished import UnfinishedTraining
 
 log = logging.getLogger(__name__)
@@ -53,13 +51,13 @@ _NO_DECAY = ("bias", "layer_norm", "LayerNorm")
 def train_model(options: TrainOptions) -> History:
     """Fine-tune a classifier and write it, its tokenizer, its preprocessing and its history.
 
-    The run works in ``OUTPUT.training`` beside the output, which holds the checkpoints that
-    ``resume`` goes on from; the folder is renamed to the output once the training has ended.
+    The run works in ``OUTPUT.training`` beside the output and keeps its checkpoints there for ``resume``;
+    the finished model is renamed to the output.
 
     Raises:
-        UsageError: options clash, or there is nothing to validate on or to resume.
-        OutputExistsError: the output stands already, or an unfinished training does.
-        BusyError: another training to the same output is under way.
+        UsageError: options clash, or rows to validate on or a training to resume are missing.
+        OutputExistsError: the output already exists, or an unfinished training does.
+        BusyError: another training to the same output is running.
         InputError: the data cannot be used.
         ModelError: the starting checkpoint cannot be used.
         OutputError: the checkpoint could not be written.
@@ -87,7 +85,7 @@ def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
         attention_dropout=options.attention_dropout,
     )
     start, lineage = start_of(options.model), tuple(lineage_of(options))
-    _require_positions(options, max_positions(model.config))
+    _require_positions(options, int(model.config.max_position_embeddings))
     backend = backend_tokenizer(tokenizer, options.model)
     weights = class_weights_of(options.class_weights, train_set)
     arguments = _training_arguments(options, work.folder)
@@ -103,7 +101,7 @@ def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
     if options.pretrain_on:
         held = frozenset(eval_set.rows["text"])
         data["pretraining_result"] = adapt(model, tokenizer, options, work, left_out=held, bf16=arguments.bf16)
-    callbacks: list[TrainerCallback] = [LogAtEpochEnd(), Narrator(), StopOnNaN()]
+    callbacks: list[TrainerCallback] = []
     if options.save_steps:
         callbacks.append(SaveBetweenEpochs(options.save_steps))
     if options.patience is not None:
@@ -120,8 +118,6 @@ def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
         callbacks=callbacks,
         average=WeightAverage(model, options.average) if options.average else None,
     )
-    for printing in (PrinterCallback, ProgressCallback):
-        trainer.remove_callback(printing)
     trainer.resume(last_whole_checkpoint(work.folder) if options.resume else None)
     history = History.from_log(
         trainer.state.log_history,
@@ -129,8 +125,9 @@ def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
         best_epoch=_best_epoch(trainer.state, options.metric),
         settings=_settings(options, arguments),
         data=data,
+        start=start,
+        lineage=lineage,
     )
-    history = replace(history, start=start, lineage=lineage)
     _publish(trainer, history, options, work)
     return history
 
@@ -155,7 +152,7 @@ def _training_arguments(options: TrainOptions, work: Path) -> TrainingArguments:
     if bf16 is None:
         bf16 = not cuda and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return TrainingArguments(
-        output_dir=str(work),
+        **shared_arguments(options, work),
         learning_rate=options.learning_rate,
         per_device_train_batch_size=options.batch_size,
         per_device_eval_batch_size=32,
@@ -163,34 +160,25 @@ def _training_arguments(options: TrainOptions, work: Path) -> TrainingArguments:
         gradient_accumulation_steps=options.grad_accumulation,
         warmup_ratio=options.warmup_ratio,
         weight_decay=options.weight_decay,
-        # Label vectors are smoothed as they are made, and a teacher's not at all.
+        # Label vectors are smoothed when they are made, and a teacher's not at all.
         label_smoothing_factor=0.0 if options.teacher or options.class_weights else options.label_smoothing,
         fp16=fp16,
         bf16=bf16 and not fp16,
-        use_cpu=not cuda,
-        group_by_length=options.group_by_length,
-        length_column_name="length",
         eval_strategy="epoch",
         save_strategy="epoch",
-        save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model="loss" if options.metric == "loss" else options.metric,
+        metric_for_best_model=options.metric,
         greater_is_better=options.metric != "loss",
-        logging_steps=25,
-        logging_nan_inf_filter=False,
-        seed=options.seed,
-        data_seed=options.seed,
         report_to=list(options.report_to) or "none",
         logging_dir=str(work / "runs"),
         include_num_input_tokens_seen="non_padding",
-        disable_tqdm=True,
     )
 
 
 def _optimizer(model: PreTrainedModel, options: TrainOptions) -> torch.optim.Optimizer:
-    """AdamW whose rate falls by ``layer_decay`` with each layer further from the head.
+    """AdamW with a rate that falls by ``layer_decay`` with each layer further from the head.
 
-    With a decay of 1 every parameter has the one rate; biases and layer norms are never decayed.
+    With a decay of 1 every parameter has the same rate. Weights of biases and layer norms never decay.
     """
     n_layers = int(model.config.num_hidden_layers)
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
@@ -223,7 +211,7 @@ def _best_epoch(state: TrainerState, metric: str) -> float:
 
 
 def _settings(options: TrainOptions, arguments: TrainingArguments) -> dict[str, Any]:
-    """What made this checkpoint, as JSON values; goes into its history and, at export, into the bundle."""
+    """Options, versions and machine as JSON values, for the history and, at export, for the bundle."""
     settings = asdict(options)
     settings.pop("output")
     settings["fp16"], settings["bf16"] = arguments.fp16, arguments.bf16
@@ -236,7 +224,7 @@ def _settings(options: TrainOptions, arguments: TrainingArguments) -> dict[str, 
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
     }
-    # As JSON reads it: tuples are lists and paths are texts.
+    # As JSON holds them: tuples become lists and paths become texts.
     return dict(json.loads(json.dumps(settings, default=str)))
 
 

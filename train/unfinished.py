@@ -1,4 +1,4 @@
-"""``OUTPUT.training``: the folder of a training that is not over, and what a resume must find unchanged."""
+"""``OUTPUT.training``: the folder of an unfinished training, and the conditions of its resume."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from train.options import TrainOptions
 log = logging.getLogger(__name__)
 
 PRETRAINING = "pretraining"
-"""Folder of the adaptation inside it."""
+"""Name of the adaptation's folder inside it."""
 
 _SUFFIX = ".training"
 _OPTIONS_FILE = "options.json"
 _REPLACED = "replaced"
 _FILES = "sha256"
-_NO_PART_OF_A_RUN = ("output", "resume", "overwrite")
+_MAY_CHANGE = ("output", "resume", "overwrite")
 
 
 class UnfinishedTraining:
-    """The folder beside an output that holds the checkpoints which ``resume`` goes on from.
+    """The folder beside an output that holds the checkpoints for ``resume``.
 
-    It is made, in place of an older one, by the first that writes into it (:meth:`begin`): by then
-    options and data have been found to be good. Its last deed is :meth:`publish`.
+    :meth:`begin` makes it, in place of an older one, before the first write: by then options and data are
+    known to be good. :meth:`publish` removes it.
 
     Attributes:
         folder: its path.
@@ -45,13 +45,13 @@ class UnfinishedTraining:
         self._begun = False
 
     def check(self) -> None:
-        """What can be known before any work: whether folder and output may be written, and the options go on.
+        """Require, before any work, that folder and output may be written and that the options fit a resume.
 
         Raises:
-            OutputExistsError: something stands at the output or at the folder that may not be replaced.
-            UsageError: there is nothing to resume, or it began with other options.
+            OutputExistsError: the output or the folder exists and may not be replaced.
+            UsageError: there is no training to resume, or it began with other options.
         """
-        self._put_back()
+        self._restore_output()
         self._require_free_output()
         if (self.folder.is_symlink() or self.folder.exists()) and not self._is_ours():
             raise OutputExistsError("stands where unfinished work is kept", path=self.folder, hint="move it away")
@@ -75,15 +75,15 @@ class UnfinishedTraining:
             )
 
     def can_be_resumed(self) -> bool:
-        """Whether it holds anything that took time: a checkpoint of any stage, or what a teacher said."""
+        """True if it holds work that took time: a checkpoint of any stage, or a teacher's predictions."""
         kept = ("*/trainer_state.json", f"{PRETRAINING}/*/trainer_state.json", f"{PRETRAINING}/*.json", "*.npy")
         return any(path for pattern in kept for path in self.folder.glob(pattern))
 
     def take_files(self, files: Mapping[str, str]) -> None:
-        """Take note of the files that the run reads, SHA-256 by name.
+        """Record the files that the run reads, SHA-256 by name.
 
         Raises:
-            InputError: a resumed run began with other ones.
+            InputError: a resumed run began with other files.
         """
         self._files = files
         before = self._recorded().get(_FILES, files) if self._options.resume else files
@@ -95,14 +95,14 @@ class UnfinishedTraining:
                 hint="put it back and resume, or begin anew with --overwrite",
             )
 
-    def begin(self) -> Path:
-        """Make the folder, once, unless the run is resumed; returns it.
+    def begin(self) -> None:
+        """Make the folder, once, unless the run is resumed.
 
         Raises:
             OutputError: it cannot be written.
         """
         if self._begun:
-            return self.folder
+            return
         with saving(self.folder):
             if self.folder.exists() and not self._options.resume:
                 if self.can_be_resumed():
@@ -112,14 +112,13 @@ class UnfinishedTraining:
             record = {**_as_json(self._options), _FILES: self._files}
             write_durably(self.folder / _OPTIONS_FILE, (json.dumps(record, indent=2) + "\n").encode())
         self._begun = True
-        return self.folder
 
     def publish(self, finished: Path) -> None:
-        """Rename ``finished``, a folder inside this one, to the output; the rest goes.
+        """Rename ``finished``, a folder inside this one, to the output, and remove the rest.
 
         Raises:
-            OutputExistsError: something stands at the output by now; a resumed run can publish later.
-            OutputError: it could not be done; what stood at the output stands there again.
+            OutputExistsError: the output exists by now; a resumed run can publish later.
+            OutputError: it could not be renamed; an output that existed before is restored.
         """
         self._require_free_output()
         output, replaced = self._options.folder, self.folder / _REPLACED
@@ -135,8 +134,8 @@ class UnfinishedTraining:
                 raise
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _put_back(self) -> None:
-        """What stood at the output, if a run was killed when it had made room and not taken it yet."""
+    def _restore_output(self) -> None:
+        """Restore the old output if a run was killed between the two renames of :meth:`publish`."""
         replaced = self.folder / _REPLACED
         if self._is_ours() and replaced.is_dir() and not self._options.folder.exists():
             with saving(self._options.folder):
@@ -150,7 +149,7 @@ class UnfinishedTraining:
             raise OutputExistsError("is no checkpoint and is left alone", path=output, hint="choose another name")
 
     def _is_ours(self) -> bool:
-        """Whether a training made it: it has the options of one, or was left before they were written."""
+        """True if a training made it: it has the options of one, or was killed before it wrote them."""
         if self.folder.is_symlink() or not self.folder.is_dir():
             return False
         return bool(self._recorded()) or all(path.name == f".{_OPTIONS_FILE}.tmp" for path in self.folder.iterdir())
@@ -164,5 +163,5 @@ class UnfinishedTraining:
 
 
 def _as_json(options: TrainOptions) -> dict[str, Any]:
-    values = {name: value for name, value in asdict(options).items() if name not in _NO_PART_OF_A_RUN}
+    values = {name: value for name, value in asdict(options).items() if name not in _MAY_CHANGE}
     return dict(json.loads(json.dumps(values, default=str)))

@@ -1,7 +1,7 @@
 """Scoring past one process: Ray Data reads chunks and maps them with a pool of actors, each with the model.
 
-What Ray does here is to bring chunks to models and results back, and to run again what a lost
-process had. What is done with the results is the same as without it, see :mod:`scorer.job.resumable_job`.
+Ray brings chunks to models and results back, and runs again what a lost process had. The results are
+handled as without it, see :mod:`scorer.job.resumable_job`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 import math
 import re
-import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -20,9 +19,9 @@ import ray.data
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
-from scorer.cluster.connection import connected, resources
+from scorer.cluster.connection import connected
 from scorer.cluster.wire import part_of
-from scorer.cluster.worker import ChunkReading, ChunkWorker, model_files
+from scorer.cluster.worker import ChunkReading, ChunkWorker, load_model, model_files
 from scorer.errors import DeviceError, ModelError, OutOfMemoryError, ScorerError
 from scorer.files.urls import is_url
 from scorer.interrupts import held_back
@@ -41,10 +40,10 @@ _ACTORS_PER_READER = 8
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 _TRIES = 3
-"""How often a chunk is run again when its process dies: one that kills each of them must not go round for ever."""
+"""Times that a chunk is run again when its process dies: a chunk that kills every process must come to an end."""
 
 _RESTARTS = 20
-"""How often the process of an actor is replaced: enough for machines that come and go, and no endless loop."""
+"""Times that the process of an actor is replaced: enough for machines that come and go, and no endless loop."""
 
 
 class RayEngine:
@@ -68,7 +67,7 @@ class RayEngine:
             self._stack.close()
 
     def model(self) -> ModelIdentity:
-        """The model, loaded once: here where the actors run on CPUs, else where there is a GPU for it.
+        """Identity of the model, loaded once: in this process if the actors run on CPUs, else where there is a GPU.
 
         Raises:
             ModelError: the model cannot be used, or no cluster can be reached.
@@ -80,32 +79,29 @@ class RayEngine:
             if options.device == "cuda" and options.gpus_per_actor == 0:
                 raise DeviceError("--device cuda with --gpus-per-actor 0", hint="drop one of them")
             for_gpus = {"fp16", "fp32"} & set(bundle.variants) and options.precision != "int8"
-            wanted = options.gpus_per_actor or (options.gpus_per_actor is None and for_gpus)
-            if options.device == "cuda" or (options.device == "auto" and wanted):
-                self._gpus = self._gpus_of_actor()
+            gpus = options.gpus_per_actor
+            if options.device == "cuda" or (options.device == "auto" and (gpus or (gpus is None and for_gpus))):
+                if gpus is None:
+                    self._connect()
+                    gpus = 1.0 if options.device == "cuda" or _total("GPU") else 0.0
+                self._gpus = gpus
             # On CPUs no cluster is asked for a model that cannot be used, or for an output that is up to date.
             self._model = self._loaded_there() if self._gpus else self._loaded_here(bundle)
         return self._model
-
-    def _gpus_of_actor(self) -> float:
-        wanted = self._options.gpus_per_actor
-        if wanted is None:
-            self._connect()
-            wanted = 1.0 if self._options.device == "cuda" or resources()[1] else 0.0
-        return wanted
 
     def _connect(self) -> None:
         if not ray.is_initialized():
             self._stack.enter_context(connected(self._options.ray_address))
 
     def _prepare(self, model: ModelIdentity) -> None:
-        """Whatever all jobs share: room for actors, and the model's files where every node can have them."""
+        """Prepare what all jobs share: the number of actors, and the model's files in the object store."""
         if self._actors:
             return
         options = self._options
         self._share_files(model.precision)
-        n_cpus, n_gpus, _ = resources()
-        room = min(n_cpus / options.cores_per_actor, n_gpus / self._gpus if self._gpus else math.inf)
+        room = _total("CPU") / options.cores_per_actor
+        if self._gpus:
+            room = min(room, _total("GPU") / self._gpus)
         self._actors = options.actors or max(1, int(room))
         if self._actors > room:
             log.warning("%d actors were asked for, the cluster has room for %d", self._actors, int(room))
@@ -120,8 +116,15 @@ class RayEngine:
         )
 
     def _share_files(self, precision: str) -> None:
+        """Put the model's files into the object store, once a node has room for an actor."""
         self._connect()
-        self._check_room(resources()[2])
+        cores, gpus = self._options.cores_per_actor, self._gpus
+        if not any(node.get("CPU", 0) >= cores and node.get("GPU", 0) >= gpus for node in _nodes()):
+            wanted = f"{cores} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
+            raise DeviceError(
+                f"no node of the cluster has {wanted} for an actor",
+                hint="lower --cores-per-actor or --gpus-per-actor, or add nodes",
+            )
         if self._files is None and self._bundle is not None:
             self._files = ray.put(model_files(self._bundle, precision))
 
@@ -130,59 +133,34 @@ class RayEngine:
         return ModelIdentity.of(new_scorer(options, tell=False))
 
     def _loaded_there(self) -> ModelIdentity:
-        """What a process with a GPU says of the model; it ends again, for actors are Ray Data's own."""
+        """Identity of the model in a process with a GPU, which then ends: the actors are started by Ray Data."""
         self._share_files(self._options.precision)
-        worker = ray.remote(num_cpus=self._options.cores_per_actor, num_gpus=self._gpus)(_Actor)
-        actor = worker.remote([self._files], self._of_actor(self._gpus), None, None)
+        task = ray.remote(num_cpus=self._options.cores_per_actor, num_gpus=self._gpus, max_calls=1)(_identity)
         try:
-            model: ModelIdentity = ray.get(actor.model.remote())
-        except ray.exceptions.RayTaskError as error:
-            cause = error.cause
-            raise cause if isinstance(cause, ScorerError) else _translated(error) from error
+            model: ModelIdentity = ray.get(task.remote([self._files], self._of_actor(self._gpus)))
+            return model
         except ray.exceptions.RayError as error:
             raise _translated(error) from error
-        ray.kill(actor)
-        return model
 
     def _of_actor(self, gpus: float) -> ScoreOptions:
-        """The options with which an actor loads the model."""
-        options = self._options
-        threads = options.threads or (None if gpus else options.cores_per_actor)
-        return replace(
-            options,
-            device="cuda" if gpus else "cpu",
-            threads=threads,
-            engine="local",
-            ray_address=None,
-            actors=None,
-            cores_per_actor=1,
-            gpus_per_actor=None,
-        )
-
-    def _check_room(self, nodes: list[dict[str, Any]]) -> None:
-        cores, gpus = self._options.cores_per_actor, self._gpus
-        if not any(node.get("CPU", 0) >= cores and node.get("GPU", 0) >= gpus for node in nodes):
-            wanted = f"{cores} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
-            raise DeviceError(
-                f"no node of the cluster has {wanted} for an actor",
-                hint="lower --cores-per-actor or --gpus-per-actor, or add nodes",
-            )
+        """The options of an actor."""
+        threads = self._options.threads or (None if gpus else self._options.cores_per_actor)
+        return replace(self._options, device="cuda" if gpus else "cpu", threads=threads)
 
     @contextmanager
-    def results(self, work: ChunkWork, missing: RemainingChunks) -> Iterator[Iterator[PackedPart | ChunkFailure]]:
-        """The missing chunks of ``work``, as they are done."""
-        readings = ChunkReading.of(work, missing)
+    def results(self, work: ChunkWork, remaining: RemainingChunks) -> Iterator[Iterator[PackedPart | ChunkFailure]]:
+        """Score the remaining chunks of ``work``; results come as they are done."""
+        readings = ChunkReading.of(work, remaining)
         model = self.model()
         self._prepare(model)
         actors = self._actors
         if work.source.n_rows is not None:
-            left = math.ceil(work.source.n_rows / missing.chunk_rows) - len(missing.done)
+            left = math.ceil(work.source.n_rows / remaining.chunk_rows) - len(remaining.done)
             actors = max(1, min(actors, left))
-        with _data_context(), ExitStack() as stack:
+        with ray.data.DataContext.current(_data_context()):
             dataset = self._dataset(work, model, readings, actors)
-            batches = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1))
-            stack.callback(_stop, batches)
-            yield _parts(batches)
+            with closing(iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow"))) as batches:
+                yield _parts(batches)
 
     def _dataset(self, work: ChunkWork, model: ModelIdentity, readings: list[ChunkReading], actors: int) -> Any:
         chunks = ray.data.read_datasource(
@@ -195,37 +173,39 @@ class RayEngine:
         overlapping = self._gpus > 0 or self._options.cores_per_actor > 1
         strategy = ray.data.ActorPoolStrategy(
             size=actors,
-            # One is scored, and the next is there already.
+            # While one chunk is scored, the next is already there.
             max_tasks_in_flight_per_actor=3 if overlapping else 2,
             max_concurrent_calls_per_actor=2 if overlapping else None,
             enable_true_multi_threading=overlapping,
         )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the limits of retries have no other name yet
-            return chunks.map_batches(
-                _Actor,
-                fn_constructor_args=([self._files], self._of_actor(self._gpus), work.columns, model),
-                batch_size=1,
-                batch_format="pyarrow",
-                zero_copy_batch=True,
-                compute=strategy,
-                num_cpus=self._options.cores_per_actor,
-                num_gpus=self._gpus or None,
-                max_restarts=_RESTARTS,
-                max_task_retries=_TRIES,
-            )
+        return chunks.map_batches(
+            _Actor,
+            fn_constructor_args=([self._files], self._of_actor(self._gpus), work.columns, model),
+            batch_size=1,
+            batch_format="pyarrow",
+            zero_copy_batch=True,
+            compute=strategy,
+            num_cpus=self._options.cores_per_actor,
+            num_gpus=self._gpus or None,
+            max_restarts=_RESTARTS,
+            max_task_retries=_TRIES,
+        )
+
+
+def _identity(files: list[Any], options: ScoreOptions) -> ModelIdentity:
+    return load_model(ray.get(files[0]), options)[1]
 
 
 class _Actor(ChunkWorker):
-    """The worker, with the files of the model from Ray's object store: on no node need there be a copy before."""
+    """The worker with the model's files from Ray's object store, so that no node needs a copy of its own."""
 
     def __init__(self, files: list[Any], *arguments: Any) -> None:
-        # In a list, for an argument of its own would be lost to an actor that starts again.
+        # In a list: an argument of its own would be lost when an actor restarts.
         super().__init__(ray.get(files[0]), *arguments)
 
 
 class _Chunks(Datasource):  # type: ignore[misc]
-    """The chunks of one input, each a block of its own."""
+    """The chunks of one input, one in each block."""
 
     def __init__(self, readings: list[ChunkReading], *, here: bool) -> None:
         super().__init__()
@@ -240,7 +220,7 @@ class _Chunks(Datasource):  # type: ignore[misc]
 
     @property
     def supports_distributed_reads(self) -> bool:
-        """Whether any node can read it: a path is one of this machine."""
+        """True if any node can read it; a path is read on this machine."""
         return not self._here
 
     def get_read_tasks(self, *_arguments: Any, **_options: Any) -> list[ReadTask]:
@@ -253,12 +233,15 @@ def _parts(batches: Iterator[Any]) -> Iterator[PackedPart | ChunkFailure]:
         for batch in batches:
             for place in range(batch.num_rows):
                 yield part_of(batch.slice(place, 1))
-    except (ray.exceptions.RayError, ray.exceptions.RayTaskError) as error:
+    except ray.exceptions.RayError as error:
         raise _translated(error) from error
 
 
 def _translated(error: Exception) -> ScorerError:
-    """The boundary to Ray: what is left of its errors when those of chunks have come as rows."""
+    """Translate an error of Ray; errors of chunks come as rows."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, ScorerError):
+        return cause
     text = _COLOURS.sub("", str(error))
     missing = re.search(r"No module named '([\w.]+)'", text)
     if missing:
@@ -277,28 +260,21 @@ def _translated(error: Exception) -> ScorerError:
     return ScorerError(f"Ray failed: {last[:300]}", hint="run again: what is done is kept")
 
 
-def _stop(batches: Any) -> None:
-    close = getattr(batches, "close", None)
-    if close is not None:
-        close()
+def _nodes() -> list[dict[str, float]]:
+    """Resources of each node of the cluster."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-@contextmanager
-def _data_context() -> Iterator[None]:
-    """Ray Data's settings for the time of the block: each chunk a block, nothing printed, no error passed over."""
-    context = ray.data.DataContext.get_current()
-    wanted = {
-        "target_max_block_size": 1,
-        "enable_progress_bars": False,
-        "print_on_execution_start": False,
-        "max_errored_blocks": 0,
-        "raise_original_map_exception": False,
-    }
-    before = {name: getattr(context, name) for name in wanted if hasattr(context, name)}
-    for name in before:
-        setattr(context, name, wanted[name])
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(context, name, value)
+def _total(resource: str) -> float:
+    return sum(node.get(resource, 0.0) for node in _nodes())
+
+
+def _data_context() -> Any:
+    """Ray Data's settings for chunks: each a block, nothing printed, no error passed over."""
+    context = ray.data.DataContext.get_current().copy()
+    context.target_max_block_size = 1
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.max_errored_blocks = 0
+    context.raise_original_map_exception = False
+    return context

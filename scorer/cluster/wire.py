@@ -1,12 +1,13 @@
-"""Chunks, parts and errors as rows of an Arrow table: what travels between the processes of an engine.
+"""Chunks, parts and errors as rows of an Arrow table, to travel between the processes of an engine.
 
-Each row is one chunk; its rows of reviews lie in one cell, as Arrow's own format, so that whatever
-moves the table neither looks into them nor cuts them up.
+Each row is one chunk; its rows of reviews are one cell in Arrow's own format, so that whatever moves the
+table neither looks into them nor cuts them up.
 """
 
 from __future__ import annotations
 
 import builtins
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -18,38 +19,27 @@ from scorer.files.bad_rows import Reject
 from scorer.files.source import Chunk
 from scorer.job.engine import ChunkFailure
 from scorer.job.parts import PackedPart
+from scorer.job.summary import ChunkCounts
 
 ROW = pa.schema([pa.field("number", pa.int64()), pa.field("about", pa.binary()), pa.field("data", pa.large_binary())])
-"""Number of a chunk; what is known of it, as JSON; its content."""
+"""Number of a chunk; its counts or its error, as JSON; its content."""
 
 
 def chunk_row(chunk: Chunk) -> pa.Table:
-    """A chunk that is read and not scored, as a table of one row."""
+    """An unscored chunk as a table of one row."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, chunk.rows.schema) as writer:
         writer.write_table(chunk.rows)
-    about = {
-        "first_row": chunk.first_row,
-        "n_input_rows": chunk.n_input_rows,
-        "rejects": [reject.to_json() for reject in chunk.rejects],
-    }
-    return _row(chunk.number, about, sink.getvalue())
+    return _row(chunk.number, {"rejects": [reject.to_json() for reject in chunk.rejects]}, sink.getvalue())
 
 
 def part_row(part: PackedPart) -> pa.Table:
     """A scored chunk as a table of one row."""
-    about = {
-        "n_input_rows": part.n_input_rows,
-        "n_rows": part.n_rows,
-        "n_rejects": part.n_rejects,
-        "tokens": part.tokens,
-        "by_status": part.by_status,
-    }
-    return _row(part.number, about, part.data)
+    return _row(part.number, part.counts, part.data)
 
 
 def failure_row(number: int, error: Exception) -> pa.Table:
-    """What went wrong with a chunk, as a table of one row."""
+    """The error of a chunk as a table of one row."""
     about: dict[str, Any] = {"kind": type(error).__name__, "text": str(error)}
     if isinstance(error, ScorerError):
         about |= {"message": error.message, "path": error.path, "row": error.row, "hint": error.hint}
@@ -57,25 +47,25 @@ def failure_row(number: int, error: Exception) -> pa.Table:
 
 
 def chunk_of(row: pa.Table) -> Chunk | ChunkFailure:
-    """The chunk of :func:`chunk_row`, its columns views into the row, or the failure that came in its place."""
+    """The chunk of :func:`chunk_row`, its columns views into the row, or a failure in its place."""
     number, about, data = _cells(row)
     if "failure" in about:
         return ChunkFailure(number, _error(about["failure"]))
     with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
         rows = reader.read_all()
     rejects = tuple(Reject(**value) for value in about["rejects"])
-    return Chunk(number, about["first_row"], rows, rejects, about["n_input_rows"])
+    return Chunk(number, rows, rejects)
 
 
 def part_of(row: pa.Table) -> PackedPart | ChunkFailure:
-    """The part of :func:`part_row`, its data a view into the row, or the failure that came in its place."""
+    """The part of :func:`part_row`, its data a view into the row, or a failure in its place."""
     number, about, data = _cells(row)
     if "failure" in about:
         return ChunkFailure(number, _error(about["failure"]))
-    return PackedPart(number=number, data=data, **about)
+    return PackedPart(number, ChunkCounts(**about), data)
 
 
-def _row(number: int, about: dict[str, Any], data: pa.Buffer | None) -> pa.Table:
+def _row(number: int, about: ChunkCounts | dict[str, Any], data: pa.Buffer | None) -> pa.Table:
     # Built from the buffer itself: pa.array would copy it.
     size = 0 if data is None else len(data)
     offsets = pa.py_buffer(b"\0" * 8 + size.to_bytes(8, "little"))
@@ -91,14 +81,12 @@ def _cells(row: pa.Table) -> tuple[int, dict[str, Any], pa.Buffer]:
 
 
 def _error(about: dict[str, Any]) -> Exception:
-    """The same error again: of our own tree with its parts, of Python's own by its name."""
+    """The same error again: one of ours with its parts, one of Python by its name, any other as a RuntimeError."""
     kind = getattr(errors, about["kind"], None)
     if isinstance(kind, type) and issubclass(kind, ScorerError):
         return kind(about["message"], path=about["path"], row=about["row"], hint=about["hint"])
     kind = getattr(builtins, about["kind"], None)
     if isinstance(kind, type) and issubclass(kind, Exception):
-        try:
+        with suppress(TypeError):  # one that takes more than a text, as UnicodeDecodeError does
             return kind(about["text"])
-        except TypeError:  # one that takes more than a text, as UnicodeDecodeError does
-            return RuntimeError(f"{about['kind']}: {about['text']}")
     return RuntimeError(f"{about['kind']}: {about['text']}")

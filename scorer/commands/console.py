@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import click
 
@@ -27,10 +27,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 _log_format = "text"
 
 _READER_GONE = 141  # 128 + SIGPIPE: the reader of stdout has left, as head does
+_SIGNALLED = {
+    KeyboardInterrupt: (130, "interrupted"),
+    click.Abort: (130, "interrupted"),
+    Terminated: (143, "terminated"),
+}
 
 
 class LocalPath(click.ParamType[Path]):
-    """A path of this machine; a URL, which may hold secrets, is refused without them."""
+    """A path of this machine; the message that refuses a URL leaves out its secrets."""
 
     name = "path"
 
@@ -46,14 +51,14 @@ class LocalPath(click.ParamType[Path]):
 
 
 def with_options(command: F, options: Sequence[Callable[[F], F]]) -> F:
-    """``command`` with ``options``, which its help lists in their order."""
+    """Add ``options`` to ``command``; its help lists them in their order."""
     for option in reversed(options):
         command = option(command)
     return command
 
 
 def common_options(command: F) -> F:
-    """``--version``, ``-q``, ``-v`` and ``--debug``; the last three arrive as keyword arguments."""
+    """Add ``--version``, ``-q``, ``-v`` and ``--debug``; the last three arrive as keyword arguments."""
     return with_options(
         command,
         (
@@ -66,7 +71,7 @@ def common_options(command: F) -> F:
 
 
 def log_format_option(command: F) -> F:
-    """``--log-format``; it is heeded from the first line on, so that errors of usage have it too."""
+    """Add ``--log-format``, which holds from the first line on, for errors of usage too."""
     return click.option(
         "--log-format",
         type=click.Choice(FORMATS),
@@ -80,7 +85,7 @@ def log_format_option(command: F) -> F:
 
 
 def logs_json() -> bool:
-    """Whether lines on stderr are JSON objects."""
+    """True if lines on stderr are JSON objects."""
     return _log_format == "json"
 
 
@@ -90,7 +95,7 @@ def _choose_log_format(value: str) -> None:
 
 
 def _asked_log_format(command: click.Command, argv: Sequence[str], env_prefix: str) -> str:
-    """The format that a command line asks for, before it is known whether it can be parsed at all."""
+    """The format that a command line asks for, found before click parses it and may fail."""
     if not any("--log-format" in parameter.opts for parameter in command.params):
         return "text"
     asked = os.environ.get(f"{env_prefix}_LOG_FORMAT", "text")
@@ -105,13 +110,13 @@ def _asked_log_format(command: click.Command, argv: Sequence[str], env_prefix: s
 
 
 def say(message: str, event: str, **fields: Any) -> None:
-    """A line that is no part of the log, as the last one of a run, in the format of the log."""
+    """Write a line to stderr whatever the log's level, in the format of the log."""
     line = json_line("info", event, message, fields) if logs_json() else printable(message)
     click.echo(line, err=True)
 
 
 def set_up_logging(*, quiet: bool, verbose: int) -> None:
-    """Send the log of our own packages to stderr, a line each; others only from ``-vv`` on."""
+    """Send the log of our own packages to stderr, a line each; that of libraries from ``-vv`` on."""
     level = logging.ERROR if quiet else (logging.INFO, logging.DEBUG)[min(verbose, 1)]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if logs_json() else TextLines())
@@ -131,43 +136,29 @@ def set_up_logging(*, quiet: bool, verbose: int) -> None:
 
 
 def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_prefix: str) -> NoReturn:
-    """Run ``command`` and leave the process with the exit code of its outcome.
+    """Run ``command`` and exit with the code of its outcome.
 
-    The one place where errors become a line on stderr. Environment variables with ``env_prefix``
-    set options. The codes are those of :mod:`scorer.errors`, 0 when done, 130 and 143 on signals.
+    Only here do errors become a line on stderr. Environment variables with ``env_prefix`` set options.
+    The codes are those of :mod:`scorer.errors`, 0 when done, 130 and 143 on signals.
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
     _occupy_closed_streams()
     _complete_for_the_shell(command)
     _choose_log_format(_asked_log_format(command, argv, env_prefix))
     install()
-    try:
-        code = _outcome(command, argv, env_prefix)
-    except BrokenPipeError:
+    code = _outcome(command, argv, env_prefix)
+    error = _flush("stdout")
+    if isinstance(error, BrokenPipeError):
         code = _READER_GONE
-    try:
-        if sys.stdout is not None:  # a caller may have closed it
-            sys.stdout.flush()
-    except OSError as error:
-        # What is left in the buffer can go nowhere; at exit Python would try again and leave with 120.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.stdout = None
-        if isinstance(error, BrokenPipeError):
-            code = _READER_GONE
-        elif code == 0:
-            code = _fail(f"stdout could not be written: {error.strerror}", error, OutputError.exit_code)
-    try:
-        if sys.stderr is not None:
-            sys.stderr.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-        sys.stderr = None
+    elif error is not None and code == 0:
+        code = _fail(f"stdout could not be written: {error.strerror}", error, OutputError.exit_code)
+    _flush("stderr")
     ignore()  # the interpreter would let a signal kill it while it leaves
     sys.exit(code)
 
 
 def _occupy_closed_streams() -> None:
-    """See to it that no file that is opened later gets the number of a closed stream, and lines for people into it."""
+    """Open the null device for closed standard streams, or a file opened later would take their number and log lines."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -178,7 +169,7 @@ def _occupy_closed_streams() -> None:
 
 
 def _complete_for_the_shell(command: click.Command) -> None:
-    """Answer the shell and leave, where the environment says that completion is what is wanted."""
+    """Answer the shell and exit if the environment asks for completion."""
     from click.shell_completion import shell_complete
 
     name = str(command.name)
@@ -188,42 +179,59 @@ def _complete_for_the_shell(command: click.Command) -> None:
         sys.exit(shell_complete(command, {}, name, variable, instruction))
 
 
+def _flush(name: str) -> OSError | None:
+    """Flush ``sys.stdout`` or ``sys.stderr``; returns the error if that failed, and closes the stream."""
+    stream: TextIO | None = getattr(sys, name)
+    try:
+        if stream is not None:  # a caller may have closed it
+            stream.flush()
+    except OSError as error:
+        assert stream is not None
+        # The rest of the buffer can go nowhere; at exit Python would try again and exit with 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        setattr(sys, name, None)
+        return error
+    return None
+
+
 def _outcome(command: click.Command, argv: list[str], env_prefix: str) -> int:
     try:
         # Not command.main(): it takes a broken pipe for a failure of the command.
         with command.make_context(str(command.name), list(argv), auto_envvar_prefix=env_prefix) as context:
             command.invoke(context)
-        return 0
-    except click.exceptions.Exit as leave:
-        return leave.exit_code
-    except click.ClickException as error:
-        return _fail(_click_message(error), error, 2)
-    except (KeyboardInterrupt, click.Abort, Terminated) as error:
-        return _ended_by(type(error), error)
-    except BrokenPipeError:
-        raise
-    except Exception as error:
-        came = arrived()
-        return _failed(error, debug="--debug" in argv) if came is None else _ended_by(came, error)
+    except (Exception, KeyboardInterrupt, Terminated) as error:
+        code, message = _code_and_message(error)
+        if message:
+            explained = isinstance(error, click.ClickException) or code in (130, 143)
+            _fail(message, error, code, debug="--debug" in argv and not explained)
+        return code
+    return 0
 
 
-def _ended_by(kind: type[BaseException], error: BaseException) -> int:
-    return _fail("terminated", error, 143) if kind is Terminated else _fail("interrupted", error, 130)
-
-
-def _failed(error: Exception, *, debug: bool) -> int:
+def _code_and_message(error: BaseException) -> tuple[int, str]:
+    """Exit code and message of ``error``; the message is empty if nothing is to be said."""
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code, ""
+    if isinstance(error, BrokenPipeError):
+        return _READER_GONE, ""
+    if isinstance(error, click.ClickException):
+        return 2, _click_message(error)
+    signalled = type(error) if isinstance(error, tuple(_SIGNALLED)) else arrived()
+    if signalled is not None:
+        return _SIGNALLED[signalled]
     if isinstance(error, ScorerError):
-        return _fail(str(error), error, error.exit_code, debug=debug)
+        return error.exit_code, str(error)
     if isinstance(error, MemoryError):
-        return _fail("memory ran out; lower --chunk-rows or --threads", error, 7, debug=debug)
-    if isinstance(error, OSError) and _is_full_disk(error):
-        return _fail(f"could not be written: {error.strerror}", error, OutputError.exit_code)
-    if isinstance(error, FileNotFoundError) and not _stands_somewhere():
-        return _fail("the working folder is gone; change to another one", error, 2, debug=debug)
-    return _fault(error, debug=debug)
+        return 7, "memory ran out; lower --chunk-rows or --threads"
+    if isinstance(error, OSError) and error.errno in DISK_IS_FULL and error.filename is None:  # of stdout, say
+        return OutputError.exit_code, f"could not be written: {error.strerror}"
+    if isinstance(error, FileNotFoundError) and not _working_folder_exists():
+        return 2, "the working folder is gone; change to another one"
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    return 1, f"a fault of ours: {what}; run again with --debug and report it"
 
 
-def _stands_somewhere() -> bool:
+def _working_folder_exists() -> bool:
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -231,34 +239,13 @@ def _stands_somewhere() -> bool:
     return True
 
 
-def _is_full_disk(error: OSError) -> bool:
-    """Whether a stream without a name, as stdout, could not take what was written to it."""
-    return error.errno in DISK_IS_FULL and error.filename is None
-
-
-def _fault(error: Exception, *, debug: bool) -> int:
-    what = f"{type(error).__name__}: {error}".splitlines()[0]
-    message = f"a fault of ours: {what}; run again with --debug and report it"
-    return _fail(message, error, 1, debug=debug)
-
-
 def exit_code_of(error: BaseException) -> int:
-    """The code with which the process leaves for ``error``, for those who tell it on the way out."""
-    codes = {KeyboardInterrupt: 130, click.Abort: 130, Terminated: 143, MemoryError: 7, BrokenPipeError: _READER_GONE}
-    if isinstance(error, click.exceptions.Exit):
-        return error.exit_code
-    came = arrived()
-    if came is not None:
-        return codes[came]
-    if isinstance(error, ScorerError):
-        return error.exit_code
-    if isinstance(error, OSError) and _is_full_disk(error):
-        return OutputError.exit_code
-    return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
+    """The code with which the process will exit for ``error``, for a report that is written before."""
+    return _code_and_message(error)[0]
 
 
 def log_error(error: ScorerError) -> None:
-    """The line of an error that is not the last one, with which the process leaves."""
+    """Write the line of an error that does not end the process."""
     _fail(str(error), error, error.exit_code)
 
 
@@ -269,7 +256,7 @@ def _fail(message: str, error: BaseException, code: int, *, debug: bool = False)
     else:
         lines = [printable(line) for line in (trace or "").splitlines()]
         lines.append(f"error: {printable(message)}")
-    with suppress(OSError):  # a disk that is full behind stderr does not change what has happened
+    with suppress(OSError):  # stderr on a full disk does not change the outcome
         print(*lines, sep="\n", file=sys.stderr, flush=True)
     return code
 

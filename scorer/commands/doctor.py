@@ -1,4 +1,4 @@
-"""What this machine can run: versions, providers, CUDA, the default model."""
+"""``score --doctor``: versions, providers and CUDA of this machine, and a test of the default model."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ _PACKAGES = ("onnxruntime-gpu", "onnxruntime", "tokenizers", "pyarrow", "polars"
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Lines for a person, and whether the default model scores here."""
+    """The state of this machine.
+
+    Attributes:
+        lines: for a person.
+        healthy: True if the default model scores here.
+    """
 
     lines: tuple[str, ...]
     healthy: bool
 
 
 def diagnose() -> Diagnosis:
-    """Look at the machine, and score one text on the default model for real."""
+    """Look at the machine, and score one text with the default model."""
     lines = [
         f"review-scorer  {package_version()} on Python {platform.python_version()}, {platform.platform()}",
         f"packages       {', '.join(_versions())}",

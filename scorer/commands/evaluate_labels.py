@@ -210,7 +210,7 @@ def evaluate_labels(
     found = evaluate.evaluate_labels(files, options=chosen, progress=progress)
     page = None
     if report_path is not None:
-        # It brings jinja2 and matplotlib. Made before anything is written, so that a failure leaves all as it was.
+        # Imported late for jinja2 and matplotlib. Made before any file is written, so that a failure changes none.
         from scorer.report.html import to_html
 
         page = to_html(found)

@@ -34,10 +34,15 @@ _SESSION = (
     ),
     click.option(
         "--batch-tokens",
-        default=16384,
-        show_default=True,
         type=click.IntRange(min=1),
-        help="Tokens per batch, where there are batches.",
+        help="Tokens per batch, where there are batches. [default: 32768 on CUDA, 16384 on the CPU]",
+    ),
+    click.option(
+        "--tokenizer",
+        default="auto",
+        show_default=True,
+        type=click.Choice(["auto", "nanotoken", "tokenizers"]),
+        help="Package that tokenizes; auto is nanotoken where it gives the ids of tokenizers. The ids are the same.",
     ),
 )
 

@@ -22,7 +22,7 @@ from scorer.commands.console import (
 from scorer.commands.options import engine_options, session_options
 from scorer.safe_text import printable
 
-_VERIFIED = "scorer.verified"
+_TO_VERIFY = "scorer.to_verify"
 
 EPILOG = """\b
 Examples:
@@ -51,8 +51,8 @@ def _doctor(context: click.Context, _parameter: click.Parameter, wanted: bool) -
 
 
 def _verify(context: click.Context, parameter: click.Parameter, inputs: tuple[str, ...]) -> tuple[str, ...]:
-    """What stands behind the options: with ``--verify``, more outputs to be checked."""
-    output = context.meta.get(_VERIFIED)
+    """Inputs, or with ``--verify`` more outputs to check: then check all of them and exit."""
+    output = context.meta.get(_TO_VERIFY)
     if output is not None and not context.resilient_parsing:
         from scorer.job.verification import verify
 
@@ -65,8 +65,8 @@ def _verify(context: click.Context, parameter: click.Parameter, inputs: tuple[st
     return inputs
 
 
-def _remember(context: click.Context, _parameter: click.Parameter, output: Path | None) -> None:
-    context.meta[_VERIFIED] = output
+def _keep_for_verify(context: click.Context, _parameter: click.Parameter, output: Path | None) -> None:
+    context.meta[_TO_VERIFY] = output
 
 
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -192,7 +192,7 @@ def _remember(context: click.Context, _parameter: click.Parameter, output: Path 
     type=LocalPath(),
     is_eager=True,
     expose_value=False,
-    callback=_remember,
+    callback=_keep_for_verify,
     help="Check outputs, or folders of them, against their provenance, and leave: 0 if all are whole, else 3.",
 )
 @click.option(
@@ -232,30 +232,32 @@ def score(
     from scorer.job.options import ScoreOptions
     from scorer.progress import progress_for_stderr
     from scorer.run.options import RunOptions
-    from scorer.run.report import RunReport
     from scorer.run.report_files import ReportFiles
     from scorer.run.score_inputs import score_inputs
 
     chosen = ScoreOptions(columns=_names(columns), **options)
     of_run = RunOptions(on_missing_input, since, exit_code_nothing_new)
-    report, files = RunReport(), ReportFiles(summary, metrics_file)
     progress = progress_for_stderr(quiet=quiet, lines=logs_json())
-    try:
-        code = score_inputs(inputs, output, chosen, progress, run=of_run, report=report, files=files)
-    except BaseException as error:
-        files.write_failure(report, error, exit_code_of(error))
-        raise
+    report = score_inputs(
+        inputs,
+        output,
+        chosen,
+        progress,
+        run=of_run,
+        files=ReportFiles(summary, metrics_file),
+        exit_code_of=exit_code_of,
+    )
     if not quiet:
-        with suppress(OSError):  # the output is published, whether stderr can be written to or not
+        with suppress(OSError):  # the output is published, even if stderr cannot be written to
             for line in report.lines():
-                say(line, "run_ended", exit_code=code, **report.log_fields())
-    click.get_current_context().exit(code)
+                say(line, "run_ended", exit_code=report.exit_code, **report.log_fields())
+    click.get_current_context().exit(report.exit_code)
 
 
 def score_main() -> NoReturn:
     """Entry point of the console script ``score``."""
-    # For pyarrow, before it is loaded: its own allocators keep what they had for one large review, or
-    # for a row group, until the end.
+    # Set before pyarrow is loaded: its own allocators keep the memory of one large review, or of a row
+    # group, until the end.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     run(score, env_prefix="SCORER")
 

@@ -21,5 +21,5 @@ def sha256_of(path: Path) -> str:
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:
-    """SHA-256 over ``parts``, in hexadecimal; the order of keys does not count."""
+    """SHA-256 over ``parts``, in hexadecimal; the order of keys does not matter."""
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,4 +1,4 @@
-"""Bytes that are surely on the disk, and errors of writing as ours."""
+"""Durable writes, and the one boundary where errors of writing become :class:`OutputError`."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from io import BufferedRandom
 from pathlib import Path
 
 from scorer.errors import OutputError
+from scorer.safe_text import first_line
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Error numbers of a disk, or a share of it, that holds no more."""
+"""Error numbers of a full disk or an exhausted quota."""
 
 
 @contextmanager
 def write_errors(path: Path) -> Iterator[None]:
-    """The boundary where failures to write become an :class:`OutputError` that names ``path``.
+    """Translate failures to write into an :class:`OutputError` that names ``path``.
 
-    Only what writes belongs inside: a failure to read is another error.
+    Only writing belongs inside the block: a failure to read is a different error.
     """
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        reason = error.strerror or (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise OutputError(f"could not be written: {reason}", path=path) from error
+        raise OutputError(f"could not be written: {error.strerror or first_line(error)}", path=path) from error
 
 
 def sync_folder(folder: Path) -> None:
@@ -48,15 +48,15 @@ def sync(file: BufferedRandom) -> None:
 
 
 def create(path: Path) -> BufferedRandom:
-    """A new file to read and write at ``path``; what a dead run left there goes, a link is not followed."""
+    """Open a new file for reading and writing; a dead run's leftover is removed, a link is not followed."""
     path.unlink(missing_ok=True)
     return path.open("x+b")
 
 
 def write_durably(path: Path, data: bytes, *, locked: bool = True) -> None:
-    """``data`` at ``path``, whole or not at all: write beside it, fsync, rename, fsync the folder.
+    """Write ``data`` to ``path``, whole or not at all: write beside it, fsync, rename, fsync the folder.
 
-    What a dead run left beside it goes, unless ``locked`` is false: another run may then be writing there.
+    The temporary file of a dead run is overwritten, unless ``locked`` is false: another run may then be using it.
     """
     temporary = path.with_name(f".{path.name}.tmp" if locked else f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -1,4 +1,4 @@
-"""One kernel lock per output: the kernel drops it when its process dies, whatever kills it."""
+"""One kernel lock per output: the kernel releases it when its process dies, however that dies."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from scorer.errors import BusyError, OutputError
 
 
 def lock_file(output: Path) -> Path:
-    """Where the lock of ``output`` lies; a file that a dead run left there locks nothing."""
+    """Path of the lock file of ``output``; one that a dead run left there locks nothing."""
     return output.with_name(f".{output.name}.lock")
 
 
 @contextmanager
 def locked(output: Path, *, lock: Path | None = None) -> Iterator[None]:
-    """Hold the lock of ``output`` for the time of the block; ``lock`` is another place for its file.
+    """Hold the lock of ``output`` during the block; ``lock`` is another path for the lock file.
 
     Raises:
-        BusyError: another run holds it, known at once.
+        BusyError: another run holds it; raised at once.
         OutputError: the folder is missing or cannot be written to.
     """
     path = lock_file(output.absolute()) if lock is None else lock.absolute()
     if not is_folder(path.parent):
         raise OutputError("no such folder", path=path.parent, hint="make it first")
-    held = _hold_by_filelock if sys.platform == "win32" else _hold_by_flock
-    with held(path, output):
+    hold = _hold_by_filelock if sys.platform == "win32" else _hold_by_flock
+    with hold(path, output):
         yield
 
 
 @contextmanager
 def _hold_by_flock(path: Path, output: Path) -> Iterator[None]:
-    """``flock`` itself, where there is one: importing filelock takes longer than a whole small job's start."""
+    """Lock by ``flock`` itself where it exists: importing filelock takes longer than a small job's whole start."""
     import fcntl
 
     while True:
         with write_errors(output):
-            descriptor = _opened(path)
+            descriptor = _open_lock_file(path)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 if error.errno in (errno.EAGAIN, errno.EACCES):
-                    raise BusyError("another run holds this output", path=output, hint="wait for it to end") from error
+                    raise _busy(output) from error
                 raise OutputError(f"cannot be locked: {error.strerror}", path=output) from error
-            # The run before removes the file while it still holds the lock. Who has opened that file
-            # in between holds the lock of a file without a name, and has to open the new one.
-            if _is_still(descriptor, path):
+            # The previous holder removes the file while it still holds the lock. A run that opened the file just
+            # before that now holds the lock of a file without a name, and has to open the new one.
+            if _is_named(path, descriptor):
                 try:
                     yield
                 finally:
@@ -63,15 +63,16 @@ def _hold_by_flock(path: Path, output: Path) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _opened(path: Path) -> int:
+def _open_lock_file(path: Path) -> int:
     flags = os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o644)
     except PermissionError:
-        return os.open(path, os.O_RDONLY | flags)  # that a dead run of another user has left
+        return os.open(path, os.O_RDONLY | flags)  # left by a dead run of another user
 
 
-def _is_still(descriptor: int, path: Path) -> bool:
+def _is_named(path: Path, descriptor: int) -> bool:
+    """True while ``path`` names the file that ``descriptor`` is open on."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat(follow_symlinks=False))
     except FileNotFoundError:
@@ -87,8 +88,12 @@ def _hold_by_filelock(path: Path, output: Path) -> Iterator[None]:
         with write_errors(output):
             lock.acquire(poll_interval=0.02)
     except Timeout as error:
-        raise BusyError("another run holds this output", path=output, hint="wait for it to end") from error
+        raise _busy(output) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def _busy(output: Path) -> BusyError:
+    return BusyError("another run holds this output", path=output, hint="wait for it to end")

@@ -1,4 +1,4 @@
-"""What lies at a path of this machine; no answer is an error."""
+"""Checks of paths on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STDIN = STDOUT = "-"
 
 
 def is_missing(path: str) -> bool:
-    """Whether nothing is there; what may not be looked at is there."""
+    """True if nothing exists at ``path``; False if that cannot be found out."""
     try:
         Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -25,25 +25,25 @@ def is_missing(path: str) -> bool:
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
-    """Whether a folder is there; what may not be looked at, or has no possible name, is none."""
+    """True for an existing folder; False if it is unreadable or the name is invalid."""
     return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises then
 
 
 def is_there(path: str | os.PathLike[str]) -> bool:
-    """Whether anything is there; what may not be looked at, or has no possible name, is not."""
+    """True if anything exists at ``path``; False if it is unreadable or the name is invalid."""
     return os.path.exists(path)  # noqa: PTH110 - Path.exists raises then
 
 
 def is_plain_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is there that is no folder, pipe or device; what may not be looked at is none."""
+    """True for an existing file; False for a folder, a pipe or a device, or if it is unreadable."""
     return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises then
 
 
 def refuse_input(target: Path, inputs: Sequence[str]) -> None:
-    """Whether ``target`` is one of ``inputs``, by whatever name or link; ``-`` is what standard input is read from.
+    """Check that ``target`` is none of ``inputs``, under any name or link; ``-`` is the file behind standard input.
 
     Raises:
-        UsageError: it is.
+        UsageError: it is one of them.
     """
     states = {identity for name in inputs if (identity := identity_of(0 if name == STDIN else name)) is not None}
     if states and identity_of(target) in states:
@@ -51,7 +51,7 @@ def refuse_input(target: Path, inputs: Sequence[str]) -> None:
 
 
 def identity_of(file: str | os.PathLike[str] | int) -> tuple[int, int] | None:
-    """What tells a regular file, or what a descriptor is open on, from all others; ``None`` where there is none."""
+    """Device and inode of a regular file, given by path or descriptor; ``None`` for anything else."""
     try:
         state = os.stat(file)  # noqa: PTH116 - of a descriptor, too
     except (OSError, ValueError):
@@ -60,10 +60,10 @@ def identity_of(file: str | os.PathLike[str] | int) -> tuple[int, int] | None:
 
 
 def check_folder(target: Path) -> None:
-    """Whether a file can be made beside ``target``.
+    """Check that a file can be created in the folder of ``target``.
 
     Raises:
-        OutputError: its folder is missing or cannot be written to.
+        OutputError: the folder is missing or cannot be written to.
     """
     folder = target.absolute().parent
     if not is_folder(folder):

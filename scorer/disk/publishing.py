@@ -1,4 +1,4 @@
-"""Files that take their places together: all of them, or none."""
+"""Files published together: all of them appear at their targets, or none does."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EM
 
 @dataclass(frozen=True)
 class Move:
-    """A file that is ready under a temporary name; without one, ``target`` is to go.
+    """A finished file under a temporary name, to be renamed to ``target``; or the removal of ``target``.
 
     Attributes:
         temporary: the new content, durable, in the folder of ``target``; ``None`` removes ``target``.
-        target: the name that it takes.
+        target: the final name.
     """
 
     temporary: Path | None
     target: Path
 
     @property
-    def kept(self) -> Path:
-        """Where the old content waits until all is done."""
+    def backup(self) -> Path:
+        """Path of the old content until all files are published."""
         return self.target.with_name(f".{self.target.name}.old")
 
 
-def made_ready(target: Path, data: bytes) -> Move:
-    """``data`` under a temporary name beside ``target``, durable.
+def stage(target: Path, data: bytes) -> Move:
+    """Write ``data`` durably under a temporary name beside ``target``.
 
     Raises:
         OutputError: it could not be written.
@@ -50,18 +50,18 @@ def made_ready(target: Path, data: bytes) -> Move:
 def publish(moves: Sequence[Move], *, last: bool = True) -> None:
     """Rename every file to its target, in order, and make the names durable.
 
-    The output itself comes last, so that who sees it finds all that belongs to it. On any error the
-    old files stand again. A signal waits for the end; where this is the ``last`` output of a run, it
-    is then forgotten, and so are later ones: what they were to stop is done.
+    The output itself comes last, so that whoever sees it finds everything that belongs to it. On any error
+    the old files are restored. A signal waits until the end; if this is the ``last`` output of a run, it
+    is then forgotten, and so are later ones: the work that they would stop is done.
 
     Raises:
-        OutputError: a file could not be renamed or the names not made durable.
+        OutputError: a file could not be renamed, or the names could not be made durable.
     """
     done: list[Move] = []
     with held_back(forget=last), write_errors(moves[-1].target):
         try:
             for move in moves:
-                _keep(move)
+                _back_up(move)
             for move in moves:
                 done.append(move)
                 if move.temporary is None:
@@ -77,25 +77,25 @@ def publish(moves: Sequence[Move], *, last: bool = True) -> None:
         finally:
             for move in moves:
                 with suppress(OSError):
-                    move.kept.unlink(missing_ok=True)
+                    move.backup.unlink(missing_ok=True)
 
 
-def _keep(move: Move) -> None:
-    move.kept.unlink(missing_ok=True)
+def _back_up(move: Move) -> None:
+    move.backup.unlink(missing_ok=True)
     try:
-        os.link(move.target, move.kept, follow_symlinks=False)
+        os.link(move.target, move.backup, follow_symlinks=False)
     except FileNotFoundError:
         return
     except OSError as error:
-        # A file system without hard links: the old content cannot be kept, all else still holds.
+        # A file system without hard links: the old content cannot be backed up, all else still holds.
         if error.errno not in _NO_LINKS:
             raise
 
 
 def _restore(move: Move) -> None:
-    """Put the old content back, or take the new one away where there was none."""
+    """Put the old content back, or remove the new content if there was none."""
     with suppress(OSError):
-        if move.kept.exists() or move.kept.is_symlink():
-            move.kept.replace(move.target)
+        if move.backup.exists() or move.backup.is_symlink():
+            move.backup.replace(move.target)
         elif move.temporary is not None and not move.temporary.exists():
             move.target.unlink(missing_ok=True)

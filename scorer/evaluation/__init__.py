@@ -1,4 +1,4 @@
-"""Predictions beside gold labels, as an ``EvaluationReport``.
+"""Comparison of predictions with gold labels: files -> ``EvaluationReport``.
 
 Imports ``metrics``, ``model``, ``files`` and ``disk``.
 """

@@ -1,11 +1,11 @@
-"""Other predictions of the same rows: read, paired with the current ones, and written for the next night."""
+"""Baselines: other predictions of the same rows, read, paired with the current ones, and written for later."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,49 +15,51 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from scorer.disk.durable import sync_folder
+from scorer.disk.durable import create, sync, sync_folder
 from scorer.disk.paths import check_folder
 from scorer.errors import InputError, OutputError, UsageError
 from scorer.evaluation.inputs import EvaluatedFile, open_predictions
 from scorer.evaluation.joining import join_rows
-from scorer.evaluation.labels import LabelSet, label_strings, listed
+from scorer.evaluation.labels import LabelSet, label_strings
 from scorer.evaluation.options import EvaluateOptions
-from scorer.evaluation.rows import TEXT_CHUNK_ROWS, EvaluatedRows, Rows, predicted_rows
+from scorer.evaluation.rows import TEXT_CHUNK_ROWS, EvaluatedRows, predicted_chunks
 from scorer.files.source import Source, text_values
+from scorer.metrics.values import Probabilities
+from scorer.safe_text import first_line
 
-_CHUNK_ROWS = TEXT_CHUNK_ROWS * 8
 
-
+@dataclass(frozen=True, eq=False)
 class Baseline:
-    """A file of predictions to compare with.
+    """Predictions to compare with.
 
     Attributes:
-        file: it, opened.
-        predicted, probabilities, confidence: as in :class:`scorer.evaluation.rows.Rows`, of all its rows.
+        file: of the predictions.
+        predicted: label ids int64 ``(n_rows,)``, -1 for a row without a prediction.
+        probabilities: ``(n_rows, n_labels)``, in the order of the current labels; ``None`` if the file has none.
     """
 
-    def __init__(self, file: EvaluatedFile, labels: LabelSet) -> None:
-        """Read the predictions of ``file``.
+    file: EvaluatedFile
+    predicted: npt.NDArray[np.int64]
+    probabilities: Probabilities | None
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str], options: EvaluateOptions, labels: LabelSet) -> Baseline:
+        """Read the predictions at ``path``; ``labels`` are the current ones.
 
         Raises:
-            InputError: its labels are others, it holds no rows, or a probability is none.
+            InputError: the file cannot be read, has no predictions or no rows, has other labels, or has a
+                probability that is not within [0, 1].
         """
-        self.file = file
-        path = file.source.path
-        if file.labels and set(file.labels) != set(labels.names):
-            raise InputError(
-                f"its columns of probabilities name the labels {listed(file.labels)},"
-                f" the current predictions have {listed(labels.names)}",
-                path=path,
-                hint="compare predictions of the same labels",
-            )
-        chunks = list(_without_tables(predicted_rows([file], labels)))
-        if not chunks:
-            raise InputError("holds no rows", path=path, hint="there is nothing to compare with")
-        self.predicted = np.concatenate([rows.predicted for rows in chunks])
-        self.probabilities = _joined([rows.probabilities for rows in chunks])
-        if self.probabilities is not None and file.labels:
-            self.probabilities = self.probabilities[:, [file.labels.index(name) for name in labels.names]]
+        file = open_predictions(path, options, labels.names)
+        predicted, probabilities = [], []
+        for chunk in predicted_chunks([replace(file, text=None)], labels):
+            predicted.append(chunk.predicted)
+            if chunk.probabilities is not None:
+                probabilities.append(chunk.probabilities)
+        if not predicted:
+            raise InputError("holds no rows", path=file.source.path, hint="there is nothing to compare with")
+        order = [file.labels.index(name) for name in labels.names] if file.labels else []
+        return cls(file, np.concatenate(predicted), np.concatenate(probabilities)[:, order] if probabilities else None)
 
     @property
     def n_rows(self) -> int:
@@ -65,46 +67,38 @@ class Baseline:
         return len(self.predicted)
 
 
-def open_baseline(path: str | os.PathLike[str], options: EvaluateOptions, *, texts: bool) -> EvaluatedFile:
-    """Open a file of predictions to compare with; ``texts`` asks for its texts too, where it has them.
-
-    Raises:
-        InputError: it cannot be read or has no predictions.
-    """
-    file = open_predictions(path, options)
-    return file if texts else file.without_text()
-
-
 def pair(
-    files: Sequence[EvaluatedFile], rows: EvaluatedRows, baseline: Baseline, options: EvaluateOptions
+    files: Sequence[EvaluatedFile], n_rows: int, baseline: Baseline, options: EvaluateOptions
 ) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    """The row of ``baseline`` that belongs to each current row, int64 ``(n_rows,)``, -1 for none; and notes.
+    """The row of ``baseline`` for each row of ``files``, int64 ``(n_rows,)``, -1 for none; and notes.
 
     Rows are paired by the ids of ``options.on``, else in order.
 
     Raises:
-        InputError: ids do not match, or the rows are evidently others.
+        InputError: ids do not match, or the rows are not the same.
     """
     path = baseline.file.source.path
     if options.on is not None:
         sources = [file.source for file in files]
         return join_rows(sources, baseline.file.source, on=options.on, allow_missing=options.allow_missing), ()
-    if len(rows.gold) != baseline.n_rows:
+    if n_rows != baseline.n_rows:
         raise InputError(
-            f"has {baseline.n_rows:,} rows, the current predictions have {len(rows.gold):,}: these are other rows",
+            f"has {baseline.n_rows:,} rows, the current predictions have {n_rows:,}: these are other rows",
             path=path,
             hint="name the predictions of the same rows, or pass --on with a column of ids",
         )
-    proof = _require_same_rows(files, baseline.file)
-    notes = () if proof else (f"{path} was paired row by row, and no common column shows that the rows are the same",)
-    return np.arange(baseline.n_rows), notes
+    common = _common_columns(files, baseline.file)
+    for name in common:
+        _require_equal(files, baseline.file.source, name)
+    note = f"{path} was paired row by row, and no common column shows that the rows are the same"
+    return np.arange(baseline.n_rows), () if common else (note,)
 
 
 def check_baseline_destination(path: Path, inputs: Sequence[Path]) -> None:
-    """Everything about the destination of a baseline that can be known before any work.
+    """Check the destination of a baseline before any work.
 
     Raises:
-        UsageError: it is no Parquet file, a folder, or a file that is evaluated.
+        UsageError: it is not a Parquet file, a folder, or one of the evaluated files.
         OutputError: its folder is missing or cannot be written to.
     """
     if path.suffix.lower() not in (".parquet", ".pq"):
@@ -117,12 +111,13 @@ def check_baseline_destination(path: Path, inputs: Sequence[Path]) -> None:
 
 
 def check_kept_columns(files: Sequence[EvaluatedFile], labels: Sequence[str], options: EvaluateOptions) -> None:
-    """Whether the ids have a column of their own in a baseline, beside those that it always has.
+    """Check that the column of ids can be kept in a baseline beside the other columns.
 
     Raises:
-        UsageError: the column of ids has the name of another.
+        UsageError: it has the name of another column.
     """
-    names = {"label", *(f"{options.prefix}{name}" for name in ("label", "score", *(f"prob_{one}" for one in labels)))}
+    added = ("label", "score", *(f"prob_{name}" for name in labels))
+    names = {"label", *(f"{options.prefix}{name}" for name in added)}
     if options.on in names or (options.on == "text" and _keeps_texts(files, options)):
         raise UsageError(
             f"--on {options.on!r} is the name of another column of a baseline", hint="rename the column of ids"
@@ -130,32 +125,34 @@ def check_kept_columns(files: Sequence[EvaluatedFile], labels: Sequence[str], op
 
 
 def without_first_baseline(options: EvaluateOptions) -> tuple[EvaluateOptions, tuple[str, ...]]:
-    """A nightly job names one file to compare with and to write; the first night it does not stand yet."""
-    if options.write_baseline is None or Path(options.write_baseline).exists():
+    """Drop comparisons with the file that is to be written, if it does not exist yet; and a note on that.
+
+    A nightly job names one file to compare with and to write, which does not exist on the first night.
+    """
+    kept = options.write_baseline
+    if kept is None or Path(kept).exists():
         return options, ()
-    own = Path(options.write_baseline).absolute()
-    first = {
-        name: None
-        for name in ("baseline", "drift")
-        if getattr(options, name) and Path(getattr(options, name)).absolute() == own
-    }
-    if not first:
+
+    def is_kept(path: str | os.PathLike[str] | None) -> bool:
+        return path is not None and Path(path).absolute() == Path(kept).absolute()
+
+    dropped: dict[str, Any] = {}
+    if is_kept(options.baseline):
+        strict = options.strict and (options.min_accuracy is not None or options.min_f1 is not None)
+        dropped |= {"baseline": None, "max_drop": None, "strict": strict}
+    if is_kept(options.drift):
+        gates = ("max_psi", "max_share_shift", "max_length_psi", "max_vocabulary_shift")
+        dropped |= dict.fromkeys(("drift", *gates))
+    if not dropped:
         return options, ()
-    gone = dict.fromkeys(("max_psi", "max_share_shift", "max_length_psi", "max_vocabulary_shift"))
-    dropped: dict[str, Any] = {**first}
-    if "baseline" in first:
-        dropped["max_drop"] = None
-        dropped["strict"] = options.strict and (options.min_accuracy is not None or options.min_f1 is not None)
-    if "drift" in first:
-        dropped |= gone
-    note = f"{os.fspath(options.write_baseline)} does not stand yet, so nothing was compared with it"
+    note = f"{os.fspath(kept)} does not stand yet, so nothing was compared with it"
     return replace(options, **dropped), (note,)
 
 
 def write_baseline(path: Path, rows: EvaluatedRows, labels: Sequence[str], options: EvaluateOptions) -> None:
-    """Write the current predictions as a later ``--baseline`` or ``--drift``: whole, or not at all.
+    """Write the current predictions for a later ``--baseline`` or ``--drift``, whole or not at all.
 
-    Columns: ids where ``options.on`` names them, texts and gold labels where there are any, and predictions.
+    Columns: the ids of ``options.on``, texts and gold labels, each if there are any, and the predictions.
 
     Raises:
         OutputError: it could not be written.
@@ -170,7 +167,7 @@ def write_baseline(path: Path, rows: EvaluatedRows, labels: Sequence[str], optio
         temporary.replace(path)
         sync_folder(path.parent)
     except (OSError, pa.ArrowException) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise OutputError(f"could not be written: {reason}", path=path) from error
     finally:
         with suppress(OSError):
@@ -181,7 +178,7 @@ def _write_table(temporary: Path, rows: EvaluatedRows, labels: Sequence[str], op
     writer: pq.ParquetWriter | None = None
     start = 0
     texts = _keeps_texts(rows.files, options)
-    with temporary.open("xb") as sink:
+    with create(temporary) as sink:
         try:
             for file in rows.files:
                 for columns, n_rows in _carried(file, options.on, texts=texts):
@@ -194,26 +191,24 @@ def _write_table(temporary: Path, rows: EvaluatedRows, labels: Sequence[str], op
         finally:
             if writer is not None:
                 writer.close()
-        sink.flush()
-        os.fsync(sink.fileno())
+        sync(sink)
 
 
 def _keeps_texts(files: Sequence[EvaluatedFile], options: EvaluateOptions) -> bool:
-    """Whether a baseline has a column of texts: where all files have one that is not that of the ids already."""
+    """True if the baseline gets a column of texts: if all files have one, other than that of the ids."""
     return all(file.text not in (None, options.on) for file in files)
 
 
 def _carried(file: EvaluatedFile, on: str | None, *, texts: bool) -> Iterator[tuple[dict[str, pa.Array], int]]:
-    """Ids and texts of a file, chunk by chunk, and the rows of the chunk."""
+    """Ids and texts of a file, chunk by chunk, and the number of rows."""
     path, text = file.source.path, file.text if texts else None
     names = list(dict.fromkeys(name for name in (on, text) if name is not None)) or file.source.schema.names[:1]
-    for table in file.source.tables(_CHUNK_ROWS, names):
+    for table in file.source.tables(TEXT_CHUNK_ROWS, names):
         columns = {}
         if on is not None:
-            columns[on] = label_strings(table.column(on), name=on, path=path)
+            columns[on] = label_strings(table, on, path)
         if text is not None:
-            values = text_values(table.column(text), name=text, path=path)
-            columns["text"] = pa.concat_arrays([*values.chunks, pa.array([], pa.large_string())])
+            columns["text"] = text_values(table.column(text)).combine_chunks()
         yield columns, table.num_rows
 
 
@@ -232,19 +227,14 @@ def _predictions(rows: EvaluatedRows, here: slice, labels: Sequence[str], prefix
     return columns
 
 
-def _require_same_rows(files: Sequence[EvaluatedFile], baseline: EvaluatedFile) -> bool:
-    """Compare the texts, ids and gold labels that both sides have; returns whether there were any."""
-    texts = {file.text for file in files} == {baseline.text} and baseline.text is not None
+def _common_columns(files: Sequence[EvaluatedFile], baseline: EvaluatedFile) -> list[str]:
+    """Columns that show whether the rows are the same: ids and texts of both sides, or else gold labels."""
     theirs = set(baseline.source.schema.names)
     common = [name for name in files[0].source.schema.names if name in theirs and name.casefold() == "id"]
-    if texts:
-        common.append(str(baseline.text))
-    if not common:
-        gold = {file.gold for file in files}
-        common = [str(name) for name in gold if name is not None and len(gold) == 1 and name in theirs]
-    for name in common:
-        _require_equal(files, baseline.source, name)
-    return bool(common)
+    if baseline.text is not None and {file.text for file in files} == {baseline.text}:
+        common.append(baseline.text)
+    gold = {file.gold for file in files}
+    return common or [name for name in gold if name is not None and name in theirs and len(gold) == 1]
 
 
 def _require_equal(files: Sequence[EvaluatedFile], baseline: Source, name: str) -> None:
@@ -271,16 +261,5 @@ def _require_equal(files: Sequence[EvaluatedFile], baseline: Source, name: str) 
 
 def _values(sources: Sequence[Source], name: str) -> Iterator[pa.Array]:
     for source in sources:
-        for table in source.tables(_CHUNK_ROWS, [name]):
-            yield label_strings(table.column(name), name=name, path=source.path)
-
-
-def _without_tables(chunks: Iterator[Rows]) -> Iterator[Rows]:
-    """Chunks whose columns are let go of, so that a long list of them is small."""
-    for rows in chunks:
-        yield Rows(rows.file, rows.table.slice(0, 0), rows.predicted, rows.probabilities, None, None, None)
-
-
-def _joined(parts: Sequence[npt.NDArray[np.floating] | None]) -> npt.NDArray[np.floating] | None:
-    there = [part for part in parts if part is not None]
-    return np.concatenate(there) if len(there) == len(parts) else None
+        for table in source.tables(TEXT_CHUNK_ROWS, [name]):
+            yield label_strings(table, name, source.path)

@@ -1,26 +1,106 @@
-"""Is it better than the last one: two predictions of the same rows."""
+"""Comparison of two predictions of the same rows: differences, McNemar's test, changed reviews."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from scorer.evaluation.sections import Difference, McNemar
+from scorer.errors import InputError
+from scorer.evaluation.analysis import LabelledPredictions
+from scorer.evaluation.baseline import Baseline
+from scorer.evaluation.mistakes import by_confidence, reviews_at
+from scorer.evaluation.options import EvaluateOptions
+from scorer.evaluation.rows import EvaluatedRows
+from scorer.evaluation.sections import ChangedReview, Comparison, Difference, McNemar, Method
 from scorer.metrics.calibration import brier_losses, log_losses
 from scorer.metrics.intervals import MatrixSamples, normal_interval, percentile_interval
 from scorer.metrics.resampling import RankedColumn, resampled_rankings
-from scorer.metrics.values import Figure
+from scorer.metrics.values import Figure, Ids, Probabilities
 
-Ids = npt.NDArray[np.integer]
+_SPREAD_CELLS = 5_000_000
+"""With more rows times labels, differences of areas have no intervals."""
 
-Probabilities = npt.NDArray[np.floating]
+
+def comparison_of(
+    rows: EvaluatedRows,
+    baseline: Baseline,
+    partners: npt.NDArray[np.int64],
+    labels: tuple[str, ...],
+    positive: int | None,
+    options: EvaluateOptions,
+    method: Method,
+) -> Comparison:
+    """Compare the rows that both sides predict.
+
+    ``partners`` int64 ``(n_rows,)`` has the row of ``baseline`` for each of ``rows``, -1 for none.
+
+    Raises:
+        InputError: no row has a gold label and both predictions.
+    """
+    old = np.where(partners >= 0, baseline.predicted[partners], -1)
+    both = np.flatnonzero((rows.gold >= 0) & (rows.predicted >= 0) & (old >= 0))
+    if not len(both):
+        raise InputError("predicts no row that is predicted here", path=baseline.file.source.path)
+    unpaired = int(((rows.gold >= 0) & ((rows.predicted >= 0) != (old >= 0))).sum())
+    unpaired += baseline.n_rows - int((partners >= 0).sum())
+    old = old[both]
+    probabilities = None if baseline.probabilities is None else baseline.probabilities[partners[both]]
+    confidence = None if probabilities is None else probabilities[np.arange(len(both)), old]
+    now = LabelledPredictions.of(rows, both, labels, positive)
+    then = LabelledPredictions(now.gold, old, probabilities, confidence, labels, positive)
+    right, was_right = now.predicted == now.gold, old == now.gold
+    moved = np.flatnonzero(now.predicted != old)
+    changes = np.where(was_right[moved], "broken", np.where(right[moved], "repaired", "other"))
+    return Comparison(
+        baseline=baseline.file.source.path,
+        paired_by=options.on,
+        rows=len(both),
+        unpaired=unpaired,
+        differences=_differences(now, then, method),
+        mcnemar=mcnemar(int((right & ~was_right).sum()), int((was_right & ~right).sum())),
+        repaired=int((changes == "repaired").sum()),
+        broken=int((changes == "broken").sum()),
+        other=int((changes == "other").sum()),
+        changed=_changed_reviews(rows, both[moved], old[moved], changes, labels, options),
+    )
+
+
+def _changed_reviews(
+    rows: EvaluatedRows,
+    places: npt.NDArray[np.int64],
+    old: Ids,
+    changes: npt.NDArray[np.str_],
+    labels: Sequence[str],
+    options: EvaluateOptions,
+) -> tuple[ChangedReview, ...]:
+    """The first changed reviews: broken ones first, each kind most confident first."""
+    before = dict(zip(places.tolist(), zip(old.tolist(), changes.tolist(), strict=True), strict=True))
+    ranked = [by_confidence(rows, places[changes == change]) for change in ("broken", "repaired", "other")]
+    shown = np.concatenate(ranked)[: options.mistakes].tolist()
+    reviews = reviews_at(rows, shown, labels, options.on)
+    return tuple(ChangedReview(reviews[place], labels[before[place][0]], before[place][1]) for place in shown)
+
+
+def _differences(now: LabelledPredictions, then: LabelledPredictions, method: Method) -> tuple[Difference, ...]:
+    positive = now.positive
+    samples = paired_samples(
+        now.gold, now.predicted, then.predicted, len(now.labels), resamples=method.resamples, seed=method.seed
+    )
+    spreads: dict[str, float] = {}
+    current, old = now.point_figures(), then.point_figures()
+    if now.probabilities is not None and then.probabilities is not None:
+        spreads = loss_spreads(now.gold, now.probabilities, then.probabilities, positive)
+        if current["roc_auc"].value is not None and old["roc_auc"].value is not None:
+            ranked = np.unique(now.gold).tolist() if positive is None else [positive]
+            if len(now.gold) * len(ranked) <= _SPREAD_CELLS:
+                spreads |= ranking_spreads(now.gold, now.probabilities, then.probabilities, ranked, seed=method.seed)
+    return differences(current, old, samples, positive, spreads)
 
 
 def mcnemar(only_current: int, only_baseline: int) -> McNemar:
-    """McNemar's exact test, two-sided: the smaller count is binomial with one half, as in statsmodels.
+    """McNemar's exact two-sided test: the smaller count is binomial with probability 1/2, as in statsmodels.
 
     McNemar, 1947, "Note on the sampling error of the difference between correlated proportions or percentages".
     """
@@ -36,8 +116,8 @@ def paired_samples(
 ) -> tuple[MatrixSamples, MatrixSamples]:
     """Confusion matrices of both predictions, resampled together within each gold label.
 
-    Label ids ``(n_rows,)`` each. Only the counts of (current, baseline) in each gold label matter, which
-    are multinomial.
+    Label ids are ``(n_rows,)`` each. Only the counts of (current, baseline) within each gold label matter,
+    and these are multinomial.
     """
     rng = np.random.default_rng(seed)
     shape = (resamples, n_labels)
@@ -66,10 +146,10 @@ def differences(
     positive: int | None,
     spreads: Mapping[str, float],
 ) -> tuple[Difference, ...]:
-    """Each figure now and then, and the interval of the difference.
+    """Each figure that both have, and its difference with an interval.
 
-    The interval is the middle 95 % of the differences in ``samples``; where ``spreads`` has the standard
-    error of a figure's difference, it is that many around it.
+    The interval is the middle 95 % of the differences in ``samples``, or, for a figure in ``spreads``, normal
+    with that standard error.
     """
     now, then = (side.figures(positive) for side in samples)
     found = []
@@ -88,12 +168,12 @@ def differences(
         elif name in spreads:
             method = "normal" if name in ("log_loss", "brier") else "bootstrap"
             interval = normal_interval(value, spreads[name], method=method)
-        found.append(Difference(name, replace(figure), replace(other), Figure(value, interval=interval)))
+        found.append(Difference(name, figure, other, Figure(value, interval=interval)))
     return tuple(found)
 
 
 def loss_spreads(gold: Ids, current: Probabilities, baseline: Probabilities, positive: int | None) -> dict[str, float]:
-    """Standard errors of the mean differences in log loss and Brier score; probabilities are ``(n_rows, n_labels)``."""
+    """Standard errors of the differences in log loss and Brier score; probabilities are ``(n_rows, n_labels)``."""
     pairs = {
         "log_loss": (log_losses(current, gold), log_losses(baseline, gold)),
         "brier": (brier_losses(current, gold, positive), brier_losses(baseline, gold, positive)),

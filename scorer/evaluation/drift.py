@@ -1,53 +1,61 @@
-"""Two nights without labels: what was predicted, how surely, of texts how long and in which words."""
+"""Drift between two sets of predictions, without gold labels: shares, scores, text lengths and words."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from scorer.evaluation.rows import Rows
+from scorer.errors import InputError
+from scorer.evaluation.inputs import open_predictions, read_gold
+from scorer.evaluation.labels import LabelSet, values_in_order
+from scorer.evaluation.options import EvaluateOptions
+from scorer.evaluation.rows import PredictedChunk, predicted_chunks
 from scorer.evaluation.sections import Drift, LabelShare, LengthQuantiles, LengthShift, VocabularyShift, WordShift
 from scorer.metrics.values import Figure
 
+Counts = npt.NDArray[np.int64]
+
 FINE_BINS = 1000
-"""Bins that scores are counted in; tenths are found in these."""
+"""Bins in which scores are counted; their tenths are made of these."""
 
-SHOWN_BINS = 20
+_SHOWN_BINS = 20
 
-SHOWN_WORDS = 20
+_SHOWN_WORDS = 20
 
 ALL_TEXTS = 50_000
-"""Texts whose words are all counted; of those after these every :data:`LATER_STEP`-th is."""
+"""Number of texts whose words are all counted; of later ones, every :data:`LATER_STEP`-th is."""
 
 LATER_STEP = 16
 
 MAX_WORDS = 500_000
-"""Different words that are held; beyond, those seen once are dropped."""
+"""Maximum number of different words to keep; above it, words seen once are dropped."""
 
 
 @dataclass
 class Profile:
-    """Counts of one night, taken in chunk by chunk; their size does not depend on the rows.
+    """Counts of one set of predictions, added chunk by chunk; their size does not depend on the rows.
 
     Attributes:
-        names: of the label ids.
-        score_of: the label whose probability is counted, or ``None`` for that of the predicted one.
+        names: of the labels, by id.
+        score_of: id of the label whose probability is counted, or ``None`` for the predicted label.
         labels: rows by predicted label.
-        scores: rows by score, in :data:`FINE_BINS`.
+        scores: int64 ``(FINE_BINS,)``, rows by score.
         lengths: texts by length in characters.
-        words: how often each occurs.
-        n_texts: that were taken in.
-        all_rows: those without a prediction included.
+        words: occurrences of each word.
+        n_texts: number of texts.
+        all_rows: number of rows, those without a prediction included.
     """
 
     names: Sequence[str]
     score_of: int | None
     labels: Counter[str] = field(default_factory=Counter)
-    scores: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(FINE_BINS, np.int64))
+    scores: Counts = field(default_factory=lambda: np.zeros(FINE_BINS, np.int64))
     lengths: Counter[int] = field(default_factory=Counter)
     words: Counter[str] = field(default_factory=Counter)
     n_texts: int = 0
@@ -55,32 +63,31 @@ class Profile:
 
     @property
     def rows(self) -> int:
-        """Rows with a prediction."""
+        """Number of rows with a prediction."""
         return self.labels.total()
 
-    def add(self, rows: Rows) -> None:
-        """Take in the next rows; those without a prediction are left out."""
-        there = rows.predicted >= 0
-        self.all_rows += len(there)
-        counts = np.bincount(rows.predicted[there], minlength=len(self.names))
+    def add(self, chunk: PredictedChunk) -> None:
+        """Count the next rows; those without a prediction only count in ``all_rows``."""
+        predicted = chunk.predicted >= 0
+        self.all_rows += len(predicted)
+        counts = np.bincount(chunk.predicted[predicted], minlength=len(self.names))
         for name, count in zip(self.names, counts.tolist(), strict=True):
             if count:
                 self.labels[name] += count
-        scores = rows.confidence if self.score_of is None else None
-        if self.score_of is not None and rows.probabilities is not None:
-            scores = rows.probabilities[:, self.score_of]
+        scores = chunk.confidence if self.score_of is None else None
+        if self.score_of is not None and chunk.probabilities is not None:
+            scores = chunk.probabilities[:, self.score_of]
         if scores is not None:
-            places = (scores[there].astype(np.float64) * FINE_BINS).astype(np.int64).clip(0, FINE_BINS - 1)
+            places = (scores[predicted].astype(np.float64) * FINE_BINS).astype(np.int64).clip(0, FINE_BINS - 1)
             self.scores += np.bincount(places, minlength=FINE_BINS)
-        if rows.texts is not None:
-            self._add_texts(rows, there)
+        if chunk.texts is not None:
+            self._add_texts(chunk.texts, predicted)
 
-    def _add_texts(self, rows: Rows, there: npt.NDArray[np.bool_]) -> None:
+    def _add_texts(self, column: pa.ChunkedArray, predicted: npt.NDArray[np.bool_]) -> None:
         import polars as pl
 
-        texts = pl.Series("text", rows.texts, dtype=pl.String).filter(pl.Series(there)).drop_nulls()
-        values = texts.str.len_chars().value_counts()
-        for length, count in values.iter_rows():
+        texts = pl.Series("text", column, dtype=pl.String).filter(pl.Series(predicted)).drop_nulls()
+        for length, count in texts.str.len_chars().value_counts().iter_rows():
             self.lengths[length] += count
         left = max(0, ALL_TEXTS - self.n_texts)
         counted = pl.concat([texts[:left], texts[left::LATER_STEP]])
@@ -92,14 +99,41 @@ class Profile:
             self.words = Counter({word: count for word, count in self.words.items() if count > 1})
 
 
-def compare(path: str, baseline: Profile, current: Profile) -> Drift:
-    """The two profiles side by side; ``path`` is the baseline's file."""
+def baseline_profile(
+    path: str | os.PathLike[str], options: EvaluateOptions, labels: LabelSet, positive: int | None
+) -> Profile:
+    """Count the predictions at ``path``; ``labels`` and ``positive`` are those of the current predictions.
+
+    The labels of the two may differ unless both have columns of probabilities.
+
+    Raises:
+        InputError: the file cannot be read, has no predictions, or has columns of probabilities of other labels.
+    """
+    file = open_predictions(path, options, labels.names if labels.complete else ())
+    names = file.labels or values_in_order(list(read_gold([file], EvaluateOptions()).predicted.first))
+    profile = Profile(names, None)
+    if file.labels and labels.complete and positive is not None and len(names) == 2:
+        profile = Profile(names, names.index(labels.names[positive]))
+    for chunk in predicted_chunks([file], LabelSet(names, "the baseline")):
+        profile.add(chunk)
+    if not profile.all_rows:
+        raise InputError("holds no rows", path=file.source.path, hint="there is nothing to compare with")
+    if not profile.rows:
+        raise InputError("no row has a prediction", path=file.source.path, hint="there is nothing to compare with")
+    return profile
+
+
+def drift_of(path: str, baseline: Profile, current: Profile) -> Drift:
+    """The two profiles side by side; ``path`` is the file of the baseline."""
     names = list(dict.fromkeys([*current.names, *baseline.names]))
     then, now = (np.array([profile.labels[name] for name in names]) for profile in (baseline, current))
     shares = [counts / max(1, counts.sum()) for counts in (then, now)]
     scored = baseline.scores.any() and current.scores.any()
-    step = FINE_BINS // SHOWN_BINS
+    step = FINE_BINS // _SHOWN_BINS
     of = "confidence" if current.score_of is None else f"probability of {current.names[current.score_of]}"
+    score_psi = Figure(None, "there are no probabilities in both")
+    if scored:
+        score_psi = stability_index(*tenths(baseline.scores, current.scores))
     with_text = bool(baseline.lengths and current.lengths)
     reason = None
     if not with_text:
@@ -113,12 +147,10 @@ def compare(path: str, baseline: Profile, current: Profile) -> Drift:
         ),
         label_psi=stability_index(then, now),
         of=of,
-        edges=tuple(np.linspace(0, 1, SHOWN_BINS + 1).round(6).tolist()),
+        edges=tuple(np.linspace(0, 1, _SHOWN_BINS + 1).round(6).tolist()),
         baseline_scores=tuple(baseline.scores.reshape(-1, step).sum(axis=1).tolist()) if scored else (),
         current_scores=tuple(current.scores.reshape(-1, step).sum(axis=1).tolist()) if scored else (),
-        score_psi=stability_index(*tenths(baseline.scores, current.scores))
-        if scored
-        else Figure(None, "there are no probabilities in both"),
+        score_psi=score_psi,
         length=_length_shift(baseline.lengths, current.lengths) if with_text else None,
         vocabulary=_vocabulary_shift(baseline.words, current.words) if with_text else None,
         reason=reason,
@@ -128,20 +160,18 @@ def compare(path: str, baseline: Profile, current: Profile) -> Drift:
 def stability_index(baseline: npt.NDArray[np.integer], current: npt.NDArray[np.integer]) -> Figure:
     """Population stability index of counts in the same bins: the sum of ``(c - b) ln(c / b)`` of shares.
 
-    Siddiqi, 2006, "Credit Risk Scorecards"; below 0.1 is taken for no change, above 0.25 for a large one.
-    A bin that one of the two leaves empty counts as half a row there, as the logarithm of nothing is none.
+    Siddiqi, 2006, "Credit Risk Scorecards"; by custom, below 0.1 is no change and above 0.25 a large one.
+    A bin that is empty in one of the two counts as half a row there, because the logarithm of 0 is undefined.
     """
     if not baseline.sum() or not current.sum():
         return Figure(None, "there are no rows with a prediction in both")
-    there = (baseline > 0) | (current > 0)
-    before, after = (np.maximum(counts[there], 0.5) / counts.sum() for counts in (baseline, current))
+    filled = (baseline > 0) | (current > 0)
+    before, after = (np.maximum(counts[filled], 0.5) / counts.sum() for counts in (baseline, current))
     return Figure(float(((after - before) * np.log(after / before)).sum()))
 
 
-def tenths(
-    baseline: npt.NDArray[np.int64], current: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Counts in fine bins ``(n_bins,)`` as counts in bins that each hold about a tenth of the baseline."""
+def tenths(baseline: Counts, current: Counts) -> tuple[Counts, Counts]:
+    """Merge counts in fine bins ``(n_bins,)`` into bins that each hold about a tenth of the baseline."""
     reached = np.cumsum(baseline)
     edges = np.unique(np.searchsorted(reached, np.linspace(0, reached[-1], 11)[1:-1])) + 1
     starts = np.concatenate([[0], edges[edges < len(baseline)]])
@@ -154,7 +184,7 @@ def _length_shift(baseline: Counter[int], current: Counter[int]) -> LengthShift:
     return LengthShift(_quantiles(lengths, then), _quantiles(lengths, now), stability_index(*tenths(then, now)))
 
 
-def _quantiles(lengths: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> LengthQuantiles:
+def _quantiles(lengths: Counts, counts: Counts) -> LengthQuantiles:
     reached, total = np.cumsum(counts), counts.sum()
     median, p90, p99 = (float(lengths[np.searchsorted(reached, share * total)]) for share in (0.5, 0.9, 0.99))
     return LengthQuantiles(float((lengths * counts).sum() / total), median, p90, p99)
@@ -165,12 +195,12 @@ def _vocabulary_shift(baseline: Counter[str], current: Counter[str]) -> Vocabula
         nothing = Figure(None, "one of the two has no words")
         return VocabularyShift(nothing, nothing, ())
     words = sorted(baseline.keys() | current.keys())
-    counts = [np.array([held[word] for word in words], np.float64) for held in (baseline, current)]
+    counts = [np.array([side[word] for word in words], np.float64) for side in (baseline, current)]
     before, after = (values / values.sum() for values in counts)
     middle = (before + after) / 2
     terms = _information(before, middle) + _information(after, middle)
     distance = float(np.sqrt(max(0.0, min(1.0, terms.sum() / 2))))
-    changed = np.argsort(-terms, kind="stable")[:SHOWN_WORDS]
+    changed = np.argsort(-terms, kind="stable")[:_SHOWN_WORDS]
     return VocabularyShift(
         distance=Figure(distance),
         unseen=Figure(float(after[counts[0] == 0].sum())),

@@ -1,56 +1,47 @@
-"""The files of an evaluation: which columns count, every gold label, and the labels that there can be.
+"""The files of an evaluation: their columns, their gold labels, and the label set of their predictions.
 
 All gold labels are read and checked before the first text is scored, so that a wrong one costs seconds
-and not the time of a whole run.
+instead of the time of a whole run.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
 from scorer.errors import InputError, UsageError
+from scorer.evaluation.joining import join_labels
 from scorer.evaluation.labels import (
+    LABEL_CHUNK_ROWS,
+    GoldLabels,
     LabelSet,
     LabelValues,
     label_strings,
     listed,
-    require_labels,
     shown,
-    to_ids,
     values_in_order,
 )
-from scorer.evaluation.options import DEFAULT_PREFIX, EvaluateOptions
-from scorer.files.columns import label_column, named_column, text_column
+from scorer.evaluation.options import EvaluateOptions
+from scorer.files.columns import PREFIX, label_column, named_column, text_column
 from scorer.files.opening import open_source
 from scorer.files.source import Source, check_text_type
-
-if TYPE_CHECKING:
-    from scorer.evaluation.joining import JoinedLabels
-
-CHUNK_ROWS = 65_536
-"""Rows of label columns that are read at a time."""
 
 
 @dataclass(frozen=True)
 class EvaluatedFile:
-    """One file and the columns of it that an evaluation reads.
+    """One file and the columns that an evaluation reads.
 
     Attributes:
         source: the file.
-        predicted: column of predicted labels, or ``None`` where the file has none.
-        text: column to score where ``predicted`` is ``None``, else that of the texts beside the predictions,
-            ``None`` where there is none.
-        gold: column of gold labels, or ``None`` where they are joined from another file or there are none.
-        labels: labels that its columns of probabilities name, in order.
+        predicted: column of predicted labels, or ``None``.
+        text: column of texts, or ``None``; these are scored if ``predicted`` is ``None``.
+        gold: column of gold labels, or ``None`` if they come from another file or do not exist.
+        labels: labels with a column of probabilities, in order.
         probabilities: these columns.
-        score, status: columns of the predicted label's probability and of what was done to the text, if any.
+        score, status: columns of the predicted label's probability and of the row's status, or ``None``.
     """
 
     source: Source
@@ -61,57 +52,6 @@ class EvaluatedFile:
     probabilities: tuple[str, ...] = ()
     score: str | None = None
     status: str | None = None
-
-    def without_text(self) -> EvaluatedFile:
-        """The same, but that its texts are not read."""
-        return replace(self, text=None)
-
-    def predicted_strings(self, table: pa.Table) -> pa.Array:
-        """The predicted labels of a chunk as large strings."""
-        name = str(self.predicted)
-        return label_strings(table.column(name), name=name, path=self.source.path, option="--prefix")
-
-    def gold_strings(self, table: pa.Table) -> pa.Array:
-        """The gold labels of a chunk as large strings."""
-        name = str(self.gold)
-        return label_strings(table.column(name), name=name, path=self.source.path)
-
-
-@dataclass
-class GoldLabels:
-    """The gold labels of all files together.
-
-    Attributes:
-        column: their name; ``None`` where there are none.
-        values: the different ones.
-        rows: rows of the evaluated files.
-        joined: the label of each row, where they come from another file.
-        predicted: the different predicted labels, where no columns of probabilities name them.
-    """
-
-    column: str | None
-    values: LabelValues = field(default_factory=LabelValues)
-    rows: int = 0
-    joined: JoinedLabels | None = None
-    predicted: LabelValues = field(default_factory=lambda: LabelValues(option="--prefix"))
-
-    def ids(self, file: EvaluatedFile, table: pa.Table, start: int, ids: dict[str, int]) -> npt.NDArray[np.int64]:
-        """Label ids int64 of a chunk, -1 for rows without one; ``start`` rows of all files stand before it.
-
-        Raises:
-            InputError: the file is not what it was when its labels were first read.
-        """
-        if self.joined is None:
-            found = to_ids(file.gold_strings(table), ids)
-            if not (found >= 0).all():
-                raise _changed(file)
-            return found
-        codes = self.joined.codes[start : start + table.num_rows]
-        if len(codes) < table.num_rows:
-            raise _changed(file)
-        lookup = np.array([*(ids[value] for value in self.values.first), -1], dtype=np.int64)
-        by_code: npt.NDArray[np.int64] = lookup[codes]
-        return by_code
 
 
 def open_files(files: Sequence[str | os.PathLike[str]], options: EvaluateOptions) -> list[EvaluatedFile]:
@@ -134,11 +74,13 @@ def open_files(files: Sequence[str | os.PathLike[str]], options: EvaluateOptions
     return found
 
 
-def open_predictions(path: str | os.PathLike[str], options: EvaluateOptions) -> EvaluatedFile:
-    """Open a file of predictions to compare with; its gold labels do not matter.
+def open_predictions(path: str | os.PathLike[str], options: EvaluateOptions, labels: Sequence[str]) -> EvaluatedFile:
+    """Open a file of predictions to compare with; its gold labels are ignored.
+
+    ``labels`` are those of the current predictions; empty if no columns of probabilities name them.
 
     Raises:
-        InputError: it cannot be read, or has no predictions.
+        InputError: it cannot be read, has no predictions, or has columns of probabilities of other labels.
     """
     source = open_source(path)
     predicted = f"{options.prefix}label"
@@ -146,7 +88,15 @@ def open_predictions(path: str | os.PathLike[str], options: EvaluateOptions) -> 
         raise InputError(
             f"has no column {predicted!r}, so it holds no predictions", path=source.path, hint="score it first"
         )
-    return _with_predictions(source, options, text=_text_beside(source, options.text_column))
+    file = _with_predictions(source, options)
+    if labels and file.labels and set(labels) != set(file.labels):
+        raise InputError(
+            f"its columns of probabilities name the labels {listed(file.labels)},"
+            f" the current predictions have {listed(labels)}",
+            path=source.path,
+            hint="compare predictions of the same labels",
+        )
+    return file
 
 
 def read_gold(files: Sequence[EvaluatedFile], options: EvaluateOptions) -> GoldLabels:
@@ -156,33 +106,31 @@ def read_gold(files: Sequence[EvaluatedFile], options: EvaluateOptions) -> GoldL
         InputError: a label is null, there are no rows, or ids do not match, see
             :func:`scorer.evaluation.joining.join_labels`.
     """
-    names = dict.fromkeys(file.gold for file in files if file.gold is not None)
-    gold = GoldLabels(column=", ".join(names) or None)
     if options.labels is not None:
-        from scorer.evaluation.joining import join_labels
-
-        gold.joined = join_labels(
+        joined = join_labels(
             [file.source for file in files],
             open_source(options.labels),
             on=str(options.on),
             label=options.label_column,
             allow_missing=options.allow_missing,
         )
-        gold.column, gold.values = gold.joined.column, gold.joined.values
-    unlabelled = gold.column is None
-    counted = [_read_values(file, gold, count=unlabelled) for file in files]
-    gold.rows = len(gold.joined.codes) if gold.joined else sum(counted)
-    if gold.rows == 0:
+        for file in files:
+            if file.predicted is not None and not file.labels:
+                _read_values(file, joined.values, joined.predicted)
+        return joined
+    values, predicted = LabelValues(), LabelValues(predicted=True)
+    rows = sum(_read_values(file, values, predicted) for file in files)
+    if not rows:
         raise InputError("holds no rows", path=files[0].source.path, hint="there is nothing to evaluate")
-    return gold
+    names = dict.fromkeys(file.gold for file in files if file.gold is not None)
+    return GoldLabels(", ".join(names) or None, values, rows, predicted=predicted)
 
 
 def labels_of(files: Sequence[EvaluatedFile], gold: GoldLabels) -> tuple[LabelSet, tuple[str, ...]]:
-    """The labels that the predictions of ``files`` can have, and notes on how they were found.
+    """The label set of the predictions of ``files``, and notes on how it was found.
 
-    They are those of the columns of probabilities, in order. Without such columns they are the
-    predicted labels, by alphabet; where only one was ever predicted, which no classifier knows
-    alone, gold labels complete them.
+    It is that of the columns of probabilities, in order. Without such columns it is the predicted labels, by
+    alphabet; if only one label was ever predicted, it is the gold labels, because no classifier has one label.
 
     Raises:
         InputError: no row has a prediction.
@@ -196,9 +144,7 @@ def labels_of(files: Sequence[EvaluatedFile], gold: GoldLabels) -> tuple[LabelSe
     names = values_in_order(values)
     if len(values) == 1 and values[0] in gold.values.first:
         names = values_in_order(list(gold.values.first))
-    labels = LabelSet(
-        names, "the predictions", "keep the columns of probabilities, which name the labels never predicted"
-    )
+    labels = LabelSet(names, "the predictions", complete=False)
     if all(value in names for value in gold.values.first):
         return labels, ()
     numbered = ", ".join(f"{label} = {name}" for label, name in enumerate(names))
@@ -212,9 +158,9 @@ def _with_columns(source: Source, options: EvaluateOptions) -> EvaluatedFile:
     columns, path, prefix = source.schema.names, source.path, options.prefix
     predicted = f"{prefix}label"
     if predicted not in columns:
-        if prefix != DEFAULT_PREFIX:
-            named_column(columns, predicted, path)  # raises: who names a prefix means predictions
-        gold = _gold_column(columns, (), options, path)
+        if prefix != PREFIX:
+            named_column(columns, predicted, path)  # raises: a prefix is only given for predictions
+        gold = _gold_column(columns, options, path)
         return EvaluatedFile(source, None, _text_column(source, options, gold), gold, ())
     if options.model is not None and not options.model_of_the_machine:
         raise UsageError(
@@ -222,14 +168,13 @@ def _with_columns(source: Source, options: EvaluateOptions) -> EvaluatedFile:
             path=path,
             hint="drop --model, or evaluate a file without predictions",
         )
-    file = _with_predictions(source, options, text=None)
+    file = _with_predictions(source, options)
     added = {predicted, f"{prefix}score", f"{prefix}status", *file.probabilities}
-    gold = _gold_column(columns, added, options, path)
-    text = _text_beside(source, options.text_column)
-    return replace(file, gold=gold, text=None if text == gold else text)
+    gold = _gold_column(columns, options, path, added)
+    return replace(file, gold=gold, text=None if file.text == gold else file.text)
 
 
-def _with_predictions(source: Source, options: EvaluateOptions, *, text: str | None) -> EvaluatedFile:
+def _with_predictions(source: Source, options: EvaluateOptions) -> EvaluatedFile:
     columns, path, prefix = source.schema.names, source.path, options.prefix
     predicted = named_column(columns, f"{prefix}label", path)
     probability = f"{prefix}prob_"
@@ -238,11 +183,12 @@ def _with_predictions(source: Source, options: EvaluateOptions, *, text: str | N
         named_column(columns, name, path) if name in columns else None for name in (f"{prefix}score", f"{prefix}status")
     )
     labels = tuple(name.removeprefix(probability) for name in probabilities)
+    text = _text_beside(source, options.text_column)
     return EvaluatedFile(source, predicted, text, None, labels, probabilities, score, status)
 
 
 def _text_beside(source: Source, wanted: str | None) -> str | None:
-    """The column of texts beside predictions; ``None`` where none is sure to be it."""
+    """The column of texts beside predictions; ``None`` if it is uncertain which."""
     columns, path = source.schema.names, source.path
     try:
         text = text_column(columns, wanted, path)
@@ -255,8 +201,9 @@ def _text_beside(source: Source, wanted: str | None) -> str | None:
 
 
 def _gold_column(
-    columns: Sequence[str], added: set[str] | tuple[()], options: EvaluateOptions, path: str
+    columns: Sequence[str], options: EvaluateOptions, path: str, added: Collection[str] = ()
 ) -> str | None:
+    """The column of gold labels, none of those ``added`` by scoring; ``None`` if they are elsewhere or not needed."""
     if options.labels is not None:
         named_column(columns, str(options.on), path)
         return None
@@ -269,7 +216,7 @@ def _gold_column(
     try:
         return label_column([name for name in columns if name not in added], options.label_column, path)
     except InputError:
-        # Drift needs no labels, nor does the first night of it.
+        # Drift needs no labels, nor does writing its first baseline.
         compared = options.drift is not None or options.write_baseline is not None
         if compared and not options.needs_gold:
             return None
@@ -318,14 +265,14 @@ def _require_alike(first: EvaluatedFile, file: EvaluatedFile, prefix: str) -> No
 
 
 def require_two_labels(files: Sequence[EvaluatedFile], gold: GoldLabels, ids: Mapping[str, int]) -> None:
-    """Refuse gold labels of one class only: hardly a figure would mean anything.
+    """Refuse gold labels of a single class, for which hardly any figure means anything.
 
     Raises:
         InputError: all rows of ``files`` have the same gold label.
     """
     values = list(gold.values.first)
-    if gold.joined is not None:
-        codes = np.unique(gold.joined.codes)
+    if gold.codes is not None:
+        codes = np.unique(gold.codes)
         values = [values[code] for code in codes[codes >= 0]]
     if len({ids[value] for value in values}) < 2:
         raise InputError(
@@ -335,27 +282,16 @@ def require_two_labels(files: Sequence[EvaluatedFile], gold: GoldLabels, ids: Ma
         )
 
 
-def _read_values(file: EvaluatedFile, gold: GoldLabels, *, count: bool) -> int:
-    """Take the values of one file into ``gold``; returns the rows that were read for it."""
+def _read_values(file: EvaluatedFile, gold: LabelValues, predicted: LabelValues) -> int:
+    """Add the gold labels of one file, and its predicted ones if it has no columns of probabilities; count its rows."""
     path, start = file.source.path, 0
-    wanted = [file.gold] if file.gold is not None else []
-    if file.predicted is not None and not file.labels:
-        wanted.append(file.predicted)
-    if count and not wanted:
-        wanted = [file.predicted or str(file.text)]
-    if not wanted:
-        return 0
-    for table in file.source.tables(CHUNK_ROWS, wanted):
+    unnamed = None if file.labels else file.predicted
+    columns = [name for name in (file.gold, unnamed) if name is not None]
+    for table in file.source.tables(LABEL_CHUNK_ROWS, columns or [file.predicted or str(file.text)]):
         if file.gold is not None:
-            strings = file.gold_strings(table)
-            require_labels(strings, name=file.gold, path=path, start=start)
-            gold.values.add(strings, name=file.gold, path=path, start=start)
-        if file.predicted in wanted and not file.labels:
-            strings = file.predicted_strings(table)
-            gold.predicted.add(strings, name=str(file.predicted), path=path, start=start)
+            gold.add(label_strings(table, file.gold, path), name=file.gold, path=path, start=start)
+        if unnamed is not None:
+            strings = label_strings(table, unnamed, path, predicted=True)
+            predicted.add(strings, name=unnamed, path=path, start=start)
         start += table.num_rows
     return start
-
-
-def _changed(file: EvaluatedFile) -> InputError:
-    return InputError("changed while it was read", path=file.source.path, hint="run again when it stands still")

@@ -1,9 +1,8 @@
-"""Predictions and gold labels from two files, put side by side by their ids. Never an inner join in silence."""
+"""Rows of two files joined by their ids; rows without a match are an error or counted, never dropped in silence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,48 +11,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.errors import InputError, UsageError
-from scorer.evaluation.labels import LabelValues, label_strings, listed, require_labels, to_ids
+from scorer.evaluation.labels import LABEL_CHUNK_ROWS, GoldLabels, LabelValues, label_strings, listed, to_ids
 from scorer.files.columns import label_column, named_column
 from scorer.files.source import Source
-
-CHUNK_ROWS = 65_536
 
 _SHOWN_IDS = 3
 
 
-@dataclass(frozen=True)
-class JoinedLabels:
-    """The gold label of every row to be evaluated.
-
-    Attributes:
-        values: the different gold labels.
-        column: the name of their column.
-        codes: int32 ``(n_rows,)``, the place of each row's label in ``values``; -1 where it has none.
-        labels_unmatched: gold labels whose id no row has.
-    """
-
-    values: LabelValues
-    column: str
-    codes: npt.NDArray[np.int32]
-    labels_unmatched: int
-
-    @property
-    def rows_unmatched(self) -> int:
-        """Rows whose id has no gold label."""
-        return int((self.codes < 0).sum())
-
-
 def join_labels(
     sources: Sequence[Source], labels: Source, *, on: str, label: str | None, allow_missing: bool
-) -> JoinedLabels:
+) -> GoldLabels:
     """Find the gold label of each row of ``sources`` in ``labels``; both have their ids in column ``on``.
 
-    Ids are compared as text: 7 in a Parquet file is 7 in a CSV file, and neither is 007. Only ids and
-    labels are held in memory.
+    Ids are compared as text: 7 in a Parquet file equals 7 in a CSV file, but not 007. Only ids and labels
+    are held in memory.
 
     Raises:
-        InputError: an id or a label is null, an id occurs twice, or, unless ``allow_missing``, an id
-            is in one of the two alone; or nothing matches at all.
+        InputError: an id or a label is null, an id occurs twice, an id is in only one of the two (unless
+            ``allow_missing``), or nothing matches at all.
+        UsageError: ``label`` names the column of ids.
     """
     named_column(labels.schema.names, on, labels.path)
     name = label_column(
@@ -67,50 +43,50 @@ def join_labels(
         raise InputError("holds no rows", path=where, hint="there is nothing to evaluate")
     values, gold = _read_labels(labels, on, name)
     codes, n_unused = _matched(rows, gold, where, labels.path, on=on, allow_missing=allow_missing, what="label")
-    return JoinedLabels(values, name, codes.astype(np.int32), n_unused)
+    return GoldLabels(name, values, len(codes), codes.astype(np.int32), n_unused)
 
 
 def join_rows(sources: Sequence[Source], baseline: Source, *, on: str, allow_missing: bool) -> npt.NDArray[np.int64]:
-    """The row of ``baseline`` with the id of each row of ``sources``, int64 ``(n_rows,)``, -1 where none has it.
+    """The row of ``baseline`` with the id of each row of ``sources``, int64 ``(n_rows,)``, -1 if there is none.
 
     Raises:
         InputError: as in :func:`join_labels`.
     """
     for source in (*sources, baseline):
         named_column(source.schema.names, on, source.path)
-    rows, others = pl.DataFrame({"id": _ids(sources, on)}), pl.DataFrame({"id": _ids([baseline], on)})
+    rows = pl.DataFrame({"id": _ids(sources, on)})
+    others = pl.DataFrame({"id": _ids([baseline], on)}).with_row_index("code").cast({"code": pl.Int64})
     where = ", ".join(source.path for source in sources)
-    numbered = others.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("code"))
-    places, _ = _matched(rows, numbered, where, baseline.path, on=on, allow_missing=allow_missing, what="row")
+    places, _ = _matched(rows, others, where, baseline.path, on=on, allow_missing=allow_missing, what="row")
     return places
 
 
 def _matched(
-    rows: pl.DataFrame, gold: pl.DataFrame, where: str, there: str, *, on: str, allow_missing: bool, what: str
+    rows: pl.DataFrame, others: pl.DataFrame, where: str, there: str, *, on: str, allow_missing: bool, what: str
 ) -> tuple[npt.NDArray[np.int64], int]:
-    """The ``code`` in ``gold`` of each id of ``rows``, -1 for none, and how many of ``gold`` are not used."""
+    """The ``code`` of each id of ``rows`` in ``others``, -1 for none, and the number of unused ids in ``others``."""
     _require_unique(rows, on, where)
-    _require_unique(gold, on, there)
-    codes = rows.join(gold, on="id", how="left", maintain_order="left")["code"].fill_null(-1).to_numpy()
-    n_strangers = int((codes < 0).sum())
-    # Ids are unique, so every row that is not a stranger has used one label.
-    n_unused = len(gold) - (len(rows) - n_strangers)
-    if n_strangers == len(rows):
+    _require_unique(others, on, there)
+    codes = rows.join(others, on="id", how="left", maintain_order="left")["code"].fill_null(-1).to_numpy()
+    n_unmatched = int((codes < 0).sum())
+    # Ids are unique, so every matched row uses another one.
+    n_unused = len(others) - (len(rows) - n_unmatched)
+    if n_unmatched == len(rows):
         raise InputError(
-            f"no id of column {on!r} is in {there}: {_first(rows)} here, {_first(gold)} there",
+            f"no id of column {on!r} is in {there}: {_first(rows)} here, {_first(others)} there",
             path=where,
             hint="check that --on names the same ids in both",
         )
-    if not allow_missing and (n_strangers or n_unused):
+    if not allow_missing and (n_unmatched or n_unused):
         parts = []
-        if n_strangers:
-            have = "has" if n_strangers == 1 else "have"
+        if n_unmatched:
+            have = "has" if n_unmatched == 1 else "have"
             some = _first(rows.filter(pl.Series(codes < 0)))
-            parts.append(f"{n_strangers:,} of {len(rows):,} ids {have} no {what} in {there} ({some})")
+            parts.append(f"{n_unmatched:,} of {len(rows):,} ids {have} no {what} in {there} ({some})")
         if n_unused:
             are = "is" if n_unused == 1 else "are"
-            some = _first(gold.join(rows, on="id", how="anti", maintain_order="left"))
-            parts.append(f"{n_unused:,} of {len(gold):,} ids of {there} {are} not here ({some})")
+            some = _first(others.join(rows, on="id", how="anti", maintain_order="left"))
+            parts.append(f"{n_unused:,} of {len(others):,} ids of {there} {are} not here ({some})")
         raise InputError(
             ", and ".join(parts), path=where, hint="correct the ids, or pass --allow-missing to leave these out"
         )
@@ -121,20 +97,18 @@ def _ids(sources: Sequence[Source], on: str) -> pl.Series:
     pieces = [pl.Series([], dtype=pl.String)]
     for source in sources:
         start = 0
-        for table in source.tables(CHUNK_ROWS, [on]):
-            pieces.append(_id_strings(table[on], on, source.path, start))
+        for table in source.tables(LABEL_CHUNK_ROWS, [on]):
+            pieces.append(_id_strings(table, on, source.path, start))
             start += table.num_rows
     return pl.concat(pieces)
 
 
 def _read_labels(labels: Source, on: str, name: str) -> tuple[LabelValues, pl.DataFrame]:
-    """The different labels, and the ids (``id``) with the place of their label among these (``code``, int32)."""
+    """The different labels, and a frame of ids (``id``) and the places of their labels (``code``, int32)."""
     values = LabelValues()
     pieces, start = [], 0
-    for table in labels.tables(CHUNK_ROWS, [on, name]):
-        ids = _id_strings(table[on], on, labels.path, start)
-        strings = label_strings(table[name], name=name, path=labels.path)
-        require_labels(strings, name=name, path=labels.path, start=start)
+    for table in labels.tables(LABEL_CHUNK_ROWS, [on, name]):
+        ids, strings = _id_strings(table, on, labels.path, start), label_strings(table, name, labels.path)
         values.add(strings, name=name, path=labels.path, start=start)
         places = {value: place for place, value in enumerate(values.first)}
         pieces.append(pl.DataFrame({"id": ids, "code": to_ids(strings, places).astype(np.int32)}))
@@ -144,11 +118,12 @@ def _read_labels(labels: Source, on: str, name: str) -> tuple[LabelValues, pl.Da
     return values, pl.concat(pieces)
 
 
-def _id_strings(column: pa.ChunkedArray, on: str, path: str, start: int) -> pl.Series:
+def _id_strings(table: pa.Table, on: str, path: str, start: int) -> pl.Series:
     try:
-        values = label_strings(column, name=on, path=path)
+        values = label_strings(table, on, path)
     except InputError as error:
-        raise InputError(f"column {on!r} holds {column.type}, not ids", path=path, hint="pass another --on") from error
+        kind = table.column(on).type
+        raise InputError(f"column {on!r} holds {kind}, not ids", path=path, hint="pass another --on") from error
     if values.null_count:
         row = start + pc.index(pc.is_null(values), True).as_py() + 1
         raise InputError(f"the id in column {on!r} is null", path=path, row=row, hint="every row needs an id")

@@ -1,4 +1,4 @@
-"""Label columns: their values, and the label ids that they stand for."""
+"""Label columns: their values, and the label ids that these mean."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ import pyarrow.compute as pc
 
 from scorer.errors import InputError
 
-MAX_LABELS = 1000
-"""A column of more different values than this, and than the model has labels, holds no labels."""
+LABEL_CHUNK_ROWS = 65_536
+"""Rows read at a time of columns without texts."""
 
-# pandas writes ids as 1.0 once a column had a null.
+MAX_LABELS = 1000
+"""Maximum number of different values in a column of labels."""
+
+# pandas writes ids as 1.0 if the column has a null.
 _ID = re.compile(r"(\d{1,9})(?:\.0+)?")
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?")
@@ -29,22 +32,26 @@ _SHOWN_CHARACTERS = 40
 
 @dataclass
 class LabelValues:
-    """The different values of a label column, and where each was seen first.
+    """The different values of a label column.
 
     Attributes:
-        first: path and row, counted from 1, by value.
-        option: that names another column, for messages.
+        first: path and row, counted from 1, of the first occurrence of each value.
+        predicted: true if these are predicted labels, which may be null.
     """
 
     first: dict[str, tuple[str, int]] = field(default_factory=dict)
-    option: str = "--label-column"
+    predicted: bool = False
 
     def add(self, values: pa.Array, *, name: str, path: str, start: int) -> None:
-        """Take in the next strings of column ``name`` of ``path``; ``start`` rows stand before them.
+        """Add the next strings of column ``name`` of ``path``, which follow ``start`` rows.
 
         Raises:
-            InputError: there are too many different values for labels.
+            InputError: a gold label is null, or there are more than :data:`MAX_LABELS` different values.
         """
+        if values.null_count and not self.predicted:
+            row = start + pc.index(pc.is_null(values), True).as_py() + 1
+            hint = "label the row or drop it"
+            raise InputError(f"the label in column {name!r} is null", path=path, row=row, hint=hint)
         for value in pc.unique(values).drop_null().to_pylist():
             if value in self.first:
                 continue
@@ -54,8 +61,35 @@ class LabelValues:
                 raise InputError(
                     f"column {name!r} holds more than {MAX_LABELS} different values, so these are no labels",
                     path=path,
-                    hint=f"name another with {self.option}",
+                    hint=f"name another with {_option(predicted=self.predicted)}",
                 )
+
+
+@dataclass(frozen=True)
+class GoldLabels:
+    """The gold labels of all evaluated files together.
+
+    Attributes:
+        column: their column; ``None`` if there are none.
+        values: the different ones.
+        rows: number of rows of the evaluated files.
+        codes: int32 ``(n_rows,)``, the place of each row's label in ``values``, -1 for a row without one, if
+            they were joined from another file; else ``None``, as every row has one in its own file.
+        unmatched: joined labels whose id no row has.
+        predicted: the different predicted labels of files without columns of probabilities.
+    """
+
+    column: str | None
+    values: LabelValues
+    rows: int
+    codes: npt.NDArray[np.int32] | None = None
+    unmatched: int = 0
+    predicted: LabelValues = field(default_factory=lambda: LabelValues(predicted=True))
+
+    @property
+    def rows_unmatched(self) -> int:
+        """Rows whose id has no joined label."""
+        return 0 if self.codes is None else int((self.codes < 0).sum())
 
 
 @dataclass(frozen=True)
@@ -64,23 +98,23 @@ class LabelSet:
 
     Attributes:
         names: in the order of their ids.
-        owner: whose they are, as messages say it: ``the model``, ``the predictions``.
-        advice: what to do about a label that is missing here.
+        owner: for messages, such as ``the model`` or ``the predictions``.
+        complete: false if these are only the labels that were predicted, so that there may be others.
     """
 
     names: tuple[str, ...]
     owner: str
-    advice: str = ""
+    complete: bool = True
 
     def ids_of_names(self) -> dict[str, int]:
         """The label id of each name."""
         return {name: label for label, name in enumerate(self.names)}
 
     def ids_of(self, values: Sequence[str]) -> dict[str, int | None]:
-        """The label id of every value, or ``None`` where it is neither a name nor an id.
+        """The label id of every value, ``None`` if it is neither a name nor an id.
 
-        Where names are numbers themselves, as in 1 to 5 stars, a value could be both: all of
-        them are then read as names if they can be, else all of them as ids.
+        If names are numbers themselves, as in 1 to 5 stars, a value could be both: all values are then
+        read as names if possible, else all of them as ids.
         """
         by_name = self.ids_of_names()
         named = {value: by_name.get(value) for value in values}
@@ -92,10 +126,10 @@ class LabelSet:
         return named
 
     def require_ids(self, values: LabelValues, *, name: str) -> dict[str, int]:
-        """As :meth:`ids_of`, for values that all have to be labels.
+        """The label id of every value, see :meth:`ids_of`.
 
         Raises:
-            InputError: one is not; the line names its row and shows both sets.
+            InputError: a value is no label; the message names its row and shows both sets.
         """
         ids = self.ids_of(list(values.first))
         unknown = [value for value, label in ids.items() if label is None]
@@ -103,13 +137,14 @@ class LabelSet:
             path, row = min((values.first[value] for value in unknown), key=lambda place: place[1])
             value = next(value for value in unknown if values.first[value] == (path, row))
             close = difflib.get_close_matches(value, self.names, n=1, cutoff=0.8)
+            hint = f"labels of {self.owner}: {self.described()}; labels in the file: {listed(sorted(values.first))}"
+            if not self.complete:
+                hint += "; keep the columns of probabilities, which name the labels never predicted"
             raise InputError(
                 f"{shown(value)} in column {name!r} is no label of {self.owner}",
                 path=path,
                 row=row,
-                hint=(f"did you mean {close[0]!r}? " if close else "")
-                + f"labels of {self.owner}: {self.described()}; labels in the file: {listed(sorted(values.first))}"
-                + (f"; {self.advice}" if self.advice else ""),
+                hint=f"did you mean {close[0]!r}? {hint}" if close else hint,
             )
         return {value: label for value, label in ids.items() if label is not None}
 
@@ -123,46 +158,44 @@ class LabelSet:
         return f"{listed(self.names)} or {ids}"
 
 
-def label_strings(column: pa.ChunkedArray, *, name: str, path: str, option: str = "--label-column") -> pa.Array:
-    """The values of a label column as large strings; an empty string and NaN are null.
+def label_strings(table: pa.Table, name: str, path: str, *, predicted: bool = False) -> pa.Array:
+    """Labels or ids in column ``name`` of ``path`` as large strings; an empty string and NaN become null.
 
     Raises:
-        InputError: the column is of a type that holds no labels.
+        InputError: the type of the column cannot hold labels.
     """
+    column = table.column(name)
     try:
-        values = pc.cast(column.combine_chunks(), pa.large_string())
+        values = string_array(column)
     except pa.ArrowException as error:
-        raise InputError(
-            f"column {name!r} holds {column.type}, not labels", path=path, hint=f"name another with {option}"
-        ) from error
-    if isinstance(values, pa.ChunkedArray):  # more than 2 GiB of text stay in pieces
-        values = pa.concat_arrays(values.chunks)
-    empty = pc.equal(values, "")
-    if pa.types.is_floating(column.type):
-        empty = pc.equal(values, "nan")
+        hint = f"name another with {_option(predicted=predicted)}"
+        raise InputError(f"column {name!r} holds {column.type}, not labels", path=path, hint=hint) from error
+    empty = pc.equal(values, "nan" if pa.types.is_floating(column.type) else "")
     return pc.if_else(empty, pa.scalar(None, pa.large_string()), values)
 
 
-def require_labels(strings: pa.Array, *, name: str, path: str, start: int) -> None:
-    """Refuse a gold label that is null.
+def string_array(column: pa.ChunkedArray) -> pa.Array:
+    """All values of a column as one array of large strings.
 
     Raises:
-        InputError: one is; the line names its row. ``start`` rows stand before these.
+        pa.ArrowException: the type of the column has no text form.
     """
-    if strings.null_count:
-        row = start + pc.index(pc.is_null(strings), True).as_py() + 1
-        raise InputError(f"the label in column {name!r} is null", path=path, row=row, hint="label the row or drop it")
+    return pc.cast(column, pa.large_string()).combine_chunks()
+
+
+def _option(*, predicted: bool) -> str:
+    return "--prefix" if predicted else "--label-column"
 
 
 def values_in_order(values: Sequence[str]) -> tuple[str, ...]:
-    """Values as label names: by number where all are numbers, else by alphabet, as ``train-model`` orders them."""
+    """Label names by number if all are numbers, else by alphabet, in the order of ``train-model``."""
     if all(_NUMBER.fullmatch(value) for value in values):
         return tuple(sorted(values, key=float))
     return tuple(sorted(values))
 
 
 def to_ids(values: pa.Array, ids: Mapping[str, int]) -> npt.NDArray[np.int64]:
-    """Label ids int64 ``(n,)`` of strings, -1 where a string is null or not among ``ids``."""
+    """Label ids int64 ``(n,)`` of strings, -1 for a string that is null or not in ``ids``."""
     places = pc.index_in(values, value_set=pa.array(ids, pa.large_string()), skip_nulls=True)
     lookup = np.append(np.fromiter(ids.values(), np.int64, len(ids)), np.int64(-1))
     found: npt.NDArray[np.int64] = lookup[places.fill_null(len(ids)).to_numpy(zero_copy_only=False)]
@@ -170,11 +203,11 @@ def to_ids(values: pa.Array, ids: Mapping[str, int]) -> npt.NDArray[np.int64]:
 
 
 def shown(value: str) -> str:
-    """``value`` in quotes for a message; a long one may be a review and is not shown."""
+    """``value`` in quotes for a message; a long one could be a review, so only its length is given."""
     return repr(value) if len(value) <= _SHOWN_CHARACTERS else f"a value of {len(value):,} characters"
 
 
 def listed(values: Sequence[str], *, limit: int = _SHOWN_VALUES) -> str:
-    """The first of ``values``, in quotes."""
+    """The first of ``values`` in quotes, and the number of the others."""
     more = f" and {len(values) - limit:,} more" if len(values) > limit else ""
     return ", ".join(shown(value) for value in values[:limit]) + more

@@ -1,41 +1,31 @@
-"""Where it is wrong, review by review: the most confident mistakes, and labels that are likely wrong themselves."""
+"""Single reviews of a report: the most confident mistakes, and rows whose gold label is likely wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
+from scorer.evaluation.inputs import EvaluatedFile
 from scorer.evaluation.labels import label_strings
 from scorer.evaluation.rows import TEXT_CHUNK_ROWS, EvaluatedRows
 from scorer.evaluation.sections import Review, Suspect
 from scorer.files.source import text_values
 
 SHOWN_CHARACTERS = 1000
-"""Of the text of a review in a report."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """The text and the id of a row."""
-
-    text: str | None
-    id: str | None
-    cut: bool
+"""Characters of a review's text in a report."""
 
 
 def most_confident_mistakes(rows: EvaluatedRows) -> npt.NDArray[np.int64]:
-    """Places of the wrong rows, most confident first; in order where there is no confidence."""
+    """Places of the wrong rows, most confident first; in file order without confidences."""
     evaluated = rows.evaluated
-    wrong = evaluated[rows.gold[evaluated] != rows.predicted[evaluated]]
-    return by_confidence(rows, wrong)
+    return by_confidence(rows, evaluated[rows.gold[evaluated] != rows.predicted[evaluated]])
 
 
 def by_confidence(rows: EvaluatedRows, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """``places``, most confident first."""
+    """``places``, most confident first; unchanged without confidences."""
     if rows.confidence is None:
         return places
     return places[np.argsort(-rows.confidence[places], kind="stable")]
@@ -45,10 +35,10 @@ def suspect_labels(rows: EvaluatedRows) -> npt.NDArray[np.int64]:
     """Places of rows whose gold label is likely wrong, most suspect first.
 
     Confident learning (Northcutt, Jiang and Chuang, 2021, "Confident Learning: Estimating Uncertainty in
-    Dataset Labels", section 3.1): a label is confident for a row whose probability of it reaches the mean over
-    the rows that have it as gold label; rows whose most probable confident label is another than their own
-    are suspect. They are ranked by self-confidence, the probability of their own label, least first, as
-    cleanlab's ``find_label_issues(filter_by="confident_learning", return_indices_ranked_by="self_confidence")``.
+    Dataset Labels", section 3.1): a label is confident for a row if its probability reaches the mean over the
+    rows with this gold label. A row is suspect if its most probable confident label is not its gold label.
+    Suspects are ranked by self-confidence, the probability of the gold label, least first, as in cleanlab's
+    ``find_label_issues(filter_by="confident_learning", return_indices_ranked_by="self_confidence")``.
     """
     if rows.probabilities is None:
         return np.zeros(0, np.int64)
@@ -60,73 +50,65 @@ def suspect_labels(rows: EvaluatedRows) -> npt.NDArray[np.int64]:
         own = gold == label
         if own.any():
             means[label] = probabilities[own, label].mean(dtype=np.float64)
-    # Some slack for the rounding of the mean, as cleanlab has it.
+    # The tolerance absorbs the rounding of the mean, as in cleanlab.
     confident = np.where(probabilities >= means - 1e-6, probabilities, -1.0)
-    best = confident.argmax(axis=1)
-    suspect = (confident.max(axis=1) >= 0) & (best != gold)
-    places = evaluated[suspect]
-    return np.asarray(places[np.argsort(self_confidence(rows, places), kind="stable")])
+    places = evaluated[(confident.max(axis=1) >= 0) & (confident.argmax(axis=1) != gold)]
+    return np.asarray(places[np.argsort(rows.probabilities[places, rows.gold[places]], kind="stable")])
 
 
-def self_confidence(rows: EvaluatedRows, places: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
-    """Probability of the gold label of the rows at ``places``."""
-    if rows.probabilities is None:
-        raise ValueError("there are no probabilities")
-    return np.asarray(rows.probabilities[places, rows.gold[places]])
+def reviews_at(rows: EvaluatedRows, places: Sequence[int], labels: Sequence[str], on: str | None) -> dict[int, Review]:
+    """The rows at ``places`` as reviews, by place; their files are read again, up to the last of them.
 
-
-def fetch(rows: EvaluatedRows, places: Sequence[int], on: str | None) -> dict[int, Found]:
-    """Text and id of the rows at ``places``: their files are read again, up to the last of them.
+    ``on`` is the column of ids, if there is one.
 
     Raises:
         InputError: a file cannot be read again.
     """
     wanted = np.unique(np.array(places, np.int64))
-    found: dict[int, Found] = {}
-    for number, (file, first) in enumerate(zip(rows.files, rows.starts, strict=True)):
-        last = rows.starts[number + 1] if number + 1 < len(rows.starts) else len(rows.gold)
-        here = wanted[(wanted >= first) & (wanted < last)] - first
-        columns = list(dict.fromkeys(name for name in (file.text, on) if name is not None))
-        if not len(here) or not columns:
-            continue
-        start = 0
-        for table in file.source.tables(TEXT_CHUNK_ROWS * 8, columns):
-            inside = here[(here >= start) & (here < start + table.num_rows)] - start
-            picked = table.take(inside)
-            texts: list[str | None] = [None] * len(inside)
-            if file.text is not None and len(inside):
-                values = text_values(picked.column(file.text), name=file.text, path=file.source.path)
-                texts = pc.utf8_slice_codeunits(values, 0, SHOWN_CHARACTERS + 1).to_pylist()
-            ids: list[str | None] = [None] * len(inside)
-            if on is not None and len(inside):
-                ids = label_strings(picked.column(on), name=on, path=file.source.path).to_pylist()
-            for place, text, name in zip(inside.tolist(), texts, ids, strict=True):
-                cut = text is not None and len(text) > SHOWN_CHARACTERS
-                found[first + start + place] = Found(text[:SHOWN_CHARACTERS] if text else text, name, cut)
-            start += table.num_rows
-            if start > here[-1]:
-                break
+    found: dict[int, Review] = {}
+    for file, first, end in rows.by_file():
+        here = wanted[(wanted >= first) & (wanted < end)]
+        texts, ids = _texts_and_ids(file, here - first, on)
+        for row, text, name in zip(here.tolist(), texts, ids, strict=True):
+            found[row] = Review(
+                file=file.source.path,
+                row=row - first + 1,
+                id=name,
+                gold=labels[rows.gold[row]],
+                predicted=labels[rows.predicted[row]],
+                confidence=None if rows.confidence is None else float(rows.confidence[row]),
+                text=text and text[:SHOWN_CHARACTERS],
+                cut=text is not None and len(text) > SHOWN_CHARACTERS,
+            )
     return found
 
 
-def review(rows: EvaluatedRows, place: int, labels: Sequence[str], found: dict[int, Found]) -> Review:
-    """The row at ``place`` as a report shows it."""
-    file, number = rows.place(place)
-    fetched = found.get(place, Found(None, None, False))
-    return Review(
-        file=file.source.path,
-        row=number,
-        id=fetched.id,
-        gold=labels[rows.gold[place]],
-        predicted=labels[rows.predicted[place]],
-        confidence=None if rows.confidence is None else float(rows.confidence[place]),
-        text=fetched.text,
-        cut=fetched.cut,
-    )
+def suspect(rows: EvaluatedRows, place: int, review: Review) -> Suspect:
+    """``review``, the row at ``place``, with the probability of its gold label."""
+    if rows.probabilities is None:
+        raise ValueError("there are no probabilities")
+    return Suspect(**vars(review), self_confidence=float(rows.probabilities[place, rows.gold[place]]))
 
 
-def suspect(rows: EvaluatedRows, place: int, labels: Sequence[str], found: dict[int, Found]) -> Suspect:
-    """The row at ``place`` as a report shows it among suspect labels."""
-    shown = review(rows, place, labels, found)
-    own = float(self_confidence(rows, np.array([place]))[0])
-    return Suspect(**shown.__dict__, self_confidence=own)
+def _texts_and_ids(
+    file: EvaluatedFile, places: npt.NDArray[np.int64], on: str | None
+) -> tuple[list[str | None], list[str | None]]:
+    """Texts and ids of the rows at ``places`` of a file, which rise; texts one character longer than is shown."""
+    texts: list[str | None] = [None] * len(places)
+    ids: list[str | None] = [None] * len(places)
+    columns = list(dict.fromkeys(name for name in (file.text, on) if name is not None))
+    if not len(places) or not columns:
+        return texts, ids
+    path, start = file.source.path, 0
+    for table in file.source.tables(TEXT_CHUNK_ROWS, columns):
+        low, high = np.searchsorted(places, [start, start + table.num_rows]).tolist()
+        picked = table.take(places[low:high] - start)
+        if file.text is not None:
+            values = text_values(picked.column(file.text))
+            texts[low:high] = pc.utf8_slice_codeunits(values, 0, SHOWN_CHARACTERS + 1).to_pylist()
+        if on is not None:
+            ids[low:high] = label_strings(picked, on, path).to_pylist()
+        start += table.num_rows
+        if start > places[-1]:
+            break
+    return texts, ids

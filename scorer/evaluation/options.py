@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scorer.errors import UsageError
-
-DEFAULT_PREFIX = "pred_"
-"""Of the columns that scoring adds."""
+from scorer.model.options import ModelOptions
 
 
 @dataclass(frozen=True)
-class EvaluateOptions:
-    """What to evaluate, and how.
+class EvaluateOptions(ModelOptions):
+    """Options of :func:`scorer.evaluate_labels`, those of the model that scores texts included.
 
     Attributes:
         text_column: of the texts to score; default by name.
@@ -24,11 +22,9 @@ class EvaluateOptions:
         on: the column of ids that both have.
         allow_missing: leave out ids that only one of them has.
         positive: name or id of the label that precision, recall and F1 are of; default the second of two.
-        prefix: of the columns with predictions.
         model: a bundle folder or Hub id that scores texts; default the embedded model.
         model_of_the_machine: whether ``model`` was set for all runs of a machine, so that a file that has
             predictions need not mind it.
-        device, precision, threads, batch_tokens: as in :meth:`scorer.model.scoring.Scorer.load`.
         min_accuracy: gate, in [0, 1].
         min_f1: gate, in [0, 1], on the F1 of the positive label, or macro F1 where there is no such label.
         baseline: predictions of the same rows to compare with, paired by ``on`` or else in order.
@@ -52,13 +48,8 @@ class EvaluateOptions:
     on: str | None = None
     allow_missing: bool = False
     positive: str | int | None = None
-    prefix: str = DEFAULT_PREFIX
     model: str | os.PathLike[str] | None = None
     model_of_the_machine: bool = False
-    device: str = "auto"
-    precision: str = "auto"
-    threads: int | None = None
-    batch_tokens: int = 16384
     min_accuracy: float | None = None
     min_f1: float | None = None
     baseline: str | os.PathLike[str] | None = None
@@ -77,6 +68,7 @@ class EvaluateOptions:
     max_vocabulary_shift: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if isinstance(self.slice_by, str):
             object.__setattr__(self, "slice_by", (self.slice_by,))
         self._check_pairs()

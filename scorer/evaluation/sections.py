@@ -1,7 +1,7 @@
-"""The parts of an evaluation report, as values: curves, slices, mistakes, thresholds, comparison, drift.
+"""The parts of an evaluation report as frozen values: slices, mistakes, thresholds, comparison, drift.
 
-Every part is frozen and plain. ``to_json`` gives a JSON object with one key per attribute; figures
-become ``{"value": …, "reason": …, "interval": …}``. ``None`` stands for a part that there is no data for.
+The JSON form of each is an object with one key per attribute, see :class:`scorer.metrics.values.Section`; figures
+become ``{"value": …, "reason": …, "interval": …}``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ class ReadFile(Section):
     """A file that was read.
 
     Attributes:
-        path: as it was given.
+        path: as given.
         role: ``evaluated``, ``labels``, ``baseline`` or ``drift``.
-        rows: that it has.
-        bytes: its size.
-        sha256: of its bytes, in hexadecimal; ``None`` where it is not a plain file.
+        rows: number of rows.
+        bytes: size.
+        sha256: in hexadecimal; ``None`` for anything but a regular file.
     """
 
     path: str
@@ -33,7 +33,7 @@ class ReadFile(Section):
 
 @dataclass(frozen=True)
 class Method(Section):
-    """How intervals were made.
+    """Method of the intervals.
 
     Attributes:
         level: of every interval.
@@ -51,9 +51,9 @@ class Histogram(Section):
     """Rows by score.
 
     Attributes:
-        of: what is counted: ``probability of positive`` with two labels and their probabilities, else ``confidence``.
+        of: the score, such as ``probability of positive`` with two labels and their probabilities, else ``confidence``.
         edges: of the bins, one more than there are bins.
-        series: counts by name; the gold labels where probabilities are counted, else ``right`` and ``wrong``.
+        series: counts by gold label for probabilities, else by ``right`` and ``wrong``.
     """
 
     of: str
@@ -63,15 +63,15 @@ class Histogram(Section):
 
 @dataclass(frozen=True)
 class Slice(Section):
-    """The figures of some of the rows.
+    """Figures of the rows that share a value.
 
     Attributes:
-        value: that these rows share, as text; ``null`` and ``(other values)`` included.
-        rows: evaluated ones in it.
+        value: as text; ``null`` and ``(other values)`` included.
+        rows: number of evaluated rows.
         share: of all evaluated rows.
         accuracy: with its interval.
-        f1: of the positive label, or macro F1 where there is none.
-        uncertain: it has too few rows for its figures to mean much.
+        f1: of the positive label, or macro F1 without one.
+        uncertain: true if there are too few rows for reliable figures.
     """
 
     value: str
@@ -84,11 +84,11 @@ class Slice(Section):
 
 @dataclass(frozen=True)
 class SliceGroup(Section):
-    """All rows, cut by one thing.
+    """All evaluated rows in slices.
 
     Attributes:
-        by: a column's name, or ``length``, ``truncation``, ``confidence``.
-        built_in: whether it is one of the latter.
+        by: name of a column, or the built-in ``length``, ``truncation`` or ``confidence``.
+        built_in: true for the latter three.
         slices: weakest accuracy first.
     """
 
@@ -99,17 +99,17 @@ class SliceGroup(Section):
 
 @dataclass(frozen=True)
 class Review(Section):
-    """One row, named so that it can be found.
+    """One row with its place in a file.
 
     Attributes:
-        file: it is in.
+        file: path.
         row: counted from 1.
-        id: its value in the column of ids, where one is named.
-        gold: its gold label.
-        predicted: its predicted label.
-        confidence: probability of the predicted label, where there are probabilities.
-        text: its first characters, or ``None`` where the file has no text.
-        cut: whether ``text`` is shorter than the review.
+        id: value in the column of ids, or ``None`` without such a column.
+        gold: label.
+        predicted: label.
+        confidence: probability of the predicted label, or ``None``.
+        text: its first characters, or ``None`` without a text.
+        cut: true if ``text`` is shorter than the review.
     """
 
     file: str
@@ -127,7 +127,7 @@ class Suspect(Review):
     """A row whose gold label is likely wrong.
 
     Attributes:
-        self_confidence: probability that the model gives to the gold label; the lower, the more suspect.
+        self_confidence: predicted probability of the gold label; the lower, the more suspect.
     """
 
     self_confidence: float
@@ -135,13 +135,13 @@ class Suspect(Review):
 
 @dataclass(frozen=True)
 class ThresholdRow(Section):
-    """What predicting the label from a probability of ``threshold`` on would give.
+    """Figures if the label were predicted for probabilities of ``threshold`` or more.
 
     Attributes:
         threshold: probability.
-        predicted: rows that would have the label.
+        predicted: rows that would get the label.
         precision, recall, f1: of the label.
-        accuracy: share of right rows; with more than two labels, of this label against the others.
+        accuracy: share of right rows, with more than two labels of this label against the others.
     """
 
     threshold: float
@@ -158,9 +158,9 @@ class WantedThreshold(Section):
 
     Attributes:
         figure: ``precision`` or ``recall``.
-        wanted: least value of it.
-        row: of the thresholds that reach it, the one with the most of the other figure; ``None`` where none does.
-        reason: why there is none.
+        wanted: its least value.
+        row: the threshold that reaches it and has the most of the other figure; ``None`` if none reaches it.
+        reason: why ``row`` is ``None``.
     """
 
     figure: str
@@ -175,11 +175,11 @@ class Thresholds(Section):
 
     Attributes:
         label: the positive one.
-        rows: a table of even steps.
-        best_f1: the threshold with the highest F1; ``None`` where F1 is undefined at every one.
+        rows: thresholds in even steps.
+        best_f1: the threshold with the highest F1; ``None`` if F1 is undefined at all of them.
         wanted: as asked for with ``--at-precision`` and ``--at-recall``.
-        written: the threshold that was written into a bundle, and ``None`` where none was.
-        written_to: that bundle.
+        written: the threshold written into a bundle, or ``None``.
+        written_to: folder of that bundle, or ``None``.
     """
 
     label: str
@@ -192,10 +192,10 @@ class Thresholds(Section):
 
 @dataclass(frozen=True)
 class Difference(Section):
-    """One figure now and in the baseline, over the rows that both have.
+    """One figure of the current predictions and of the baseline, over the rows that both predict.
 
     Attributes:
-        figure: its name.
+        figure: name, see :data:`scorer.evaluation.findings.FIGURES`.
         current, baseline: the two figures.
         difference: current minus baseline, with its paired interval.
     """
@@ -211,9 +211,9 @@ class McNemar(Section):
     """McNemar's exact test of two classifiers on the same rows.
 
     Attributes:
-        only_current_right: rows that only the current predictions have right.
-        only_baseline_right: rows that only the baseline has right.
-        p_value: two-sided, exact binomial; 1 where the two never differ.
+        only_current_right: rows that are right only in the current predictions.
+        only_baseline_right: rows that are right only in the baseline.
+        p_value: two-sided, exact binomial; 1 if there are no such rows.
     """
 
     only_current_right: int
@@ -223,11 +223,11 @@ class McNemar(Section):
 
 @dataclass(frozen=True)
 class ChangedReview(Section):
-    """A review whose predicted label is another than in the baseline.
+    """A review whose predicted label has changed since the baseline.
 
     Attributes:
         review: as predicted now.
-        baseline: the label that the baseline has.
+        baseline: label predicted in the baseline.
         change: ``repaired`` (right now, wrong before), ``broken`` (the other way), or ``other`` (wrong in both).
     """
 
@@ -238,16 +238,16 @@ class ChangedReview(Section):
 
 @dataclass(frozen=True)
 class Comparison(Section):
-    """Current predictions beside those of a baseline, over the rows that both predict.
+    """The current predictions and those of a baseline, over the rows that both predict.
 
     Attributes:
-        baseline: the file.
-        paired_by: the column of ids, or ``None`` where the rows are paired in order.
-        rows: that both predict.
-        unpaired: rows of either that the other does not predict, left out.
+        baseline: path of the file.
+        paired_by: column of ids, or ``None`` if rows were paired in order.
+        rows: number of rows that both predict.
+        unpaired: rows that only one of the two predicts; left out.
         differences: of each headline figure that both have.
-        mcnemar: the test.
-        repaired, broken, other: rows that changed sides, see :class:`ChangedReview`.
+        mcnemar: test of the two on these rows.
+        repaired, broken, other: number of changed rows, see :class:`ChangedReview`.
         changed: the first of them, broken ones first, most confident first.
     """
 
@@ -265,10 +265,10 @@ class Comparison(Section):
 
 @dataclass(frozen=True)
 class LabelShare(Section):
-    """Share of rows with a predicted label; of all rows that have a prediction.
+    """Share of a predicted label among all rows with a prediction.
 
     Attributes:
-        label: predicted.
+        label: its name.
         baseline, current: shares in [0, 1].
     """
 
@@ -279,7 +279,7 @@ class LabelShare(Section):
 
 @dataclass(frozen=True)
 class LengthQuantiles(Section):
-    """Lengths of texts in characters, from counts: quantiles are exact."""
+    """Mean and exact quantiles of text lengths in characters."""
 
     mean: float
     median: float
@@ -289,7 +289,7 @@ class LengthQuantiles(Section):
 
 @dataclass(frozen=True)
 class LengthShift(Section):
-    """Lengths then and now.
+    """Text lengths of both.
 
     Attributes:
         baseline, current: lengths in characters.
@@ -307,7 +307,7 @@ class WordShift(Section):
 
     Attributes:
         word: in lower case.
-        baseline, current: share of all words.
+        baseline, current: shares of all words, in [0, 1].
     """
 
     word: str
@@ -317,12 +317,12 @@ class WordShift(Section):
 
 @dataclass(frozen=True)
 class VocabularyShift(Section):
-    """Words then and now.
+    """Words of both.
 
     Attributes:
         distance: Jensen-Shannon distance of the two word distributions, base 2, in [0, 1].
-        unseen: share of the current words (with repetition) that the baseline does not have.
-        words: that changed most.
+        unseen: share of the current words (with repetition) that are not in the baseline.
+        words: the most changed ones.
     """
 
     distance: Figure
@@ -332,20 +332,19 @@ class VocabularyShift(Section):
 
 @dataclass(frozen=True)
 class Drift(Section):
-    """The current predictions beside a baseline's, without labels.
+    """The current predictions and those of a baseline, without gold labels.
 
     Attributes:
-        baseline: the file.
-        baseline_rows, current_rows: rows with a prediction.
+        baseline: path of the file.
+        baseline_rows, current_rows: number of rows with a prediction.
         label_shares: in the order of the labels.
         label_psi: population stability index of the predicted labels.
-        of: what the scores are, see :class:`scorer.evaluation.sections.Histogram`.
+        of: the score, as in :class:`Histogram`.
         edges: of the bins of scores.
-        baseline_scores, current_scores: counts in them; empty where there are no probabilities.
+        baseline_scores, current_scores: rows in these bins; empty unless both have scores.
         score_psi: population stability index of the scores, over the tenths of the baseline.
-        length: ``None`` where one of the two has no text.
-        vocabulary: ``None`` where one of the two has no text.
-        reason: why the last two are ``None``.
+        length, vocabulary: ``None`` unless both have texts.
+        reason: why these two are ``None``.
     """
 
     baseline: str

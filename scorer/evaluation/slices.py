@@ -12,21 +12,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.errors import InputError
+from scorer.evaluation.labels import string_array
 from scorer.evaluation.sections import Slice, SliceGroup
 from scorer.metrics.confusion import accuracy, label_figures, macro
 from scorer.metrics.intervals import wilson
-from scorer.metrics.values import Figure, LabelFigures
+from scorer.metrics.values import Ids, Probabilities
 
 MAX_VALUES = 10_000
-"""A column of more different values than this is nothing to slice by."""
+"""Maximum number of different values in a column to slice by."""
 
 SHOWN_VALUES = 200
-"""Slices of a column that are kept, those with the most rows; the others are one slice together."""
+"""Slices kept of a column, those with the most rows; the others become one slice."""
 
 UNCERTAIN_ROWS = 50
-"""A slice of fewer rows is marked as uncertain: its accuracy has an interval of 20 points or more in the middle."""
+"""Slices with fewer rows are marked as uncertain: their accuracy has an interval of 20 points or more."""
 
-OTHERS = "(other values)"
+_OTHERS = "(other values)"
 
 _CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
@@ -37,8 +38,8 @@ class SliceValues:
 
     Attributes:
         by: the column, or the name of a built-in slice.
-        built_in: whether it is one.
-        values: different ones, in the order in which they came; ``None`` is null.
+        built_in: true for the latter.
+        values: the code of each different value, in order of appearance; ``None`` is null.
     """
 
     by: str
@@ -48,24 +49,22 @@ class SliceValues:
 
     @property
     def rows(self) -> int:
-        """Rows that were taken in."""
+        """Number of rows added."""
         return sum(len(codes) for codes in self._codes)
 
     @property
     def codes(self) -> npt.NDArray[np.int32]:
-        """int32 ``(n_rows,)``, places in :attr:`values`."""
+        """int32 ``(n_rows,)``, see :attr:`values`."""
         return np.concatenate(self._codes) if self._codes else np.zeros(0, np.int32)
 
     def add_column(self, column: pa.ChunkedArray, path: str) -> None:
-        """Take in the next values of a column of any type that has a text.
+        """Add the next values of a column of any type that has a text form.
 
         Raises:
             InputError: the column is of another type, or has too many values.
         """
         try:
-            kind = pa.large_string()
-            plain = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-            self.add(pa.concat_arrays([*pc.cast(plain, kind).chunks, pa.array([], kind)]))
+            self.add(string_array(column))
         except pa.ArrowException as error:
             raise InputError(
                 f"column {self.by!r} holds {column.type}, which nothing can be sliced by",
@@ -80,7 +79,7 @@ class SliceValues:
             )
 
     def add(self, strings: pa.Array) -> None:
-        """Take in the next values, large strings."""
+        """Add the next values, large strings."""
         encoded = pc.dictionary_encode(strings, null_encoding="encode")
         known = np.array(
             [self.values.setdefault(value, len(self.values)) for value in encoded.dictionary.to_pylist()], np.int32
@@ -91,28 +90,28 @@ class SliceValues:
 
 @dataclass(frozen=True, eq=False)
 class SlicedRows:
-    """The evaluated rows, ready to be cut.
+    """The evaluated rows, to be cut into slices.
 
     Attributes:
         gold, predicted: label ids int ``(n_rows,)``.
         labels: names.
-        positive: id of the positive label.
+        positive: id of the positive label, or ``None``.
     """
 
-    gold: npt.NDArray[np.integer]
-    predicted: npt.NDArray[np.integer]
+    gold: Ids
+    predicted: Ids
     labels: tuple[str, ...]
     positive: int | None
 
-    def by(self, name: str, codes: npt.NDArray[np.integer], values: Sequence[str], *, built_in: bool) -> SliceGroup:
-        """Cut by ``codes`` ``(n_rows,)``, places in ``values``; the weakest accuracy comes first."""
+    def by(self, name: str, codes: Ids, values: Sequence[str], *, built_in: bool) -> SliceGroup:
+        """Cut by ``codes`` ``(n_rows,)``, places in ``values``; the slice with the weakest accuracy comes first."""
         counts = np.bincount(codes, minlength=len(values))
         if np.count_nonzero(counts) > SHOWN_VALUES:
-            # The last place is for all that are not shown.
+            # The last place is for all other values.
             shown = np.argsort(-counts, kind="stable")[: SHOWN_VALUES - 1]
             place = np.full(len(values), len(shown))
             place[shown] = np.arange(len(shown))
-            codes, values = place[codes], [*(values[number] for number in shown), OTHERS]
+            codes, values = place[codes], [*(values[number] for number in shown), _OTHERS]
         n_labels = len(self.labels)
         cells = (codes.astype(np.int64) * n_labels + self.gold) * n_labels + self.predicted
         found_cells, cell_counts = np.unique(cells, return_counts=True)
@@ -128,25 +127,21 @@ class SlicedRows:
     def _slice(self, value: str, matrix: npt.NDArray[np.int64]) -> Slice:
         rows = int(matrix.sum())
         by_label = label_figures(matrix, self.labels)
-        right = accuracy(matrix)
         return Slice(
             value=value,
             rows=rows,
             share=rows / len(self.gold),
-            accuracy=replace(right, interval=wilson(int(np.trace(matrix)), rows)),
-            f1=self._f1(by_label),
+            accuracy=replace(accuracy(matrix), interval=wilson(int(np.trace(matrix)), rows)),
+            f1=macro(by_label, "f1") if self.positive is None else by_label[self.positive].f1,
             uncertain=rows < UNCERTAIN_ROWS,
         )
 
-    def _f1(self, by_label: Sequence[LabelFigures]) -> Figure:
-        return macro(by_label, "f1") if self.positive is None else by_label[self.positive].f1
-
     def by_values(self, values: SliceValues, rows: npt.NDArray[np.int64]) -> SliceGroup:
-        """Cut by a column; ``rows`` are the places of the evaluated rows in it."""
+        """Cut by a column; ``rows`` are the places of the evaluated rows."""
         names = ["null" if value is None else value for value in values.values]
         return self.by(values.by, values.codes[rows], names, built_in=values.built_in)
 
-    def by_length(self, lengths: npt.NDArray[np.integer]) -> SliceGroup:
+    def by_length(self, lengths: Ids) -> SliceGroup:
         """Cut into quarters by length in characters ``(n_rows,)``."""
         edges = np.unique(np.quantile(lengths, [0.25, 0.5, 0.75, 1.0], method="inverted_cdf"))
         codes = np.searchsorted(edges, lengths)
@@ -155,7 +150,7 @@ class SlicedRows:
         names = [f"{low:,} to {high:,} characters" if low < high else f"{low:,} characters" for low, high in pairs]
         return self.by("length", codes, names, built_in=True)
 
-    def by_confidence(self, confidence: npt.NDArray[np.floating]) -> SliceGroup:
+    def by_confidence(self, confidence: Probabilities) -> SliceGroup:
         """Cut by the probability ``(n_rows,)`` of the predicted label."""
         codes = np.searchsorted(np.array(_CONFIDENCES), confidence.astype(np.float64), side="right")
         steps = (0.0, *_CONFIDENCES, 1.0)

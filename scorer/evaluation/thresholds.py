@@ -1,4 +1,4 @@
-"""Figures at each threshold of the positive label, and the threshold to choose."""
+"""Figures at each threshold of the positive label, and the choice of one."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import numpy as np
 from scorer.errors import InputError
 from scorer.evaluation.sections import ThresholdRow, Thresholds, WantedThreshold
 from scorer.metrics.ranking import Ranking
-from scorer.metrics.values import Figure
+from scorer.metrics.values import ratio
 
 STEPS = tuple(step / 20 for step in range(1, 20))
-"""Of the table."""
+"""Thresholds in the table."""
 
 
 def threshold_table(
     ranking: Ranking, *, at_precision: float | None = None, at_recall: float | None = None
 ) -> Thresholds:
-    """The table, the threshold of the best F1, and those of a wanted precision or recall.
+    """The table, the threshold of the best F1, and those that reach a wanted precision or recall.
 
-    A row has the label from a probability of the threshold on. Candidates are all scores that occur; of
-    several with the same figure the highest is taken.
+    A row gets the label if its probability reaches the threshold. Every score that occurs is a candidate; of
+    several with the same figure, the highest is taken.
     """
     f1 = 2 * ranking.hits / np.maximum(1, ranking.positives + ranking.hits + ranking.false)
     best = int(np.argmax(f1)) if len(f1) and ranking.positives else None
@@ -36,10 +36,10 @@ def threshold_table(
 
 
 def chosen_threshold(table: Thresholds) -> float:
-    """The threshold to write: that of the one wanted figure, else that of the best F1.
+    """The threshold to write: that of the wanted figure, else that of the best F1.
 
     Raises:
-        InputError: none can be had.
+        InputError: there is none.
     """
     if table.wanted:
         wanted = table.wanted[0]
@@ -64,25 +64,18 @@ def _wanted(ranking: Ranking, figure: str, least: float) -> WantedThreshold:
 
 
 def _row(ranking: Ranking, threshold: float) -> ThresholdRow:
-    # Thresholds fall; the last one that is at least this one has all rows that reach it.
-    place = int(np.searchsorted(-ranking.thresholds.astype(np.float64), -_as_scored(ranking, threshold), side="right"))
+    # The scorer compares in the type of the probabilities.
+    as_scored = float(ranking.thresholds.dtype.type(threshold))
+    # Thresholds fall, so the last one that is at least this one counts all rows that reach it.
+    place = int(np.searchsorted(-ranking.thresholds.astype(np.float64), -as_scored, side="right"))
     hits, false = (int(counts[place - 1]) if place else 0 for counts in (ranking.hits, ranking.false))
     predicted, positives, total = hits + false, ranking.positives, ranking.positives + ranking.negatives
     name = ranking.name
     return ThresholdRow(
         threshold=threshold,
         predicted=predicted,
-        precision=_ratio(hits, predicted, f"{name} would never be predicted"),
-        recall=_ratio(hits, positives, f"no row has the gold label {name}"),
-        f1=_ratio(2 * hits, positives + predicted, f"{name} would neither be gold nor predicted"),
-        accuracy=_ratio(hits + ranking.negatives - false, total, "there are no rows"),
+        precision=ratio(hits, predicted, f"{name} would never be predicted"),
+        recall=ratio(hits, positives, f"no row has the gold label {name}"),
+        f1=ratio(2 * hits, positives + predicted, f"{name} would neither be gold nor predicted"),
+        accuracy=ratio(hits + ranking.negatives - false, total, "there are no rows"),
     )
-
-
-def _as_scored(ranking: Ranking, threshold: float) -> float:
-    """The threshold as the scorer compares it, in the type of the probabilities."""
-    return float(ranking.thresholds.dtype.type(threshold))
-
-
-def _ratio(part: int, whole: int, reason: str) -> Figure:
-    return Figure(part / whole) if whole else Figure(None, reason)

@@ -1,1 +1,1 @@
-"""Files of reviews: which ones, in which format, read and written. Imports ``disk``."""
+"""Files of reviews: found, opened, read and written in every format. Imports ``disk``."""

@@ -1,4 +1,4 @@
-"""Rows that cannot be scored: what is known of each, and how many may be left out."""
+"""Rows that cannot be scored: their place and reason, and the limit on their number."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MAX_BAD = re.compile(r"(\d{1,4000})|(\d{1,4000}(?:\.\d{1,4000})?)%")
 
 @dataclass(frozen=True)
 class Reject:
-    """A row that was set aside.
+    """A bad row that was set aside.
 
     Attributes:
         file: its file as messages name it.
-        row: of the file's data, from 1; a header and blank lines between rows do not count.
-        byte_offset: of its first byte in the unpacked file, or ``None`` where rows have none.
+        row: its number in the data of the file, from 1; a header and blank lines between rows do not count.
+        byte_offset: place of its first byte in the unpacked file, or ``None`` if rows have no such place.
         reason: what is wrong, without any of its text.
-        raw: the row as it stands in the file, bytes that are no text escaped; only on request.
+        raw: the row as written in the file, bytes that are not text escaped; only on request.
     """
 
     file: str
@@ -34,26 +34,19 @@ class Reject:
     raw: str | None = None
 
     def error(self) -> InputError:
-        """The error that this row is where bad rows are not set aside."""
+        """The error to raise for this row if bad rows stop the run."""
         other = "pass --encoding if the file has another" if self.reason == NOT_UTF8 else "mend it"
         return InputError(self.reason, path=self.file, row=self.row, hint=f"{other}, or pass --on-bad-row reject")
 
     def to_json(self) -> dict[str, Any]:
-        """One line of a rejects file; ``raw`` only where it was asked for."""
-        value: dict[str, Any] = {
-            "file": self.file,
-            "row": self.row,
-            "byte_offset": self.byte_offset,
-            "reason": self.reason,
-        }
-        if self.raw is not None:
-            value["raw"] = self.raw
-        return value
+        """One line of a rejects file; ``raw`` only if it was requested."""
+        value = {"file": self.file, "row": self.row, "byte_offset": self.byte_offset, "reason": self.reason}
+        return value if self.raw is None else {**value, "raw": self.raw}
 
 
 @dataclass(frozen=True)
 class MaxBad:
-    """How many bad rows a run bears: a number of rows, or a share of all rows, which is exact.
+    """Maximum number of bad rows before the run fails: a number of rows, or an exact share of all rows.
 
     >>> MaxBad.parse("2%").allows(bad=3, rows=100)
     False
@@ -77,7 +70,7 @@ class MaxBad:
         return cls(rows=int(match[1])) if match[1] is not None else cls(share=Fraction(match[2]) / 100)
 
     def allows(self, *, bad: int, rows: int) -> bool:
-        """Whether ``bad`` of ``rows`` rows are borne."""
+        """True if ``bad`` bad rows among ``rows`` are within the limit."""
         if self.rows is not None:
             return bad <= self.rows
         return self.share is None or bad <= self.share * rows
@@ -89,7 +82,7 @@ class MaxBad:
 
 
 def check_bad_rows(limit: MaxBad | None, *, bad: int, rows: int, path: str, finished: bool) -> None:
-    """Stop a run that has more bad rows than it bears; to be asked after every chunk and at the end.
+    """Stop a run with more bad rows than ``limit``; called after every chunk and at the end.
 
     A share is judged at the end only: a file may begin badly.
 

@@ -11,23 +11,12 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scorer.files.arrow import holds_json, is_bytes, is_text, with_leaves
 from scorer.files.huge_texts import rows_of_huge_texts
-from scorer.files.source import holds_json, with_leaves
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """True for strings of any layout."""
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
-def is_bytes(kind: pa.DataType) -> bool:
-    """True for binary values of any layout."""
-    checks = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
-    return any(check(kind) for check in checks)
 
 
 def by_size(table: pa.Table) -> Iterator[tuple[pa.Table, bool]]:
-    """The rows in order, those with a huge text each for itself; and whether they have one."""
+    """The rows in order, those with a huge text one by one; True comes with these."""
     huge = sorted({row for column in table.columns for row in rows_of_huge_texts(column)})
     start = 0
     for row in huge:
@@ -40,7 +29,7 @@ def by_size(table: pa.Table) -> Iterator[tuple[pa.Table, bool]]:
 
 
 def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """``column`` without a dictionary or an extension type: UUIDs as text, others as what they are stored as."""
+    """``column`` without a dictionary or an extension type: UUIDs as text, others as their stored values."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         return column.cast(kind.value_type)
@@ -56,7 +45,7 @@ def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Values as CSV holds them: nested ones as JSON, bytes as base64, all others as Arrow prints them."""
     kind = column.type
     if pa.types.is_nested(kind):
-        texts = [None if v is None else orjson.dumps(v, json_default).decode() for v in _values(column)]
+        texts = [None if v is None else orjson.dumps(v, json_default).decode() for v in _python_values(column)]
         return pa.chunked_array([pa.array(texts, pa.large_string())])
     if is_bytes(kind):
         texts = [None if v is None else base64.b64encode(v).decode() for v in column.to_pylist()]
@@ -65,7 +54,7 @@ def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _printed(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Values as Arrow prints them; times of a zone that is not known here in UTC."""
+    """Values as Arrow prints them; times of an unknown zone in UTC."""
     try:
         return pc.cast(column, pa.large_string())
     except pa.ArrowInvalid:
@@ -78,13 +67,13 @@ def _in_utc(kind: pa.DataType) -> pa.DataType:
     return pa.timestamp(kind.unit, "UTC") if pa.types.is_timestamp(kind) and kind.tz is not None else kind
 
 
-def _values(column: pa.ChunkedArray) -> list[Any]:
-    """Values of Python; rows with times that Python does not know have them as Arrow prints them."""
+def _python_values(column: pa.ChunkedArray) -> list[Any]:
+    """Values of Python; in rows with times beyond the range of Python, times as Arrow prints them."""
     try:
         return list(column.to_pylist())
     except (OverflowError, ValueError):
         if len(column) > 1:
-            return [value for row in range(len(column)) for value in _values(column.slice(row, 1))]
+            return [value for row in range(len(column)) for value in _python_values(column.slice(row, 1))]
         in_utc = column.take(pa.array([0])).cast(with_leaves(column.type, _in_utc))
         return list(in_utc.cast(with_leaves(in_utc.type, _time_as_text)).to_pylist())
 
@@ -108,7 +97,7 @@ def as_json(column: pa.ChunkedArray, field: pa.Field) -> list[Any]:
     if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
         with suppress(pa.ArrowNotImplementedError):
             return list(_printed(column).to_pylist())
-    return _values(column)
+    return _python_values(column)
 
 
 def json_default(value: Any) -> str:

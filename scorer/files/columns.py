@@ -1,4 +1,4 @@
-"""Which column holds the text, and which the label, when nobody says so."""
+"""Names of columns: the text and the labels when no option names them, and the prefix of added columns."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from collections.abc import Sequence
 
 from scorer.errors import InputError
 
+PREFIX = "pred_"
+"""Default prefix of the columns that scoring adds."""
+
 TEXT_COLUMNS = ("text", "review", "content", "sentence", "comment", "body")
-"""Names that a text column goes by."""
+"""Usual names of a text column."""
 
 LABEL_COLUMNS = ("label", "sentiment", "gold", "target")
-"""Names that a column of gold labels goes by."""
+"""Usual names of a column of gold labels."""
 
 
 def named_column(columns: Sequence[str], wanted: str, path: str) -> str:
-    """``wanted``, once it is sure that exactly one column has that name.
+    """``wanted``, after checking that exactly one column has that name.
 
     Raises:
         InputError: no column has it, or several do; the line lists the columns.
@@ -31,52 +34,43 @@ def named_column(columns: Sequence[str], wanted: str, path: str) -> str:
 
 
 def text_column(columns: Sequence[str], wanted: str | None, path: str, *, option: str = "--text-column") -> str:
-    """The column ``wanted``, or else the one column that goes by a name of :data:`TEXT_COLUMNS`.
+    """The column ``wanted``, or else the only column with a name of :data:`TEXT_COLUMNS`.
 
-    ``option`` is where a user can name another.
+    ``option`` is the one by which a user can name another.
 
     Raises:
-        InputError: the column is not there, or none or several could be meant.
+        InputError: the column does not exist, or none or several have such a name.
     """
     if wanted is not None:
         return named_column(columns, wanted, path)
-    found = _known(columns, TEXT_COLUMNS)
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise _none_found(option, columns, TEXT_COLUMNS, path)
-    raise InputError(
-        f"several columns could hold the text: {', '.join(found)}",
-        path=path,
-        hint=f"name one with {option}; its columns: {_listed(columns)}",
-    )
-
-
-def label_column(columns: Sequence[str], wanted: str | None, path: str) -> str:
-    """The column ``wanted``, or else the first that goes by a name of :data:`LABEL_COLUMNS`.
-
-    Raises:
-        InputError: the column is not there, or none goes by such a name.
-    """
-    if wanted is not None:
-        return named_column(columns, wanted, path)
-    found = _known(columns, LABEL_COLUMNS)
-    if not found:
-        raise _none_found("--label-column", columns, LABEL_COLUMNS, path)
+    found = _with_usual_names(columns, TEXT_COLUMNS, path, option)
+    if len(found) > 1:
+        hint = f"name one with {option}; its columns: {_listed(columns)}"
+        raise InputError(f"several columns could hold the text: {', '.join(found)}", path=path, hint=hint)
     return found[0]
 
 
-def _known(columns: Sequence[str], names: Sequence[str]) -> list[str]:
+def label_column(columns: Sequence[str], wanted: str | None, path: str) -> str:
+    """The column ``wanted``, or else the first with a name of :data:`LABEL_COLUMNS`.
+
+    Raises:
+        InputError: the column does not exist, or none has such a name.
+    """
+    if wanted is not None:
+        return named_column(columns, wanted, path)
+    return _with_usual_names(columns, LABEL_COLUMNS, path, "--label-column")[0]
+
+
+def _with_usual_names(columns: Sequence[str], names: Sequence[str], path: str, option: str) -> list[str]:
     # In any case: Text and REVIEW are what people write in spreadsheets.
-    return [column for name in names for column in columns if column.casefold() == name]
-
-
-def _none_found(option: str, columns: Sequence[str], names: Sequence[str], path: str) -> InputError:
-    return InputError(
-        f"no column is named {', '.join(names[:-1])} or {names[-1]}",
-        path=path,
-        hint=f"name one with {option}; its columns: {_listed(columns)}",
-    )
+    found = [column for name in names for column in columns if column.casefold() == name]
+    if not found:
+        raise InputError(
+            f"no column is named {', '.join(names[:-1])} or {names[-1]}",
+            path=path,
+            hint=f"name one with {option}; its columns: {_listed(columns)}",
+        )
+    return found
 
 
 def _listed(columns: Sequence[str]) -> str:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import gzip
-import io
 import os
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scorer.errors import OutputError
+from scorer.files.encodings import ByteReader
 from scorer.files.formats import OutputFormat
+from scorer.safe_text import first_line
 
 _BLOCK_BYTES = 2**20
 
 
 def count_rows(path: Path, format: OutputFormat, *, shown: Path) -> int:
-    """Rows of a file that this program wrote, counted in the file itself.
+    """Count the rows of a file that this program wrote, by reading it; messages name it ``shown``.
 
     Raises:
         OutputError: it cannot be read back.
@@ -34,30 +35,27 @@ def count_rows(path: Path, format: OutputFormat, *, shown: Path) -> int:
                 )
             return int(delivered)
         with path.open("rb") as raw:
-            stream = _unpacked(raw, format.compression)
-            return _count_lines(stream) if format.kind == "jsonl" else _count_records(stream)
+            reader = _unpacked(raw, format.compression)
+            return _count_lines(reader) if format.kind == "jsonl" else _count_records(reader)
     except (pa.ArrowException, OSError, EOFError, ValueError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise OutputError(f"what was written cannot be read back: {first}", path=shown) from error
+        raise OutputError(f"what was written cannot be read back: {first_line(error)}", path=shown) from error
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """A Parquet file that this program wrote, its page checksums compared while it is read."""
+    """Open a Parquet file that this program wrote; its page checksums are verified while it is read."""
     # By its bytes: pyarrow takes a str for UTF-8, and a name need not be.
     return pq.ParquetFile(pa.OSFile(os.fsencode(path)), page_checksum_verification=True, pre_buffer=False)
 
 
-def _unpacked(raw: BinaryIO, compression: str) -> BinaryIO:
+def _unpacked(raw: BinaryIO, compression: str) -> ByteReader:
     if compression == "gzip":
-        return cast("BinaryIO", gzip.GzipFile(fileobj=raw))
-    if compression == "zstd":
-        return cast("BinaryIO", io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")))
-    return raw
+        return gzip.GzipFile(fileobj=raw)
+    return pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd") if compression else raw
 
 
-def _count_lines(stream: BinaryIO) -> int:
+def _count_lines(reader: ByteReader) -> int:
     count, last = 0, b"\n"
-    while block := stream.read(_BLOCK_BYTES):
+    while block := reader.read(_BLOCK_BYTES):
         count += block.count(b"\n")
         last = block[-1:]
     if last != b"\n":
@@ -65,10 +63,10 @@ def _count_lines(stream: BinaryIO) -> int:
     return count
 
 
-def _count_records(stream: BinaryIO) -> int:
-    """Records of a CSV file behind its header: line feeds that stand outside of quotes."""
+def _count_records(reader: ByteReader) -> int:
+    """Count the records of a CSV file after its header: the line feeds outside quotes."""
     count, inside, last = -1, False, b""
-    while block := stream.read(_BLOCK_BYTES):
+    while block := reader.read(_BLOCK_BYTES):
         # Two quotes side by side change nothing, and texts may be full of them.
         for piece in block.replace(b'""', b"").split(b'"'):
             if not inside:

@@ -11,19 +11,19 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from scorer.errors import InputError
+from scorer.files.arrow import in_one_piece
 from scorer.files.bad_rows import NOT_UTF8, Reject
-from scorer.files.huge_texts import HUGE_BYTES, in_one_piece, is_utf8, viewed
-from scorer.files.source import ReadOptions, Source
+from scorer.files.huge_texts import HUGE_BYTES, is_utf8, viewed
+from scorer.files.source import Block, ReadOptions, Source, in_blocks
 from scorer.files.text_bytes import TextReader, lines_of, text_bytes
-from scorer.files.urls import without_secrets
 
 # csv keeps four bytes for each character of a field until its file is done: larger rows are cut up here.
 _LARGE_ROW = 2**20
 
-# So are rows of more lines: it takes them one by one.
+# So are rows of more lines: csv takes them one by one.
 _MANY_LINES = 1000
 
-# What stands in quotes, from behind the first of them.
+# The inside of quotes, up to the closing one.
 _QUOTED = re.compile(rb'(?:[^"]++|"")*+')
 
 _TEXT_FOLLOWS = "text follows a closing quote"
@@ -38,130 +38,108 @@ class CsvSource(Source):
 
     The strict mode of Python's ``csv`` is used because pyarrow's reader takes the end of the file
     for the end of an open quote, which would swallow rows in silence. Blank lines between rows of
-    two and more columns are no rows. A quote that opens and is not closed where its field ends
-    makes every later row doubtful and is never set aside as a bad row.
+    two and more columns are skipped. A quote that opens and is not closed at the end of its field
+    makes every later row doubtful, so it always stops the run.
     """
 
     def __init__(self, path: str, options: ReadOptions, *, delimiter: str = ",") -> None:
-        """Read the header; ``delimiter`` is the format's, which that of ``options`` replaces.
+        """Read the header; ``delimiter`` is the format's default, which ``options`` may override.
 
         Raises:
             InputError: there is no header, or it cannot be read.
         """
-        self.location = path
-        self.path = without_secrets(path)
-        self.options = options
+        super().__init__(path, options)
         self._delimiter = options.delimiter or delimiter
         csv.field_size_limit(sys.maxsize)
-        with self._records() as records:
-            header = self._header(records)
-        if not header:
-            raise InputError("has no header", path=self.path)
-        if records.wrong_bytes:
-            raise InputError(
-                "the header is not UTF-8", path=self.path, hint="pass --encoding, or convert the file to UTF-8"
-            )
+        with self._open() as (header, records):
+            if not header:
+                raise InputError("has no header", path=self.path)
+            if records.wrong_bytes:
+                raise InputError(
+                    "the header is not UTF-8", path=self.path, hint="pass --encoding, or convert the file to UTF-8"
+                )
         names = [name if isinstance(name, str) else name.decode() for name in header]
         self.schema = pa.schema([pa.field(name, pa.string()) for name in names])
 
     @contextmanager
-    def _records(self) -> Iterator[_Records]:
+    def _open(self) -> Iterator[tuple[_Fields | None, _Records]]:
+        """The header and the records after it."""
         with text_bytes(self.location, self.options) as reader:
-            yield _Records(reader, self._delimiter, self.path, self.options)
+            records = _Records(reader, self._delimiter, self.path, self.options)
+            try:
+                header = records.next_record()
+            except csv.Error as error:
+                reason = f"its header cannot be read: {_broken_quote(error, records)}"
+                raise InputError(reason, path=self.path, hint=_CLOSE_QUOTE) from error
+            yield header, records
 
-    def _header(self, records: _Records) -> _Fields | None:
-        try:
-            return records.next_record()
-        except csv.Error as error:
-            raise InputError(
-                f"its header cannot be read: {_broken_quote(error, records)}", path=self.path, hint=_CLOSE_QUOTE
-            ) from error
-
-    def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[tuple[pa.Table, list[Reject], int]]:
+    def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[Block]:
         names = self.schema.names
         wanted = range(len(names)) if list(columns) == names else [names.index(column) for column in columns]
         schema = pa.schema([self.schema.field(index) for index in wanted])
-        good: list[_Fields] = []
-        rejects: list[Reject] = []
-        number = n_rows = 0
-        with self._records() as records:
-            self._header(records)
-            for row in self._rows(records):
-                n_rows += 1
-                if isinstance(row, Reject):
-                    rejects.append(row)
-                elif number >= start:
-                    good.append(row)
-                if n_rows == rows:
-                    if number >= start:
-                        table = _table(good, wanted, schema)
-                        good = []  # the texts are held once
-                        yield table, rejects, n_rows
-                        del table
-                    rejects, n_rows = [], 0
-                    number += 1
-                    records.start_chunk()
-                elif records.chunk_bytes > self.options.max_chunk_bytes:
+        return in_blocks(self._rows(start * rows, rows), rows, lambda good: _table_of(good, wanted, schema))
+
+    def _rows(self, skip: int, chunk_rows: int) -> Iterator[_Fields | Reject]:
+        """Rows after the first ``skip``; ``chunk_rows`` of them must fit into the limit of a chunk."""
+        width = len(self.schema)
+        row = chunk_start = 0
+        with self._open() as (_header, records):
+            while True:
+                reason = ""
+                try:
+                    record = records.next_record()
+                except csv.Error as error:
+                    record, reason = [], _broken_quote(error, records)
+                    if reason != _TEXT_FOLLOWS:  # other rows may have been swallowed
+                        raise InputError(reason, path=self.path, row=row + 1, hint=_CLOSE_QUOTE) from error
+                if record is None:
+                    return
+                if not record and not reason:
+                    if width > 1:
+                        continue  # every CSV reader skips a blank line
+                    record = [""]
+                row += 1
+                if row <= skip:
+                    continue
+                if (row - 1) % chunk_rows == 0:
+                    chunk_start = records.byte_offset
+                if records.end_offset - chunk_start > self.options.max_chunk_bytes:
                     raise InputError(
-                        f"rows {number * rows + 1:,} to {number * rows + n_rows:,} hold more than"
+                        f"rows {(row - 1) // chunk_rows * chunk_rows + 1:,} to {row:,} hold more than"
                         f" {self.options.max_chunk_bytes >> 20:,} MiB",
                         path=self.path,
                         hint="lower --chunk-rows",
                     )
-        if n_rows and number >= start:
-            yield _table(good, wanted, schema), rejects, n_rows
-
-    def _rows(self, records: _Records) -> Iterator[_Fields | Reject]:
-        width = len(self.schema)
-        fails = self.options.on_bad_row == "fail"
-        row = 0
-        while True:
-            reason = ""
-            try:
-                record = records.next_record()
-            except csv.Error as error:
-                record, reason = [], _broken_quote(error, records)
-                if reason != _TEXT_FOLLOWS:  # other rows may have been swallowed
-                    raise InputError(reason, path=self.path, row=row + 1, hint=_CLOSE_QUOTE) from error
-            if record is None:
-                return
-            if not record and not reason:
-                if width > 1:
-                    continue  # a blank line is no row, as every CSV reader has it
-                record = [""]
-            row += 1
-            if records.wrong_bytes:
-                reason = NOT_UTF8
-            elif len(record) != width and not reason:
-                fields = "1 field" if len(record) == 1 else f"{len(record):,} fields"
-                reason = f"{fields} where the header has {width}"
-            if not reason:
-                yield record
-                del record
-                continue
-            raw = records.raw() if self.options.keep_raw else None
-            reject = Reject(self.path, row, records.byte_offset if records.has_offsets else None, reason, raw)
-            if fails:
-                raise reject.error()
-            yield reject
+                if records.wrong_bytes:
+                    reason = NOT_UTF8
+                elif len(record) != width and not reason:
+                    fields = "1 field" if len(record) == 1 else f"{len(record):,} fields"
+                    reason = f"{fields} where the header has {width}"
+                if not reason:
+                    yield record
+                    del record
+                    continue
+                raw = records.raw() if self.options.keep_raw else None
+                reject = Reject(self.path, row, records.byte_offset if records.has_offsets else None, reason, raw)
+                if self.options.on_bad_row == "fail":
+                    raise reject.error()
+                yield reject
 
 
 class _Records:
     """Records of a CSV file; feeds Python's parser with lines and knows where each record began.
 
     Attributes:
-        wrong_bytes: whether the record that was read last holds bytes that are not UTF-8.
+        wrong_bytes: True if the last record holds bytes that are not UTF-8.
         n_lines: its lines so far.
-        byte_offset: of its first byte.
-        has_offsets: whether that is its place in the unpacked file too.
-        chunk_bytes: of all records since :meth:`start_chunk`.
+        byte_offset, end_offset: places of its first byte and of the byte after it in the text.
+        has_offsets: True if these are its places in the unpacked file too.
     """
 
     def __init__(self, reader: TextReader, delimiter: str, path: str, options: ReadOptions) -> None:
         self._lines = lines_of(reader, limit=options.max_row_bytes, together=lambda: self._in_quotes)
         self._in_quotes = False
-        self._ahead: list[bytes] = []  # lines that were read together with others, last first
-        self._pieces: list[bytes | bytearray] = []  # of a line with \r inside, last first
+        self._ahead: list[bytes | bytearray] = []  # lines that were read together with others, last first
         self._delimiter = delimiter
         self._path = path
         self._limit = options.max_row_bytes
@@ -169,20 +147,13 @@ class _Records:
         self._reader = self._new_reader()
         self._parts: list[bytes | bytearray] = []
         self._n_bytes = 0
-        self._offset = self._chunk_offset = self.byte_offset = reader.start or 0
+        self.end_offset = self.byte_offset = reader.start or 0
         self.has_offsets = reader.start is not None
         self.n_lines = 0
         self.wrong_bytes = False
 
-    @property
-    def chunk_bytes(self) -> int:
-        return self._offset - self._chunk_offset
-
-    def start_chunk(self) -> None:
-        self._chunk_offset = self._offset
-
     def next_record(self) -> _Fields | None:
-        """Fields of the next record, none of a blank line, huge ones as UTF-8 bytes; ``None`` at the end.
+        """Fields of the next record, none for a blank line, huge ones as UTF-8 bytes; ``None`` at the end.
 
         Raises:
             csv.Error: its quotes are wrong.
@@ -190,7 +161,7 @@ class _Records:
         self._parts.clear()
         self._n_bytes = self.n_lines = 0
         self.wrong_bytes = False
-        self.byte_offset = self._offset
+        self.byte_offset = self.end_offset
         try:
             return [*next(self._reader)]
         except StopIteration:
@@ -220,14 +191,11 @@ class _Records:
             return line.decode("utf-8", "surrogateescape")
 
     def _next_line(self) -> bytes | bytearray:
-        if self._pieces:
-            line = self._pieces.pop()
-        else:
-            found = self._ahead.pop() if self._ahead else next(self._lines)
-            line = self._too_long() if isinstance(found, int) else found
-            if b"\r" in line and line.find(b"\r") < len(line) - (2 if line.endswith(b"\n") else 1):
-                self._pieces = [*line.splitlines(keepends=True)][::-1]
-                line = self._pieces.pop()
+        found = self._ahead.pop() if self._ahead else next(self._lines)
+        line = self._too_long() if isinstance(found, int) else found
+        if b"\r" in line and line.find(b"\r") < len(line) - (2 if line.endswith(b"\n") else 1):
+            self._ahead += line.splitlines(keepends=True)[::-1]
+            line = self._ahead.pop()
         self._take(line, n_lines=1)
         return line
 
@@ -235,7 +203,7 @@ class _Records:
         self._parts.append(line)
         self.n_lines += n_lines
         self._n_bytes += len(line)
-        self._offset += len(line)
+        self.end_offset += len(line)
         if self._n_bytes > self._limit:
             self._too_long()
 
@@ -247,7 +215,7 @@ class _Records:
         )
 
     def _large_record(self) -> _Fields:
-        """The record whose lines so far are in ``_parts``, by the same rules as ``csv`` in strict mode."""
+        """Parse the record whose lines so far are in ``_parts``, by the rules of ``csv`` in strict mode."""
         delimiter = self._delimiter.encode()
         parts = self._parts[::-1]
         if not self._keeps_raw:
@@ -295,8 +263,8 @@ class _Records:
                 place += len(delimiter)
 
     def _quoted_lines(self) -> bytes | bytearray:
-        """Lines inside quotes, many at once; up to the closing quote if that is among them."""
-        if self._pieces or self._ahead:
+        """Lines inside quotes, many at once, up to the closing quote if it is among them."""
+        if self._ahead:
             return self._following_line()
         self._in_quotes = True
         found = next(self._lines, b"")
@@ -337,7 +305,7 @@ class _LargeRow(Exception):
 
 
 def _broken_quote(error: csv.Error, records: _Records) -> str:
-    """What is wrong; after ``_TEXT_FOLLOWS`` alone the next line surely begins another row."""
+    """Describe the error; only after ``_TEXT_FOLLOWS`` does the next line surely begin another row."""
     if "unexpected end of data" in str(error):
         return "a quote opens and is never closed"
     if records.n_lines > 1:
@@ -345,6 +313,6 @@ def _broken_quote(error: csv.Error, records: _Records) -> str:
     return _TEXT_FOLLOWS
 
 
-def _table(rows: list[_Fields], wanted: Sequence[int], schema: pa.Schema) -> pa.Table:
+def _table_of(rows: list[_Fields], wanted: Sequence[int], schema: pa.Schema) -> pa.Table:
     columns = [pa.chunked_array([[viewed(row[index]) for row in rows]], pa.string()) for index in wanted]
     return pa.table([in_one_piece(column) for column in columns], schema)

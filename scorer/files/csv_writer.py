@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from scorer.files.cells import as_text, by_size, is_text, plain
-from scorer.files.huge_texts import blocks, bytes_of, rows_of_huge_texts
-from scorer.files.sinks import Blocks
+from scorer.files.arrow import is_text
+from scorer.files.cells import as_text, by_size, plain
+from scorer.files.huge_texts import bytes_of, pieces_of, rows_of_huge_texts
+from scorer.files.sinks import BlockSink
 from scorer.files.writing import TableWriter
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -22,10 +23,10 @@ class CsvTableWriter(TableWriter):
     """CSV in UTF-8 with a header and ``\\n`` line ends; null is an empty field.
 
     ``safe`` puts an apostrophe before text that a spreadsheet would run as a formula, as OWASP's "CSV
-    Injection" page advises; plain numbers are left as they are.
+    Injection" page advises; plain numbers stay as they are.
     """
 
-    def __init__(self, sink: Blocks, schema: pa.Schema, *, delimiter: str = ",", safe: bool = False) -> None:
+    def __init__(self, sink: BlockSink, schema: pa.Schema, *, delimiter: str = ",", safe: bool = False) -> None:
         self._sink = sink
         self._safe = safe
         self._lines = _Lines()
@@ -34,6 +35,7 @@ class CsvTableWriter(TableWriter):
         # With \r\n as line end Python 3.11 quotes fields with \r or \n in them; _Lines takes the \r away again.
         self._writer = csv.writer(self._lines, lineterminator="\r\n", delimiter=delimiter)
         self._writer.writerow([_without_formula(name) for name in schema.names] if safe else schema.names)
+        sink.write(self._lines.taken())
 
     def write(self, table: pa.Table) -> None:
         """Append the rows of ``table``."""
@@ -41,12 +43,11 @@ class CsvTableWriter(TableWriter):
             if is_huge:
                 self._write_row(rows)
             else:
-                self._writer.writerows(zip(*(self._cells(column) for column in rows.columns), strict=True))
+                self._writer.writerows(zip(*(self._cells_of(column) for column in rows.columns), strict=True))
                 self._sink.write(self._lines.taken())
 
     def _write_row(self, row: pa.Table) -> None:
         """Append one row as ``csv`` would, without a Python string of its huge texts."""
-        self._sink.write(self._lines.taken())  # the header
         for place, column in enumerate(row.columns):
             if place:
                 self._sink.write(self._delimiter)
@@ -55,23 +56,19 @@ class CsvTableWriter(TableWriter):
                 if self._safe and chr(data[0]) in _FORMULA_STARTS:
                     data = memoryview(_without_formula(str(data, "utf-8")).encode())
             else:
-                data = memoryview((self._cells(column)[0] or "").encode())
-            quote = b'"' if any(self._special.search(block) for block in blocks(data)) else b""
+                data = memoryview((self._cells_of(column)[0] or "").encode())
+            quote = b'"' if any(self._special.search(piece) for piece in pieces_of(data)) else b""
             self._sink.write(quote)
-            for block in blocks(data):
-                self._sink.write(bytes(block).replace(b'"', b'""'))
+            for piece in pieces_of(data):
+                self._sink.write(bytes(piece).replace(b'"', b'""'))
             self._sink.write(quote)
         self._sink.write(b"\n")
 
     def finish(self, metadata: Mapping[bytes, str] | None = None) -> None:  # noqa: ARG002
         """Hand everything to the file; CSV has no place for metadata."""
-        self._sink.write(self._lines.taken())
         self._sink.end()
 
-    def abandon(self) -> None:
-        """Nothing: what is held is dropped."""
-
-    def _cells(self, column: pa.ChunkedArray) -> list[str | None]:
+    def _cells_of(self, column: pa.ChunkedArray) -> list[str | None]:
         column = plain(column)
         cells: list[str | None] = as_text(column).to_pylist()
         if self._safe and is_text(column.type):
@@ -80,7 +77,7 @@ class CsvTableWriter(TableWriter):
 
 
 class _Lines:
-    """Where ``csv.writer`` puts its lines, each by one call."""
+    """Receives the lines of ``csv.writer``, each by one call."""
 
     def __init__(self) -> None:
         self._held: list[str] = []

@@ -1,8 +1,8 @@
-"""Formats of files, by their extensions: of inputs, of outputs, packed or not."""
+"""Formats of files by their extensions: of inputs and outputs, packed or not."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ FORMATS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
 }
-"""Input formats by extension."""
+"""Formats by extension."""
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 """Compressions of text formats by the second extension."""
@@ -26,12 +26,12 @@ COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 KINDS = tuple(dict.fromkeys(FORMATS.values()))
 """Names of the formats."""
 
-_WRITABLE = f"{', '.join(FORMATS)}, those of text also with {' or '.join(COMPRESSIONS)}"
 KNOWN_FORMATS = f"known: {', '.join([*FORMATS, *COMPRESSIONS])}"
+_WRITABLE = f"{', '.join(FORMATS)}, those of text also with {' or '.join(COMPRESSIONS)}"
 
 
 class Extension(NamedTuple):
-    """What the end of a file's name says.
+    """Format and compression that the end of a file's name stands for.
 
     Attributes:
         kind: ``parquet``, ``csv``, ``tsv``, ``jsonl``, or an empty string for any other.
@@ -63,10 +63,10 @@ def extension_of(name: str) -> Extension:
 
 
 def format_of(path: str) -> str:
-    """The format that the extension of ``path`` names, a ``.gz`` or ``.zst`` after it ignored.
+    """Name of the format of ``path`` by its extension, without a ``.gz`` or ``.zst`` after it.
 
     Raises:
-        InputError: it names no known format.
+        InputError: the extension stands for no known format.
     """
     shown = without_secrets(path)
     extension = extension_of(shown)
@@ -84,12 +84,12 @@ def format_of(path: str) -> str:
 
 @dataclass(frozen=True)
 class OutputFormat:
-    """How an output is written.
+    """Format of an output.
 
     Attributes:
         kind: ``parquet``, ``csv``, ``tsv`` or ``jsonl``.
-        compression: ``gzip``, ``zstd`` or, for none, empty; of text formats alone.
-        csv_safe: whether cells that a spreadsheet would run are escaped.
+        compression: ``gzip``, ``zstd`` or, for none, an empty string; of text formats alone.
+        csv_safe: True if cells that a spreadsheet would run are escaped.
     """
 
     kind: str
@@ -98,33 +98,27 @@ class OutputFormat:
 
     @property
     def suffix(self) -> str:
-        """The extension that names it."""
+        """The extension, such as ``.csv.gz``."""
         packed = {compression: suffix for suffix, compression in COMPRESSIONS.items()}
         return f".{self.kind}{packed.get(self.compression, '')}"
 
     @classmethod
     def of(cls, name: str, chosen: str | None = None, *, csv_safe: bool = False) -> OutputFormat:
-        """The format that the extension of ``name`` names, or the one ``chosen`` as ``csv`` or ``csv.gz``.
+        """The format ``chosen`` by a name such as ``csv`` or ``csv.gz``, or else that of the extension of ``name``.
 
         Raises:
-            UsageError: it names none, or Parquet is to be packed.
+            UsageError: there is no such format, or Parquet is to be packed.
         """
-        extension = extension_of(name)
+        kind, compression, _suffix = extension_of(name)
         if chosen is not None:
             kind, _, packed = chosen.lower().partition(".")
-            compression = COMPRESSIONS.get(f".{packed}" if packed else Path(name).suffix.lower(), "")
-            if kind not in FORMATS.values() or (packed and not compression):
+            compression = COMPRESSIONS.get(f".{packed}", "") if packed else compression
+            if kind not in KINDS or (packed and not compression):
                 raise UsageError(f"--output-format {chosen!r} is no format", hint=f"known: {', '.join(KINDS)}")
-            found = cls(kind, compression, csv_safe)
-        elif not extension.kind:
-            raise UsageError(
-                "its extension names no format that can be written",
-                path=name,
-                hint=f"known: {_WRITABLE}; or pass --output-format",
-            )
-        else:
-            found = cls(extension.kind, extension.compression, csv_safe)
-        if found.kind == "parquet" and found.compression:
-            packed = found.suffix.removeprefix(f".{found.kind}")
+        if not kind:
+            hint = f"known: {_WRITABLE}; or pass --output-format"
+            raise UsageError("its extension names no format that can be written", path=name, hint=hint)
+        if kind == "parquet" and compression:
+            packed = cls(kind, compression).suffix.removeprefix(".parquet")
             raise UsageError("Parquet is packed already", path=name, hint=f"leave {packed} away")
-        return replace(found, csv_safe=csv_safe and found.kind in ("csv", "tsv"))
+        return cls(kind, compression, csv_safe and kind in ("csv", "tsv"))

@@ -1,14 +1,13 @@
-"""An input as it was when a run began."""
+"""The state of an input when a run began, to find out whether it has changed since."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scorer.disk.checksums import sha256_of
-from scorer.disk.paths import STDIN
+from scorer.disk.paths import STDIN, is_folder, is_plain_file
 from scorer.errors import InputError
 from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url, without_secrets
@@ -20,8 +19,8 @@ class InputState:
     """An input as it was when the run began; it must be the same at the end.
 
     Attributes:
-        file: which.
-        mark: what would change with its content: size, mtime and inode, or what a store says of it.
+        file: the input.
+        mark: changes with the content: size, mtime and inode, or the marks of its store; ``None`` for a stream.
     """
 
     file: InputFile
@@ -32,23 +31,23 @@ class InputState:
         """The state of ``file`` now.
 
         Raises:
-            InputError: it is not there.
+            InputError: it does not exist.
         """
-        return cls(file, _mark(file.path))
+        return cls(file, _mark_of(file.path))
 
     @property
     def can_be_read_again(self) -> bool:
-        """Whether a later run can find the same rows there: not on standard input or in a pipe."""
+        """True if a later run can find the same rows there: not for standard input or a pipe."""
         return self.mark is not None
 
     def check(self) -> None:
-        """Compare with what is there now.
+        """Compare with the state now.
 
         Raises:
             InputError: it has changed or is gone.
         """
         try:
-            now = _mark(self.file.path)
+            now = _mark_of(self.file.path)
         except InputError:
             now = "gone"
         if now != self.mark:
@@ -58,7 +57,7 @@ class InputState:
             )
 
     def description(self) -> dict[str, Any]:
-        """Name, size and SHA-256 for the provenance; of a URL what its store says.
+        """Name, size and SHA-256 for the provenance; for a URL, size and marks of its store.
 
         Raises:
             InputError: it cannot be read, or has changed meanwhile.
@@ -77,7 +76,7 @@ class InputState:
         return {"name": name, "bytes": self.mark[0], "sha256": digest}
 
 
-def _mark(path: str) -> Any:
+def _mark_of(path: str) -> Any:
     if path == STDIN:
         return None
     if is_url(path):
@@ -90,6 +89,6 @@ def _mark(path: str) -> Any:
         raise InputError("no such file", path=path, hint="check the path") from error
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=path) from error
-    if not os.path.isfile(path) and not os.path.isdir(path):  # noqa: PTH112, PTH113 - of a path that may be a pipe
-        return None
+    if not is_plain_file(path) and not is_folder(path):
+        return None  # a pipe
     return (state.st_size, state.st_mtime_ns, state.st_ino, state.st_dev)

@@ -1,4 +1,4 @@
-"""Which files the arguments of a command stand for: files, folders, globs, standard input, and URLs."""
+"""Inputs of a command, expanded to files: from files, folders, globs, standard input and URLs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,13 @@ from pathlib import Path
 from scorer.disk.paths import STDIN, is_folder, is_missing, is_plain_file, is_there
 from scorer.errors import InputError, MissingInputError, UsageError
 from scorer.files.formats import KNOWN_FORMATS, extension_of
-from scorer.files.urls import is_url, without_secrets
+from scorer.files.urls import folder_to_search, has_wildcard, is_url, without_secrets
 
 log = logging.getLogger(__name__)
 
-_MAGIC = "*?["
-
-# What this program leaves beside outputs, and what others leave while they write.
+# This program leaves these beside outputs, and others leave the rest while they write.
 REJECTS_SUFFIX = ".rejects.jsonl"
-
 PROVENANCE_SUFFIX = ".provenance.json"
-
 _NOT_INPUTS = (REJECTS_SUFFIX, PROVENANCE_SUFFIX, ".partial", ".tmp", ".lock", ".part", ".crdownload", "~")
 
 
@@ -39,17 +35,17 @@ class InputFile:
     name: str
 
 
-def expand_inputs(arguments: Sequence[str | os.PathLike[str]], *, bear_missing: bool = False) -> list[InputFile]:
-    """Every file that ``arguments`` stand for: files, folders, globs, URLs and ``-``, sorted by name within each.
+def expand_inputs(arguments: Sequence[str | os.PathLike[str]], *, skip_missing: bool = False) -> list[InputFile]:
+    """Expand files, folders, globs, URLs and ``-`` to files, sorted by name within each argument.
 
-    Folders are searched to any depth for files of known formats; hidden files, links to folders, and
-    what a run leaves beside its output are passed over. A file that is named twice is read once.
-    With ``bear_missing`` an argument that stands for no file is left out, and the log says so.
+    Folders are searched to any depth for files of known formats; hidden files, links to folders, and the
+    files that a run leaves beside its output are skipped. A file that is named twice is read once.
+    With ``skip_missing`` an argument without files is skipped, and the log says so.
 
     Raises:
-        MissingInputError: an argument stands for no file; of a plain path with a known extension that is known later.
+        MissingInputError: an argument has no file; for a plain path with a known extension, opening it tells.
         InputError: a folder or a store cannot be listed.
-        UsageError: there is no argument, two files would have one name, ``-`` stands beside others,
+        UsageError: there is no argument, two files would have one name, ``-`` is not alone,
             or a URL needs a package that is not installed.
     """
     if not arguments:
@@ -61,7 +57,7 @@ def expand_inputs(arguments: Sequence[str | os.PathLike[str]], *, bear_missing: 
         raise UsageError("- stands beside other inputs", hint="read standard input alone")
     found: dict[str, InputFile] = {}
     for name in names:
-        for file in _expand_or_skip(name) if bear_missing else _expanded(name):
+        for file in _expand_or_skip(name) if skip_missing else _expand(name):
             key = file.path if is_url(file.path) or file.path == STDIN else os.path.realpath(file.path)
             found.setdefault(key, file)
     by_name: dict[str, InputFile] = {}
@@ -76,10 +72,18 @@ def expand_inputs(arguments: Sequence[str | os.PathLike[str]], *, bear_missing: 
     return list(found.values())
 
 
+def searched_folder(name: str) -> Path | None:
+    """The local folder that is searched for the files of ``name``; ``None`` if it is no folder or local glob."""
+    if name == STDIN or is_url(name):
+        return None
+    if is_folder(name):
+        return Path(name)
+    return Path(folder_to_search(name)) if _is_glob(name) else None
+
+
 def _expand_or_skip(name: str) -> list[InputFile]:
-    """What ``name`` stands for, or nothing."""
     try:
-        files = _expanded(name)
+        files = _expand(name)
         if len(files) == 1 and files[0].path == name and not (name == STDIN or is_url(name)) and is_missing(name):
             raise MissingInputError("no such file", path=name, hint="check the path")
     except MissingInputError as error:
@@ -89,45 +93,26 @@ def _expand_or_skip(name: str) -> list[InputFile]:
     return files
 
 
-def searched_folder(name: str) -> Path | None:
-    """The folder in which files for ``name`` are searched, a folder or a glob of this machine; else ``None``."""
-    if name == STDIN or is_url(name):
-        return None
-    path = Path(name)
-    if is_folder(path):
-        return path
-    return Path(*_before_magic(path.parts)) if _is_glob(name) else None
-
-
-def _is_glob(name: str) -> bool:
-    return any(char in name for char in _MAGIC) and not is_there(name)
-
-
-def _expanded(name: str) -> list[InputFile]:
+def _expand(name: str) -> list[InputFile]:
     if name == STDIN:
         return [InputFile(STDIN, "stdin")]
+    path = Path(name)
     if is_url(name):
         from scorer.files.remote import expand_url
 
         files = [InputFile(url, below) for url, below in expand_url(name) if _is_input(below) or url == name]
-        if not files:
-            raise MissingInputError("holds no file of a known format", path=without_secrets(name), hint=KNOWN_FORMATS)
-        return files
-    path = Path(name)
-    if is_folder(path):
-        return _in_folder(path)
-    if _is_glob(name):
-        return _in_glob(name)
-    if not extension_of(path.name).is_input and is_missing(name):
+    elif is_folder(name):
+        files = [InputFile(str(path / below), below) for below in sorted(_walk(path)) if _is_input(below)]
+    elif _is_glob(name):
+        return _expand_glob(name)
+    elif not extension_of(path.name).is_input and is_missing(name):
         raise MissingInputError("no such file or folder", path=name, hint="check the path")
-    return [InputFile(name, path.name)]
-
-
-def _in_folder(folder: Path) -> list[InputFile]:
-    files = sorted(below for below in _walk(folder) if _is_input(below))
+    else:
+        return [InputFile(name, path.name)]
     if not files:
-        raise MissingInputError("holds no file of a known format", path=folder, hint=KNOWN_FORMATS)
-    return [InputFile(str(folder / below), below) for below in files]
+        shown = without_secrets(name) if is_url(name) else path
+        raise MissingInputError("holds no file of a known format", path=shown, hint=KNOWN_FORMATS)
+    return files
 
 
 def _walk(folder: Path) -> Iterator[str]:
@@ -140,10 +125,14 @@ def _walk(folder: Path) -> Iterator[str]:
             yield (Path(parent) / file).relative_to(folder).as_posix()
 
 
-def _in_glob(pattern: str) -> list[InputFile]:
+def _is_glob(name: str) -> bool:
+    return has_wildcard(name) and not is_there(name)
+
+
+def _expand_glob(pattern: str) -> list[InputFile]:
     # Not Path.glob: it takes no absolute patterns.
     matches = sorted(match for match in glob.glob(pattern, recursive=True) if is_plain_file(match))  # noqa: PTH207
-    base = Path(*_before_magic(Path(pattern).parts))
+    base = folder_to_search(pattern)
     found = [InputFile(match, Path(match).relative_to(base).as_posix()) for match in matches]
     found = [file for file in found if _is_input(file.name)]
     if not found:
@@ -151,17 +140,9 @@ def _in_glob(pattern: str) -> list[InputFile]:
     return found
 
 
-def _before_magic(parts: Sequence[str]) -> Iterator[str]:
-    for part in parts:
-        if any(char in part for char in _MAGIC):
-            return
-        yield part
-
-
 def _is_input(below: str) -> bool:
-    """Whether a file found by searching is one to read: named files are read whatever their name."""
-    parts = below.split("/")
-    return extension_of(below).is_input and not any(_is_hidden(part) for part in parts)
+    """True for a file found by searching that is to be read; files named by the user are read under any name."""
+    return extension_of(below).is_input and not any(_is_hidden(part) for part in below.split("/"))
 
 
 def _is_hidden(name: str) -> bool:

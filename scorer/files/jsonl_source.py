@@ -11,26 +11,38 @@ import orjson
 import pyarrow as pa
 
 from scorer.errors import InputError
+from scorer.files.arrow import JSON_FIELD, in_one_piece
 from scorer.files.bad_rows import Reject
-from scorer.files.huge_texts import in_one_piece, viewed
-from scorer.files.source import JSON_FIELD, ReadOptions, Source, check_text_type
-from scorer.files.strict_json import KIND_NAMES, parsed
+from scorer.files.huge_texts import viewed
+from scorer.files.source import Block, ReadOptions, Source, check_text_type, in_blocks
+from scorer.files.strict_json import KIND_NAMES, parse_line
 from scorer.files.text_bytes import lines_of, text_bytes
-from scorer.files.urls import without_secrets
 
 _MAX_COLUMNS = 4096
 
 _BOOL, _INT, _WIDE_INT, _BIG_INT, _FLOAT, _TEXT, _NESTED = (1 << place for place in range(7))
 
+# Kinds of values by their type in Python; integers have three.
+_KINDS = {type(None): 0, bool: _BOOL, float: _FLOAT, str: _TEXT, bytearray: _TEXT}
+
+# Types of columns by the kinds of values that each can hold.
+_COLUMN_TYPES = {
+    0: pa.null(),
+    _TEXT: pa.string(),
+    _BOOL: pa.bool_(),
+    _INT | _WIDE_INT: pa.int64(),
+    _INT | _FLOAT: pa.float64(),
+}
+
 
 class JsonlSource(Source):
-    """A file with one JSON object per line; blank lines are no rows.
+    """A file with one JSON object per line; blank lines are skipped.
 
     It is read once to find the columns, in the order of their first appearance, and their types:
-    string, bool, int64, float64 (also of integers and other numbers mixed, where a float64 holds
-    all the integers), and null where there is nothing else. Columns that no such type holds
+    string, bool, int64, float64 (also of integers and other numbers mixed, if a float64 holds
+    all the integers), and null if there is nothing else. Columns that no such type holds
     unchanged (nested values, several types, integers of more than 64 bits) are strings of JSON text,
-    marked with :data:`~scorer.files.source.JSON_FIELD`. A missing key is read as null.
+    marked with :data:`~scorer.files.arrow.JSON_FIELD`. A missing key is read as null.
     """
 
     def __init__(self, path: str, options: ReadOptions) -> None:
@@ -39,16 +51,14 @@ class JsonlSource(Source):
         Raises:
             InputError: it cannot be read, or a line is bad and the policy is ``fail``.
         """
-        self.location = path
-        self.path = without_secrets(path)
-        self.options = options
+        super().__init__(path, options)
         self._text: str | None = None
         self._find_columns()
 
     def with_text(self, column: str) -> Self:
-        """This source, with ``column`` read as text; a row that holds something else there is a bad row.
+        """This source, with ``column`` read as text; a row with another value there is a bad row.
 
-        As any bad row it decides nothing about the columns, so where such rows are set aside the file is read again.
+        Bad rows decide nothing about the columns, so the file is read again if such rows are set aside.
         """
         kinds = self._kinds[column]
         if not kinds & _TEXT:
@@ -67,33 +77,18 @@ class JsonlSource(Source):
             if isinstance(row, Reject):
                 continue
             for name, value in row.items():
-                kinds[name] = kinds.get(name, 0) | _kind(value)
+                kinds[name] = kinds.get(name, 0) | _kind_of(value)
             if len(kinds) > _MAX_COLUMNS:
                 raise InputError(f"its rows have more than {_MAX_COLUMNS:,} different keys", path=self.path)
         self._kinds = kinds
         self.schema = pa.schema([_field(name, kind) for name, kind in kinds.items()])
 
-    def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[tuple[pa.Table, list[Reject], int]]:
+    def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[Block]:
         schema = pa.schema([self.schema.field(column) for column in columns])
-        good: list[dict[str, Any]] = []
-        rejects: list[Reject] = []
-        n_rows = 0
-        for row in self._rows(skip=start * rows, chunk_rows=rows):
-            n_rows += 1
-            if isinstance(row, Reject):
-                rejects.append(row)
-            else:
-                good.append(row)
-            if n_rows == rows:
-                table = self._table(good, schema)
-                good = []
-                yield table, rejects, n_rows
-                del table
-                rejects, n_rows = [], 0
-        if n_rows:
-            yield self._table(good, schema), rejects, n_rows
+        found = self._rows(skip=start * rows, chunk_rows=rows)
+        return in_blocks(found, rows, lambda good: self._table_of(good, schema))
 
-    def _table(self, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    def _table_of(self, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
         arrays = []
         for field in schema:
             values = [viewed(row.get(field.name)) for row in rows]
@@ -105,10 +100,11 @@ class JsonlSource(Source):
                 # Their messages show the value that does not fit.
                 raise InputError("changed while it was read", path=self.path, hint="run again") from None
         if not arrays:
-            return pa.table({"": [None] * len(rows)}).select([])  # rows without columns are rows
+            return pa.table({"": [None] * len(rows)}).select([])  # keeps the number of rows
         return pa.table(arrays, schema)
 
     def _rows(self, *, skip: int = 0, chunk_rows: int = 0) -> Iterator[dict[str, Any] | Reject]:
+        """Rows after the first ``skip``; ``chunk_rows`` of them, if not 0, must fit into the limit of a chunk."""
         row = chunk_start = 0
         limit = self.options.max_row_bytes
         with text_bytes(self.location, self.options) as reader:
@@ -133,52 +129,40 @@ class JsonlSource(Source):
                         row=row,
                         hint="lower --chunk-rows",
                     )
-                found = f"is longer than {limit:,} bytes" if line is None else parsed(line)
-                if self._text is not None and not isinstance(found, str):
-                    value = found.get(self._text)
-                    if value is not None and not isinstance(value, str | bytearray):
-                        found = f"{self._text!r} is {KIND_NAMES.get(type(value), 'no text')}, not a string"
+                found = f"is longer than {limit:,} bytes" if line is None else self._parse(line)
                 if not isinstance(found, str):
                     yield found
                     continue
                 raw = None
                 if self.options.keep_raw and line is not None:
                     raw = bytes(line).rstrip(b"\r\n").decode("utf-8", "backslashreplace")
-                place = begin if reader.start is not None else None
-                reject = Reject(self.path, row, place, found, raw)
+                reject = Reject(self.path, row, None if reader.start is None else begin, found, raw)
                 if self.options.on_bad_row == "fail":
                     raise reject.error()
                 yield reject
 
+    def _parse(self, line: bytes | bytearray) -> dict[str, Any] | str:
+        """The object of a line, or the reason why it is bad."""
+        found = parse_line(line)
+        if self._text is None or isinstance(found, str):
+            return found
+        value = found.get(self._text)
+        if value is None or isinstance(value, str | bytearray):
+            return found
+        return f"{self._text!r} is {KIND_NAMES[type(value)]}, not a string"
+
 
 def _field(name: str, kinds: int) -> pa.Field:
-    if not kinds:
-        return pa.field(name, pa.null())
-    if kinds == _TEXT:
-        return pa.field(name, pa.string())
-    if kinds == _BOOL:
-        return pa.field(name, pa.bool_())
-    if not kinds & ~(_INT | _WIDE_INT):
-        return pa.field(name, pa.int64())
-    if not kinds & ~(_INT | _FLOAT):
-        return pa.field(name, pa.float64())
-    return pa.field(name, pa.string(), metadata=JSON_FIELD)
+    found = next((column for held, column in _COLUMN_TYPES.items() if not kinds & ~held), None)
+    return pa.field(name, pa.string(), metadata=JSON_FIELD) if found is None else pa.field(name, found)
 
 
-def _kind(value: object) -> int:
-    kind = type(value)
-    if kind is str or kind is bytearray:
-        return _TEXT
-    if value is None:
-        return 0
-    if kind is int:
-        assert isinstance(value, int)
-        if -(2**53) <= value <= 2**53:
-            return _INT
-        return _WIDE_INT if -(2**63) <= value < 2**63 else _BIG_INT
-    if kind is float:
-        return _FLOAT
-    return _BOOL if kind is bool else _NESTED
+def _kind_of(value: object) -> int:
+    if type(value) is not int:
+        return _KINDS.get(type(value), _NESTED)
+    if -(2**53) <= value <= 2**53:
+        return _INT
+    return _WIDE_INT if -(2**63) <= value < 2**63 else _BIG_INT
 
 
 def _json_text(value: Any) -> str:

@@ -7,20 +7,20 @@ from collections.abc import Mapping
 import orjson
 import pyarrow as pa
 
+from scorer.files.arrow import holds_json
 from scorer.files.cells import as_json, by_size, json_default
-from scorer.files.huge_texts import blocks, bytes_of, rows_of_huge_texts
-from scorer.files.sinks import Blocks
-from scorer.files.source import holds_json
+from scorer.files.huge_texts import bytes_of, pieces_of, rows_of_huge_texts
+from scorer.files.sinks import BlockSink
 from scorer.files.writing import TableWriter
 
 
 class JsonlTableWriter(TableWriter):
     """One JSON object per row in UTF-8, keys in the order of the columns.
 
-    Decimals, dates and times are strings, bytes are base64, what JSON has no number for is null.
+    Decimals, dates and times are strings, bytes are base64, numbers that JSON lacks are null.
     """
 
-    def __init__(self, sink: Blocks, schema: pa.Schema) -> None:
+    def __init__(self, sink: BlockSink, schema: pa.Schema) -> None:
         self._sink = sink
         self._schema = schema
 
@@ -43,8 +43,8 @@ class JsonlTableWriter(TableWriter):
                 continue
             is_json = holds_json(field)
             self._sink.write(b"" if is_json else b'"')
-            for block in blocks(bytes_of(column, 0)):
-                self._sink.write(bytes(block) if is_json else orjson.dumps(str(block, "utf-8"))[1:-1])
+            for piece in pieces_of(bytes_of(column, 0)):
+                self._sink.write(bytes(piece) if is_json else orjson.dumps(str(piece, "utf-8"))[1:-1])
             self._sink.write(b"" if is_json else b'"')
         self._sink.write(b"}\n")
 
@@ -61,6 +61,3 @@ class JsonlTableWriter(TableWriter):
     def finish(self, metadata: Mapping[bytes, str] | None = None) -> None:  # noqa: ARG002
         """Hand everything to the file; JSONL has no place for metadata."""
         self._sink.end()
-
-    def abandon(self) -> None:
-        """Nothing: what is held is dropped."""

@@ -13,13 +13,16 @@ import pyarrow as pa
 from scorer.disk.paths import STDIN
 from scorer.errors import InputError, UsageError
 from scorer.files.csv_writer import CsvTableWriter
-from scorer.files.formats import FORMATS, OutputFormat, format_of
+from scorer.files.formats import KINDS, OutputFormat, format_of
 from scorer.files.jsonl_writer import JsonlTableWriter
 from scorer.files.parquet_writer import ParquetTableWriter
-from scorer.files.sinks import Blocks, Packer, arrow_errors
+from scorer.files.sinks import BlockSink, PackedSink, arrow_errors
 from scorer.files.source import ReadOptions, Source
 from scorer.files.urls import is_url, without_secrets
 from scorer.files.writing import TableWriter, check_schema
+
+# Formats, as messages name them, and the options that do not fit them.
+_WITHOUT = {"parquet": ("Parquet", ("encoding", "delimiter")), "jsonl": ("JSONL", ("delimiter",))}
 
 
 def open_source(path: str | os.PathLike[str], options: ReadOptions | None = None) -> Source:
@@ -36,39 +39,36 @@ def open_source(path: str | os.PathLike[str], options: ReadOptions | None = None
     if name != STDIN and not is_url(name):
         _check_file(name)
     kind = chosen.format or format_of(name)
+    if kind not in KINDS:
+        raise UsageError(f"unknown --format {kind!r}", hint=f"known: {', '.join(KINDS)}")
+    shown, without = _WITHOUT.get(kind, ("", ()))
+    for option in without:
+        if getattr(chosen, option) is not None:
+            raise UsageError(f"is {shown}, which has no {option}", path=without_secrets(name), hint=f"drop --{option}")
     if kind == "parquet":
-        if chosen.encoding is not None or chosen.delimiter is not None:
-            option = "--encoding" if chosen.encoding is not None else "--delimiter"
-            raise UsageError(
-                f"is Parquet, which has no {option[2:]}", path=without_secrets(name), hint=f"drop {option}"
-            )
         from scorer.files.parquet_source import ParquetSource
 
         return ParquetSource(name, chosen)
     if kind == "jsonl":
-        if chosen.delimiter is not None:
-            raise UsageError("is JSONL, which has no delimiter", path=without_secrets(name), hint="drop --delimiter")
         from scorer.files.jsonl_source import JsonlSource
 
         return JsonlSource(name, chosen)
-    if kind not in ("csv", "tsv"):
-        raise UsageError(f"unknown --format {kind!r}", hint=f"known: {', '.join(dict.fromkeys(FORMATS.values()))}")
     from scorer.files.csv_source import CsvSource
 
     return CsvSource(name, chosen, delimiter="\t" if kind == "tsv" else ",")
 
 
 def _check_file(name: str) -> None:
-    file = Path(name)
+    path = Path(name)
     try:
-        if file.is_dir():
+        if path.is_dir():
             raise InputError("is a folder, not a file", path=name)
-        if not file.exists():
+        if not path.exists():
             raise InputError("no such file", path=name, hint="check the path")
-        if not file.is_file():
+        if not path.is_file():
             raise InputError("is no plain file", path=name, hint="read a pipe as -, with --format")
-        with file.open("rb") as opened:
-            if not opened.read(1):
+        with path.open("rb") as file:
+            if not file.read(1):
                 raise InputError("is empty (0 bytes)", path=name)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -79,12 +79,10 @@ def _check_file(name: str) -> None:
 def open_writer(
     file: BinaryIO, format: OutputFormat, schema: pa.Schema, *, long_texts: str | None = None
 ) -> Iterator[TableWriter]:
-    """A writer of ``schema`` into ``file``; left with an error, it lets go of the file.
+    """A writer of ``schema`` into ``file``; after an error in the block it no longer touches the file.
 
-    ``long_texts`` names the column with the reviews, for which Parquet needs no dictionary and no least
-    and greatest value: both cost copies of them.
-
-    Errors of pyarrow that come from writing arrive as :class:`OSError`.
+    ``long_texts`` names the column with the reviews, which Parquet writes without a dictionary and without
+    least and greatest values: both cost copies of them. Errors of pyarrow in the writer are :class:`OSError`.
 
     Raises:
         UsageError: the format cannot hold such a schema.
@@ -102,7 +100,7 @@ def open_writer(
 def _new_writer(file: BinaryIO, format: OutputFormat, schema: pa.Schema, long_texts: str | None) -> TableWriter:
     if format.kind == "parquet":
         return ParquetTableWriter(file, schema, long_texts)
-    sink = Packer(file, format.compression) if format.compression else Blocks(file)
+    sink = PackedSink(file, format.compression) if format.compression else BlockSink(file)
     if format.kind == "jsonl":
         return JsonlTableWriter(sink, schema)
     return CsvTableWriter(sink, schema, delimiter="\t" if format.kind == "tsv" else ",", safe=format.csv_safe)

@@ -1,13 +1,13 @@
-"""Parquet, with everything that its footer claims compared with what its pages deliver."""
+"""Parquet, with every claim of its footer compared with what its pages deliver."""
 
 from __future__ import annotations
 
 import os
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,23 +15,22 @@ import pyarrow.parquet as pq
 
 from scorer.disk.paths import STDIN
 from scorer.errors import InputError
+from scorer.files.arrow import in_one_piece, is_text, with_leaves
 from scorer.files.bad_rows import Reject
-from scorer.files.huge_texts import dictionary_in_one_piece, in_one_piece
-from scorer.files.source import ReadOptions, Source, with_leaves
-from scorer.files.urls import is_url, without_secrets
+from scorer.files.source import Block, ReadOptions, Source
+from scorer.files.urls import is_url
+from scorer.safe_text import first_line
 
-# Rows decoded at a time, fewer where they are large: what unpacks to far more than its size is noticed early.
+# Rows decoded at a time, fewer if they are large: data that unpack to far more than their size are noticed early.
 _BATCH_ROWS = 1024
-
 _BATCH_BYTES = 64 * 2**20
 
 _PEEKED_BYTES = 64 * 2**10
-
 _MAX_ROW_GROUP_BYTES = 64 * 2**30
 
 
 class ParquetSource(Source):
-    """A Parquet file; page checksums are verified where the file has them, strings are surely UTF-8."""
+    """A Parquet file; page checksums are verified if the file has them, and strings as UTF-8."""
 
     def __init__(self, path: str, options: ReadOptions) -> None:
         """Read the footer.
@@ -39,13 +38,13 @@ class ParquetSource(Source):
         Raises:
             InputError: the file is damaged, encrypted or of another format.
         """
-        self.location = path
-        self.path = without_secrets(path)
-        self.options = options
-        with _translated(self.path):
-            self._bytes = _opened(path)
+        super().__init__(path, options)
+        with _reading_errors(self.path):
+            self._bytes = _open_file(path)
             self._packed_bytes = self._bytes.size()
-            # A buffer of what comes next would grow to the size of the file, for pyarrow lets go of none of it.
+            if not self._packed_bytes:
+                raise InputError("is empty (0 bytes)", path=self.path)
+            # A buffer of the next pages would grow to the size of the file, for pyarrow releases none of it.
             self._file = pq.ParquetFile(self._bytes, page_checksum_verification=True, pre_buffer=False)
             footer = self._file.metadata
             self.schema = _with_all_metadata(self._file.schema_arrow, footer.metadata)
@@ -55,7 +54,7 @@ class ParquetSource(Source):
                 raise InputError(
                     f"its footer counts {self.n_rows:,} rows, its row groups {sum(self._group_rows):,}", path=self.path
                 )
-            # Not the metadata of columns: pyarrow ends the process where a damaged footer makes these throw.
+            # Not the metadata of columns: pyarrow ends the process if a damaged footer makes these throw.
             self._group_bytes = [footer.row_group(group).total_byte_size for group in range(footer.num_row_groups)]
             if max(self._group_bytes, default=0) > _MAX_ROW_GROUP_BYTES:
                 raise InputError(
@@ -64,10 +63,10 @@ class ParquetSource(Source):
                     hint="write it with smaller row groups",
                 )
             options.check_unpacked(sum(self._group_bytes), self._packed_bytes, self.path)
-            self._flat_strings, self._repeated_strings = _leaves_of_strings(footer.schema, self.schema)
+            self._flat_strings, self._repeated_strings = _string_leaves(footer.schema, self.schema)
 
     def pieces(self, chunk_rows: int, *, start: int = 0, size: int) -> list[tuple[int, int | None]]:
-        """Cut between row groups, so that no piece decodes what another needs, but for a chunk that spans two."""
+        """Cut between row groups, so that two pieces decode the same rows only for a chunk that spans two groups."""
         pieces: list[tuple[int, int | None]] = []
         first, row = start, 0
         for n_rows in self._group_rows[:-1]:
@@ -78,20 +77,15 @@ class ParquetSource(Source):
                 first = following
         return [*pieces, (first, None)]
 
-    def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[tuple[pa.Table, list[Reject], int]]:
-        # Whole row groups before the first wanted row are not touched.
-        first_row = start * rows
-        group = before = 0
-        while group < len(self._group_rows) and before + self._group_rows[group] <= first_row:
-            before += self._group_rows[group]
-            group += 1
-        waiting: list[pa.Table] = []
-        n_waiting = n_bytes = unpacked = 0
+    def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[Block]:
+        group = bisect_right(list(accumulate(self._group_rows)), start * rows)  # that of the first wanted row
+        drop = start * rows - sum(self._group_rows[:group])
+        waiting = None
+        n_bytes = unpacked = 0
         number = start
-        drop = first_row - before
         for piece in self._pieces(rows, columns, group):
             # Before anything is unpacked: a dictionary's values are counted as often as they occur.
-            with _translated(self.path):
+            with _reading_errors(self.path):
                 n_piece = _unpacked_bytes(piece)
             unpacked += n_piece
             self.options.check_unpacked(unpacked, self._packed_bytes, self.path)
@@ -103,31 +97,28 @@ class ParquetSource(Source):
                     row=number * rows + 1,
                     hint="lower --chunk-rows",
                 )
-            with _translated(self.path):
+            with _reading_errors(self.path):
                 table = self._typed(piece, columns)
             cut = min(drop, table.num_rows)
             drop -= cut
-            waiting.append(table.slice(cut))
-            n_waiting += table.num_rows - cut
+            table = table.slice(cut)
+            waiting = table if waiting is None else pa.concat_tables([waiting, table])
             del piece, table
-            while n_waiting >= rows:
-                joined = pa.concat_tables(waiting)
-                chunk, waiting = [joined.slice(0, rows)], [joined.slice(rows)]
-                n_waiting -= rows
-                n_bytes = _unpacked_bytes(waiting[0])
-                del joined
+            while waiting.num_rows >= rows:
+                chunk, waiting = [waiting.slice(0, rows)], waiting.slice(rows)
+                n_bytes = _unpacked_bytes(waiting)
                 yield self._block(chunk.pop(), number * rows)  # nothing here holds its rows a second time
                 number += 1
-        if n_waiting:
-            yield self._block(pa.concat_tables(waiting), number * rows)
+        if waiting is not None and waiting.num_rows:
+            yield self._block(waiting, number * rows)
 
     def _pieces(self, rows: int, columns: Sequence[str], group: int) -> Iterator[pa.Table]:
-        """Rows in order as they are stored, a few at a time: no more of them than memory holds once unpacked."""
+        """Rows in order as they are stored, a few at a time: not more than memory holds when unpacked."""
         for number in range(group, len(self._group_rows)):
             delivered = 0
             n_rows, n_bytes = self._group_rows[number], self._group_bytes[number]
             batch_rows = max(1, min(rows, _BATCH_ROWS, _BATCH_BYTES * n_rows // max(1, n_bytes)))
-            with _translated(self.path):
+            with _reading_errors(self.path):
                 batches = self._reader(number, columns, batch_rows).iter_batches(
                     batch_size=batch_rows,
                     row_groups=[number],
@@ -137,7 +128,7 @@ class ParquetSource(Source):
                 for batch in batches:
                     delivered += batch.num_rows
                     yield from _small_pieces(pa.Table.from_batches([batch]))
-            # Each on its own, for not every reader comes to the end of the file.
+            # Compared for each row group, because not every reader comes to the end of the file.
             if delivered != n_rows:
                 raise InputError(
                     f"its footer counts {n_rows:,} rows in row group {number}, its pages deliver {delivered:,}",
@@ -149,10 +140,10 @@ class ParquetSource(Source):
         return None if list(columns) == self.schema.names else list(columns)
 
     def _reader(self, group: int, columns: Sequence[str], batch_rows: int) -> pq.ParquetFile:
-        """What reads a row group, strings that may unpack to far more than their pages as dictionaries.
+        """A reader of a row group, with strings that may unpack to far more than their pages as dictionaries.
 
-        Those are strings in lists, for a row may have any number of them, and all strings where the
-        longest ones would be too much for memory in every row.
+        These are strings in lists, because a row may have any number of them, and all strings if the
+        longest ones in every row would be too much for memory.
         """
         leaves = self._repeated_strings
         if self._longest_strings(group, columns) * batch_rows > 2 * _BATCH_BYTES:
@@ -171,7 +162,7 @@ class ParquetSource(Source):
         )
 
     def _longest_strings(self, group: int, columns: Sequence[str]) -> int:
-        """Bytes of a row with the longest string of every dictionary, which come first in a row group."""
+        """Bytes of a row that has the longest string of every dictionary; dictionaries come first in a row group."""
         wanted, selected = set(columns), self._selected(columns)
         paths = [
             path
@@ -194,31 +185,31 @@ class ParquetSource(Source):
         arrays = [_cast(column, field.type) for column, field in zip(table.columns, fields, strict=True)]
         return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=self.schema.metadata))
 
-    def _block(self, table: pa.Table, before: int) -> tuple[pa.Table, list[Reject], int]:
-        rejects = self._wrong_strings(table, before)
-        good = table
-        if rejects:
-            mask = [True] * table.num_rows
-            for reject in rejects:
-                mask[reject.row - before - 1] = False
-            good = table.filter(pa.array(mask))
-        return _settled(good), rejects, table.num_rows
-
-    def _wrong_strings(self, table: pa.Table, before: int) -> list[Reject]:
-        """Rows that hold bytes that are not UTF-8 in a column of strings."""
-        wrong: dict[int, str] = {}
-        for name, column in zip(table.column_names, table.columns, strict=True):
-            if not _holds_strings(column.type) or _is_valid(column):
-                continue
-            plain = _without_dictionaries(column.type)
-            for row in range(len(column)):
-                # A dictionary may hold what no row of these has.
-                if row not in wrong and not _is_valid(_cast(column.take(pa.array([row])), plain)):
-                    wrong[row] = f"column {name!r} holds bytes that are not UTF-8"
-        return [Reject(self.path, before + row + 1, None, wrong[row]) for row in sorted(wrong)]
+    def _block(self, table: pa.Table, before: int) -> Block:
+        wrong = _wrong_strings(table)
+        rejects = [Reject(self.path, before + row + 1, None, wrong[row]) for row in sorted(wrong)]
+        good = table.filter(pa.array([row not in wrong for row in range(table.num_rows)])) if wrong else table
+        # Pieces and dictionaries follow row groups: give the rows a form that depends on their values alone.
+        if good.columns:
+            good = pa.table([in_one_piece(column) for column in good.columns], good.schema)
+        return good, rejects
 
 
-def _opened(path: str) -> pa.NativeFile:
+def _wrong_strings(table: pa.Table) -> dict[int, str]:
+    """Rows with bytes that are not UTF-8 in a column of strings, and what is wrong with them."""
+    wrong: dict[int, str] = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if not _holds_strings(column.type) or _is_valid(column):
+            continue
+        plain = _without_dictionaries(column.type)
+        for row in range(len(column)):
+            # A dictionary may hold values that none of these rows has.
+            if row not in wrong and not _is_valid(_cast(column.take(pa.array([row])), plain)):
+                wrong[row] = f"column {name!r} holds bytes that are not UTF-8"
+    return wrong
+
+
+def _open_file(path: str) -> pa.NativeFile:
     if is_url(path):
         from scorer.files.remote import open_url
 
@@ -227,17 +218,11 @@ def _opened(path: str) -> pa.NativeFile:
         from scorer.files.text_bytes import stdin_file
 
         path = str(stdin_file())
-    with Path(path).open("rb") as file:
-        if not file.read(1):
-            raise InputError("is empty (0 bytes)", path=path)
-        file.seek(max(-4, -Path(path).stat().st_size), 2)
-        if file.read(4) == b"PARE":
-            raise InputError("is encrypted", path=path, hint="decrypt it first")
     return pa.OSFile(os.fsencode(path))  # as a string, pyarrow opens no name that is not UTF-8
 
 
-def _leaves_of_strings(stored: pq.ParquetSchema, schema: pa.Schema) -> tuple[dict[int, str], dict[int, str]]:
-    """Places and paths of the columns of strings or bytes as Parquet has them: those of one value a row, and others."""
+def _string_leaves(stored: pq.ParquetSchema, schema: pa.Schema) -> tuple[dict[int, str], dict[int, str]]:
+    """Places and paths of the stored columns of strings or bytes: those of one value a row, and the others."""
     viewed = {field.name for field in schema if _holds_list_views(field.type)}  # pyarrow cannot cast these
     leaves = {place: stored.column(place) for place in range(len(stored))}
     strings = {
@@ -256,21 +241,21 @@ def _holds_list_views(kind: pa.DataType) -> bool:
 
 
 def _without_dictionaries(kind: pa.DataType) -> pa.DataType:
-    """``kind`` with the type of a dictionary's values wherever it has a dictionary."""
+    """``kind`` with every dictionary replaced by the type of its values."""
     return with_leaves(kind, lambda leaf: leaf.value_type if pa.types.is_dictionary(leaf) else leaf)
 
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """``column`` as ``kind``; strings that were read as dictionaries are unpacked first, for not all can be cast."""
+    """``column`` as ``kind``; strings that were read as dictionaries are unpacked first: not all can be cast."""
     if column.type == kind:
         return column
-    if pa.types.is_nested(column.type):  # of a slice, pyarrow casts all that lies behind it
+    if pa.types.is_nested(column.type):  # pyarrow casts more of a slice than its own rows
         column = column.take(pa.array(range(len(column))))
     return column.cast(_without_dictionaries(column.type)).cast(kind)
 
 
 def _small_pieces(table: pa.Table) -> Iterator[pa.Table]:
-    """``table`` in pieces that unpack to little memory, or have one row."""
+    """``table`` in pieces that unpack to little memory or have one row."""
     half = table.num_rows // 2
     if not half or _unpacked_bytes(table, at_most=True) <= _BATCH_BYTES:
         yield table
@@ -280,9 +265,9 @@ def _small_pieces(table: pa.Table) -> Iterator[pa.Table]:
 
 
 def _unpacked_bytes(values: pa.Table | pa.Array, *, at_most: bool = False) -> int:
-    """Bytes of memory that values fill, those of dictionaries as often as they occur.
+    """Bytes of memory that values fill, values of dictionaries as often as they occur.
 
-    ``at_most`` takes the longest value of a dictionary for each: pyarrow makes room by their mean,
+    ``at_most`` counts each as the longest one of its dictionary: pyarrow reserves memory by their mean,
     whichever of them occur.
     """
     if isinstance(values, pa.Table):
@@ -320,7 +305,7 @@ def _holds_strings(kind: pa.DataType) -> bool:
         return _holds_strings(kind.value_type)
     if pa.types.is_nested(kind):
         return any(_holds_strings(kind.field(place).type) for place in range(kind.num_fields))
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+    return is_text(kind)
 
 
 def _is_valid(column: pa.ChunkedArray) -> bool:
@@ -331,20 +316,9 @@ def _is_valid(column: pa.ChunkedArray) -> bool:
     return True
 
 
-def _settled(table: pa.Table) -> pa.Table:
-    """The same rows in a form that depends on nothing but their values: pieces and dictionaries follow row groups."""
-    if not table.columns:
-        return table
-    columns = [
-        dictionary_in_one_piece(column) if pa.types.is_dictionary(column.type) else in_one_piece(column)
-        for column in table.columns
-    ]
-    return pa.table(columns, table.schema)
-
-
 @contextmanager
-def _translated(path: str) -> Iterator[None]:
-    """The one boundary where errors of pyarrow and the file system become ours."""
+def _reading_errors(path: str) -> Iterator[None]:
+    """The boundary where errors of pyarrow and the file system become :class:`InputError`."""
     try:
         yield
     except InputError:
@@ -358,13 +332,13 @@ def _translated(path: str) -> Iterator[None]:
         if error.strerror:
             raise InputError(f"cannot be read: {error.strerror}", path=path) from error
         raise _damaged(error, path) from error
-    # A damaged file gives pyarrow's own errors, and those of names that are no UTF-8 and numbers out of range.
+    # A damaged file gives pyarrow's own errors, and those of names that are not UTF-8 and numbers out of range.
     except (pa.ArrowException, UnicodeDecodeError, OverflowError, ValueError, KeyError, EOFError) as error:
         raise _damaged(error, path) from error
 
 
 def _damaged(error: Exception, path: str) -> InputError:
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    first = first_line(error)
     if "ncrypted" in first or "ecryption" in first:
         return InputError("is encrypted", path=path, hint="decrypt it first")
     if isinstance(error, pa.ArrowNotImplementedError):
@@ -373,6 +347,6 @@ def _damaged(error: Exception, path: str) -> InputError:
 
 
 def _with_all_metadata(schema: pa.Schema, footer: dict[bytes, bytes] | None) -> pa.Schema:
-    """``schema`` with the keys of the footer that pyarrow leaves out where it finds a schema of its own there."""
+    """``schema`` with the keys of the footer that pyarrow leaves out if it finds a schema of its own there."""
     metadata = {key: value for key, value in (footer or {}).items() if key != b"ARROW:schema"}
     return schema.with_metadata({**metadata, **(schema.metadata or {})} or None)

@@ -1,4 +1,4 @@
-"""Parquet with page checksums; the bytes do not depend on how the rows are cut into tables."""
+"""Parquet with page checksums; its bytes do not depend on the cut of the rows into tables."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from scorer.files.cells import is_bytes, is_text
-from scorer.files.huge_texts import dictionary_in_one_piece, in_one_piece
+from scorer.files.arrow import in_one_piece, is_bytes, is_text
 from scorer.files.sinks import arrow_errors
 from scorer.files.writing import TableWriter
 
 _ROW_GROUP_BYTES = 32 * 2**20
-
 _ROW_GROUP_ROWS = 65536
-
 _SLAB_ROWS = 1024
 
 
@@ -27,7 +24,7 @@ class ParquetTableWriter(TableWriter):
     """Parquet with page checksums; rows are gathered into row groups of a good size.
 
     Row groups end after slabs of a fixed number of rows, counted from the first row on, and each is
-    written from one piece per column: that makes the bytes the same for every size of the tables.
+    written from one piece per column: this makes the bytes the same for tables of any size.
     """
 
     def __init__(self, file: BinaryIO, schema: pa.Schema, long_texts: str | None = None) -> None:
@@ -79,7 +76,7 @@ class ParquetTableWriter(TableWriter):
     def _flush(self) -> None:
         if self._rows:
             table = pa.concat_tables(self._held)
-            columns = [_one_piece(column) for column in table.columns]
+            columns = [in_one_piece(column) for column in table.columns]
             with arrow_errors():
                 whole = pa.Table.from_arrays(columns, schema=self._schema)
                 self._writer.write_table(whole, row_group_size=self._rows)
@@ -87,7 +84,7 @@ class ParquetTableWriter(TableWriter):
 
 
 def _leaf_paths(schema: pa.Schema) -> list[str]:
-    """Columns as Parquet has them: of nested ones, the path to each leaf."""
+    """Paths of the columns in Parquet: for nested ones, of each leaf."""
     file = io.BytesIO()
     pq.ParquetWriter(file, schema).close()
     columns = pq.read_metadata(file).schema
@@ -95,7 +92,7 @@ def _leaf_paths(schema: pa.Schema) -> list[str]:
 
 
 def _value_bytes(column: pa.ChunkedArray | pa.Array) -> int:
-    """Bytes of the values, the same however they are cut; buffers for nulls come and go with the cut."""
+    """Bytes of the values, the same for every cut into pieces; buffers for nulls come and go with the cut."""
     if isinstance(column, pa.ChunkedArray):
         return sum(_value_bytes(chunk) for chunk in column.chunks)
     kind = column.type
@@ -109,8 +106,3 @@ def _value_bytes(column: pa.ChunkedArray | pa.Array) -> int:
         flat = column.flatten() if not pa.types.is_map(kind) else column.cast(pa.list_(kind.field(0))).flatten()
         return 4 * len(column) + _value_bytes(flat)
     return 8 * len(column)
-
-
-def _one_piece(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """``column`` in one piece; a dictionary in the order in which its values come."""
-    return dictionary_in_one_piece(column) if pa.types.is_dictionary(column.type) else in_one_piece(column)

@@ -8,9 +8,7 @@ from datetime import UTC, datetime
 from typing import IO, Any
 
 from scorer.errors import InputError, MissingInputError, ScorerError, UsageError
-from scorer.files.urls import without_secrets
-
-_MAGIC = "*?["
+from scorer.files.urls import folder_to_search, has_wildcard, without_secrets
 
 _ON_THIS_MACHINE = ("file", "local", "dir", "simplecache", "filecache", "blockcache")
 
@@ -19,13 +17,12 @@ def expand_url(url: str) -> list[tuple[str, str]]:
     """The files that a URL of a file, a folder or a glob stands for, each with its path below that.
 
     Raises:
-        InputError: there is none, or the place cannot be reached.
+        InputError: there is none, or the store cannot be reached.
         UsageError: the package for its scheme is not installed.
     """
-    with _translated(url):
-        files, path = file_system(url)
-        if any(char in path for char in _MAGIC):
-            base = _before_magic(path)
+    with _file_in_store(url) as (files, path):
+        if has_wildcard(path):
+            base = folder_to_search(path)
             matches = sorted(name for name in files.glob(path) if files.isfile(name))
         elif files.isfile(path):
             return [(url, path.rpartition("/")[2])]
@@ -42,26 +39,24 @@ def expand_url(url: str) -> list[tuple[str, str]]:
 
 
 def open_url(url: str) -> IO[bytes]:
-    """A URL, opened for reading bytes; it can be read from any place.
+    """Open a URL for reading bytes from any place.
 
     Raises:
         InputError: it is not there or cannot be reached.
         UsageError: the package for its scheme is not installed.
     """
-    with _translated(url):
-        files, path = file_system(url)
-        opened: IO[bytes] = files.open(path, "rb")
-        return opened
+    with _file_in_store(url) as (files, path):
+        file: IO[bytes] = files.open(path, "rb")
+        return file
 
 
 def url_state(url: str) -> dict[str, Any]:
-    """What tells one state of a remote file from another: its size and whatever mark its store gives it.
+    """Size of a remote file and the marks that its store gives it; they change with its content.
 
     Raises:
         InputError: it is not there or cannot be reached.
     """
-    with _translated(url):
-        files, path = file_system(url)
+    with _file_in_store(url) as (files, path):
         files.invalidate_cache()
         about = files.info(path)
     marks = ("ETag", "etag", "md5Hash", "generation", "VersionId", "LastModified", "last_modified", "mtime", "blob_id")
@@ -69,20 +64,19 @@ def url_state(url: str) -> dict[str, Any]:
 
 
 def url_modified(url: str) -> datetime | None:
-    """When a remote file was modified last, as its store says; ``None`` where it does not.
+    """Time of the last change of a remote file, or ``None`` if its store does not tell.
 
     Raises:
         InputError: it is not there or cannot be reached.
     """
-    with _translated(url):
-        files, path = file_system(url)
+    with _file_in_store(url) as (files, path):
         try:
             moment = files.modified(path)
         except NotImplementedError:
             return None
     if not isinstance(moment, datetime):
         return None
-    # fsspec's own rule: what has no offset is in UTC.
+    # fsspec's own rule: a time without an offset is in UTC.
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
@@ -90,30 +84,27 @@ def file_system(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the path in it.
 
     Raises:
-        UsageError: its package is not installed, or its scheme is no place for files.
+        UsageError: its package is not installed, or files cannot be read from its scheme.
     """
-    try:
-        import fsspec
-    except ImportError as error:
-        raise _not_installed(url) from error
+    shown = without_secrets(url)
     scheme = url.partition("://")[0].lower()
     if scheme in _ON_THIS_MACHINE:
-        raise UsageError("is no remote file", path=without_secrets(url), hint="pass a plain path")
+        raise UsageError("is no remote file", path=shown, hint="pass a plain path")
     try:
+        import fsspec
+
         files, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise _not_installed(url) from error
+        hint = 'install them with: pip install "review-scorer[remote]"'
+        raise UsageError("needs packages that are not installed", path=shown, hint=hint) from error
     except ValueError as error:
-        raise UsageError(
-            f"{scheme}:// is no place that files are read from",
-            path=without_secrets(url),
-            hint="known: s3://, gs://, hf://",
-        ) from error
+        hint = "known: s3://, gs://, hf://"
+        raise UsageError(f"{scheme}:// is no place that files are read from", path=shown, hint=hint) from error
     return files, str(path)
 
 
 def place_of(url: str) -> tuple[str, str]:
-    """Which file a URL names, however it is written: two URLs of one file have one place.
+    """Store and path of a URL; two URLs of one file have the same, however they are written.
 
     Raises:
         UsageError: as :func:`file_system` says.
@@ -122,24 +113,11 @@ def place_of(url: str) -> tuple[str, str]:
     return type(files).__name__, path.strip("/")
 
 
-def _not_installed(url: str) -> UsageError:
-    return UsageError(
-        "needs packages that are not installed",
-        path=without_secrets(url),
-        hint='install them with: pip install "review-scorer[remote]"',
-    )
-
-
-def _before_magic(path: str) -> str:
-    first = min(path.index(char) for char in _MAGIC if char in path)
-    return path[:first].rpartition("/")[0]
-
-
 @contextmanager
-def _translated(url: str) -> Iterator[None]:
-    """The boundary to fsspec, whose file systems each raise errors of their own libraries."""
+def _file_in_store(url: str) -> Iterator[tuple[Any, str]]:
+    """:func:`file_system`, and the boundary to fsspec, whose file systems each raise errors of their own libraries."""
     try:
-        yield
+        yield file_system(url)
     except ScorerError:
         raise
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Where the writers of text put their bytes: into a file, packed or not, in pieces of one size."""
+"""Files that the writers of text write to: packed or not, in blocks of one size."""
 
 from __future__ import annotations
 
@@ -6,29 +6,24 @@ import gzip
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import pyarrow as pa
+
+from scorer.safe_text import first_line
 
 _BLOCK_BYTES = 2**20
 
 
-class Sink(Protocol):
-    """What a text writer needs of a file."""
+class BlockSink:
+    """Passes bytes on in blocks of one size, so that the result does not depend on the sizes of the writes."""
 
-    def write(self, data: bytes, /) -> Any:
-        """Take ``data``."""
-
-
-class Blocks:
-    """Passes bytes on in pieces of one size, so that what is behind sees no difference between callers."""
-
-    def __init__(self, file: Sink) -> None:
+    def __init__(self, file: BinaryIO | gzip.GzipFile) -> None:
         self._file = file
         self._held = bytearray()
 
     def write(self, data: bytes) -> None:
-        """Pass on what is whole with ``data``, and keep the rest."""
+        """Pass on the blocks that are complete with ``data``, and hold the rest."""
         self._held += data
         whole = len(self._held) - len(self._held) % _BLOCK_BYTES
         for start in range(0, whole, _BLOCK_BYTES):
@@ -41,17 +36,16 @@ class Blocks:
         self._held.clear()
 
 
-class Packer(Blocks):
-    """The same into gzip without a time stamp, or zstd."""
+class PackedSink(BlockSink):
+    """Packs its bytes by gzip, without a time stamp, or by zstd."""
 
     def __init__(self, file: BinaryIO, compression: str) -> None:
-        packed: Any = (
+        self._packed: Any = (
             gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0)
             if compression == "gzip"
             else pa.CompressedOutputStream(pa.PythonFile(_StaysOpen(file), mode="w"), "zstd")
         )
-        super().__init__(packed)
-        self._packed = packed
+        super().__init__(self._packed)
 
     def end(self) -> None:
         """Pass on the rest, and end the packed data."""
@@ -75,10 +69,10 @@ class _StaysOpen(io.RawIOBase):
 
 @contextmanager
 def arrow_errors() -> Iterator[None]:
-    """Errors of pyarrow that are not ``OSError`` already, as one."""
+    """Raise errors of pyarrow as :class:`OSError`."""
     try:
         yield
     except OSError:
         raise
     except pa.ArrowException as error:
-        raise OSError((str(error).strip().splitlines() or [type(error).__name__])[0]) from error
+        raise OSError(first_line(error)) from error

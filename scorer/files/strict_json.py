@@ -1,10 +1,10 @@
-"""One line of JSON Lines, parsed strictly: an object that can be carried unchanged, or the reason why there is none."""
+"""Strict parser of a line of JSON Lines: an object that can be carried unchanged, or the reason why the line is bad."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import Any
 
@@ -16,7 +16,7 @@ from scorer.files.huge_texts import HUGE_BYTES, PIECE_BYTES, start_of_character
 # orjson reads deeper values than it writes.
 _MAX_DEPTH = 200
 
-# Each key has a quote and a colon behind it, and so have some texts: never fewer than there are keys.
+# Each key is followed by a quote and a colon, and so are some texts: there are never fewer of them than keys.
 _KEY_END = re.compile(rb'"[ \t\r\n]*:')
 
 # Numbers that a float64 or an int64 may not hold.
@@ -25,20 +25,28 @@ _LONG_NUMBER = re.compile(rb"[0-9]{16}|[0-9][eE][+]?[0-9]{3}")
 # An integer that a float64 may not hold, or a text that looks like one; its first digits are one too.
 _HUGE_INTEGER = re.compile(rb"(?<=[:\[, \t\r\n-])([1-9][0-9]{15})[0-9]{285,}+(?=[,\]} \t\r\n])")
 
-KIND_NAMES = {bool: "a truth value", int: "a number", float: "a number", dict: "an object", list: "a list"}
-"""What a value of a type is called where a string, or an object, should stand."""
+KIND_NAMES = {
+    type(None): "null",
+    bool: "a truth value",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    dict: "an object",
+    list: "a list",
+}
+"""Names of the types of values, for messages about one that should be a string or an object."""
 
 _QUOTE = re.compile(rb'"')
 
 _BACKSLASH = ord("\\")
 
-# Half of an escaped character: an escape of the other half has to follow.
+# The first half of an escaped character: an escape of the second half has to follow.
 _HIGH_SURROGATE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
 
-# No character that is escaped takes more bytes; the rest is for a run of backslashes.
-_SIGHT = 64
+# No escaped character takes more bytes; the rest is for a run of backslashes.
+_LOOK_BEHIND = 64
 
-# Characters and escapes from the start on, none of them cut in two: a surrogate pair is one.
+# Whole characters and escapes from the start on; a surrogate pair is one.
 _WHOLE = re.compile(
     rb"""(?:[^\\]++
     | \\[^u]
@@ -48,17 +56,17 @@ _WHOLE = re.compile(
 )
 
 
-def parsed(line: bytes | bytearray) -> dict[str, Any] | str:
-    """The object of a line, or why it is bad; its own huge texts are UTF-8 in a ``bytearray``."""
+def parse_line(line: bytes | bytearray) -> dict[str, Any] | str:
+    """The object of a line, or the reason why it is bad; huge texts among its values are UTF-8 in a ``bytearray``."""
     if len(line) > HUGE_BYTES:
-        value = _parsed_without_huge(line)
+        value = _parse_around_huge(line)
         if value is not None:
             return value
-    return _parsed(line)
+    return _parse_fast(line)
 
 
-def _parsed_without_huge(line: bytes | bytearray) -> dict[str, Any] | str | None:
-    """The same without a Python string of any huge text, or ``None`` where the line has to be parsed as it is."""
+def _parse_around_huge(line: bytes | bytearray) -> dict[str, Any] | str | None:
+    """Parse without a Python string of any huge text; ``None`` if the line has to be parsed whole."""
     quotes = _quotes(line)
     spans = [(start + 1, end) for start, end in zip(quotes, quotes, strict=False) if end - start > HUGE_BYTES + 1]
     if not spans:
@@ -76,18 +84,18 @@ def _parsed_without_huge(line: bytes | bytearray) -> dict[str, Any] | str | None
         rest += line[place:start] + name
         place = end
     rest += line[place:]
-    value = _parsed(rest)
+    value = _parse_fast(rest)
     if isinstance(value, str):
         return value
     for key, item in value.items():
         if isinstance(item, str) and item in texts:
             value[key] = texts.pop(item)
-    # One that is left is a key, or stands within a value.
+    # One that is left is a key, or lies within a value.
     return None if texts else value
 
 
 def _quotes(line: bytes | bytearray) -> Iterator[int]:
-    """The places of the quotes that no backslash escapes."""
+    """Places of the quotes that no backslash escapes."""
     start = 0
     while start < len(line):
         end = min(start + PIECE_BYTES, len(line))
@@ -102,7 +110,7 @@ def _quotes(line: bytes | bytearray) -> Iterator[int]:
 
 
 def _unescaped(line: bytes | bytearray, start: int, end: int) -> bytearray | None:
-    """The text of a JSON string whose inside is given, as UTF-8; ``None`` where something is wrong with it."""
+    """The text of a JSON string by its inside, as UTF-8; ``None`` if something is wrong with it."""
     text = bytearray()
     while start < end:
         stop = _end_of_piece(line, start, end)
@@ -119,25 +127,25 @@ def _unescaped(line: bytes | bytearray, start: int, end: int) -> bytearray | Non
 
 
 def _end_of_piece(line: bytes | bytearray, start: int, end: int) -> int:
-    """A place between two characters of a JSON string, a piece behind ``start``; ``start`` where there is none."""
+    """A place between two characters of a JSON string, about a piece after ``start``; ``start`` if there is none."""
     stop = min(start + PIECE_BYTES, end)
     if stop == end:
         return stop
-    begin = max(start, stop - _SIGHT)
+    begin = max(start, stop - _LOOK_BEHIND)
     seen = line[begin:stop]
     place = seen.rfind(b"\\")
     if place < 0:
         return start_of_character(line, stop)
     while place and seen[place - 1] == _BACKSLASH:
         place -= 1
-    # An escape begins here, but it is not known where the one before it began, or that it can stand alone.
+    # An escape begins here. It is a place to cut if the escape before it ends here and is no first half of a pair.
     if place > 6 and seen[place - 7] != _BACKSLASH and not _HIGH_SURROGATE.match(seen, place - 6):
         return begin + place
     found = _WHOLE.match(line, start, stop)
     return start_of_character(line, found.end()) if found else start
 
 
-def _parsed(line: bytes | bytearray) -> dict[str, Any] | str:
+def _parse_fast(line: bytes | bytearray) -> dict[str, Any] | str:
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -148,37 +156,35 @@ def _parsed(line: bytes | bytearray) -> dict[str, Any] | str:
         # orjson takes no integer of 309 digits: with a shorter one in its place it judges the rest.
         short = _HUGE_INTEGER.sub(rb"\1", line)
         if len(short) < len(line):
-            found = _parsed(short)
-            return found if isinstance(found, str) else _parsed_slowly(line)
-        # What follows the colon is the place, and none of the text.
+            found = _parse_fast(short)
+            return found if isinstance(found, str) else _parse_exactly(line)
+        # The part of orjson's message after the colon is the place, and holds none of the text.
         return f"is not JSON: {error.msg}"
     if type(value) is not dict:
-        return f"is {KIND_NAMES.get(type(value), 'a string' if isinstance(value, str) else 'null')}, not a JSON object"
+        return f"is {KIND_NAMES[type(value)]}, not a JSON object"
     n_keys = len(value)
-    nested = [item for item in value.values() if type(item) is dict or type(item) is list]
+    nested = _nested_in(value.values())
     if nested:
-        depth, inner = _measured(nested)
+        depth, inner = _depth_and_keys(nested)
         if depth > _MAX_DEPTH:
             return f"is nested more than {_MAX_DEPTH} deep"
         n_keys += inner
     if len(_KEY_END.findall(line)) == n_keys and not _LONG_NUMBER.search(line):
         return value
-    return _parsed_slowly(line)
+    return _parse_exactly(line)
 
 
-def _measured(values: list[Any]) -> tuple[int, int]:
-    """How deep values are nested, and the keys in them."""
+def _nested_in(values: Iterable[Any]) -> list[Any]:
+    return [value for value in values if type(value) is dict or type(value) is list]
+
+
+def _depth_and_keys(values: list[Any]) -> tuple[int, int]:
+    """Depth of nested values, and the number of keys in them."""
     depth = n_keys = 0
     while values:
         depth += 1
-        following: list[Any] = []
-        for value in values:
-            if type(value) is dict:
-                n_keys += len(value)
-                following.extend(item for item in value.values() if type(item) is dict or type(item) is list)
-            else:
-                following.extend(item for item in value if type(item) is dict or type(item) is list)
-        values = following
+        n_keys += sum(len(value) for value in values if type(value) is dict)
+        values = [item for value in values for item in _nested_in(value.values() if type(value) is dict else value)]
     return depth, n_keys
 
 
@@ -186,8 +192,8 @@ class _Refused(ValueError):
     """JSON that cannot be carried unchanged."""
 
 
-def _parsed_slowly(line: bytes | bytearray) -> dict[str, Any] | str:
-    """The same with long integers kept and repeated keys seen; for lines that orjson took already."""
+def _parse_exactly(line: bytes | bytearray) -> dict[str, Any] | str:
+    """Parse a line that orjson accepts, keeping long integers and finding repeated keys; slow."""
     try:
         value = json.loads(line.decode(), object_pairs_hook=_unique, parse_float=_finite, parse_int=_integer)
     except _Refused as error:

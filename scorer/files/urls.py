@@ -1,17 +1,19 @@
-"""URLs among paths, and how messages show them."""
+"""URLs and wildcards in paths, and paths as messages show them."""
 
 from __future__ import annotations
 
+import os.path
 import re
 from urllib.parse import urlsplit
 
 from scorer.safe_text import in_utf8
 
+_WILDCARDS = "*?["
 _SCHEME = re.compile(r"(?:[A-Za-z0-9+.-]+::)*[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def is_url(path: str) -> bool:
-    """Whether ``path`` is for fsspec; a drive letter is no scheme."""
+    """True if ``path`` is a URL, for fsspec to open; a drive letter is not a scheme."""
     return _SCHEME.match(path) is not None
 
 
@@ -28,8 +30,22 @@ def without_secrets(path: str) -> str:
     scheme, _, rest = path.partition("://")
     try:
         parts = urlsplit(f"{scheme.rpartition('::')[2]}://{rest}")
-        parts.port  # noqa: B018 - raises where what stands behind the colon is no port, but a password
+        parts.port  # noqa: B018 - raises if a password, not a port, follows the colon
         place = parts.netloc.rpartition("@")[2] + parts.path
     except ValueError:
         place = rest.partition("?")[0].partition("#")[0].rpartition("@")[2] if "@" in rest else "…"
     return in_utf8(f"{scheme}://{place}")
+
+
+def has_wildcard(path: str) -> bool:
+    """True if ``path`` has a wildcard."""
+    return any(char in path for char in _WILDCARDS)
+
+
+def folder_to_search(pattern: str) -> str:
+    """The part of ``pattern`` before the first name with a wildcard.
+
+    >>> folder_to_search("incoming/2026-*/part?.csv")
+    'incoming'
+    """
+    return os.path.dirname(pattern[: min(pattern.index(char) for char in _WILDCARDS if char in pattern)])  # noqa: PTH120

@@ -1,4 +1,4 @@
-"""What every writer of an output does, and which schemas a format can hold."""
+"""The interface of every writer of an output, and the schemas that a format can hold."""
 
 from __future__ import annotations
 
@@ -21,27 +21,24 @@ class TableWriter(ABC):
 
     @abstractmethod
     def finish(self, metadata: Mapping[bytes, str] | None = None) -> None:
-        """Write what is still held back and the end of the file, with ``metadata`` where the format has a place."""
+        """Write the rows that are still held and the end of the file, with ``metadata`` if the format has a place."""
 
-    @abstractmethod
-    def abandon(self) -> None:
+    def abandon(self) -> None:  # noqa: B027 - most writers have nothing to do
         """Let go of the file without finishing it."""
 
 
 def check_schema(format: OutputFormat, schema: pa.Schema) -> None:
-    """Whether a format can hold the columns of a schema.
+    """Check that a format can hold the columns of a schema.
 
     Raises:
         UsageError: it cannot.
     """
     if format.kind == "parquet":
         return
-    twice = _first_repeated(schema.names)
-    if format.kind == "jsonl" and twice is not None:
+    if format.kind == "jsonl" and (twice := _first_repeated(schema.names)) is not None:
         raise UsageError(f"two columns are named {twice!r}, which JSON cannot hold", hint="rename one")
     for field in schema:
-        twice = _first_repeated_inside(field.type)
-        if twice is not None:
+        if (twice := _first_repeated_inside(field.type)) is not None:
             raise UsageError(
                 f"column {field.name!r} holds two fields named {twice!r}, which JSON cannot hold",
                 hint="leave it out with --columns, or write Parquet",
@@ -53,7 +50,7 @@ def _first_repeated(names: list[str]) -> str | None:
 
 
 def _first_repeated_inside(kind: pa.DataType) -> str | None:
-    """A name that two fields of one struct have."""
+    """A name that two fields of one struct share."""
     if isinstance(kind, pa.BaseExtensionType):
         return _first_repeated_inside(kind.storage_type)
     if not pa.types.is_nested(kind):

@@ -1,12 +1,12 @@
-"""All rows of an output into one proved file, ready to take its place."""
+"""All rows of an output in one proved file, ready to be published."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from io import BufferedRandom
 from typing import Any
 
 import orjson
@@ -28,8 +28,8 @@ class Assembled:
     """An output under its temporary name.
 
     Attributes:
-        sha256: of the output, in hexadecimal.
-        moves: the files that take their places, the output last.
+        sha256: SHA-256 of the output, in hexadecimal.
+        moves: the files to publish, the output last.
     """
 
     sha256: str
@@ -42,31 +42,25 @@ def assemble(
     schema: pa.Schema,
     provenance: Mapping[str, Any],
 ) -> Assembled:
-    """Write ``parts``, in order, and prove what was written: durable, opened again, and its rows counted.
+    """Write ``parts``, in order, make them durable, read them back and count their rows.
 
-    ``provenance["rows"]`` states the rows that must be there; the files beside the output are made
-    with it.
+    ``provenance["rows"]`` states the rows that must be there. The rejects file and the sidecar are written too.
 
     Raises:
-        OutputError: something could not be written, or the rows that are read back are too few or too many.
+        OutputError: a file could not be written, or the number of rows read back is wrong.
         UsageError: the format cannot hold such a schema.
     """
     target = destination.path
     temporary = destination.temporary(target)
     rejects = _RejectsFile(destination)
-    with write_errors(target), create(temporary) as file, ExitStack() as files:
-        files.callback(rejects.close)
+    with write_errors(target), create(temporary) as file, closing(rejects):
         with open_writer(file, destination.format, schema, long_texts=provenance["options"]["text_column"]) as writer:
             for table, bad in parts:
                 interrupts.check()
                 writer.write(table)
                 rejects.write(bad)
-            rejects.finish()
             value = {**provenance, "rejects": rejects.description()}
-            if destination.has_sidecar:
-                writer.finish()
-            else:
-                writer.finish({KEY: unsealed_text(value).decode()})
+            writer.finish({KEY: unsealed_text(value).decode()})  # in Parquet alone
         file.flush()
         if destination.has_sidecar:
             file.seek(0)
@@ -75,19 +69,27 @@ def assemble(
         else:
             sha256 = seal_parquet(file)
         sync(file)
-    _prove(temporary, destination, rows=provenance["rows"]["out"])
-    with write_errors(target):
-        moves = [*rejects.moves(), *_sidecar(destination, value), Move(temporary, target)]
-    return Assembled(sha256, tuple(moves))
+        moves = rejects.moves()
+    rows = provenance["rows"]["out"]
+    counted = count_rows(temporary, destination.format, shown=target)
+    if counted != rows:
+        raise OutputError(f"{rows:,} rows were written and {counted:,} are read back", path=target)
+    if destination.has_sidecar:
+        sidecar = destination.provenance
+        with write_errors(target), create(destination.temporary(sidecar)) as file:
+            file.write(sealed_text(value) + b"\n")
+            sync(file)
+        moves.append(Move(destination.temporary(sidecar), sidecar))
+    return Assembled(sha256, (*moves, Move(temporary, target)))
 
 
 class _RejectsFile:
-    """``OUTPUT.rejects.jsonl``, which is there only when a row was set aside."""
+    """``OUTPUT.rejects.jsonl``, which exists only if a row was set aside."""
 
     def __init__(self, destination: Destination) -> None:
         self._target = destination.rejects
         self._temporary = destination.temporary(destination.rejects)
-        self._file: Any = None
+        self._file: BufferedRandom | None = None
         self._digest = hashlib.sha256()
         self._rows = 0
 
@@ -100,10 +102,6 @@ class _RejectsFile:
             self._digest.update(line)
             self._rows += 1
 
-    def finish(self) -> None:
-        if self._file is not None:
-            sync(self._file)
-
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
@@ -112,23 +110,8 @@ class _RejectsFile:
         return {"rows": self._rows, "sha256": self._digest.hexdigest()} if self._rows else None
 
     def moves(self) -> list[Move]:
-        if self._rows:
+        """The move of the file, made durable, or the removal of that of an earlier run."""
+        if self._file is not None:
+            sync(self._file)
             return [Move(self._temporary, self._target)]
         return [Move(None, self._target)] if self._target.exists() else []
-
-
-def _sidecar(destination: Destination, value: Mapping[str, Any]) -> list[Move]:
-    target = destination.provenance
-    if not destination.has_sidecar:
-        return []
-    temporary = destination.temporary(target)
-    with create(temporary) as file:
-        file.write(sealed_text(value) + b"\n")
-        sync(file)
-    return [Move(temporary, target)]
-
-
-def _prove(temporary: Path, destination: Destination, rows: int) -> None:
-    counted = count_rows(temporary, destination.format, shown=destination.path)
-    if counted != rows:
-        raise OutputError(f"{rows:,} rows were written and {counted:,} are read back", path=destination.path)

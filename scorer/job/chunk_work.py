@@ -1,8 +1,9 @@
-"""Scoring one chunk: the same functions for every engine, on whatever machine."""
+"""Scoring one chunk: the same functions for every engine, on every machine."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from scorer.files.source import Chunk, Source, text_values
 from scorer.job.options import ScoreOptions
 from scorer.job.parts import ChunkResult
 from scorer.job.provenance import KEY
+from scorer.job.summary import ChunkCounts, JobCounts, ScoreSummary
 from scorer.model.encoding import Encoded
 from scorer.model.scoring import Scorer
 from scorer.version import package_version
@@ -23,27 +25,26 @@ from scorer.version import package_version
 _COUNTED_PACKAGES = ("tokenizers", "pyarrow", "numpy")
 
 
-def _versions() -> dict[str, str]:
+def _versions(tokenizer: str) -> dict[str, str]:
     return {
         "review-scorer": package_version(),
         "onnxruntime": onnxruntime.__version__,
-        **{name: importlib.metadata.version(name) for name in _COUNTED_PACKAGES},
+        **{name: importlib.metadata.version(name) for name in dict.fromkeys([*_COUNTED_PACKAGES, tokenizer])},
     }
 
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """What an output depends on of the model that scores it, wherever it runs.
-
-    Two of them that are equal give a chunk the same rows.
+    """The properties of a loaded model that an output depends on; equal identities give a chunk the same rows.
 
     Attributes:
-        bundle: its fingerprint, labels, precision, preprocessing and threshold.
+        bundle: fingerprint, labels, precision, preprocessing and threshold of the bundle.
         added: names and types of the added columns.
         device, provider: what really runs.
         batching: ``alone`` or ``tokens``.
-        versions: of the packages that a score depends on, by name.
-        lineage: the commands that made the bundle, where it says so; no row depends on them.
+        tokenizer: the package that tokenizes, ``nanotoken`` or ``tokenizers``.
+        versions: versions of the packages that a score depends on, by name.
+        lineage: the commands that made the bundle, if it states them; no row depends on them.
     """
 
     bundle: Mapping[str, Any]
@@ -51,12 +52,13 @@ class ModelIdentity:
     device: str
     provider: str
     batching: str
-    versions: Mapping[str, str] = field(default_factory=_versions)
+    tokenizer: str
+    versions: Mapping[str, str]
     lineage: tuple[Mapping[str, Any], ...] = field(default=(), compare=False)
 
     @classmethod
     def of(cls, scorer: Scorer) -> ModelIdentity:
-        """What is known of ``scorer``."""
+        """The identity of the model of ``scorer``."""
         session, bundle = scorer.session, scorer.bundle
         about = {
             "fingerprint": bundle.fingerprint(session.precision),
@@ -67,100 +69,105 @@ class ModelIdentity:
         }
         stated = bundle.description.get("lineage")
         lineage = tuple(stated) if isinstance(stated, list) else ()
-        return cls(about, scorer.added_schema, session.device, session.provider, session.batching, lineage=lineage)
+        runs = (session.device, session.provider, session.batching, scorer.tokenizer)
+        return cls(about, scorer.added_schema, *runs, _versions(scorer.tokenizer), lineage)
 
     @property
     def precision(self) -> str:
-        """Of the model's file."""
+        """Precision of the model's file."""
         return str(self.bundle["precision"])
 
 
 @dataclass(frozen=True)
 class ChunkColumns:
-    """How the columns of a chunk become those of the output; small, and the same on every machine.
+    """Mapping of the columns of a chunk to those of the output; small, and the same on every machine.
 
     Attributes:
-        path: the source's name as messages give it.
         text: name of the column with the text.
-        carried: number of the chunk's first columns that are carried through.
-        schema: of the output.
+        carried: number of columns that are carried through; they are the first ones of a chunk.
+        schema: schema of the output.
     """
 
-    path: str
     text: str
     carried: int
     schema: pa.Schema
 
     def encode(self, scorer: Scorer, chunk: Chunk) -> Encoded:
-        """Token ids of a chunk's texts: the half of the work that can be done ahead of the model."""
-        return scorer.encode(text_values(chunk.rows.column(self.text), name=self.text, path=self.path))
+        """Tokenize the texts of a chunk: the half of the work that can be done ahead of the model."""
+        return scorer.encode(text_values(chunk.rows.column(self.text)))
 
     def score(self, scorer: Scorer, chunk: Chunk, encoded: Encoded) -> ChunkResult:
-        """The output's rows of a chunk; they depend on the chunk, the bundle, the options and the device alone."""
+        """Score a chunk; its rows depend on the chunk, the bundle, the options and the device alone."""
         scored = scorer.score_chunk(encoded)
         columns = chunk.rows.columns[: self.carried]
         table = pa.Table.from_arrays([*columns, *scored.predictions.columns], schema=self.schema)
-        return ChunkResult(
-            chunk.number, chunk.n_input_rows, table, chunk.rejects, scored.n_tokens, scored.by_status(scorer.prefix)
-        )
+        by_status = scored.by_status(scorer.prefix)
+        counts = ChunkCounts(chunk.n_input_rows, table.num_rows, len(chunk.rejects), scored.n_tokens, by_status)
+        return ChunkResult(chunk.number, counts, table, chunk.rejects)
 
 
 @dataclass(frozen=True)
 class ChunkWork:
-    """How chunks of one source become rows of its output.
+    """The work of scoring one source.
 
     Attributes:
-        source: where the chunks come from.
-        names: the source's columns that are needed, those that are carried through first.
-        columns: how these become the columns of the output.
-        model: that scores.
+        source: the input.
+        names: columns to read, those that are carried through first; ``None`` for all.
+        columns: mapping of these to the columns of the output.
+        model: identity of the model.
     """
 
     source: Source
-    names: tuple[str, ...]
+    names: tuple[str, ...] | None
     columns: ChunkColumns
     model: ModelIdentity
 
     @classmethod
     def plan(cls, source: Source, options: ScoreOptions, load_model: Callable[[], ModelIdentity]) -> ChunkWork:
-        """The work that ``options`` ask for; a source that does not fit is known before the model is loaded.
+        """Plan the work; a source that does not fit ``options`` is refused before the model is loaded.
 
         Raises:
-            InputError: the source has no such column, or it holds no text.
-            UsageError: an added column's name stands among the carried ones already.
+            InputError: the source has no such column, or the column holds no text.
+            UsageError: a carried column has the name of an added one.
             ModelError: the model cannot be loaded.
         """
         column = text_column(source.schema.names, options.text_column, source.path)
         source = source.with_text(column)
-        # The provenance of the input is that of another run.
+        # The provenance in the input is that of another run.
         metadata = {key: value for key, value in (source.schema.metadata or {}).items() if key != KEY} or None
         names = source.schema.names
         if options.columns is None:
             carried = list(source.schema)
         else:
             carried = [source.schema.field(named_column(names, name, source.path)) for name in options.columns]
-        carried_names = tuple(item.name for item in carried)
+        needed = tuple(item.name for item in carried)
         model = load_model()
         for name in model.added.names:
-            if name in carried_names:
+            if name in needed:
                 raise UsageError(
                     f"a column {name!r} stands in the input already", path=source.path, hint="choose another --prefix"
                 )
         schema = pa.schema([*carried, *model.added], metadata=metadata)
-        needed = carried_names if column in carried_names else (*carried_names, column)
-        return cls(source, needed, ChunkColumns(source.path, column, len(carried), schema), model)
+        if column not in needed:
+            needed = (*needed, column)
+        columns = ChunkColumns(column, len(carried), schema)
+        return cls(source, None if list(needed) == names else needed, columns, model)
 
     @property
     def schema(self) -> pa.Schema:
-        """Of the output."""
+        """Schema of the output."""
         return self.columns.schema
 
     def chunks(self, chunk_rows: int, *, start: int = 0) -> Iterator[Chunk]:
-        """The chunks of the source from number ``start`` on, with the columns that are needed.
+        """Read the chunks of the source from number ``start`` on.
 
         Raises:
-            InputError: the source is damaged, or a row is bad and that is to stop the run.
+            InputError: the source is damaged, or a row is bad and bad rows stop the run.
         """
-        if list(self.names) == self.source.schema.names:
-            return self.source.chunks(chunk_rows, start=start)
         return self.source.chunks(chunk_rows, self.names, start=start)
+
+    def summary(self, output: str, counts: JobCounts, *, begun: float, skipped: bool = False) -> ScoreSummary:
+        """Summary of a job that began at ``begun`` of :func:`time.monotonic`."""
+        model, seconds = self.model, time.monotonic() - begun
+        ran = (model.device, model.precision, model.provider)
+        return ScoreSummary(output, counts, seconds, *ran, input=self.source.path, skipped=skipped)

@@ -1,4 +1,4 @@
-"""The path of an output, and of everything that lies beside it."""
+"""An output on this machine: its path, its format, and the paths of the files beside it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from scorer.job.provenance import sidecar_of
 
 @dataclass(frozen=True)
 class Destination:
-    """An output and everything that lies beside it.
+    """An output and the files beside it.
 
     Attributes:
-        path: of the output, as it was given.
-        format: how it is written.
+        path: path of the output, as it was given.
+        format: format in which it is written.
     """
 
     path: Path
@@ -28,46 +28,46 @@ class Destination:
 
     @property
     def partial(self) -> Path:
-        """Folder of unfinished work."""
+        """Path of the folder with unfinished work."""
         return self.path.with_name(f"{self.path.name}.partial")
 
     @property
     def rejects(self) -> Path:
-        """The rows that were set aside."""
+        """Path of the file with the bad rows."""
         return self.path.with_name(self.path.name + REJECTS_SUFFIX)
 
     @property
     def provenance(self) -> Path:
-        """Where an output that has no place for it inside keeps its provenance."""
+        """Path of the provenance of an output in a text format."""
         return sidecar_of(self.path)
 
     @property
     def has_sidecar(self) -> bool:
-        """Whether the provenance lies beside the output, not in it."""
+        """True if the provenance is a file of its own; False if it is in the footer of Parquet."""
         return self.format.kind != "parquet"
 
     def temporary(self, target: Path) -> Path:
-        """Where the new content of ``target`` is written, in the same folder."""
+        """Path of the new content of ``target`` until it is published, in the same folder."""
         return target.with_name(f".{target.name}.tmp")
 
     def clean(self) -> None:
-        """Remove what dead runs left under temporary names; to be called under the lock."""
+        """Remove temporary files of dead runs; call it under the lock."""
         for target in (self.path, self.rejects, self.provenance):
             self.temporary(target).unlink(missing_ok=True)
-            Move(None, target).kept.unlink(missing_ok=True)
+            Move(None, target).backup.unlink(missing_ok=True)
 
     def check(self, inputs: Sequence[str], *, overwrite: bool) -> None:
-        """Everything that can be known before any work.
+        """Check everything that can be known before any work.
 
         Raises:
-            UsageError: it is a folder, or it or what lies beside it is an input.
-            OutputExistsError: it stands already and ``overwrite`` is false.
+            UsageError: it is a folder, or it or a file beside it is an input.
+            OutputExistsError: it already exists and ``overwrite`` is false.
             OutputError: its folder is missing or cannot be written to.
         """
         for target in (self.path, self.rejects, self.provenance):
             if is_folder(target):
                 raise UsageError("is a folder", path=target, hint="name a file in it")
-            for name in (target, self.temporary(target), Move(None, target).kept):
+            for name in (target, self.temporary(target), Move(None, target).backup):
                 refuse_input(name, inputs)
         if is_there(self.path) and not is_plain_file(self.path):
             raise UsageError("is no regular file", path=self.path, hint="write to - and redirect stdout")

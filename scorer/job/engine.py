@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChunkFailure:
-    """A chunk that could not be scored, or could not be read: it and those behind it.
+    """A chunk that could not be read or scored; if it could not be read, neither can those after it.
 
     Attributes:
-        number: of the chunk.
-        error: what the run ends with, unless a chunk before this one fails too.
+        number: number of the chunk.
+        error: the error that ends the run, unless an earlier chunk fails too.
     """
 
     number: int
@@ -27,12 +27,12 @@ class ChunkFailure:
 
 @dataclass(frozen=True)
 class RemainingChunks:
-    """The chunks of a job that are not done yet.
+    """The chunks of a job that are still to be scored.
 
     Attributes:
-        chunk_rows: input rows of each.
-        first: the first that is not done.
-        done: numbers of those that are; there may be some behind the first that is not.
+        chunk_rows: input rows of a chunk.
+        first: number of the first remaining chunk.
+        done: numbers of the chunks that are done, some of which may follow ``first``.
     """
 
     chunk_rows: int
@@ -41,24 +41,24 @@ class RemainingChunks:
 
 
 class Engine(Protocol):
-    """What scores chunks. A context manager; one serves all jobs of a call, one after another."""
+    """Scores chunks. A context manager; one engine serves all jobs of a call, one after another."""
 
     def __enter__(self) -> Engine: ...
 
     def __exit__(self, *_exception: object) -> None: ...
 
     def model(self) -> ModelIdentity:
-        """The model that scores, loaded when it is first asked for.
+        """Identity of the model, which is loaded at the first call.
 
         Raises:
             ModelError: the model, the device or the cluster cannot be used.
         """
 
     def results(
-        self, work: ChunkWork, missing: RemainingChunks
+        self, work: ChunkWork, remaining: RemainingChunks
     ) -> AbstractContextManager[Iterator[ChunkResult | PackedPart | ChunkFailure]]:
-        """The missing chunks of ``work``, scored, in any order.
+        """Score the remaining chunks of ``work``; results come in any order.
 
         Raises:
-            ScorerError: what fails here and now; what failed elsewhere comes as a :class:`ChunkFailure`.
+            ScorerError: an error of this process; one of another process comes as a :class:`ChunkFailure`.
         """

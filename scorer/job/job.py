@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scorer.disk.paths import STDIN, STDOUT
-from scorer.errors import UsageError
+from scorer.disk.paths import STDOUT
 from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url
 from scorer.job.engine import Engine
@@ -22,29 +21,24 @@ def run_job(
     progress: Progress,
     *,
     engine: Callable[[], Engine],
-    accompany: FilesBeside | None = None,
+    files_beside: FilesBeside | None = None,
     like_make: bool = False,
     is_last: bool = True,
 ) -> ScoreSummary:
-    """One job; see :func:`score_file`.
+    """Score ``file`` into ``output``; see :func:`scorer.run.score_file.score_file`.
 
-    ``engine`` gives the engine, which several jobs may share. With ``like_make`` an output that was made
-    from the same input in the same way is left as it is, and one made in another way is replaced. Where
-    the job ``is_last``, its run is done with its output, and a signal that comes later stops nothing.
+    ``engine`` gives the engine, which several jobs may share. With ``like_make``, an output that is up to
+    date is left as it is, and one that was made from the same input in another way is replaced. If the
+    job ``is_last``, a signal that comes once the output is published is ignored.
     """
-    if options.engine == "ray" and STDIN in (file.path, output):
-        stream = "standard input" if file.path == STDIN else "standard output"
-        raise UsageError(f"--engine ray works on files, not on {stream}", hint="name a file, or drop --engine ray")
-    if not output:
-        raise UsageError("the output has an empty name", hint="is a variable unset?")
     if output == STDOUT:
-        from scorer.job.to_stdout import stream_to_stdout
+        from scorer.job.to_stdout import score_to_stdout
 
-        return stream_to_stdout(file, options, progress)
+        return score_to_stdout(file, options, progress)
     if is_url(output):
-        from scorer.job.to_store import score_to_url
+        from scorer.job.to_store import score_to_store
 
-        return score_to_url(file, output, options, progress, engine=engine, like_make=like_make)
+        return score_to_store(file, output, options, progress, engine=engine, like_make=like_make)
     return score_to_disk(
-        file, output, options, progress, engine=engine, accompany=accompany, like_make=like_make, is_last=is_last
+        file, output, options, progress, engine=engine, files_beside=files_beside, like_make=like_make, is_last=is_last
     )

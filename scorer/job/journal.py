@@ -1,4 +1,4 @@
-"""Which chunks of an output are done: a file of lines that only grows, and one line per durable part."""
+"""The journal of unfinished work: a file that only grows, with one line per durable part."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 JOURNAL = "journal.jsonl"
 
-_FORMAT = 2
+_FORMAT = 3
 
 _LINE = re.compile(rb'\{"crc32":"([0-9a-f]{8})","line":(.*)\}\n')
 
@@ -32,13 +32,14 @@ _LINE = re.compile(rb'\{"crc32":"([0-9a-f]{8})","line":(.*)\}\n')
 class UnfinishedWork:
     """The folder ``OUTPUT.partial/``: parts, and the journal that names those that are done.
 
-    A part is durable before its line is appended, and the line is durable before :meth:`add`
-    returns. A torn last line, as a crash leaves it, is as if it had not been written, and so is every line
-    from one on that has changed on the disk. Chunks may be added in any order, by any engine.
+    A part is durable before its line is appended, and the line is durable before :meth:`add` returns.
+    Reading ends at the first line that is torn, as a crash leaves it, or that has changed on the disk.
+    Chunks may be added in any order, by any engine.
 
     Attributes:
-        records: of the chunks that are done, by number.
-        published: the SHA-256 of the output that was about to take its place, or ``None``.
+        folder: path of the folder.
+        records: chunks that are done, by number.
+        published: SHA-256 of the output that was about to be published, or ``None``.
     """
 
     def __init__(self, folder: Path, output: Path) -> None:
@@ -50,10 +51,10 @@ class UnfinishedWork:
 
     @classmethod
     def open(cls, folder: Path, output: Path, fingerprint: str, *, resume: bool = True) -> UnfinishedWork:
-        """The work of ``fingerprint``; work of another one is dropped, and the log says so.
+        """Open the work of ``fingerprint``; drop work of another one, and say so in the log.
 
         Raises:
-            UsageError: a folder of that name stands there that no run has made.
+            UsageError: a folder of that name exists that no run has made.
             OutputError: it cannot be written to.
         """
         work = cls(folder, output)
@@ -62,7 +63,7 @@ class UnfinishedWork:
         with write_errors(output):
             length = work._read(fingerprint) if resume else 0
             if not length:
-                if work._stands():
+                if (folder / JOURNAL).exists():
                     why = "of another input, model, option or version" if resume else "left by an earlier run"
                     log.warning("%s: dropping unfinished work %s", output, why)
                 work.remove()
@@ -78,28 +79,28 @@ class UnfinishedWork:
 
     @staticmethod
     def published_sha256(folder: Path) -> str | None:
-        """The SHA-256 of the output that a run was about to publish when it ended, or ``None``."""
+        """SHA-256 of the output that a run was about to publish when it ended, or ``None``."""
         work = UnfinishedWork(folder, folder)
         with suppress(OSError):
             work._read(None)
         return work.published
 
     def check_parts(self) -> None:
-        """Forget the parts that do not lie there as the journal says: their chunks are scored anew."""
+        """Forget parts whose files differ from the journal: their chunks are scored again."""
         for record in list(self.records.values()):
             if not is_whole(self.folder, record):
                 log.warning("%s: chunk %d has changed on the disk, scoring it anew", self.folder, record.number)
                 del self.records[record.number]
 
     @property
-    def first_missing(self) -> int:
-        """The first chunk that is not done."""
+    def first_remaining(self) -> int:
+        """Number of the first chunk that is not done."""
         number = 0
         while number in self.records:
             number += 1
         return number
 
-    def add(self, result: ChunkResult | PackedPart) -> PartRecord:
+    def add(self, result: ChunkResult | PackedPart) -> None:
         """Make a chunk durable, then name it in the journal.
 
         Raises:
@@ -108,12 +109,11 @@ class UnfinishedWork:
         part = result.packed() if isinstance(result, ChunkResult) else result
         with write_errors(self._output):
             record = write_part(self.folder, part)
-            self._append(record.to_json())
+            self._append(record)
         self.records[record.number] = record
-        return record
 
     def about_to_publish(self, sha256: str) -> None:
-        """Note which output takes its place next, so that a run after a crash knows it for its own.
+        """Note the output that is published next, so that a run after a crash recognizes it as its own.
 
         Raises:
             OutputError: it could not be written.
@@ -138,13 +138,13 @@ class UnfinishedWork:
             yield part
 
     def close(self) -> None:
-        """Leave everything as it is, for a run that goes on."""
+        """Leave everything as it is, for a run that resumes."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def remove(self) -> None:
-        """Remove all of it; the journal goes last, so that parts never lie there without one.
+        """Remove all of it; the journal goes last, so that no parts are ever left without one.
 
         Raises:
             OSError: it cannot be removed.
@@ -156,26 +156,23 @@ class UnfinishedWork:
                     path.unlink()
             shutil.rmtree(self.folder)
 
-    def _stands(self) -> bool:
-        return (self.folder / JOURNAL).exists()
-
-    def _append(self, value: dict[str, Any]) -> None:
+    def _append(self, value: PartRecord | dict[str, Any]) -> None:
         if self._file is None:
             raise ValueError("the journal is closed")
         line = _line(value)
         written = 0
-        while written < len(line):  # a file without a buffer may take less than it is given
+        while written < len(line):  # an unbuffered file may take less than it is given
             written += self._file.write(line[written:])
         os.fsync(self._file.fileno())
 
     def _read(self, fingerprint: str | None) -> int:
-        """Take over the records of the journal; the length of what is whole, 0 where none of it is ours."""
+        """Read the journal; give the length of its whole lines, 0 if it is of another format or fingerprint."""
         path = self.folder / JOURNAL
         if not path.exists():
             return 0
         length = 0
         for line in path.read_bytes().splitlines(keepends=True):
-            value = _parsed(line)
+            value = _value(line)
             if value is None:
                 break
             if length == 0 and (value.get("format") != _FORMAT or fingerprint not in (None, value.get("fingerprint"))):
@@ -187,13 +184,13 @@ class UnfinishedWork:
         return length
 
 
-def _line(value: Mapping[str, Any]) -> bytes:
+def _line(value: PartRecord | dict[str, Any]) -> bytes:
     text = orjson.dumps(value)
     return b'{"crc32":"%08x","line":%s}\n' % (zlib.crc32(text), text)
 
 
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    """What a line holds; ``None`` of one that is torn or has changed on the disk."""
+def _value(line: bytes) -> dict[str, Any] | None:
+    """Value of a line; ``None`` if it is torn or has changed on the disk."""
     found = _LINE.fullmatch(line)
     if found is None or zlib.crc32(found[2]) != int(found[1], 16):
         return None

@@ -8,9 +8,9 @@ from typing import Any
 
 
 def score_command(value: Mapping[str, Any], output: str, model: str | None = None) -> str:
-    """The command line of ``score`` that the provenance ``value`` amounts to, its output named ``output``.
+    """The command line of ``score`` that gives an output with the provenance ``value``, under the name ``output``.
 
-    ``model`` is what its bundle is called; ``None`` is the name in its lineage, or one made of its fingerprint.
+    ``model`` is a name for its bundle; ``None`` is the name in its lineage, or one made of its fingerprint.
     """
     bundle, options = value["bundle"], value.get("options", {})
     words = ["score", *(str(item.get("name")) for item in value.get("inputs", ())), "-o", output]
@@ -29,6 +29,6 @@ def score_command(value: Mapping[str, Any], output: str, model: str | None = Non
 
 
 def stated_lineage(value: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The steps that made the model, where a provenance states them; each names what it ``makes``."""
+    """The steps that made the model, if a provenance states them; each names what it ``makes``."""
     stated = value.get("lineage")
     return [one for one in stated if isinstance(one, dict) and "makes" in one] if isinstance(stated, list) else []

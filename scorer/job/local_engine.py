@@ -1,4 +1,4 @@
-"""The engine of one machine: chunks scored one after another, each tokenized while the one before is scored."""
+"""The engine of one machine: it scores chunks one after another, and tokenizes the next chunk meanwhile."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LocalEngine:
     """Scores in this process; see :class:`scorer.job.engine.Engine`."""
 
     def __init__(self, options: ScoreOptions, scorer: Scorer | None = None) -> None:
-        """``scorer`` is a model that is loaded already; else ``options`` say which."""
+        """``scorer`` is an already loaded model; without it, the one of ``options`` is loaded."""
         self._options = options
         self._scorer = scorer
         self._model: ModelIdentity | None = None
@@ -34,7 +34,7 @@ class LocalEngine:
         self._scorer = None
 
     def model(self) -> ModelIdentity:
-        """The model, loaded once.
+        """Identity of the model, which is loaded once.
 
         Raises:
             ModelError: the model or the device cannot be used.
@@ -44,20 +44,16 @@ class LocalEngine:
         return self._model
 
     @contextmanager
-    def results(self, work: ChunkWork, missing: RemainingChunks) -> Iterator[Iterator[ChunkResult]]:
-        """The missing chunks of ``work`` in their order."""
-        yield self._results(work, missing)
-
-    def _results(self, work: ChunkWork, missing: RemainingChunks) -> Iterator[ChunkResult]:
+    def results(self, work: ChunkWork, remaining: RemainingChunks) -> Iterator[Iterator[ChunkResult]]:
+        """Score the remaining chunks of ``work`` in their order."""
         scorer = self._loaded()
 
         def encoded() -> Iterator[tuple[Chunk, Encoded]]:
-            for chunk in work.chunks(missing.chunk_rows, start=missing.first):
-                if chunk.number not in missing.done:
+            for chunk in work.chunks(remaining.chunk_rows, start=remaining.first):
+                if chunk.number not in remaining.done:
                     yield chunk, work.columns.encode(scorer, chunk)
 
-        for chunk, tokens in one_ahead(encoded()):
-            yield work.columns.score(scorer, chunk, tokens)
+        yield (work.columns.score(scorer, chunk, tokens) for chunk, tokens in one_ahead(encoded()))
 
     def _loaded(self) -> Scorer:
         if self._scorer is None:
@@ -72,19 +68,7 @@ def new_scorer(options: ScoreOptions, *, tell: bool = True) -> Scorer:
         ModelError: the model or the device cannot be used.
         UsageError: an option is out of range.
     """
-    scorer = Scorer.load(
-        options.model,
-        device=options.device,
-        precision=options.precision,
-        threads=options.threads,
-        batching=options.batching,
-        batch_tokens=options.batch_tokens,
-        max_length=options.max_length,
-        long_text=options.long_text,
-        stride=options.stride,
-        threshold=options.threshold,
-        prefix=options.prefix,
-    )
+    scorer = Scorer.load(options.model, options=options)
     session = scorer.session
     if session.note:
         log.warning("%s", session.note)

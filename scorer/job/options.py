@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from scorer.errors import UsageError
 from scorer.files.bad_rows import MaxBad
+from scorer.model.options import ModelOptions
 
 if TYPE_CHECKING:
     from scorer.files.source import OnBadRow, ReadOptions
-    from scorer.model.preprocessing import LongText
-    from scorer.model.session import Batching
 
 DEFAULT_CHUNK_ROWS = 2048
 
 
 @dataclass(frozen=True)
-class ScoreOptions:
-    """Options of :func:`scorer.score_file`; ``None`` leaves a choice to the file, the bundle or the machine.
+class ScoreOptions(ModelOptions):
+    """Options of :func:`scorer.score_file`, those of the model included.
+
+    ``None`` leaves a choice to the file, the bundle or the machine.
 
     Attributes:
         format, encoding, delimiter: of the input.
@@ -27,11 +28,7 @@ class ScoreOptions:
         keep_raw: whether the rejects file holds the text of bad rows.
         max_row_bytes, max_file_bytes: limits on what is read, see :class:`scorer.files.source.ReadOptions`.
         columns: input columns to carry through, in this order; ``None`` for all.
-        prefix: prefix of the added columns.
-        threads: reviews that run side by side on the CPU.
-        batch_tokens: tokens per padded batch, where batches are padded.
         chunk_rows: rows per chunk; a chunk's result depends on nothing outside it.
-        threshold: probability from which on the second of two labels is predicted.
         output_format: ``parquet``, ``csv``, ``tsv`` or ``jsonl``, of text also with ``.gz`` or ``.zst``.
         csv_safe: whether cells that a spreadsheet would run as formulas are escaped.
         resume: whether unfinished work is gone on with.
@@ -55,17 +52,7 @@ class ScoreOptions:
     text_column: str | None = None
     model: str | None = None
     columns: tuple[str, ...] | None = None
-    prefix: str = "pred_"
-    device: str = "auto"
-    precision: str = "auto"
-    threads: int | None = None
-    batching: Batching = "auto"
-    batch_tokens: int = 16384
     chunk_rows: int = DEFAULT_CHUNK_ROWS
-    max_length: int | None = None
-    long_text: LongText | None = None
-    stride: int | None = None
-    threshold: float | None = None
     output_format: str | None = None
     csv_safe: bool = False
     overwrite: bool = False
@@ -77,6 +64,7 @@ class ScoreOptions:
     gpus_per_actor: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.chunk_rows < 1:
             raise UsageError(f"--chunk-rows {self.chunk_rows} must be at least 1")
         if self.columns is not None and len(set(self.columns)) < len(self.columns):

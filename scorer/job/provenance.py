@@ -1,9 +1,9 @@
-"""Where an output came from, kept with it, and the seal on both.
+"""The provenance of an output, kept with it, and the seal on both.
 
-In Parquet the provenance is one key of the footer; beside text formats it is a file of its own. It
-ends in a SHA-256: of the whole Parquet file, with zeros for the 64 places of the seal itself, or of
-the sidecar, which states the SHA-256 of the output. So a change of any bit anywhere is found, and
-found before a damaged file is given to a parser.
+In Parquet the provenance is one key of the footer; beside text formats it is a file of its own, the
+sidecar. It ends in a seal, a SHA-256: of the whole Parquet file, with zeros in place of the 64 digits of
+the seal itself, or of the sidecar, which states the SHA-256 of the output. So a change of any bit
+anywhere is found, and found before a damaged file is given to a parser.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scorer.files.inputs import PROVENANCE_SUFFIX
 KEY = b"review_scorer.provenance"
 """Key of the provenance in the metadata of a Parquet file."""
 
-FORMAT = 1
+_FORMAT = 1
 
 _ZEROS = b"0" * 64
 
@@ -38,24 +38,26 @@ _TAIL = len(_ZEROS + _END)
 
 def unsealed_text(value: Mapping[str, Any]) -> bytes:
     """``value`` as JSON whose last key is a seal of zeros."""
-    text = orjson.dumps({"format": FORMAT, **value}, option=orjson.OPT_SORT_KEYS)
+    text = orjson.dumps({"format": _FORMAT, **value}, option=orjson.OPT_SORT_KEYS)
     return text[:-1] + _SEAL + _ZEROS + _END
 
 
 def sealed_text(value: Mapping[str, Any]) -> bytes:
-    """``value`` as JSON that is sealed by itself, for a sidecar."""
-    text = unsealed_text(value)
-    return text[:-_TAIL] + hashlib.sha256(text).hexdigest().encode() + _END
+    """``value`` as JSON that ends in its own seal, for a sidecar."""
+    return _sealed(unsealed_text(value))
 
 
 def text_is_whole(text: bytes) -> bool:
-    """Whether a text of :func:`sealed_text` is as it was written."""
-    blank = text[:-_TAIL] + _ZEROS + _END
-    return text[:-_TAIL] + hashlib.sha256(blank).hexdigest().encode() + _END == text
+    """True if a text of :func:`sealed_text` is unchanged."""
+    return _sealed(text[:-_TAIL] + _ZEROS + _END) == text
+
+
+def _sealed(text: bytes) -> bytes:
+    return text[:-_TAIL] + hashlib.sha256(text).hexdigest().encode() + _END
 
 
 def seal_parquet(file: BufferedRandom) -> str:
-    """Seal a finished Parquet file whose footer has a text of :func:`unsealed_text`; its SHA-256 after that."""
+    """Seal a finished Parquet file whose footer has a text of :func:`unsealed_text`; give its SHA-256."""
     found = _find(file)
     if found is None:
         raise ValueError("the footer holds no provenance")
@@ -68,7 +70,7 @@ def seal_parquet(file: BufferedRandom) -> str:
 
 
 def parquet_is_whole(path: Path) -> bool:
-    """Whether every byte of a sealed Parquet file is as it was written."""
+    """True if every byte of a sealed Parquet file is unchanged."""
     with path.open("rb") as file:
         found = _find(file)
         if found is None:
@@ -78,7 +80,7 @@ def parquet_is_whole(path: Path) -> bool:
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file begins or ends as Parquet does."""
+    """True if a file begins or ends as Parquet does."""
     with path.open("rb") as file:
         if file.read(4) == b"PAR1":
             return True
@@ -87,15 +89,15 @@ def is_parquet(path: Path) -> bool:
 
 
 def sidecar_of(output: Path) -> Path:
-    """Where an output of a text format keeps its provenance."""
+    """Path of the provenance of an output in a text format."""
     return output.with_name(output.name + PROVENANCE_SUFFIX)
 
 
 def read_provenance(output: Path) -> bytes | None:
-    """The sealed text that belongs to an output, or ``None``; no parser sees the output itself.
+    """The sealed text of an output, or ``None``; no parser sees the output itself.
 
     Raises:
-        InputError: what should hold it cannot be read.
+        InputError: the output or its sidecar cannot be read.
     """
     try:
         if is_parquet(output):
@@ -117,19 +119,19 @@ def parsed(text: bytes, output: Path) -> dict[str, Any]:
     """The value of a sealed text.
 
     Raises:
-        InputError: it is none, or of another version.
+        InputError: it is not JSON, or of another version.
     """
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise InputError("its provenance is not JSON", path=output) from error
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
+    if not isinstance(value, dict) or value.get("format") != _FORMAT:
         raise InputError("its provenance is of another format", path=output)
     return value
 
 
 def _find(file: BinaryIO) -> tuple[bytes, int] | None:
-    """The text in the footer of a Parquet file, and where it begins, by its bytes alone."""
+    """The sealed text in the footer of a Parquet file and its offset, found by bytes alone."""
     size = file.seek(0, 2)
     if size < 12:
         return None
@@ -150,7 +152,7 @@ def _find(file: BinaryIO) -> tuple[bytes, int] | None:
 
 
 def _digest(file: BinaryIO, place: int) -> str:
-    """SHA-256 of ``file`` with zeros for the 64 bytes at ``place``."""
+    """SHA-256 of ``file`` with zeros in place of the 64 bytes at ``place``."""
     digest = hashlib.sha256()
     file.seek(0)
     left = place

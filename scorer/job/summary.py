@@ -1,10 +1,10 @@
-"""What a job did: counts, time, and what ran."""
+"""Counts of a chunk and of a job, and the summary of a job."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from scorer.safe_text import in_utf8
 
@@ -12,24 +12,23 @@ if TYPE_CHECKING:
     from scorer.disk.publishing import Move
 
 
-class Part(Protocol):
-    """What is counted of a chunk."""
+@dataclass(frozen=True, slots=True)
+class ChunkCounts:
+    """Counts of one chunk. orjson writes it as an object with these names; ``ChunkCounts(**value)`` reads it back.
 
-    @property
-    def n_rows(self) -> int:
-        """Rows of the output."""
+    Attributes:
+        rows_in: rows that the reader took from the input, bad ones included.
+        rows: rows of the output.
+        rejected: bad rows that were set aside.
+        tokens: tokens that the model read.
+        by_status: rows of the output by ``pred_status``.
+    """
 
-    @property
-    def n_rejects(self) -> int:
-        """Rows that were set aside."""
-
-    @property
-    def tokens(self) -> int:
-        """Tokens that the model read."""
-
-    @property
-    def by_status(self) -> Mapping[str, int]:
-        """Rows by ``pred_status``."""
+    rows_in: int
+    rows: int
+    rejected: int
+    tokens: int
+    by_status: Mapping[str, int]
 
 
 @dataclass
@@ -37,31 +36,25 @@ class JobCounts:
     """Totals of a job.
 
     Attributes:
-        rows: of the output.
-        rejected: rows of the input that were set aside.
-        tokens: that the model read.
-        by_status: rows by ``pred_status``.
+        rows_in, rows, rejected, tokens, by_status: sums over its chunks, see :class:`ChunkCounts`.
         rows_before: rows of the input that an earlier, unfinished run had scored.
     """
 
+    rows_in: int = 0
     rows: int = 0
     rejected: int = 0
     tokens: int = 0
     by_status: dict[str, int] = field(default_factory=dict)
     rows_before: int = 0
 
-    def add(self, part: Part) -> None:
-        """Count one more chunk, as it is or as the journal has it."""
-        self.rows += part.n_rows
-        self.rejected += part.n_rejects
-        self.tokens += part.tokens
-        for status, count in part.by_status.items():
+    def add(self, counts: ChunkCounts | JobCounts) -> None:
+        """Add a chunk or another job."""
+        self.rows_in += counts.rows_in
+        self.rows += counts.rows
+        self.rejected += counts.rejected
+        self.tokens += counts.tokens
+        for status, count in counts.by_status.items():
             self.by_status[status] = self.by_status.get(status, 0) + count
-
-    @property
-    def rows_in(self) -> int:
-        """Rows of the input."""
-        return self.rows + self.rejected
 
     @property
     def empty(self) -> int:
@@ -69,7 +62,7 @@ class JobCounts:
         return self.by_status.get("empty", 0)
 
     def to_json(self) -> dict[str, int]:
-        """The counts as a summary and the provenance state them: ``in`` is ``scored + empty + rejected``."""
+        """Rows as a summary and the provenance state them: ``in`` is ``scored + empty + rejected``."""
         return {
             "in": self.rows_in,
             "out": self.rows,
@@ -81,14 +74,15 @@ class JobCounts:
 
 @dataclass(frozen=True)
 class ScoreSummary:
-    """What a job did.
+    """Summary of a job.
 
     Attributes:
-        input: as it was named.
+        output: the output as it was named.
         counts: rows in all and by status, and tokens.
         seconds: wall time, the loading of the model included.
         device, precision, provider: what really ran.
-        skipped: whether nothing had to be done, for the output was up to date.
+        input: the input as it was named.
+        skipped: True if the output was up to date, so that there was nothing to do.
     """
 
     output: str
@@ -104,18 +98,18 @@ class ScoreSummary:
         """The summary for a person."""
         if self.skipped:
             return f"{self.output}: up to date"
-        rows = self.counts.rows
-        said = {**self.counts.by_status, "rejected": self.counts.rejected}
-        others = ", ".join(f"{count:,} {status}" for status, count in said.items() if count and status != "ok")
-        before = f", {self.counts.rows_before:,} of them by an earlier run" if self.counts.rows_before else ""
-        speed = (self.counts.rows_in - self.counts.rows_before) / max(self.seconds, 1e-9)
+        counts = self.counts
+        by_status = {**counts.by_status, "rejected": counts.rejected}
+        others = ", ".join(f"{count:,} {status}" for status, count in by_status.items() if count and status != "ok")
+        before = f", {counts.rows_before:,} of them by an earlier run" if counts.rows_before else ""
+        speed = (counts.rows_in - counts.rows_before) / max(self.seconds, 1e-9)
         return (
-            f"{self.output}: {rows:,} rows{f' ({others})' if others else ''}{before} in {self.seconds:.1f} s, "
+            f"{self.output}: {counts.rows:,} rows{f' ({others})' if others else ''}{before} in {self.seconds:.1f} s, "
             f"{speed:,.0f} rows/s, {self.precision} on {self.device}"
         )
 
     def log_fields(self) -> dict[str, Any]:
-        """What a line of a log says of it in fields."""
+        """The summary as fields of a line of the log."""
         return {
             "file": self.input,
             "output": self.output,
@@ -143,4 +137,4 @@ class ScoreSummary:
 
 
 FilesBeside = Callable[[ScoreSummary], "Sequence[Move]"]
-"""Files that are to take their places together with an output, made once its summary is known."""
+"""Makes the files that are published together with an output, once its summary is known."""

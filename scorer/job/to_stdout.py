@@ -25,13 +25,13 @@ from scorer.model.scoring import STATUSES
 from scorer.progress import Progress
 
 
-def stream_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress) -> ScoreSummary:
-    """Score one input to standard output, row by row as it comes: nothing is kept, resumed or sealed.
+def score_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress) -> ScoreSummary:
+    """Score one input to standard output, chunk by chunk.
 
-    Bad rows that are set aside are counted and, for there is no place beside, dropped.
+    Rejected rows are counted and dropped: they have no place beside standard output.
 
     Raises:
-        ScorerError: as :func:`scorer.run.score_file.score_file` says; what was written before stays written.
+        ScorerError: as :func:`scorer.run.score_file.score_file` says; rows that were written stay written.
         BrokenPipeError: the reader has gone.
     """
     begun = time.monotonic()
@@ -49,6 +49,11 @@ def stream_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress)
     engine = LocalEngine(options)
     work = ChunkWork.plan(open_source(file.path, options.reading()), options, engine.model)
     counts = JobCounts(by_status=dict.fromkeys(STATUSES, 0))
+
+    def check_rejected(*, finished: bool) -> None:
+        bad, rows, path = counts.rejected, counts.rows_in, work.source.path
+        check_bad_rows(options.limit(), bad=bad, rows=rows, path=path, finished=finished)
+
     # A copy, so that closing the writer does not close what the process still writes to.
     with (
         write_errors(shown),
@@ -60,15 +65,10 @@ def stream_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress)
         progress.start(work.source.n_rows)
         for result in results:
             writer.write(result.table)
-            counts.add(result)
-            path = work.source.path
-            check_bad_rows(options.limit(), bad=counts.rejected, rows=counts.rows_in, path=path, finished=False)
-            progress.advance(result.n_input_rows, result.tokens)
+            counts.add(result.counts)
+            check_rejected(finished=False)
+            progress.advance(result.counts.rows_in, result.counts.tokens)
         state.check()
-        check_bad_rows(options.limit(), bad=counts.rejected, rows=counts.rows_in, path=work.source.path, finished=True)
+        check_rejected(finished=True)
         writer.finish()
-    model = work.model
-    seconds = time.monotonic() - begun
-    return ScoreSummary(
-        "stdout", counts, seconds, model.device, model.precision, model.provider, input=work.source.path
-    )
+    return work.summary("stdout", counts, begun=begun)

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scorer.errors import InputError, OutputError, OutputExistsError, ScorerError, UsageError
+from scorer.errors import OutputError, OutputExistsError, ScorerError, UsageError
 from scorer.files.formats import OutputFormat
 from scorer.files.input_state import InputState
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile
 from scorer.files.opening import open_source
+from scorer.files.remote import file_system, place_of
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.chunk_work import ChunkWork
-from scorer.job.destination import Destination
 from scorer.job.engine import Engine
-from scorer.job.made_by import describe
+from scorer.job.made_by import ExistingOutput, describe
 from scorer.job.options import ScoreOptions
-from scorer.job.provenance import in_footer, parsed
+from scorer.job.provenance import in_footer
 from scorer.job.summary import JobCounts, ScoreSummary
 from scorer.job.to_disk import score_to_disk
 from scorer.progress import Progress
 from scorer.safe_text import in_utf8
 
-log = logging.getLogger(__name__)
 
-
-def score_to_url(
+def score_to_store(
     file: InputFile,
     url: str,
     options: ScoreOptions,
@@ -40,33 +37,33 @@ def score_to_url(
     engine: Callable[[], Engine],
     like_make: bool = False,
 ) -> ScoreSummary:
-    """Score into a file of this machine, then send it, and what belongs beside it, to a store.
+    """Score into a temporary file, then send it, and the files beside it, to a store.
 
-    The output goes last and appears at its end, as stores do that. There is no lock and nothing to
-    resume: two runs that send to one URL are for the scheduler to keep apart. ``like_make`` is that of
+    The output goes last and appears once it is complete, as stores do that. There is no lock and nothing
+    to resume: the scheduler must not start two runs that send to one URL. Arguments are those of
     :func:`scorer.job.job.run_job`.
 
     Raises:
         ScorerError: as :func:`scorer.run.score_file.score_file` says.
     """
-    from scorer.files.remote import file_system, place_of
-
+    begun = time.monotonic()
     shown = without_secrets(url)
     name = shown.rstrip("/").rpartition("/")[2]
     format = OutputFormat.of(name, options.output_format, csv_safe=options.csv_safe)
-    files, target = file_system(url)
+    store, target = file_system(url)
     if is_url(file.path) and place_of(file.path) == place_of(url):
         raise UsageError("is the input itself", path=shown, hint="write to another file")
     if not options.overwrite:
         with _store_errors(shown):
-            stands = files.exists(target)
-            stated = _provenance_in_store(files, target, format) if stands and like_make else None
-        if stands and (stated is None or [one.get("name") for one in stated.get("inputs", [])] != [in_utf8(file.name)]):
+            exists = store.exists(target)
+            existing = _existing_output(store, target, format) if exists and like_make else None
+        if exists and not (existing is not None and existing.is_made_from(in_utf8(file.name))):
             raise OutputExistsError("stands already", path=shown, hint="pass --overwrite to replace it")
-        if stated is not None:
-            skipped = _summary_if_up_to_date(stated, file, Destination(Path(name), format), options, engine())
-            if skipped is not None:
-                return replace(skipped, output=shown)
+        if existing is not None:
+            state = InputState.of(file)
+            work = ChunkWork.plan(open_source(file.path, options.reading()), options, engine().model)
+            if existing.is_up_to_date(describe(work, state.description(), format, options)):
+                return work.summary(shown, JobCounts(), begun=begun, skipped=True)
     with tempfile.TemporaryDirectory(prefix="score-") as folder:
         output = Path(folder) / name
         summary = score_to_disk(
@@ -75,56 +72,32 @@ def score_to_url(
         beside = sorted(path for path in Path(folder).iterdir() if path != output)
         for path in [*beside, output]:
             with _store_errors(shown):
-                files.put_file(str(path), target.removesuffix(name) + path.name)
+                store.put_file(str(path), target.removesuffix(name) + path.name)
         with _store_errors(shown):
-            files.invalidate_cache()
+            store.invalidate_cache()
             for suffix in (REJECTS_SUFFIX, PROVENANCE_SUFFIX):
-                # That of a run before, whose output has been replaced.
-                if not Path(f"{output}{suffix}").exists() and files.exists(target + suffix):
-                    files.rm_file(target + suffix)
-            size = files.info(target)["size"]
+                # Those of an earlier run, whose output has been replaced.
+                if not Path(f"{output}{suffix}").exists() and store.exists(target + suffix):
+                    store.rm_file(target + suffix)
+            size = store.info(target)["size"]
         if size != output.stat().st_size:
             raise OutputError(f"{output.stat().st_size:,} bytes were sent, {size:,} are there", path=shown)
     return replace(summary, output=shown)
 
 
-def _provenance_in_store(files: Any, target: str, format: OutputFormat) -> dict[str, Any] | None:
-    """The provenance of an output that stands in a store whole, as far as its size tells; ``None`` without one."""
+def _existing_output(store: Any, target: str, format: OutputFormat) -> ExistingOutput:
+    sidecar = target + PROVENANCE_SUFFIX
     if format.kind == "parquet":
-        with files.open(target, "rb") as opened:
-            text = in_footer(opened)
+        with store.open(target, "rb") as file:
+            text = in_footer(file)
     else:
-        sidecar = target + PROVENANCE_SUFFIX
-        text = files.cat_file(sidecar).removesuffix(b"\n") if files.exists(sidecar) else None
-    with suppress(InputError):
-        value = None if text is None else parsed(text, Path(target))
-        if value is None or (
-            format.kind != "parquet" and value.get("output", {}).get("bytes") != files.info(target)["size"]
-        ):
-            return None
-        if value.get("rejects") is not None and not files.exists(target + REJECTS_SUFFIX):
-            value["fingerprint"] = None  # to be made again
-        return value
-    return None
-
-
-def _summary_if_up_to_date(
-    stated: Mapping[str, Any], file: InputFile, destination: Destination, options: ScoreOptions, engine: Engine
-) -> ScoreSummary | None:
-    begun = time.monotonic()
-    state = InputState.of(file)
-    work = ChunkWork.plan(open_source(file.path, options.reading()), options, engine.model)
-    if stated.get("fingerprint") != describe(work, state.description(), destination, options)["fingerprint"]:
-        return None
-    model, seconds = work.model, time.monotonic() - begun
-    source = without_secrets(file.path)
-    about = (model.device, model.precision, model.provider)
-    return ScoreSummary(str(destination.path), JobCounts(), seconds, *about, input=source, skipped=True)
+        text = store.cat_file(sidecar).removesuffix(b"\n") if store.exists(sidecar) else None
+    return ExistingOutput(text, store.info(target)["size"], store.exists(target + REJECTS_SUFFIX))
 
 
 @contextmanager
 def _store_errors(shown: str) -> Iterator[None]:
-    """Errors of stores' own libraries, whose texts may hold signed URLs, by their kind alone."""
+    """Translate errors of a store by their kind alone: their texts may hold signed URLs."""
     try:
         yield
     except ScorerError:

@@ -1,4 +1,4 @@
-"""``score --verify``: is an output still what was published?"""
+"""Verification of outputs against their provenance, for ``score --verify``."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from scorer.files.counting import count_rows, open_parquet
 from scorer.files.formats import OutputFormat
 from scorer.files.inputs import REJECTS_SUFFIX, expand_inputs
 from scorer.job.provenance import is_parquet, parquet_is_whole, parsed, read_provenance, sidecar_of, text_is_whole
+from scorer.safe_text import first_line
 
 log = logging.getLogger(__name__)
 
 
 def verify(paths: Sequence[Path]) -> Iterator[str]:
-    """Check outputs, and every output in folders; a line for each that is whole.
+    """Verify outputs, and every output in folders; give a line for each that is whole.
 
     Raises:
-        InputError: one is not what was published; of several, once all are through.
+        InputError: one is not what was published; with several, once all are verified.
     """
     if len(paths) == 1 and not is_folder(paths[0]):
         yield verify_output(paths[0])
@@ -46,7 +47,7 @@ def verify(paths: Sequence[Path]) -> Iterator[str]:
 
 
 def verify_output(output: Path) -> str:
-    """Check an output against its provenance: every byte, the schema, and all counts; a line that says so.
+    """Verify every byte, the schema and all counts of an output; give a line that says so.
 
     Raises:
         InputError: it is not what was published, or has no provenance.
@@ -75,7 +76,7 @@ def verify_output(output: Path) -> str:
 
 
 def _checked_bytes(output: Path, text: bytes) -> dict[str, Any]:
-    """The provenance, once it is sure that no byte of it or of the output has changed."""
+    """Check that no byte of the provenance or of the output has changed; give the provenance."""
     try:
         if is_parquet(output):
             if not parquet_is_whole(output):
@@ -109,8 +110,7 @@ def _check_content(output: Path, value: dict[str, Any], format: OutputFormat) ->
         for batch in file.iter_batches(8192, use_threads=False):
             by_status.update(batch.column(schema.index([status, "string"])).to_pylist())
     except (pa.ArrowException, OSError, ValueError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"is damaged: {first}", path=output) from error
+        raise InputError(f"is damaged: {first_line(error)}", path=output) from error
     if dict(by_status) != {name: count for name, count in value["by_status"].items() if count}:
         raise InputError("its rows by status are not those that its provenance states", path=output)
 

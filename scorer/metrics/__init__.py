@@ -1,1 +1,1 @@
-"""Figures of a classification and their intervals; knows no file. Imports the ground floor alone."""
+"""Figures of a classification and their intervals, from arrays alone. Imports the ground floor alone."""

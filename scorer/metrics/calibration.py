@@ -1,4 +1,4 @@
-"""How far probabilities can be believed: log loss, Brier score, calibration error. Sums, chunk by chunk."""
+"""Log loss, Brier score and calibration error of probabilities, as sums over chunks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,45 @@ import numpy as np
 import numpy.typing as npt
 
 from scorer.metrics.intervals import normal_interval
-from scorer.metrics.values import NO_PROBABILITIES, Figure, Interval, ReliabilityBin
+from scorer.metrics.values import NO_PROBABILITIES, Figure, Ids, Interval, Probabilities, ReliabilityBin
+
+BINS = 15
+"""Bins of confidence, as in Guo et al., 2017, "On Calibration of Modern Neural Networks"."""
+
+
+def temperature_of(history: Mapping[str, Any] | None) -> float:
+    """Temperature recorded in a training's history, to divide logits by; 1 if there is no usable one."""
+    section = (history or {}).get("calibration")
+    value = section.get("temperature") if isinstance(section, dict) else None
+    return float(value) if isinstance(value, (int, float)) and 1e-3 <= value <= 1e3 else 1.0
+
+
+@dataclass
+class MeanLoss:
+    """Mean of a loss over rows, and the sums for its interval."""
+
+    rows: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    def add(self, losses: npt.NDArray[np.float64]) -> None:
+        """Add losses ``(n,)``."""
+        self.rows += len(losses)
+        self.total += float(losses.sum())
+        self.squares += float((losses * losses).sum())
+
+    def figure(self) -> Figure:
+        """The mean, with the normal interval of a mean."""
+        if not self.rows:
+            return NO_PROBABILITIES
+        mean = self.total / self.rows
+        spread = math.sqrt(max(0.0, self.squares / self.rows - mean * mean) / max(1, self.rows - 1))
+        return Figure(mean, interval=normal_interval(mean, spread, low=0.0))
 
 
 @dataclass
 class CalibrationCells:
-    """Rows by bin of confidence, wrong ones and right ones.
+    """Rows by bin of confidence, wrong and right ones apart.
 
     Attributes:
         counts: int64 ``(2, n_bins)``, wrong rows first.
@@ -28,11 +61,11 @@ class CalibrationCells:
 
     @classmethod
     def empty(cls, n_bins: int) -> CalibrationCells:
-        """No rows yet."""
+        """Cells without rows."""
         return cls(np.zeros((2, n_bins), np.int64), np.zeros((2, n_bins)))
 
-    def add(self, confidence: npt.NDArray[np.floating], right: npt.NDArray[np.bool_]) -> None:
-        """Count rows; a confidence on an edge is in the bin below it."""
+    def add(self, confidence: Probabilities, right: npt.NDArray[np.bool_]) -> None:
+        """Count rows; a confidence on an edge belongs to the bin below it."""
         n_bins = self.counts.shape[1]
         values = confidence.astype(np.float64)
         places = np.searchsorted(np.linspace(0, 1, n_bins + 1)[1:-1], values) + right * n_bins
@@ -40,76 +73,10 @@ class CalibrationCells:
         self.sums += np.bincount(places, weights=values, minlength=2 * n_bins).reshape(2, n_bins)
 
     def error(self, counts: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
-        """Calibration error of ``counts`` ``(..., 2, n_bins)``, each cell with its mean confidence."""
+        """Calibration error of ``counts`` ``(..., 2, n_bins)``, given the mean confidence of each cell."""
         mean = np.divide(self.sums, self.counts, out=np.zeros_like(self.sums), where=self.counts > 0)
         distance = np.abs((counts * mean).sum(axis=-2) - counts[..., 1, :])
         return np.asarray(distance.sum(axis=-1) / counts.sum(axis=(-2, -1)))
-
-
-def calibration_interval(cells: CalibrationCells, value: float, *, resamples: int, seed: int) -> Interval:
-    """Interval of the calibration error ``value`` by inverting a simulated test.
-
-    Noise alone makes the error of a sample larger than the true one, so a bootstrap misses well calibrated
-    models (Vaicenavicius et al., 2019, "Evaluating model calibration in classification", section 4). Instead the
-    distances of the bins are scaled down and up, noise is added to them, and the interval holds every true error
-    under which ``value`` lies in the middle 95 % of what is seen. It covers 89 to 97 % in simulations.
-    """
-    rows = cells.counts.sum(axis=0)
-    there = rows > 0
-    rows = rows[there]
-    right = cells.counts[1][there]
-    gaps = (right - cells.sums.sum(axis=0)[there]) / rows
-    # One right and one wrong row more, so that a bin of right rows alone is not without noise.
-    share = (right + 1) / (rows + 2)
-    noise = np.random.default_rng(seed).normal(size=(resamples, len(rows))) * np.sqrt(share * (1 - share) / rows)
-
-    def seen(scale: float, quantile: float) -> float:
-        errors = (rows * np.abs(scale * gaps + noise)).sum(axis=1) / rows.sum()
-        return float(np.quantile(errors, quantile))
-
-    def where(quantile: float, low: float, high: float) -> float:
-        for _ in range(20):
-            middle = (low + high) / 2
-            low, high = (middle, high) if seen(middle, quantile) < value else (low, middle)
-        return (low + high) / 2
-
-    lowest = 0.0 if seen(0.0, 0.975) >= value else where(0.975, 0.0, 1.0)
-    highest = max(1.0, where(0.025, 0.0, 3.0))
-    return Interval(min(lowest, 1.0) * value, min(1.0, highest * value), "simulation")
-
-
-BINS = 15
-"""Bins of confidence, as in Guo et al., 2017, "On Calibration of Modern Neural Networks"."""
-
-
-def temperature_of(history: Mapping[str, Any] | None) -> float:
-    """What a training's history says that logits are to be divided by; 1 where it says nothing that can be used."""
-    section = (history or {}).get("calibration")
-    value = section.get("temperature") if isinstance(section, dict) else None
-    return float(value) if isinstance(value, (int, float)) and 1e-3 <= value <= 1e3 else 1.0
-
-
-@dataclass
-class MeanLoss:
-    """Mean of a loss of each row, with the spread that its interval needs."""
-
-    rows: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-
-    def add(self, losses: npt.NDArray[np.float64]) -> None:
-        """Take in the losses ``(n,)`` of the next rows."""
-        self.rows += len(losses)
-        self.total += float(losses.sum())
-        self.squares += float((losses * losses).sum())
-
-    def figure(self) -> Figure:
-        """The mean, with the interval of a mean of many rows."""
-        if not self.rows:
-            return NO_PROBABILITIES
-        mean = self.total / self.rows
-        spread = math.sqrt(max(0.0, self.squares / self.rows - mean * mean) / max(1, self.rows - 1))
-        return Figure(mean, interval=normal_interval(mean, spread, low=0.0))
 
 
 @dataclass
@@ -117,8 +84,8 @@ class Calibration:
     """Running sums over rows with probabilities.
 
     Attributes:
-        log_loss: of minus the logarithm of the gold label's probability.
-        brier: of squared distances to the gold label.
+        log_loss: see :func:`log_losses`.
+        brier: see :func:`brier_losses`.
         cells: rows and sums of confidence by bin.
     """
 
@@ -126,15 +93,13 @@ class Calibration:
     brier: MeanLoss = field(default_factory=MeanLoss)
     cells: CalibrationCells = field(default_factory=lambda: CalibrationCells.empty(BINS))
 
-    def add_probabilities(
-        self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[np.integer], positive: int | None
-    ) -> None:
-        """Take in probabilities ``(n, n_labels)`` and gold ids ``(n,)``."""
+    def add_probabilities(self, probabilities: Probabilities, gold: Ids, positive: int | None) -> None:
+        """Add probabilities ``(n, n_labels)`` and gold ids ``(n,)``."""
         self.log_loss.add(log_losses(probabilities, gold))
         self.brier.add(brier_losses(probabilities, gold, positive))
 
-    def add_confidence(self, confidence: npt.NDArray[np.floating], right: npt.NDArray[np.bool_]) -> None:
-        """Take in the probability ``(n,)`` of the predicted label and whether it is the gold one."""
+    def add_confidence(self, confidence: Probabilities, right: npt.NDArray[np.bool_]) -> None:
+        """Add probabilities ``(n,)`` of the predicted label; ``right`` ``(n,)`` is true if it is the gold one."""
         self.cells.add(confidence, right)
 
     def figures(self, *, resamples: int, seed: int) -> dict[str, Figure]:
@@ -146,7 +111,7 @@ class Calibration:
         }
 
     def reliability(self) -> tuple[ReliabilityBin, ...]:
-        """The bins of the reliability diagram; none where there is no confidence."""
+        """The bins of the reliability diagram; empty if no confidence was added."""
         rows, sums = self.cells.counts.sum(axis=0), self.cells.sums.sum(axis=0)
         if not rows.sum():
             return ()
@@ -163,23 +128,21 @@ class Calibration:
         )
 
 
-def log_losses(probabilities: npt.NDArray[np.floating], gold: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+def log_losses(probabilities: Probabilities, gold: Ids) -> npt.NDArray[np.float64]:
     """Minus the natural logarithm of each gold label's probability, float64 ``(n,)``.
 
-    Probabilities are kept from 0 by the machine epsilon of their type, as scikit-learn's ``log_loss`` does.
+    Probabilities are kept from 0 by the machine epsilon of their type, as in scikit-learn's ``log_loss``.
     """
     least = float(np.finfo(probabilities.dtype).eps)
     own = probabilities[np.arange(len(gold)), gold].astype(np.float64)
     return np.asarray(-np.log(np.clip(own, least, 1 - least)))
 
 
-def brier_losses(
-    probabilities: npt.NDArray[np.floating], gold: npt.NDArray[np.integer], positive: int | None
-) -> npt.NDArray[np.float64]:
+def brier_losses(probabilities: Probabilities, gold: Ids, positive: int | None) -> npt.NDArray[np.float64]:
     """Squared distance of probabilities from the gold label, float64 ``(n,)``.
 
-    With two labels that of the positive one's probability (Brier, 1950), from 0 to 1; with more the sum over
-    all labels, from 0 to 2. As scikit-learn's ``brier_score_loss`` scales them.
+    With two labels the distance of the positive one's probability (Brier, 1950), from 0 to 1; with more the
+    sum over all labels, from 0 to 2. Scaled as in scikit-learn's ``brier_score_loss``.
     """
     if probabilities.shape[1] == 2:
         label = 1 if positive is None else positive
@@ -199,3 +162,35 @@ def calibration_error(cells: CalibrationCells, *, resamples: int, seed: int) -> 
         return NO_PROBABILITIES
     value = float(cells.error(cells.counts))
     return Figure(value, interval=calibration_interval(cells, value, resamples=resamples, seed=seed))
+
+
+def calibration_interval(cells: CalibrationCells, value: float, *, resamples: int, seed: int) -> Interval:
+    """Interval of the calibration error ``value`` by inverting a simulated test.
+
+    Noise alone makes the error of a sample larger than the true one, so a bootstrap misses well calibrated
+    models (Vaicenavicius et al., 2019, "Evaluating model calibration in classification", section 4). Instead the
+    distances of the bins are scaled down and up, noise is added to them, and the interval holds every true error
+    for which ``value`` lies in the middle 95 % of the simulated ones. It covers 89 to 97 % in simulations.
+    """
+    rows = cells.counts.sum(axis=0)
+    filled = rows > 0
+    rows = rows[filled]
+    right = cells.counts[1][filled]
+    gaps = (right - cells.sums.sum(axis=0)[filled]) / rows
+    # One right and one wrong row more, so that a bin with only right rows has noise too.
+    share = (right + 1) / (rows + 2)
+    noise = np.random.default_rng(seed).normal(size=(resamples, len(rows))) * np.sqrt(share * (1 - share) / rows)
+
+    def simulated(scale: float, quantile: float) -> float:
+        errors = (rows * np.abs(scale * gaps + noise)).sum(axis=1) / rows.sum()
+        return float(np.quantile(errors, quantile))
+
+    def scale_at(quantile: float, low: float, high: float) -> float:
+        for _ in range(20):
+            middle = (low + high) / 2
+            low, high = (middle, high) if simulated(middle, quantile) < value else (low, middle)
+        return (low + high) / 2
+
+    lowest = 0.0 if simulated(0.0, 0.975) >= value else scale_at(0.975, 0.0, 1.0)
+    highest = max(1.0, scale_at(0.025, 0.0, 3.0))
+    return Interval(min(lowest, 1.0) * value, min(1.0, highest * value), "simulation")

@@ -1,8 +1,8 @@
 """Confidence intervals of 95 %: Wilson's for shares, stratified bootstrap for F1, AUC and the like.
 
 Resampling rows within each gold label (Davison and Hinkley, 1997, section 3.2; for AUC as in Robin et al.,
-2011, "pROC") changes counts alone: the cells of a confusion matrix, or rows by score, are multinomial. So no
-row is touched a thousand times, and a million rows cost what a thousand do. Random numbers have a fixed seed.
+2011, "pROC") only changes counts: the cells of a confusion matrix, or rows by score, are multinomial. Counts
+are resampled instead of rows, so a million rows cost as much as a thousand. Random numbers have a fixed seed.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from scorer.metrics.ranking import Ranking, auc_of_counts, precision_of_counts
 from scorer.metrics.values import Figure, Interval, LabelFigures, Matrix
 
 Z = 1.959963984540054
-"""Of the normal distribution, for 95 %."""
+"""Two-sided quantile of the normal distribution for 95 %."""
 
 RANK_CELLS = 2048
-"""Cells of scores that an AUC is resampled with; ties within one count half."""
+"""Number of score cells used to resample an AUC; ties within a cell count half."""
 
 _BLOCK = 4_000_000
 
 
 def wilson(part: int, whole: int) -> Interval | None:
-    """Wilson's score interval (1927, without continuity correction) of a share; ``None`` of nothing."""
+    """Wilson's score interval (1927, without continuity correction) of a share; ``None`` if ``whole`` is 0."""
     if not whole:
         return None
     share, z2 = part / whole, Z * Z
     middle = (share + z2 / (2 * whole)) / (1 + z2 / whole)
     half = Z / (1 + z2 / whole) * math.sqrt(share * (1 - share) / whole + z2 / (4 * whole * whole))
-    # At the ends rounding would leave the share itself outside.
+    # At the ends, rounding would put the share itself outside.
     low = 0.0 if part == 0 else max(0.0, middle - half)
     high = 1.0 if part == whole else min(1.0, middle + half)
     return Interval(low, high, "wilson")
@@ -47,7 +47,7 @@ def normal_interval(
 
 
 def percentile_interval(values: npt.NDArray[np.float64], *, shift: float = 0.0) -> Interval | None:
-    """The middle 95 % of those bootstrapped values ``(resamples,)`` that are defined; ``None`` where none is."""
+    """Middle 95 % of the finite values ``(resamples,)``, moved by ``shift``; ``None`` if there are none."""
     if not np.isfinite(values).all():
         values = values[np.isfinite(values)]
     if not len(values):
@@ -58,12 +58,12 @@ def percentile_interval(values: npt.NDArray[np.float64], *, shift: float = 0.0) 
 
 @dataclass(frozen=True, eq=False)
 class MatrixSamples:
-    """What the figures of resampled confusion matrices need, without the matrices.
+    """Counts of resampled confusion matrices, enough for every figure of :mod:`scorer.metrics.confusion`.
 
     Attributes:
         right: int64 ``(resamples, n_labels)``, right rows by label.
-        gold: int64 ``(n_labels,)``, gold rows by label; the strata, so they never change.
-        predicted: int64 ``(resamples, n_labels)``.
+        gold: int64 ``(n_labels,)``, gold rows by label; these are the strata, so they are never resampled.
+        predicted: int64 ``(resamples, n_labels)``, rows by predicted label.
     """
 
     right: npt.NDArray[np.int64]
@@ -77,18 +77,18 @@ class MatrixSamples:
         n_labels = len(matrix)
         right, predicted = (np.zeros((resamples, n_labels), np.int64) for _ in range(2))
         for label, row in enumerate(matrix):
-            there = np.flatnonzero(row)
-            if not len(there):
+            filled = np.flatnonzero(row)
+            if not len(filled):
                 continue
-            drawn = rng.multinomial(int(row.sum()), row[there] / row.sum(), size=resamples)
-            predicted[:, there] += drawn
-            own = np.flatnonzero(there == label)
+            drawn = rng.multinomial(int(row.sum()), row[filled] / row.sum(), size=resamples)
+            predicted[:, filled] += drawn
+            own = np.flatnonzero(filled == label)
             if len(own):
                 right[:, label] = drawn[:, own[0]]
         return cls(right, matrix.sum(axis=1), predicted)
 
     def by_label(self, name: str) -> npt.NDArray[np.float64]:
-        """``precision``, ``recall`` or ``f1`` of each label, float64 ``(resamples, n_labels)``; NaN is undefined."""
+        """``precision``, ``recall`` or ``f1`` of each label, float64 ``(resamples, n_labels)``, NaN if undefined."""
         part, whole = {
             "precision": (self.right, self.predicted),
             "recall": (self.right, np.broadcast_to(self.gold, self.right.shape)),
@@ -97,7 +97,7 @@ class MatrixSamples:
         return np.asarray(np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0))
 
     def figures(self, positive: int | None) -> dict[str, npt.NDArray[np.float64]]:
-        """Every figure of :func:`scorer.metrics.confusion.headline_figures` float64 ``(resamples,)``, by name."""
+        """Resampled :func:`scorer.metrics.confusion.headline_figures` by name, float64 ``(resamples,)`` each."""
         found: dict[str, npt.NDArray[np.float64]] = {}
         occurs = (self.gold > 0) | (self.predicted > 0)
         total = int(self.gold.sum())
@@ -108,7 +108,7 @@ class MatrixSamples:
             values = self.by_label(name)
             if positive is not None:
                 found[name] = values[:, positive]
-            # A label that no row of a resample has is left out of its mean, as in the figure itself.
+            # A label without rows in a resample is left out of its mean, as in the figure itself.
             usable = occurs & np.isfinite(values)
             found[f"macro_{name}"] = np.where(usable, values, 0).sum(axis=1) / np.maximum(1, usable.sum(axis=1))
             found[f"weighted_{name}"] = (np.where(usable, values, 0) * self.gold).sum(axis=1) / max(1, total)
@@ -125,16 +125,16 @@ class MatrixSamples:
 def matrix_intervals(
     figures: Mapping[str, Figure], matrix: Matrix, positive: int | None, samples: MatrixSamples
 ) -> dict[str, Figure]:
-    """``figures`` of ``matrix`` with their intervals: Wilson's for shares of rows, bootstrap for the others.
+    """Add intervals to the ``figures`` of ``matrix``: Wilson's for shares of rows, bootstrap for the others.
 
-    Where every row is right, all have Wilson's: that of recall for F1, that of accuracy for the rest.
+    If every row is right, all intervals are Wilson's: that of recall for F1, that of accuracy for the rest.
     """
     shares = {"accuracy": (int(np.trace(matrix)), int(matrix.sum()))}
     if positive is not None:
         right = int(matrix[positive, positive])
         shares["precision"] = (right, int(matrix[:, positive].sum()))
         shares["recall"] = (right, int(matrix[positive].sum()))
-    shares["weighted_recall"] = shares["accuracy"]  # the two are one
+    shares["weighted_recall"] = shares["accuracy"]  # they are equal
     resampled = samples.figures(positive)
     all_right = wilson(*shares["accuracy"]) if np.trace(matrix) == matrix.sum() else None
     found = {}
@@ -144,7 +144,7 @@ def matrix_intervals(
         elif name in shares:
             found[name] = replace(figure, interval=wilson(*shares[name]))
         elif all_right is not None:
-            # Where no row is wrong there is no error to draw, and resampling would claim to be sure.
+            # Without a wrong row there is no error to draw, and resampling would give an interval of width 0.
             found[name] = replace(figure, interval=wilson(*shares["recall"]) if name == "f1" else all_right)
         else:
             found[name] = replace(figure, interval=percentile_interval(resampled[name]))
@@ -152,7 +152,7 @@ def matrix_intervals(
 
 
 def label_intervals(figures: Sequence[LabelFigures], matrix: Matrix, samples: MatrixSamples) -> list[LabelFigures]:
-    """``figures`` of each label with their intervals."""
+    """Add intervals to precision, recall and F1 of each label."""
     f1 = samples.by_label("f1")
     found = []
     for label, of_label in enumerate(figures):
@@ -172,9 +172,9 @@ def label_intervals(figures: Sequence[LabelFigures], matrix: Matrix, samples: Ma
 def ranking_intervals(ranking: Ranking, *, resamples: int, seed: int) -> tuple[Figure, Figure]:
     """ROC AUC and average precision of ``ranking`` with their bootstrap intervals.
 
-    Rows with one score are one cell, so up to :data:`RANK_CELLS` distinct scores the bootstrap is exact.
-    Beyond, neighbouring scores share a cell of about equal rows; the interval is moved by what that
-    changes in the figure itself.
+    Rows with the same score form a cell, so the bootstrap is exact up to :data:`RANK_CELLS` distinct scores.
+    Beyond that, neighbouring scores share cells of about equal size, and the interval is shifted by the
+    difference that this makes in the figure itself.
     """
     auc, precision = ranking.roc_auc(), ranking.average_precision()
     if auc.value is None or precision.value is None:
@@ -190,13 +190,13 @@ def ranking_intervals(ranking: Ranking, *, resamples: int, seed: int) -> tuple[F
         sampled.append((auc_of_counts(*drawn), precision_of_counts(*drawn)))
     aucs, precisions = (np.concatenate(values) for values in zip(*sampled, strict=True))
     return (
-        replace(auc, interval=_within(percentile_interval(aucs, shift=shifts[0]), 0, 1)),
-        replace(precision, interval=_within(percentile_interval(precisions, shift=shifts[1]), 0, 1)),
+        replace(auc, interval=_within_unit(percentile_interval(aucs, shift=shifts[0]))),
+        replace(precision, interval=_within_unit(percentile_interval(precisions, shift=shifts[1]))),
     )
 
 
 def _cells(counts: npt.NDArray[np.int64], ranking: Ranking) -> npt.NDArray[np.int64]:
-    """Rows in each cell from the running ``counts`` at each distinct score."""
+    """Rows in each cell, from the cumulative ``counts`` at each distinct score."""
     if len(counts) <= RANK_CELLS:
         return np.asarray(np.diff(counts, prepend=0))
     rows = ranking.hits + ranking.false
@@ -205,13 +205,11 @@ def _cells(counts: npt.NDArray[np.int64], ranking: Ranking) -> npt.NDArray[np.in
 
 
 def _resampled(rng: np.random.Generator, counts: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
-    there = np.flatnonzero(counts)
+    filled = np.flatnonzero(counts)
     drawn = np.zeros((size, len(counts)), np.int64)
-    drawn[:, there] = rng.multinomial(int(counts.sum()), counts[there] / counts.sum(), size=size)
+    drawn[:, filled] = rng.multinomial(int(counts.sum()), counts[filled] / counts.sum(), size=size)
     return drawn
 
 
-def _within(interval: Interval | None, low: float, high: float) -> Interval | None:
-    if interval is None:
-        return None
-    return replace(interval, low=max(low, interval.low), high=min(high, interval.high))
+def _within_unit(interval: Interval | None) -> Interval | None:
+    return interval and replace(interval, low=max(0, interval.low), high=min(1, interval.high))

@@ -1,4 +1,4 @@
-"""How well scores put the rows of a label before the others: ROC and precision-recall curves and their areas."""
+"""Rankings of rows by score: ROC and precision-recall curves, and the areas under them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scorer.metrics.values import Curves, Figure
-
-Scores = npt.NDArray[np.floating]
+from scorer.metrics.values import Curves, Figure, Probabilities
 
 CURVE_POINTS = 300
-"""Most points that are kept of a curve."""
+"""Maximum number of points kept of a curve."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Rows ranked by their score, counted at every distinct score.
+    """Rows ranked by score, counted at every distinct score.
 
     Attributes:
         name: of the label.
@@ -27,16 +25,16 @@ class Ranking:
     """
 
     name: str
-    thresholds: Scores
+    thresholds: Probabilities
     hits: npt.NDArray[np.int64]
     false: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, name: str, scores: Scores, positive: npt.NDArray[np.bool_]) -> Ranking:
-        """Rank rows by ``scores`` ``(n,)``; ``positive`` ``(n,)`` says which are of the label."""
+    def of(cls, name: str, scores: Probabilities, positive: npt.NDArray[np.bool_]) -> Ranking:
+        """Rank rows by ``scores`` ``(n,)``; ``positive`` ``(n,)`` is true for rows of the label."""
         order = np.argsort(-scores, kind="stable")
         ranked = scores[order]
-        ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1) if len(ranked) else np.zeros(0, np.int64)
+        ends = ends_of_ties(ranked)
         hits = np.cumsum(positive[order], dtype=np.int64)[ends]
         return cls(name, ranked[ends], hits, ends + 1 - hits)
 
@@ -52,13 +50,13 @@ class Ranking:
 
     @property
     def gap(self) -> str | None:
-        """Why there is no ROC curve; ``None`` where there is one."""
+        """Why there is no ROC curve; ``None`` if there is one."""
         if not self.positives:
             return f"no row has the gold label {self.name}"
         return None if self.negatives else f"every row has the gold label {self.name}"
 
     def roc_auc(self) -> Figure:
-        """Area under the ROC curve by trapezoids, ties counted half, as scikit-learn's ``roc_auc_score``."""
+        """Area under the ROC curve by trapezoids, ties count half, as scikit-learn's ``roc_auc_score``."""
         if self.gap:
             return Figure(None, self.gap)
         return Figure(float(auc_of_counts(_steps(self.hits), _steps(self.false))))
@@ -70,14 +68,11 @@ class Ranking:
         return Figure(float(precision_of_counts(_steps(self.hits), _steps(self.false))))
 
     def curves(self, points: int = CURVE_POINTS) -> Curves:
-        """Both curves, reduced to about ``points`` points at even distances along them; ends are kept."""
-        rates = [
-            counts / max(1, whole) for counts, whole in ((self.false, self.negatives), (self.hits, self.positives))
-        ]
-        false_rate, recall = rates
+        """Both curves, reduced to about ``points`` points at even distances along them; their ends are kept."""
+        false_rate, recall = self.false / max(1, self.negatives), self.hits / max(1, self.positives)
         precision = self.hits / np.maximum(1, self.hits + self.false)
         roc = _spread(false_rate + recall, points) if not self.gap else np.zeros(0, np.int64)
-        # Recall alone would skip where precision moves, which is at its beginning.
+        # Even distances in recall would skip the beginning, where precision changes most.
         pr = np.zeros(0, np.int64)
         if self.positives:
             pr = np.union1d(_spread(recall, points - 20), np.arange(min(20, len(recall))))[::-1]
@@ -94,6 +89,11 @@ class Ranking:
             precision=(*precision[pr].tolist(), *last[1]),
             precision_recall_threshold=(*self.thresholds[pr].tolist(), *last[2]),
         )
+
+
+def ends_of_ties(ranked: Probabilities) -> npt.NDArray[np.int64]:
+    """The last place of each distinct score in ``ranked`` ``(n,)``, which is sorted; int64 ``(m,)``."""
+    return np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1) if len(ranked) else np.zeros(0, np.int64)
 
 
 def auc_of_counts(hits: npt.NDArray[np.integer], false: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
@@ -116,7 +116,7 @@ def _steps(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _spread(along: npt.NDArray[np.float64], points: int) -> npt.NDArray[np.int64]:
-    """Places of at most ``points`` values of the rising ``along``, at even distances, first and last among them."""
+    """Places of about ``points`` evenly spaced values of the rising ``along``, its first and last included."""
     if len(along) <= points:
         return np.arange(len(along))
     wanted = np.linspace(along[0], along[-1], points)

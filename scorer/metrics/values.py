@@ -1,4 +1,4 @@
-"""Figures, intervals and curves: the values that metrics give, each with its JSON."""
+"""Values that metrics return, each with a JSON form: figures, intervals, curves, bins."""
 
 from __future__ import annotations
 
@@ -12,9 +12,32 @@ import numpy.typing as npt
 
 Matrix = npt.NDArray[np.int64]
 
+Ids = npt.NDArray[np.integer]
+
+Probabilities = npt.NDArray[np.floating]
+
+
+class Section:
+    """Base of the values in a report: a frozen dataclass with a JSON form."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with one key per attribute."""
+        return {item.name: plain(getattr(self, item.name)) for item in fields(self)}  # type: ignore[arg-type]
+
+
+def plain(value: Any) -> Any:
+    """``value`` as JSON: sections become objects, tuples become lists; numbers, strings and ``None`` stay."""
+    if isinstance(value, Section):
+        return value.to_json()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return value
+
 
 @dataclass(frozen=True)
-class Interval:
+class Interval(Section):
     """A confidence interval of 95 %.
 
     Attributes:
@@ -26,19 +49,15 @@ class Interval:
     high: float
     method: str
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object with one key per attribute."""
-        return {"low": self.low, "high": self.high, "method": self.method}
-
 
 @dataclass(frozen=True)
-class Figure:
-    """A finite value, or why there is none; exactly one of the two is given.
+class Figure(Section):
+    """A finite value, or the reason why it is undefined; exactly one of the two is given.
 
     Attributes:
-        value: in [0, 1], but for log loss, differences and Matthews' coefficient.
-        reason: why there is no value.
-        interval: of the value, where one was made; two figures are equal whatever their intervals.
+        value: in [0, 1], except for log loss, differences and Matthews' coefficient.
+        reason: why the figure is undefined.
+        interval: of the value, if one was computed; ignored when figures are compared.
     """
 
     value: float | None
@@ -49,28 +68,28 @@ class Figure:
         if (self.value is None) == (self.reason is None) or (self.value is not None and not math.isfinite(self.value)):
             raise ValueError(f"a figure is a finite value or a reason, not {self.value!r} and {self.reason!r}")
 
-    def to_json(self) -> dict[str, Any]:
-        """``{"value": …, "reason": …, "interval": …}``; value or reason is null."""
-        interval = None if self.interval is None else self.interval.to_json()
-        return {"value": self.value, "reason": self.reason, "interval": interval}
+
+def ratio(part: int, whole: int, reason: str) -> Figure:
+    """``part / whole``, undefined for the given ``reason`` if ``whole`` is 0."""
+    return Figure(part / whole) if whole else Figure(None, reason)
 
 
 NO_PROBABILITIES = Figure(None, "there are no probabilities")
-"""What takes the place of a figure that needs them."""
+"""Takes the place of a figure that needs probabilities."""
 
 
 @dataclass(frozen=True)
-class LabelFigures:
+class LabelFigures(Section):
     """The figures of one label against all others.
 
     Attributes:
         label: its name.
-        gold: rows that have it as gold label, which scikit-learn calls support.
+        gold: rows with this gold label, called support in scikit-learn.
         predicted: rows that it was predicted for.
         precision: share of ``predicted`` that is right.
         recall: share of ``gold`` that was found.
         f1: harmonic mean of the two.
-        roc_auc, average_precision: of its probability, where there are probabilities.
+        roc_auc, average_precision: of its probability, if there are probabilities.
     """
 
     label: str
@@ -82,27 +101,6 @@ class LabelFigures:
     roc_auc: Figure = NO_PROBABILITIES
     average_precision: Figure = NO_PROBABILITIES
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object with one key per attribute."""
-        return {
-            "label": self.label,
-            "gold": self.gold,
-            "predicted": self.predicted,
-            "precision": self.precision.to_json(),
-            "recall": self.recall.to_json(),
-            "f1": self.f1.to_json(),
-            "roc_auc": self.roc_auc.to_json(),
-            "average_precision": self.average_precision.to_json(),
-        }
-
-
-class Section:
-    """Base of all parts: a frozen dataclass that knows its JSON form."""
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object with one key per attribute."""
-        return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}  # type: ignore[arg-type]
-
 
 @dataclass(frozen=True)
 class Curves(Section):
@@ -112,9 +110,9 @@ class Curves(Section):
         label: whose probability ranks the rows.
         roc_auc, average_precision: of all rows, not of the reduced points.
         false_positive_rate, true_positive_rate, roc_threshold: points of the ROC curve, from (0, 0) to
-            (1, 1); the threshold of the first point is ``None``, as nothing reaches it.
+            (1, 1); the first point has the threshold ``None``, as no row reaches it.
         recall, precision, precision_recall_threshold: points from the lowest threshold to the highest;
-            the last is (0, 1) and has no threshold.
+            the last is (0, 1) and has the threshold ``None``.
     """
 
     label: str
@@ -135,8 +133,8 @@ class ReliabilityBin(Section):
     Attributes:
         low, high: probabilities.
         rows: in the bin.
-        confidence: mean probability of the predicted label; ``None`` where there are no rows.
-        accuracy: share of right rows; ``None`` where there are no rows.
+        confidence: mean probability of the predicted label; ``None`` for an empty bin.
+        accuracy: share of right rows; ``None`` for an empty bin.
     """
 
     low: float
@@ -144,13 +142,3 @@ class ReliabilityBin(Section):
     rows: int
     confidence: float | None
     accuracy: float | None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Section | Figure):
-        return value.to_json()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return value

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scorer.model.encoding import Encoded
+from scorer.model.encoding import Encoded, ranges
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +27,15 @@ class BatchShape:
     Attributes:
         budget: tokens per batch, padding included.
         max_width: positions that the model has; ``None`` where it does not say.
-        pads: whether reviews of different lengths can share a batch.
+        pads: true where reviews of different lengths can share a batch.
+        fills: true where the last batch is filled with its own reviews again, so that a width has one number of
+            rows: cuDNN plans each new shape, which takes longer than a batch.
     """
 
     budget: int
     max_width: int | None
     pads: bool
+    fills: bool = False
 
     def width(self, longest: int) -> int:
         """Tokens per row of a batch whose longest review has ``longest``.
@@ -53,15 +56,22 @@ class BatchShape:
         start = 0
         while start < len(order):
             longest = lengths[order[start]]
-            batch = order[start : start + max(1, self.budget // self.width(int(longest)))]
+            batch = order[start : start + self._rows(int(longest))]
             if not self.pads:
-                batch = batch[lengths[batch] == longest]  # the longest stand in front
+                batch = batch[lengths[batch] == longest]  # the longest are in front
             yield batch
             start += len(batch)
 
+    def filled(self, batch: npt.NDArray[np.int64], longest: int) -> npt.NDArray[np.int64]:
+        """``batch``, repeated up to the number of rows of its width where this shape fills."""
+        return np.resize(batch, self._rows(longest)) if self.fills and self.pads else batch
+
+    def _rows(self, longest: int) -> int:
+        return max(1, self.budget // self.width(longest))
+
 
 class BatchBuffers:
-    """Token ids and masks of one batch at a time, int32 or int64 ``(batch, width)``, in memory that is used again.
+    """Token ids, mask and token types of one batch, int32 or int64 ``(batch, width)``, in memory that is used again.
 
     On CUDA the memory is pinned, which lets the device fetch it at full speed and without a copy on the way.
     """
@@ -76,14 +86,12 @@ class BatchBuffers:
     ) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic], npt.NDArray[np.generic]]:
         """Ids, mask and token types of ``runs``, padded on the right to ``width``; valid until the next call."""
         shape = (len(runs), width)
-        ids, mask, types = (self._view(place, shape) for place in range(3))
+        ids, mask, types = (self._view(place, shape) for place in range(3))  # token types are always 0
         lengths = encoded.lengths[runs]
-        mask[:] = np.arange(width) < lengths[:, np.newaxis]
+        there = np.arange(width) < lengths[:, np.newaxis]
+        mask[:] = there
         ids[:] = 0
-        starts = encoded.offsets[runs]
-        for row in range(len(runs)):
-            ids[row, : lengths[row]] = encoded.tokens[starts[row] : starts[row] + lengths[row]]
-        types[:] = 0
+        ids[there] = encoded.tokens[np.repeat(encoded.offsets[runs], lengths) + ranges(lengths)]
         return ids, mask, types
 
     def _view(self, place: int, shape: tuple[int, int]) -> npt.NDArray[np.generic]:
@@ -103,6 +111,35 @@ class BatchBuffers:
             log.debug("memory could not be pinned")
             return
         weakref.finalize(memory, runtime.cudaHostUnregister, address)
+
+
+def distinct_runs(encoded: Encoded) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The first run of each different content, and for every run the place of its own among them.
+
+    Both int64; ``(n_distinct,)`` ascending, and ``(n_runs,)``. Runs are told apart by a polynomial hash modulo
+    2**64; runs of one hash are compared token by token, and count as different if any pair of them differs.
+    """
+    n_runs, lengths = len(encoded.rows), encoded.lengths
+    if not n_runs:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    powers = np.full(int(lengths.max()), _HASH_BASE, np.uint64)
+    powers[0] = 1
+    np.multiply.accumulate(powers, out=powers)
+    terms = encoded.tokens.astype(np.uint64) + np.uint64(1)
+    terms *= powers[ranges(lengths)]
+    hashes = np.add.reduceat(terms, encoded.offsets[:-1])
+    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    for run in np.flatnonzero(first[inverse] != np.arange(n_runs)).tolist():
+        if not np.array_equal(encoded.run(run), encoded.run(int(first[inverse[run]]))):
+            return np.arange(n_runs), np.arange(n_runs)  # two texts of one hash: nobody has met them yet
+    order = np.argsort(first)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return first[order], place[inverse]
+
+
+_HASH_BASE = 0x9E3779B97F4A7C15
+"""An odd number without a pattern: 2**64 divided by the golden ratio."""
 
 
 def _cuda_runtime() -> ctypes.CDLL | None:

@@ -29,8 +29,6 @@ BUNDLE_FILE = "bundle.json"
 
 BUNDLE_FORMAT = 1
 
-PRECISIONS = ("fp32", "fp16", "int8")
-
 VARIANT_FILES: Mapping[str, tuple[str, ...]] = {
     "fp32": ("model.onnx",),
     "fp16": ("model_fp16.onnx",),

@@ -1,29 +1,21 @@
-"""Texts to token ids, with ``tokenizers`` alone."""
+"""Texts to the runs of token ids that the model sees: cleaned, tokenized, cut, with special tokens around them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
 from scorer.errors import ModelError
-from scorer.files.huge_texts import HugeText
-from scorer.model.long_texts import Cutter
+from scorer.model.options import TokenizerChoice
 from scorer.model.preprocessing import Preprocessing
-from scorer.model.token_ids import TokenIds
-
-# Characters per token to begin with where a long text is cut; English has four to five.
-_CHARACTERS_PER_TOKEN = 8
-
-# Longer pieces are tokenized one after another: a tokenizer takes a hundred bytes for each character.
-_PIECE = 2**18
-
-# Characters of a huge text that are kept, endless words left out, until it is dealt with as a whole.
-_MOST_KEPT = 2**23
+from scorer.model.tokenization import FlatIds, flat_tokenizer
 
 
 @dataclass(frozen=True)
@@ -36,7 +28,7 @@ class Encoded:
         tokens: int32 ``(n_tokens,)``, the runs one after another, special tokens included.
         offsets: int64 ``(n_runs + 1,)``, where each run starts in ``tokens``; the last is its length.
         rows: int64 ``(n_runs,)``, ascending: the row of the chunk that each run belongs to.
-        truncated: bool ``(n_rows,)``, whether some tokens of the row are not seen by the model.
+        truncated: bool ``(n_rows,)``, true where the model does not see some tokens of the row.
     """
 
     tokens: npt.NDArray[np.int32]
@@ -53,7 +45,7 @@ class Encoded:
         """Rows of the chunk, the empty ones included."""
         return len(self.truncated)
 
-    @property
+    @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Tokens per run, int64 ``(n_runs,)``."""
         return np.diff(self.offsets)
@@ -70,193 +62,113 @@ class TextEncoder:
     classifier works: ``[CLS] … [SEP]``, ``<s> … </s>`` and so on.
     """
 
-    def __init__(self, tokenizer: Tokenizer, preprocessing: Preprocessing) -> None:
-        self._token_ids = TokenIds(tokenizer)
+    def __init__(self, tokenizer: Tokenizer, preprocessing: Preprocessing, choice: TokenizerChoice = "auto") -> None:
         self.preprocessing = preprocessing
         self._prefix, self._suffix = _special_tokens(tokenizer)
-        self._body_length = preprocessing.max_length - len(self._prefix) - len(self._suffix)
-        if self._body_length < 1:
+        self._room = preprocessing.max_length - len(self._prefix) - len(self._suffix)
+        if self._room < 1:
             raise ModelError(f"max_length {preprocessing.max_length} leaves no room beside the special tokens")
-        self._cutter = Cutter.of(tokenizer, cleans_breaks="html-breaks" in preprocessing.clean)
-        window = preprocessing.long_text == "window"
-        self._long = _PIECE if window else 4 * _CHARACTERS_PER_TOKEN * (self._body_length + 1)
+        self._flat_ids = flat_tokenizer(tokenizer, choice)
+
+    @property
+    def tokenizer(self) -> str:
+        """The package that tokenizes: ``nanotoken`` or ``tokenizers``."""
+        return self._flat_ids.name
 
     @property
     def special_tokens(self) -> list[int]:
-        """Ids of an empty text: what the template puts around one."""
-        return self._prefix + self._suffix
+        """Ids of an empty text: those that the template puts around one."""
+        return [*self._prefix.tolist(), *self._suffix.tolist()]
 
-    def encode(self, texts: Sequence[str | HugeText | None]) -> Encoded:
-        """Token ids of ``texts``, huge ones by their bytes.
+    def encode(self, texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> Encoded:
+        """Token ids of ``texts``.
 
         A text that is null, blank, or has no token left after cleaning gets no run.
         """
-        present = [(row, text) for row, text in enumerate(texts) if text and not text.isspace()]
-        bodies = self._bodies([text for _, text in present])
-        truncated = np.zeros(len(texts), dtype=np.bool_)
-        runs: list[list[int]] = []
-        rows: list[int] = []
-        for (row, _), body in zip(present, bodies, strict=True):
-            if not body:
-                continue
-            pieces = self._cut(body)
-            truncated[row] = len(body) > self._body_length and self.preprocessing.long_text != "window"
-            for piece in pieces:
-                runs.append(self._prefix + piece + self._suffix)
-                rows.append(row)
-        offsets = np.zeros(len(runs) + 1, dtype=np.int64)
-        np.cumsum([len(run) for run in runs], out=offsets[1:])
-        tokens = np.fromiter(chain.from_iterable(runs), dtype=np.int32, count=int(offsets[-1]))
-        return Encoded(tokens, offsets, np.asarray(rows, dtype=np.int64), truncated)
+        cleaned = self.preprocessing.cleaned(_one_array(texts))
+        ends = None if self.preprocessing.long_text == "window" else self._room
+        found = self._flat_ids(cleaned, ends=ends)
+        lengths = np.diff(found.offsets)
+        lengths[pc.fill_null(pc.utf8_is_space(cleaned), True).to_numpy(zero_copy_only=False)] = 0
+        long = lengths > self._room
+        if self.preprocessing.long_text == "window":
+            starts, lengths, rows = self._windows(found.offsets[:-1], lengths)
+            return self._joined(found.ids, starts, lengths, rows, np.zeros(len(long), dtype=np.bool_))
+        rows = np.flatnonzero(lengths)
+        starts, kept = found.offsets[rows], np.minimum(lengths[rows], self._room)
+        if self.preprocessing.long_text == "head-tail" and long.any():
+            ids = _without_middles(found, long, self._room)
+            return self._joined(ids.ids, ids.offsets[rows], kept, rows, long)
+        return self._joined(found.ids, starts, kept, rows, long)
 
-    def _bodies(self, texts: list[str | HugeText]) -> list[list[int]]:
-        """Token ids of every text without special tokens, of a long one as many as :meth:`_cut` tells apart."""
-        bodies: list[list[int]] = [[] for _ in texts]
-        short = [place for place, text in enumerate(texts) if len(text) <= self._long or self._cutter is None]
-        cleaned = [self.preprocessing.cleaned(_whole(texts[place])) for place in short]
-        for place, words, ids in zip(short, cleaned, self._token_ids(cleaned), strict=True):
-            bodies[place] = [] if words.isspace() else ids
-        del cleaned
-        for place, text in enumerate(texts):
-            if self._cutter is not None and len(text) > self._long:
-                bodies[place] = self._body_of_long(text, self._cutter)
-        return bodies
+    def _windows(
+        self, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Starts, lengths and rows of the overlapping windows of texts, int64 ``(n_windows,)`` each."""
+        stride, room = self.preprocessing.stride, self._room
+        counts = np.where(lengths > room, -(-(lengths - stride) // (room - stride)), (lengths > 0).astype(np.int64))
+        rows = np.repeat(np.arange(len(lengths)), counts)
+        skipped = ranges(counts) * (room - stride)
+        return starts[rows] + skipped, np.minimum(lengths[rows] - skipped, room), rows
 
-    def _body_of_long(self, text: str | HugeText, cutter: Cutter) -> list[int]:
-        """Ids that :meth:`_cut` cuts as it would those of the whole text, which is tokenized only where it must be."""
-        if isinstance(text, HugeText):
-            body = self._body_of_huge(text, cutter)
-            if body is not None:
-                return body
-            text = text.whole()
-        mode, room = self.preprocessing.long_text, self._body_length
-        if mode == "window":
-            return self._all_ids(cutter.squeezed(text), cutter)
-        tail_length = room // 2 if mode == "head-tail" else 0
-        for candidate in (text, None):
-            if candidate is None:
-                candidate = text = cutter.squeezed(text)
-            head = self._first_ids(candidate, room + 1, cutter)
-            if head is None:
-                continue
-            if not tail_length:
-                return head
-            tail = self._last_ids(candidate, tail_length, cutter)
-            if tail is not None:
-                # One id stands for all that is left out between the two.
-                return head[: room - tail_length + 1] + tail[len(tail) - tail_length :]
-        return self._all_ids(text, cutter)
-
-    def _body_of_huge(self, text: HugeText, cutter: Cutter) -> list[int] | None:
-        """The same for a text in pieces, as few of them as show enough; ``None`` where only the whole does."""
-        mode, room = self.preprocessing.long_text, self._body_length
-        if mode == "window":
-            return self._all_ids("".join(map(cutter.squeezed, text.pieces())), cutter)
-        head = self._ids_of_pieces(text.pieces(), room + 1, cutter)
-        if not isinstance(head, list) or mode != "head-tail" or room < 2:
-            return self._body_of_long(head, cutter) if isinstance(head, str) else head
-        tail = self._ids_of_pieces(text.pieces_from_the_end(), room // 2, cutter, from_the_end=True)
-        if not isinstance(tail, list):
-            return self._body_of_long(tail, cutter) if isinstance(tail, str) else tail
-        return head[: room - room // 2 + 1] + tail[len(tail) - room // 2 :]
-
-    def _ids_of_pieces(
-        self, pieces: Iterator[str], count: int, cutter: Cutter, *, from_the_end: bool = False
-    ) -> list[int] | str | None:
-        """At least the first ``count`` ids of a text in pieces, or the last of one in pieces from the end.
-
-        Each piece is squeezed for itself: what is left out stands within one word or space of one piece, so
-        that all together have the tokens of the text. Where no part shows the ids, that is returned, or
-        ``None`` where it is too long.
-        """
-        seen, tried = "", 0
-        for piece in pieces:
-            short = cutter.squeezed(piece)
-            seen = short + seen if from_the_end else seen + short
-            if len(seen) > _MOST_KEPT:
-                return None
-            if len(seen) < 2 * tried:  # so that all tries cost little more than the last one
-                continue
-            tried = len(seen)
-            # At the start of what is only an end of the text, it cannot be seen whether that can be cut.
-            ids = (
-                self._last_ids(seen, count, cutter, leave=cutter.sight)
-                if from_the_end
-                else self._first_ids(seen, count, cutter)
-            )
-            if ids is not None:
-                return ids
-        return seen
-
-    def _first_ids(self, text: str, count: int, cutter: Cutter) -> list[int] | None:
-        """At least the first ``count`` ids of a text, or ``None`` where a part of it does not show them."""
-        near = _CHARACTERS_PER_TOKEN * count
-        while near < len(text):
-            place = cutter.place_before(text, near)
-            if place is None:
-                return None
-            ids = self._ids(text[:place])
-            if len(ids) >= count:
-                return ids
-            near *= 4
-        return None
-
-    def _last_ids(self, text: str, count: int, cutter: Cutter, leave: int = 0) -> list[int] | None:
-        """As :meth:`_first_ids`, for the end of the text; it is not cut in its first ``leave`` characters."""
-        length = _CHARACTERS_PER_TOKEN * count
-        while length < len(text) - leave:
-            place = cutter.place_after(text, len(text) - length)
-            if place is None:
-                return None
-            ids = self._ids(text[place:])
-            if len(ids) >= count:
-                return ids
-            length *= 4
-        return None
-
-    def _all_ids(self, text: str, cutter: Cutter) -> list[int]:
-        """All ids of a long text, tokenized piece by piece where it can be cut."""
-        cleaned = self.preprocessing.cleaned(text)
-        if cleaned.isspace():
-            return []
-        ids: list[int] = []
-        start = 0
-        while start < len(cleaned):
-            place = cutter.place_before(cleaned, start + _PIECE) if len(cleaned) - start > _PIECE else None
-            if place is None or place <= start:
-                place = len(cleaned)
-            ids += self._token_ids([cleaned[start:place]])[0]
-            start = place
-        return ids
-
-    def _ids(self, text: str) -> list[int]:
-        cleaned = self.preprocessing.cleaned(text)
-        return [] if cleaned.isspace() else self._token_ids([cleaned])[0]
-
-    def _cut(self, body: list[int]) -> list[list[int]]:
-        room = self._body_length
-        if len(body) <= room:
-            return [body]
-        mode = self.preprocessing.long_text
-        if mode == "truncate":
-            return [body[:room]]
-        if mode == "head-tail":
-            tail = room // 2
-            return [body[: room - tail] + body[len(body) - tail :]]
-        step = room - self.preprocessing.stride
-        starts = range(0, max(1, len(body) - self.preprocessing.stride), step)
-        return [body[start : start + room] for start in starts]
+    def _joined(
+        self,
+        ids: npt.NDArray[np.int32],
+        starts: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64],
+        truncated: npt.NDArray[np.bool_],
+    ) -> Encoded:
+        """Pieces of ``ids``, each between the special tokens."""
+        n_prefix, n_suffix = len(self._prefix), len(self._suffix)
+        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum(lengths + (n_prefix + n_suffix), out=offsets[1:])
+        tokens = np.empty(offsets[-1], dtype=np.int32)
+        is_body = np.ones(len(tokens), dtype=np.bool_)
+        for place, special in enumerate(self._prefix):
+            tokens[offsets[:-1] + place] = special
+            is_body[offsets[:-1] + place] = False
+        for place, special in enumerate(self._suffix):
+            tokens[offsets[1:] - n_suffix + place] = special
+            is_body[offsets[1:] - n_suffix + place] = False
+        ends = np.cumsum(lengths)
+        is_all = len(ends) > 0 and ends[-1] == len(ids) and np.array_equal(starts, ends - lengths)
+        tokens[is_body] = ids if is_all else ids[np.repeat(starts, lengths) + ranges(lengths)]
+        return Encoded(tokens, offsets, rows, truncated)
 
 
-def _whole(text: str | HugeText) -> str:
-    return text if isinstance(text, str) else text.whole()
+def _one_array(texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> pa.LargeStringArray:
+    if not isinstance(texts, pa.Array | pa.ChunkedArray):
+        return pa.array(texts, pa.large_string())
+    if isinstance(texts, pa.ChunkedArray):
+        texts = (
+            texts.chunk(0) if texts.num_chunks == 1 else pa.concat_arrays(texts.chunks or [pa.array([], texts.type)])
+        )
+    return texts.cast(pa.large_string())
 
 
-def _special_tokens(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
+def ranges(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """0, 1, … up to each of ``counts``, one after another: ``[2, 3]`` gives ``[0, 1, 0, 1, 2]``."""
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
+
+
+def _without_middles(found: FlatIds, long: npt.NDArray[np.bool_], room: int) -> FlatIds:
+    """The ids of texts, those of ``long`` ones reduced to ``room``: the first half and the last."""
+    starts, lengths = found.offsets[:-1], np.diff(found.offsets)
+    head = np.where(long, room - room // 2, lengths)
+    tail = np.where(long, room // 2, 0)
+    pieces = np.stack([starts, found.offsets[1:] - tail], axis=1).ravel()
+    sizes = np.stack([head, tail], axis=1).ravel()
+    offsets = np.concatenate([[0], np.cumsum(head + tail)])
+    return FlatIds(found.ids[np.repeat(pieces, sizes) + ranges(sizes)], offsets)
+
+
+def _special_tokens(tokenizer: Tokenizer) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """The ids that the tokenizer's template puts before and after a single sequence."""
     body = tokenizer.encode("a", add_special_tokens=False).ids
     whole = tokenizer.encode("a", add_special_tokens=True).ids
     for start in range(len(whole) - len(body) + 1):
         if whole[start : start + len(body)] == body:
-            return whole[:start], whole[start + len(body) :]
+            return np.array(whole[:start], np.int32), np.array(whole[start + len(body) :], np.int32)
     raise ModelError("the tokenizer's template does not keep the text in one piece")

@@ -1,4 +1,4 @@
-"""What this process may use of the machine: processors, and CUDA devices through the driver alone."""
+"""Processors and CUDA devices that this process may use; the latter through the driver alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUdevice_attribute of the drive
 
 _HOPPER = (9, 0)
 
-_CUDNN_WITH_FUSED_ATTENTION = (9, 3)
+_CUDNN_WITH_ATTENTION = (9, 3, 0)
+_CUDNN_WITH_BUGS = ((9, 10, 0), (9, 10, 1))
 
 
 def usable_cpus() -> int:
@@ -28,7 +29,7 @@ def usable_cpus() -> int:
 
 
 def _quotas() -> Iterator[float]:
-    """CPUs that each cgroup above this process grants, of version 2 or 1; none where there is no bound."""
+    """CPUs that each cgroup above this process grants, of version 2 or 1; nothing without a bound."""
     folders = [_CGROUPS, _CGROUPS / "cpu"]
     try:
         lines = _OWN_CGROUP.read_text(encoding="utf-8").splitlines()
@@ -63,7 +64,7 @@ def cuda_device_count() -> int:
 
 
 def compute_capability(index: int) -> tuple[int, int] | None:
-    """Of CUDA device ``index``, such as ``(9, 0)``; ``None`` where it cannot be had."""
+    """Compute capability of CUDA device ``index``, such as ``(9, 0)``; ``None`` without such a device."""
     driver = _cuda_driver()
     if driver is None:
         return None
@@ -76,27 +77,30 @@ def compute_capability(index: int) -> tuple[int, int] | None:
     return major.value, minor.value
 
 
-def cudnn_version() -> tuple[int, int] | None:
-    """Major and minor version of the cuDNN that onnxruntime loads; ``None`` where there is none."""
+def cudnn_version() -> tuple[int, int, int] | None:
+    """Version of the cuDNN that onnxruntime loads, such as ``(9, 19, 0)``; ``None`` without one."""
     try:
         library = ctypes.CDLL("cudnn64_9.dll" if sys.platform == "win32" else "libcudnn.so.9")
         library.cudnnGetVersion.restype = ctypes.c_size_t
     except (OSError, AttributeError):
         return None
     number = int(library.cudnnGetVersion())
-    return number // 10000, number // 100 % 100
+    return number // 10000, number // 100 % 100, number % 100
 
 
-def slow_attention(capability: tuple[int, int] | None, cudnn: tuple[int, int] | None) -> str:
-    """Why fused attention cannot run on a device, as far as that can be known; empty where it can.
+def slow_attention(capability: tuple[int, int] | None, cudnn: tuple[int, int, int] | None) -> str:
+    """The reason why fused attention cannot run on a device, as far as it can be known; empty if it can.
 
-    On compute capability 9.0 onnxruntime's fused attention is cuDNN's, and of version 9.3 at least;
-    without it the products run one by one, several times slower.
+    On compute capability 9.0 onnxruntime's fused attention is cuDNN's, from version 9.3 on and not of 9.10.0 or
+    9.10.1, which have known bugs; without it the products run one by one, several times slower.
     """
-    if capability != _HOPPER or (cudnn is not None and cudnn >= _CUDNN_WITH_FUSED_ATTENTION):
+    if capability != _HOPPER or (
+        cudnn is not None and cudnn >= _CUDNN_WITH_ATTENTION and cudnn not in _CUDNN_WITH_BUGS
+    ):
         return ""
-    found = "no cuDNN was found" if cudnn is None else f"cuDNN is {cudnn[0]}.{cudnn[1]}"
-    return f"attention runs unfused and slowly on this GPU: it needs cuDNN 9.3 or later, and {found}"
+    found = "no cuDNN was found" if cudnn is None else f"cuDNN is {'.'.join(map(str, cudnn))}"
+    needed = "cuDNN 9.10.2 or later" if cudnn in _CUDNN_WITH_BUGS else "cuDNN 9.3 or later"
+    return f"attention runs unfused and slowly on this GPU: it needs {needed}, and {found}"
 
 
 def _cuda_driver() -> ctypes.CDLL | None:

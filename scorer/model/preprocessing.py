@@ -7,14 +7,16 @@ there, so that all three clean and cut a review in the same way.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from scorer.errors import ModelError, UsageError
 from scorer.model.json_files import read_object
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LongText = Literal["truncate", "head-tail", "window"]
 """How a text of more tokens than ``max_length`` is read.
@@ -26,15 +28,14 @@ all of it in overlapping windows and takes the mean of their probabilities.
 PREPROCESSING_FILE = "preprocessing.json"
 """Its name beside a checkpoint; a bundle holds the same object in ``bundle.json``."""
 
-_HTML_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_WHITE = "\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""White space as Python's ``re`` has it; that of RE2 is ASCII alone."""
 
+CLEANERS: Mapping[str, tuple[str, str]] = {"html-breaks": (f"<[bB][rR][{_WHITE}]*/?>", " ")}
+"""Cleaning steps by name: a pattern of RE2, and the text in place of each match.
 
-def _replace_html_breaks(text: str) -> str:
-    return _HTML_BREAK.sub(" ", text) if "<" in text else text
-
-
-CLEANERS: Mapping[str, Callable[[str], str]] = {"html-breaks": _replace_html_breaks}
-"""Cleaning steps by name. ``html-breaks``: each ``<br>``, ``<br/>`` or ``<br />`` is one space."""
+``html-breaks``: each ``<br>``, ``<br/>`` or ``<br />`` is one space.
+"""
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,14 @@ class Preprocessing:
             if name not in CLEANERS:
                 raise UsageError(f"unknown cleaning step {name!r}", hint=f"known: {', '.join(CLEANERS)}")
 
-    def cleaned(self, text: str) -> str:
-        """``text`` after every cleaning step."""
+    def cleaned(self, texts: pa.LargeStringArray) -> pa.LargeStringArray:
+        """``texts`` after every cleaning step; null stays null."""
+        import pyarrow.compute as pc
+
         for name in self.clean:
-            text = CLEANERS[name](text)
-        return text
+            pattern, replacement = CLEANERS[name]
+            texts = pc.replace_substring_regex(texts, pattern=pattern, replacement=replacement)
+        return texts
 
     def with_options(
         self, *, max_length: int | None = None, long_text: LongText | None = None, stride: int | None = None

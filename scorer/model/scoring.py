@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,12 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from scorer.errors import ModelError
-from scorer.files.huge_texts import texts_of
+from scorer.files.columns import PREFIX
 from scorer.model import dataframes
 from scorer.model.bundle import ModelBundle
 from scorer.model.encoding import Encoded, TextEncoder
-from scorer.model.preprocessing import LongText
-from scorer.model.session import Batching, ModelSession, SessionOptions
+from scorer.model.options import ModelOptions, with_overrides
+from scorer.model.session import ModelSession
 from scorer.overlap import one_ahead
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ Table = TypeVar("Table", bound="pa.Table | pa.RecordBatch | pl.DataFrame | pd.Da
 
 STATUSES = ("ok", "truncated", "windowed", "empty")
 """Values of ``pred_status``."""
-
-DEFAULT_PREFIX = "pred_"
 
 _TEXTS_AT_A_TIME = 2048
 
@@ -64,7 +62,7 @@ class Scorer:
     """
 
     def __init__(
-        self, bundle: ModelBundle, session: ModelSession, encoder: TextEncoder, *, prefix: str = DEFAULT_PREFIX
+        self, bundle: ModelBundle, session: ModelSession, encoder: TextEncoder, *, prefix: str = PREFIX
     ) -> None:
         self.bundle = bundle
         self.session = session
@@ -73,37 +71,36 @@ class Scorer:
 
     @classmethod
     def load(
-        cls,
-        model: str | os.PathLike[str] | None = None,
-        *,
-        device: str = "auto",
-        precision: str = "auto",
-        threads: int | None = None,
-        batching: Batching = "auto",
-        batch_tokens: int = 16384,
-        max_length: int | None = None,
-        long_text: LongText | None = None,
-        stride: int | None = None,
-        threshold: float | None = None,
-        prefix: str = DEFAULT_PREFIX,
+        cls, model: str | os.PathLike[str] | None = None, *, options: ModelOptions | None = None, **overrides: Any
     ) -> Scorer:
-        """Open a bundle folder, a Hub id or (``None``) the embedded model; ``None`` elsewhere is the bundle's own.
+        """Open a bundle folder, a Hub id or (``None``) the embedded model.
+
+        Keyword arguments are fields of :class:`~scorer.model.options.ModelOptions`, such as ``device="cpu"``.
 
         Raises:
             ModelError: the bundle cannot be used.
-            DeviceError: the device or the precision cannot be had.
+            DeviceError: the device or the precision is not available.
             UsageError: an option is out of range.
         """
-        options = SessionOptions(device, precision, threads, batching, batch_tokens)
+        chosen = with_overrides(options or ModelOptions(), overrides, function="Scorer.load")
         bundle = ModelBundle.load(model).with_options(
-            max_length=max_length, long_text=long_text, stride=stride, threshold=threshold
+            max_length=chosen.max_length,
+            long_text=chosen.long_text,
+            stride=chosen.stride,
+            threshold=chosen.threshold,
         )
-        session = ModelSession(bundle, options)
+        session = ModelSession(bundle, chosen)
         try:
             tokenizer = Tokenizer.from_file(str(bundle.tokenizer_file))
         except Exception as error:  # tokenizers raises bare Exception
             raise ModelError(f"is no tokenizer: {error}", path=bundle.tokenizer_file) from error
-        return cls(bundle, session, TextEncoder(tokenizer, bundle.preprocessing), prefix=prefix)
+        encoder = TextEncoder(tokenizer, bundle.preprocessing, chosen.tokenizer)
+        return cls(bundle, session, encoder, prefix=chosen.prefix)
+
+    @property
+    def tokenizer(self) -> str:
+        """The package that tokenizes: ``nanotoken`` or ``tokenizers``."""
+        return self._encoder.tokenizer
 
     @property
     def added_schema(self) -> pa.Schema:
@@ -179,7 +176,7 @@ class Scorer:
     def encode(self, texts: Texts) -> Encoded:
         """Token ids of ``texts``: the first half of :meth:`score`, for work ahead of the model."""
         values = dataframes.strings_of(texts)
-        return self._encoder.encode(texts_of(values) if isinstance(values, pa.Array | pa.ChunkedArray) else values)
+        return self._encoder.encode(values)
 
     def score_chunk(self, encoded: Encoded) -> ScoredChunk:
         """The model's half of :meth:`score`."""

@@ -4,61 +4,39 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from scorer.errors import DeviceError, ModelError, OutOfMemoryError, ScorerError, UsageError
-from scorer.model.batches import BatchBuffers, BatchShape
-from scorer.model.bundle import EXPORT_HINT, PRECISIONS, ModelBundle
+from scorer import interrupts
+from scorer.errors import DeviceError, ModelError, OutOfMemoryError, ScorerError
+from scorer.model.batches import BatchBuffers, BatchShape, distinct_runs
+from scorer.model.bundle import EXPORT_HINT, ModelBundle
 from scorer.model.encoding import Encoded
 from scorer.model.machine import compute_capability, cuda_device_count, cudnn_version, slow_attention, usable_cpus
+from scorer.model.options import ModelOptions
+from scorer.safe_text import first_line
 
 log = logging.getLogger(__name__)
-
-Batching = Literal["auto", "alone", "tokens"]
-"""``alone`` runs each review by itself and unpadded, ``tokens`` pads batches up to a token budget."""
 
 _NUMPY_TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
+_CPU_BATCH_TOKENS, _CUDA_BATCH_TOKENS = 16_384, 32_768
+"""Tokens of a batch by default; the latter measured on an H100, DistilBERT-base in fp16."""
+
+_IN_FLIGHT = 2
+"""Batches that wait for the session or run, beside the one that is being filled."""
+
+_ERRORS = 3  # of onnxruntime's severities
+
 _OUT_OF_MEMORY = ("Failed to allocate memory", "CUDA_ERROR_OUT_OF_MEMORY", "CUDA failure 2", "bad allocation")
-
-
-@dataclass(frozen=True)
-class SessionOptions:
-    """How a model is run.
-
-    Attributes:
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: ``auto``, ``fp32``, ``fp16`` or ``int8``.
-        threads: reviews that run side by side on the CPU; ``None`` is what :func:`usable_cpus` says.
-        batching: ``auto`` is ``alone`` on the CPU and ``tokens`` on CUDA.
-        batch_tokens: tokens per batch, padding included, where ``batching`` is ``tokens``.
-    """
-
-    device: str = "auto"
-    precision: str = "auto"
-    threads: int | None = None
-    batching: Batching = "auto"
-    batch_tokens: int = 16384
-
-    def __post_init__(self) -> None:
-        name, _, number = self.device.partition(":")
-        if name not in ("auto", "cpu", "cuda") or (number and (name != "cuda" or not number.isdigit())):
-            raise UsageError(f"unknown device {self.device!r}", hint="choose auto, cpu, cuda or cuda:N")
-        if self.precision not in ("auto", *PRECISIONS):
-            raise UsageError(f"unknown precision {self.precision!r}", hint=f"choose auto, {', '.join(PRECISIONS)}")
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"--threads {self.threads} must be at least 1")
-        if self.batch_tokens < 1:
-            raise UsageError(f"--batch-tokens {self.batch_tokens} must be at least 1")
 
 
 class ModelSession:
@@ -74,7 +52,7 @@ class ModelSession:
         note: what a user should know about the choice, or empty.
     """
 
-    def __init__(self, bundle: ModelBundle, options: SessionOptions) -> None:
+    def __init__(self, bundle: ModelBundle, options: ModelOptions) -> None:
         """Load the file of ``bundle`` that ``options`` ask for.
 
         Raises:
@@ -96,8 +74,12 @@ class ModelSession:
         self._inputs = {item.name: _NUMPY_TYPES.get(item.type) for item in self._session.get_inputs()}
         self._output = self._check_signature(path)
         self.pads = "attention_mask" in self._inputs
-        self._shape = BatchShape(options.batch_tokens, bundle.max_positions, self.pads)
-        self._buffers = BatchBuffers(self._inputs["input_ids"] or np.int64, pinned=not on_cpu)
+        budget = options.batch_tokens or (_CPU_BATCH_TOKENS if on_cpu else _CUDA_BATCH_TOKENS)
+        self._shape = BatchShape(budget, bundle.max_positions, self.pads, fills=not on_cpu)
+        kind = self._inputs["input_ids"] or np.int64
+        self._buffers = [BatchBuffers(kind, pinned=not on_cpu) for _ in range(_IN_FLIGHT + 1)]
+        # One thread owns the session: it never waits for the lock while another fills the next batch.
+        self._runner = ThreadPoolExecutor(1, thread_name_prefix="session")
 
     @property
     def provider(self) -> str:
@@ -113,13 +95,9 @@ class ModelSession:
             OutOfMemoryError: the device's memory does not suffice for the smallest batch.
             ModelError: onnxruntime fails, or gives logits that are not finite.
         """
-        first, inverse = _distinct_runs(encoded)
-        if self.batching == "alone":
-            results = self._run_side_by_side(encoded, first)
-        else:
-            results = np.empty((len(first), self._n_labels), dtype=np.float32)
-            for batch in self._shape.batches(encoded.lengths[first]):
-                results[batch] = self._run_batch(encoded, first[batch])
+        first, inverse = distinct_runs(encoded)
+        run = self._run_side_by_side if self.batching == "alone" else self._run_in_batches
+        results = run(encoded, first)
         if not np.isfinite(results).all():
             raise ModelError("gives logits that are not finite", hint="export the model again, or try --precision fp32")
         return results[inverse]
@@ -162,18 +140,61 @@ class ModelSession:
                 stop.set()
         return results
 
-    def _run_batch(self, encoded: Encoded, runs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Logits of ``runs`` in one padded batch, or in halves of it where memory runs out."""
-        width = self._shape.width(int(encoded.lengths[runs].max()))
-        filled = self._buffers.fill(encoded, runs, width)
+    def _run_in_batches(self, encoded: Encoded, runs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Logits of ``runs``, float32 ``(n, n_labels)``: batches are filled here while those before them run.
+
+        Which reviews share a batch, and its shape, depend on the reviews and the options alone.
+        """
+        results = np.empty((len(runs), self._n_labels), dtype=np.float32)
+        pending: deque[tuple[npt.NDArray[np.int64], BatchBuffers, Future[npt.NDArray[np.float32]]]] = deque()
+
+        def collect() -> None:
+            places, buffers, future = pending.popleft()
+            try:
+                results[places] = future.result()[: len(places)]  # the rest only filled the shape
+            except OutOfMemoryError:
+                if len(places) == 1:
+                    raise
+                results[places] = self._run_halved(encoded, runs[places], buffers)
+
         try:
-            return self._run_bound(dict(zip(_INPUTS, filled, strict=True)), (len(runs), width))
-        except OutOfMemoryError:
-            if len(runs) == 1:
-                raise
-            half = len(runs) // 2
-            log.info("memory ran out on %s at %d × %d tokens; halving the batch", self.device, len(runs), width)
-            return np.concatenate([self._run_batch(encoded, runs[:half]), self._run_batch(encoded, runs[half:])])
+            for number, batch in enumerate(self._shape.batches(encoded.lengths[runs])):
+                interrupts.check()
+                buffers = self._buffers[number % len(self._buffers)]
+                pending.append((batch, buffers, self._submit(encoded, runs[batch], buffers)))
+                if len(pending) > _IN_FLIGHT:
+                    collect()
+            while pending:
+                collect()
+        finally:
+            for _, _, future in pending:
+                future.cancel()
+        return results
+
+    def _submit(
+        self, encoded: Encoded, runs: npt.NDArray[np.int64], buffers: BatchBuffers, *, filled: bool = True
+    ) -> Future[npt.NDArray[np.float32]]:
+        """Fill ``buffers`` with a padded batch and hand it to the session's thread."""
+        longest = int(encoded.lengths[runs].max())
+        rows = self._shape.filled(runs, longest) if filled else runs
+        values = buffers.fill(encoded, rows, self._shape.width(longest))
+        return self._runner.submit(self._run_bound, dict(zip(_INPUTS, values, strict=True)), values[0].shape)
+
+    def _run_halved(
+        self, encoded: Encoded, runs: npt.NDArray[np.int64], buffers: BatchBuffers
+    ) -> npt.NDArray[np.float32]:
+        """Logits of a batch that was too large for the memory, of each half by itself."""
+        width = self._shape.width(int(encoded.lengths[runs].max()))
+        log.info("memory ran out on %s at %d × %d tokens; halving the batch", self.device, len(runs), width)
+        halves = []
+        for half in (runs[: len(runs) // 2], runs[len(runs) // 2 :]):
+            try:
+                halves.append(self._submit(encoded, half, buffers, filled=False).result())
+            except OutOfMemoryError:
+                if len(half) == 1:
+                    raise
+                halves.append(self._run_halved(encoded, half, buffers))
+        return np.concatenate(halves)
 
     def _run(self, feeds: dict[str, npt.NDArray[Any]], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
         try:
@@ -202,8 +223,7 @@ class ModelSession:
                 f"memory ran out on {self.device} in a batch of {shape[0]} × {shape[1]} tokens",
                 hint="lower --batch-tokens or --threads",
             )
-        first = next(iter(message.splitlines()), type(error).__name__)
-        return ModelError(f"the model failed on {self.device}: {first}")
+        return ModelError(f"the model failed on {self.device}: {first_line(error)}")
 
     def _check_signature(self, path: Path) -> str:
         for name, kind in self._inputs.items():
@@ -223,7 +243,7 @@ class ModelSession:
         return name
 
 
-def _choose(bundle: ModelBundle, options: SessionOptions) -> tuple[str, str, str]:
+def _choose(bundle: ModelBundle, options: ModelOptions) -> tuple[str, str, str]:
     """Device, precision and a note for the user."""
     wanted = options.device
     for_cuda = next((precision for precision in ("fp16", "fp32") if precision in bundle.variants), None)
@@ -268,6 +288,8 @@ def _require_cuda(device: str) -> None:
 
 
 def _load(path: Path, device: str, intra_threads: int) -> ort.InferenceSession:
+    # Else onnxruntime prints a warning in colours at every load on CUDA; errors arrive as exceptions.
+    ort.set_default_logger_severity(_ERRORS)
     options = ort.SessionOptions()
     options.intra_op_num_threads = intra_threads
     options.inter_op_num_threads = 1
@@ -286,25 +308,10 @@ def _load(path: Path, device: str, intra_threads: int) -> ort.InferenceSession:
             path, options, providers=providers, enable_fallback=0, disabled_optimizers=disabled
         )
     except Exception as error:  # onnxruntime's errors share no base class of their own
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ModelError(f"onnxruntime cannot load it: {first}", path=path) from error
+        raise ModelError(f"onnxruntime cannot load it: {first_line(error)}", path=path) from error
     if device.startswith("cuda") and session.get_providers()[0] != "CUDAExecutionProvider":
         raise DeviceError(
             f"device {device} was asked for, and onnxruntime could not start CUDA",
             hint="install review-scorer[gpu] for its CUDA libraries, or pass --device cpu",
         )
     return session
-
-
-def _distinct_runs(encoded: Encoded) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The first run of each different content, and for every run the place of its own among them."""
-    places: dict[bytes, int] = {}
-    first: list[int] = []
-    inverse = np.empty(len(encoded.rows), dtype=np.int64)
-    for index in range(len(encoded.rows)):
-        key = encoded.run(index).tobytes()
-        place = places.setdefault(key, len(first))
-        if place == len(first):
-            first.append(index)
-        inverse[index] = place
-    return np.asarray(first, dtype=np.int64), inverse

@@ -1,4 +1,4 @@
-"""An ``EvaluationReport`` as a page, a terminal text, Markdown or JSON.
+"""An ``EvaluationReport`` as an HTML page, text for a terminal, Markdown or JSON.
 
 Imports ``evaluation``, ``metrics`` and ``disk``.
 """

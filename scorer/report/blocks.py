@@ -1,27 +1,33 @@
-"""What a report shows as text, block by block: the same for a terminal, a pipe and Markdown."""
+"""Text blocks of a report, the same for a terminal, a pipe and Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from scorer.evaluation.findings import FIGURES, EvaluationReport
 from scorer.evaluation.sections import Comparison, Drift, Review, SliceGroup, Thresholds
 from scorer.metrics.values import Figure
 
-MATRIX_LABELS = 12
-"""A confusion matrix of more labels is left to the JSON form."""
+_MATRIX_LABELS = 12
+"""Maximum number of labels of a confusion matrix in a table."""
 
-SHOWN_SLICES = 8
+_SHOWN_SLICES = 8
 
-SHOWN_REVIEWS = 5
+_SHOWN_REVIEWS = 5
 
-SHOWN_WORDS = 8
+_SHOWN_WORDS = 8
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table; numbers stand on the right, and a wide one may be cut."""
+    """A column of a table.
+
+    Attributes:
+        name: heading.
+        right: true to align it to the right, as for numbers.
+        wide: true if it may be cut to the width of a terminal.
+    """
 
     name: str
     right: bool = True
@@ -30,11 +36,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Block:
-    """A heading, lines and a table, each of which may be missing.
+    """A heading, lines and a table, each of them optional.
 
     Attributes:
-        title: ``None`` continues the block before.
-        lines: of text, with a colour each, ``None`` for the usual one.
+        title: heading; ``None`` continues the block before.
+        lines: texts with a colour each, ``None`` for the usual one.
         columns, rows: of the table.
     """
 
@@ -45,8 +51,8 @@ class Block:
 
 
 def blocks(report: EvaluationReport) -> Iterator[Block]:
-    """All that a person reads of ``report``, in order."""
-    yield Block(lines=tuple((line, None) for line in _head(report)))
+    """All blocks of ``report``, in order."""
+    yield Block(lines=_lines(_head(report)))
     if report.labelled:
         yield _figures(report)
         yield _by_label(report)
@@ -60,8 +66,7 @@ def blocks(report: EvaluationReport) -> Iterator[Block]:
     if report.thresholds is not None:
         yield _thresholds(report.thresholds)
     if report.mistakes:
-        title = f"most confident of {_count(report.n_mistakes, 'mistake')}"
-        yield _reviews(title, report.mistakes)
+        yield _reviews(f"most confident of {_count(report.n_mistakes, 'mistake')}", report.mistakes)
     if report.suspects:
         title = f"labels that are likely wrong, the most suspect of {report.n_suspects:,}"
         yield _reviews(title, report.suspects)
@@ -69,19 +74,26 @@ def blocks(report: EvaluationReport) -> Iterator[Block]:
         (f"gate {'met' if gate.passed else 'NOT MET'}: {gate}", "green" if gate.passed else "red")
         for gate in report.gates
     )
-    notes = tuple((f"note: {note}", None) for note in report.notes)
+    notes = _lines(f"note: {note}" for note in report.notes)
     if gates or notes:
         yield Block(lines=(*gates, *notes))
 
 
-def value_text(figure: Figure) -> str:
-    """The value, or ``undefined``."""
-    return "undefined" if figure.value is None else f"{figure.value:.4f}"
+def value_text(figure: Figure, sign: str = "") -> str:
+    """The value with four decimals, or ``undefined``; the ``sign`` ``+`` gives every number a sign."""
+    return "undefined" if figure.value is None else f"{figure.value:{sign}.4f}"
 
 
-def interval_text(figure: Figure) -> str:
-    """The interval, or nothing."""
-    return "" if figure.interval is None else f"{figure.interval.low:.4f} to {figure.interval.high:.4f}"
+def _interval_text(figure: Figure, sign: str = "") -> str:
+    interval = figure.interval
+    return "" if interval is None else f"{interval.low:{sign}.4f} to {interval.high:{sign}.4f}"
+
+
+def excerpt(text: str, characters: int) -> str:
+    """The first ``characters`` of ``text`` on one line, ending in … if more follow."""
+    one_line = " ".join(text[: 2 * characters].split())
+    whole = len(one_line) <= characters and len(text) <= 2 * characters
+    return one_line if whole else one_line[:characters] + "…"
 
 
 def _head(report: EvaluationReport) -> Iterator[str]:
@@ -108,16 +120,13 @@ def _figures(report: EvaluationReport) -> Block:
     positive = "" if report.positive is None else f"of {report.labels[report.positive]}"
     rows = []
     for name, figure in report.figures.items():
-        own = name in ("precision", "recall", "f1") or (name in ("roc_auc", "average_precision") and positive)
-        of = (positive if own else "") if figure.value is not None else ""
-        rows.append((FIGURES[name], value_text(figure), interval_text(figure), figure.reason or of))
-    return Block(
-        columns=(Column("figure", False), Column("value"), Column("95 %"), Column("", False)), rows=tuple(rows)
-    )
+        own = name in ("precision", "recall", "f1", "roc_auc", "average_precision")
+        of = positive if own and figure.value is not None else ""
+        rows.append((FIGURES[name], value_text(figure), _interval_text(figure), figure.reason or of))
+    return Block(columns=_columns("figure", "value", "95 %", remark=True), rows=tuple(rows))
 
 
 def _by_label(report: EvaluationReport) -> Block:
-    names = ("gold", "predicted", "precision", "recall", "F1", "ROC AUC")
     rows = tuple(
         (
             label.label,
@@ -127,18 +136,18 @@ def _by_label(report: EvaluationReport) -> Block:
         )
         for label in report.by_label
     )
-    return Block(columns=(Column("label", False), *(Column(name) for name in names)), rows=rows)
+    return Block(columns=_columns("label", "gold", "predicted", "precision", "recall", "F1", "ROC AUC"), rows=rows)
 
 
 def _matrix(report: EvaluationReport) -> Block:
-    if len(report.labels) > MATRIX_LABELS:
+    if len(report.labels) > _MATRIX_LABELS:
         return Block(f"the confusion matrix of {len(report.labels)} labels is in --json")
     rows = tuple(
         (name, *(f"{count:,}" for count in row))
         for name, row in zip(report.labels, report.matrix.tolist(), strict=True)
     )
     title = "confusion matrix: a row for each gold label, a column for each predicted one"
-    return Block(title, columns=(Column("", False), *(Column(name) for name in report.labels)), rows=rows)
+    return Block(title, columns=_columns("", *report.labels), rows=rows)
 
 
 def _comparison(comparison: Comparison) -> Iterator[Block]:
@@ -155,20 +164,19 @@ def _comparison(comparison: Comparison) -> Iterator[Block]:
             FIGURES[item.figure],
             value_text(item.current),
             value_text(item.baseline),
-            "undefined" if item.difference.value is None else f"{item.difference.value:+.4f}",
-            _signed_interval(item.difference) or (item.difference.reason or ""),
+            value_text(item.difference, "+"),
+            _interval_text(item.difference, "+") or (item.difference.reason or ""),
         )
         for item in comparison.differences
     )
-    names = ("now", "baseline", "difference", "95 %")
-    columns = (Column("figure", False), *(Column(name) for name in names))
-    yield Block(f"against {comparison.baseline}", tuple((line, None) for line in lines), columns, rows)
-    total = comparison.repaired + comparison.broken + comparison.other
-    title = f"changed sides: {comparison.repaired:,} repaired, {comparison.broken:,} broken"
-    if comparison.other:
-        title += f", {comparison.other:,} wrong in another way"
-    shown = tuple((item.change, item.baseline, *_review(item.review)) for item in comparison.changed[:SHOWN_REVIEWS])
-    if total:
+    columns = _columns("figure", "now", "baseline", "difference", "95 %")
+    yield Block(f"against {comparison.baseline}", _lines(lines), columns, rows)
+    if comparison.repaired + comparison.broken + comparison.other:
+        title = f"changed sides: {comparison.repaired:,} repaired, {comparison.broken:,} broken"
+        if comparison.other:
+            title += f", {comparison.other:,} wrong in another way"
+        changed = comparison.changed[:_SHOWN_REVIEWS]
+        shown = tuple((item.change, item.baseline, *_review(item.review)) for item in changed)
         yield Block(title, columns=(Column("change", False), Column("before", False), *_REVIEW_COLUMNS), rows=shown)
 
 
@@ -179,29 +187,26 @@ def _drift(drift: Drift) -> Iterator[Block]:
     rows.append(("predicted labels", "", "", _psi(drift.label_psi)))
     rows.append((drift.of, "", "", _psi(drift.score_psi)))
     if drift.length is not None:
-        pairs = zip(
-            ("mean length", "median length", "90th percentile", "99th percentile"),
-            ("mean", "median", "p90", "p99"),
-            strict=True,
-        )
-        for title, name in pairs:
-            before, after = (getattr(side, name) for side in (drift.length.baseline, drift.length.current))
-            rows.append((title, f"{before:,.1f}", f"{after:,.1f}", ""))
-        rows.append(("text length", "", "", _psi(drift.length.psi)))
+        then, now = drift.length.baseline, drift.length.current
+        rows += [
+            ("mean length", f"{then.mean:,.1f}", f"{now.mean:,.1f}", ""),
+            ("median length", f"{then.median:,.1f}", f"{now.median:,.1f}", ""),
+            ("90th percentile", f"{then.p90:,.1f}", f"{now.p90:,.1f}", ""),
+            ("99th percentile", f"{then.p99:,.1f}", f"{now.p99:,.1f}", ""),
+            ("text length", "", "", _psi(drift.length.psi)),
+        ]
     if drift.vocabulary is not None:
         rows.append(("words, Jensen-Shannon distance", "", value_text(drift.vocabulary.distance), ""))
         rows.append(("words that the baseline never has", "", value_text(drift.vocabulary.unseen), ""))
     lines = [f"{_count(drift.current_rows, 'row')} now, {drift.baseline_rows:,} then"]
     if drift.reason:
         lines.append(f"no lengths and words: {drift.reason}")
-    columns = (Column("drift", False), Column("baseline"), Column("now"), Column("stability index"))
-    yield Block(f"against {drift.baseline}", tuple((line, None) for line in lines), columns, tuple(rows))
+    columns = _columns("drift", "baseline", "now", "stability index")
+    yield Block(f"against {drift.baseline}", _lines(lines), columns, tuple(rows))
     if drift.vocabulary is not None and drift.vocabulary.words:
-        words = tuple(
-            (item.word, f"{item.baseline:.3%}", f"{item.current:.3%}") for item in drift.vocabulary.words[:SHOWN_WORDS]
-        )
-        names = (Column("word", False), Column("baseline"), Column("now"))
-        yield Block("words that changed most", columns=names, rows=words)
+        shown = drift.vocabulary.words[:_SHOWN_WORDS]
+        words = tuple((item.word, f"{item.baseline:.3%}", f"{item.current:.3%}") for item in shown)
+        yield Block("words that changed most", columns=_columns("word", "baseline", "now"), rows=words)
 
 
 def _psi(figure: Figure) -> str:
@@ -217,15 +222,14 @@ def _slices(group: SliceGroup) -> Block:
             item.value,
             f"{item.rows:,}",
             value_text(item.accuracy),
-            interval_text(item.accuracy),
+            _interval_text(item.accuracy),
             value_text(item.f1),
             "uncertain: few rows" if item.uncertain else "",
         )
-        for item in group.slices[:SHOWN_SLICES]
+        for item in group.slices[:_SHOWN_SLICES]
     )
-    more = f", the weakest {SHOWN_SLICES} of {len(group.slices):,}" if len(group.slices) > SHOWN_SLICES else ""
-    names = ("rows", "accuracy", "95 %", "F1")
-    columns = (Column(group.by, False), *(Column(name) for name in names), Column("", False))
+    more = f", the weakest {_SHOWN_SLICES} of {len(group.slices):,}" if len(group.slices) > _SHOWN_SLICES else ""
+    columns = _columns(group.by, "rows", "accuracy", "95 %", "F1", remark=True)
     return Block(f"by {group.by}, weakest first{more}", columns=columns, rows=rows)
 
 
@@ -244,8 +248,7 @@ def _thresholds(thresholds: Thresholds) -> Block:
         )
         for name, row in named
     )
-    names = ("predicted", "precision", "recall", "F1", "accuracy")
-    columns = (Column("threshold", False), *(Column(name) for name in names), Column("", False))
+    columns = _columns("threshold", "predicted", "precision", "recall", "F1", "accuracy", remark=True)
     return Block(f"thresholds of {thresholds.label}", lines, columns, rows)
 
 
@@ -259,7 +262,7 @@ _REVIEW_COLUMNS = (
 
 
 def _reviews(title: str, reviews: tuple[Review, ...]) -> Block:
-    return Block(title, columns=_REVIEW_COLUMNS, rows=tuple(_review(review) for review in reviews[:SHOWN_REVIEWS]))
+    return Block(title, columns=_REVIEW_COLUMNS, rows=tuple(_review(review) for review in reviews[:_SHOWN_REVIEWS]))
 
 
 def _review(review: Review) -> tuple[str, ...]:
@@ -268,8 +271,14 @@ def _review(review: Review) -> tuple[str, ...]:
     return (name, review.gold, review.predicted, confidence, review.text or "")
 
 
-def _signed_interval(figure: Figure) -> str:
-    return "" if figure.interval is None else f"{figure.interval.low:+.4f} to {figure.interval.high:+.4f}"
+def _lines(texts: Iterable[str]) -> tuple[tuple[str, None], ...]:
+    return tuple((text, None) for text in texts)
+
+
+def _columns(first: str, *numbers: str, remark: bool = False) -> tuple[Column, ...]:
+    """A column of names, columns of numbers, and at the end a column for remarks without a heading."""
+    columns = (Column(first, right=False), *(Column(name) for name in numbers))
+    return (*columns, Column("", right=False)) if remark else columns
 
 
 def _count(count: int, noun: str) -> str:

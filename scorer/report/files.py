@@ -1,4 +1,4 @@
-"""The report as JSON, and files for reports."""
+"""The report as JSON, and writing reports to files."""
 
 from __future__ import annotations
 
@@ -13,39 +13,29 @@ from scorer.evaluation.findings import EvaluationReport
 
 
 def to_json_text(report: EvaluationReport) -> str:
-    """``report`` as indented JSON that ends in a line break and is safe to print."""
+    """``report`` as indented JSON, ending in a line break and safe to print."""
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-    # Only inside strings can there be other unprintable characters than line breaks.
+    # All unprintable characters except line breaks are inside strings.
     return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text) + "\n"
 
 
 def check_destinations(paths: Mapping[str, Path], inputs: list[Path]) -> None:
-    """As :func:`check_destination`, for the paths of several options that must not be one file.
+    """Check the destinations of reports, by option, before any work.
 
     Raises:
-        UsageError: one cannot be, or two are the same.
+        UsageError: one is a folder or one of ``inputs``, or two are the same file.
         OutputError: the folder of one is missing or cannot be written to.
     """
     seen: dict[Path, str] = {}
     for option, path in paths.items():
-        check_destination(path, inputs, option=option)
+        if path.is_dir():
+            raise UsageError("is a folder", path=path, hint="name a file in it")
+        if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
+            raise UsageError(f"{option} names a file that is read", path=path, hint="write to another file")
+        check_folder(path)
         first = seen.setdefault(path.resolve(), option)
         if first != option and (path.is_file() or not path.exists()):
             raise UsageError(f"{first} and {option} name the same file", path=path, hint="name another for one of them")
-
-
-def check_destination(path: Path, inputs: list[Path], *, option: str = "--json") -> None:
-    """Everything about the destination of a report that can be known before any work.
-
-    Raises:
-        UsageError: it is a folder or one of the files that are read.
-        OutputError: its folder is missing or cannot be written to.
-    """
-    if path.is_dir():
-        raise UsageError("is a folder", path=path, hint="name a file in it")
-    if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
-        raise UsageError(f"{option} names a file that is read", path=path, hint="write to another file")
-    check_folder(path)
 
 
 def write_json(report: EvaluationReport, path: Path) -> None:
@@ -54,7 +44,7 @@ def write_json(report: EvaluationReport, path: Path) -> None:
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write ``text`` to ``path`` in UTF-8, whole or not at all; what stood there is replaced.
+    """Write ``text`` to ``path`` in UTF-8, whole or not at all, replacing any file there.
 
     Raises:
         OutputError: it could not be written.

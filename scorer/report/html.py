@@ -1,8 +1,8 @@
-"""EvaluationReport -> one HTML file that needs nothing from elsewhere.
+"""EvaluationReport -> one self-contained HTML file, from the templates beside this module.
 
-The page is made of the templates beside this module. What a file brought, as names, labels and texts, passes
-two gates: jinja2 escapes all markup, and no control character reaches the page raw. Should something pass both,
-a content security policy still allows only the style sheet and the script of the page itself, by their hashes.
+Names, labels and texts from files pass two gates: jinja2 escapes all markup, and control characters are shown as
+escapes. Should something pass both, a content security policy still allows only the style sheet and the script of
+the page itself, by their hashes.
 """
 
 from __future__ import annotations
@@ -13,40 +13,44 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
+import numpy as np
+from markupsafe import Markup, escape
 
 from scorer.evaluation.findings import FIGURES, EvaluationReport
 from scorer.evaluation.sections import ChangedReview, Difference, Review
 from scorer.metrics.values import Figure
-from scorer.report.page_text import excerpt, review_text, shortened
+from scorer.report.blocks import excerpt
 from scorer.report.pictures import pictures_of, pictures_of_drift, tables_of_drift
-from scorer.safe_text import printable, visible
+from scorer.safe_text import HIDDEN, escaped, printable, visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+TEXT_CHARACTERS = 4000
+"""Characters of a review that the page shows."""
+
+_EXCERPT_CHARACTERS = 160
+
 MATRIX_LABELS = 16
-"""A confusion matrix of more labels becomes a list of the pairs that are confused most often."""
+"""Maximum number of labels in a confusion matrix; more become a list of the most confused pairs."""
 
-LABELS_BESIDE = 3
-"""A confusion matrix of more labels is a section of its own."""
+_LABELS_BESIDE = 3
+"""Maximum number of labels of a confusion matrix beside the figures; more get a section of their own."""
 
-PAIRS = 20
-"""Rows of that list."""
+_PAIRS = 20
+"""Rows in the list of confused pairs."""
 
-SLICES = 12
-"""Slices of a group that are shown at once; the rest unfolds."""
+_SLICES = 12
+"""Slices of a group that are shown at once; the others unfold."""
 
-WEAKEST = 5
-"""Slices in the table of the weakest of all."""
+_WEAKEST = 5
+"""Slices in the table of the weakest of all groups."""
 
-LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece"})
-
-_OF_POSITIVE = frozenset({"precision", "recall", "f1"})
+_LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece"})
 
 
 def to_html(report: EvaluationReport) -> str:
-    """The whole page; the same report gives the same characters."""
+    """The whole page; the same report always gives the same characters."""
     return _environment().get_template("page.html").render(_content(report))
 
 
@@ -66,17 +70,17 @@ def _environment() -> Environment:
         "count": lambda number: f"{number:,}",
         "decimals": lambda value: f"{value:.4f}",
         "signed": lambda value: f"{value:+.4f}".replace("-", "\u2212"),
-        "percent": _percent,
+        "percent": lambda share: f"{share * 100:.{0 if share in (0, 1) else 1}f} %",
         "place": lambda value, low: f"{max(0.0, min(1.0, (value - low) / (1 - low))) * 100:.2f}",
-        "excerpt": excerpt,
+        "excerpt": lambda text: excerpt(visible(text), _EXCERPT_CHARACTERS),
         "review_text": review_text,
-        "cut": shortened,
+        "cut": cut_note,
     }
     return environment
 
 
 def _without_control(value: object) -> object:
-    """What an expression of a template gives, fit for a page; markup was made by us and is so already."""
+    """The value of an expression in a template with control characters escaped; markup is our own and stays."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -93,9 +97,7 @@ def _content(report: EvaluationReport) -> dict[str, Any]:
         "sections": _sections(report),
         "cards": _cards(report),
         "figures": _figures(report),
-        "low": _scale_start(
-            [figure for name, figure in report.figures.items() if name not in LOWER_IS_BETTER], most=0.9
-        ),
+        "low": _scale_start([one for name, one in report.figures.items() if name not in _LOWER_IS_BETTER], most=0.9),
         "confusion": _confusion(report),
         "plots": list(pictures_of(report)),
         "slices": _slices(report),
@@ -107,13 +109,9 @@ def _content(report: EvaluationReport) -> dict[str, Any]:
             "plots": list(pictures_of_drift(drift)),
             "tables": list(tables_of_drift(drift)),
         },
-        "mistakes": [
-            _entry(review, f"{review.gold}, predicted {review.predicted}", review.confidence)
-            for review in report.mistakes
-        ],
+        "mistakes": [_entry(one, f"{one.gold}, predicted {one.predicted}", one.confidence) for one in report.mistakes],
         "suspects": [
-            _entry(review, f"{review.gold}, rather {review.predicted}", review.self_confidence)
-            for review in report.suspects
+            _entry(one, f"{one.gold}, rather {one.predicted}", one.self_confidence) for one in report.suspects
         ],
         "changed": [] if report.comparison is None else [_changed(one) for one in report.comparison.changed],
         "facts": _facts(report),
@@ -121,7 +119,7 @@ def _content(report: EvaluationReport) -> dict[str, Any]:
 
 
 def _source(name: str) -> Markup:
-    """A file of our own beside the templates, to stand in the page as it is."""
+    """A file beside the templates, as markup of our own."""
     environment = _environment()
     assert environment.loader is not None
     return Markup(environment.loader.get_source(environment, name)[0])
@@ -133,12 +131,12 @@ def _hash(text: str) -> str:
 
 
 def _sections(report: EvaluationReport) -> list[dict[str, str]]:
-    """Names of templates and headings, of the sections that there are data for."""
+    """Names of templates and headings of the sections that have data."""
     curves = bool(report.curves or report.histogram or any(one.rows for one in report.reliability))
     sections = {
         "figures": ("How good", report.labelled),
         "comparison": ("Beside the baseline", report.comparison is not None),
-        "confusion": ("Confusion matrix", report.labelled and len(report.labels) > LABELS_BESIDE),
+        "confusion": ("Confusion matrix", report.labelled and len(report.labels) > _LABELS_BESIDE),
         "curves": ("Curves", curves),
         "slices": ("Slices", bool(report.slices)),
         "thresholds": ("Thresholds", report.thresholds is not None),
@@ -151,7 +149,7 @@ def _sections(report: EvaluationReport) -> list[dict[str, str]]:
 
 
 def _cards(report: EvaluationReport) -> list[dict[str, Any]]:
-    """The figures that are shown large."""
+    """The figures shown large."""
     names = ("accuracy", "macro_f1" if report.positive is None else "f1", "roc_auc", "mcc", "ece")
     return [
         {"name": _figure_name(name, report), "figure": report.figures[name]} for name in names if name in report.figures
@@ -160,19 +158,17 @@ def _cards(report: EvaluationReport) -> list[dict[str, Any]]:
 
 def _figures(report: EvaluationReport) -> list[dict[str, Any]]:
     rows = []
-    for name in [*(name for name in FIGURES if name in report.figures), *sorted(set(report.figures) - set(FIGURES))]:
-        figure = report.figures[name]
-        remark = figure.reason or ("lower is better" if name in LOWER_IS_BETTER else "")
-        unit = name not in LOWER_IS_BETTER
+    for name, figure in report.figures.items():
+        unit = name not in _LOWER_IS_BETTER
+        remark = figure.reason or ("" if unit else "lower is better")
         rows.append({"name": _figure_name(name, report), "figure": figure, "remark": remark, "unit": unit})
     return rows
 
 
 def _figure_name(name: str, report: EvaluationReport) -> str:
-    shown = FIGURES.get(name, name)
-    if name in _OF_POSITIVE and report.positive is not None:
-        return f"{shown} of {report.labels[report.positive]}"
-    return shown
+    if name in ("precision", "recall", "f1") and report.positive is not None:
+        return f"{FIGURES[name]} of {report.labels[report.positive]}"
+    return FIGURES[name]
 
 
 def _confusion(report: EvaluationReport) -> dict[str, Any]:
@@ -181,59 +177,42 @@ def _confusion(report: EvaluationReport) -> dict[str, Any]:
     rows = []
     if len(report.labels) <= MATRIX_LABELS:
         for gold, label in enumerate(report.labels):
-            shares = [int(count) / golds[gold] for count in matrix[gold]]
-            cells = [
-                {
-                    "rows": int(matrix[gold, place]),
-                    "share": share,
-                    "right": gold == place,
-                    "level": 0 if not share else 1 + min(4, int(share * 5)),
-                }
-                for place, share in enumerate(shares)
-            ]
+            cells = []
+            for predicted, count in enumerate(matrix[gold].tolist()):
+                share = count / golds[gold]
+                level = 0 if not count else 1 + min(4, int(share * 5))
+                cells.append({"rows": count, "share": share, "right": gold == predicted, "level": level})
             rows.append({"label": label, "cells": cells})
     pairs = []
     if len(report.labels) > 2:
-        wrong = [(int(count), *place) for place, count in _cells(matrix) if place[0] != place[1] and count]
-        for count, gold, predicted in sorted(wrong, key=lambda one: (-one[0], one[1], one[2]))[:PAIRS]:
-            pairs.append(
-                {
-                    "gold": report.labels[gold],
-                    "predicted": report.labels[predicted],
-                    "rows": count,
-                    "share": count / golds[gold],
-                }
-            )
-    return {"rows": rows, "pairs": pairs, "apart": len(report.labels) > LABELS_BESIDE}
-
-
-def _cells(matrix: Any) -> list[tuple[tuple[int, int], int]]:
-    return [
-        ((int(gold), int(predicted)), int(matrix[gold, predicted]))
-        for gold, predicted in zip(*matrix.nonzero(), strict=True)
-    ]
+        places = [(gold, predicted) for gold, predicted in np.argwhere(matrix).tolist() if gold != predicted]
+        for gold, predicted in sorted(places, key=lambda place: -int(matrix[*place]))[:_PAIRS]:
+            count, labels = int(matrix[gold, predicted]), report.labels
+            share = count / golds[gold]
+            pairs.append({"gold": labels[gold], "predicted": labels[predicted], "rows": count, "share": share})
+    return {"rows": rows, "pairs": pairs, "apart": len(report.labels) > _LABELS_BESIDE}
 
 
 def _slices(report: EvaluationReport) -> dict[str, Any]:
-    """The groups, each with the start of its scale, and the weakest slices of all that are certain enough."""
-    # Confidence is left out: that doubtful rows are wrong more often is no news.
+    """The groups with the starts of their scales, and the weakest of the certain slices of all groups."""
+    # Slices by confidence are left out: that doubtful rows are more often wrong is obvious.
     certain = [
         (group.by, one)
         for group in report.slices
         for one in group.slices
         if one.accuracy.value is not None and not one.uncertain and not (group.built_in and group.by == "confidence")
     ]
-    weakest = sorted(certain, key=lambda pair: pair[1].accuracy.value or 0.0)[:WEAKEST]
+    weakest = sorted(certain, key=lambda pair: pair[1].accuracy.value or 0.0)[:_WEAKEST]
     return {
         "groups": [(group, _scale_start([one.accuracy for one in group.slices])) for group in report.slices],
         "weakest": [{"by": by, "slice": one} for by, one in weakest] if len(report.slices) > 1 else [],
         "low_of_weakest": _scale_start([one.accuracy for _, one in weakest]),
-        "shown": SLICES,
+        "shown": _SLICES,
     }
 
 
 def _scale_start(figures: Sequence[Figure], *, most: float = 0.95) -> float:
-    """Where a scale that ends at 1 begins, so that the intervals can be told apart."""
+    """The start of a scale that ends at 1, close enough to tell the intervals apart."""
     lows = [one.interval.low if one.interval else one.value for one in figures if one.value is not None]
     return max(0.0, min(most, int(min(lows, default=0.0) * 20) / 20))
 
@@ -249,7 +228,7 @@ def _verdict(one: Difference) -> str:
         return ""
     if interval.low <= 0 <= interval.high:
         return "no clear difference"
-    return "better" if (interval.low > 0) != (one.figure in LOWER_IS_BETTER) else "worse"
+    return "better" if (interval.low > 0) != (one.figure in _LOWER_IS_BETTER) else "worse"
 
 
 def _drift_measures(report: EvaluationReport) -> list[dict[str, Any]]:
@@ -303,6 +282,24 @@ def _facts(report: EvaluationReport) -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts.items() if value]
 
 
-def _percent(share: float) -> str:
-    digits = 0 if share in (0, 1) else 1
-    return f"{share * 100:.{digits}f} %"
+def review_text(text: str) -> Markup:
+    r"""The first :data:`TEXT_CHARACTERS` of ``text`` as markup; escaped characters differ from a typed ``\x07``."""
+    text = text[:TEXT_CHARACTERS].replace("\r\n", "\n")
+    pieces, start = [], 0
+    for match in HIDDEN.finditer(text):
+        pieces += [
+            escape(text[start : match.start()]),
+            Markup('<span class="control">{}</span>').format(escaped(match)),
+        ]
+        start = match.end()
+    return Markup("").join([*pieces, escape(text[start:])])
+
+
+def cut_note(review: Review) -> str:
+    """A note if :func:`review_text` shows only the beginning of a review; else an empty string."""
+    length = len(review.text or "")
+    if review.cut:
+        return f"These are the first {min(length, TEXT_CHARACTERS):,} characters; the review is longer."
+    if length <= TEXT_CHARACTERS:
+        return ""
+    return f"These are the first {TEXT_CHARACTERS:,} of {length:,} characters."

@@ -6,16 +6,16 @@ import html
 import re
 
 from scorer.evaluation.findings import EvaluationReport
-from scorer.report.blocks import blocks
+from scorer.report.blocks import blocks, excerpt
 from scorer.safe_text import printable
 
-_MARKDOWN_CHARACTERS = 200
+_SHOWN_CHARACTERS = 200
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|~@])")
 
 
 def to_markdown(report: EvaluationReport) -> str:
-    """``report`` as Markdown with GitHub's tables; what comes from files cannot be read as markup."""
+    """``report`` as Markdown with GitHub's tables; text from files is escaped."""
     parts = ["# Evaluation"]
     for block in blocks(report):
         if block.title:
@@ -34,9 +34,8 @@ def to_markdown(report: EvaluationReport) -> str:
 
 
 def _markdown(text: str) -> str:
-    cut = text if len(text) <= _MARKDOWN_CHARACTERS else text[:_MARKDOWN_CHARACTERS] + "…"
-    one_line = printable(" ".join(cut.split()))
-    # A number with a minus or a point is no markup, and reads better unescaped.
+    one_line = printable(excerpt(text, _SHOWN_CHARACTERS))
+    # In a number, minus and point are not markup, and read better unescaped.
     if re.fullmatch(r"[-+]?[\d.,]+%?( to [-+]?[\d.,]+)?", one_line):
         return one_line
     escaped = _MARKUP.sub(r"\\\1", html.escape(one_line, quote=False))

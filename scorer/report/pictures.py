@@ -1,11 +1,10 @@
-"""The pictures of a report: each a plot, what it says in words, and the same data as tables."""
+"""The pictures of a page: each a plot, its description in words, and its data as tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from markupsafe import Markup
 
@@ -13,20 +12,21 @@ from scorer.evaluation.findings import EvaluationReport
 from scorer.evaluation.sections import Drift, Histogram
 from scorer.metrics.values import Curves, Figure, ReliabilityBin
 from scorer.report import plots
+from scorer.report.blocks import value_text
 from scorer.report.plots import Words
 from scorer.safe_text import visible
 
-TABLE_POINTS = 21
+_TABLE_POINTS = 21
 """Points of a curve in its table."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Data that a picture shows.
+    """The data of a picture.
 
     Attributes:
         title: of the table.
-        columns: their names.
+        columns: names.
         rows: cells as text.
     """
 
@@ -40,10 +40,10 @@ class Picture:
     """A plot and its alternatives.
 
     Attributes:
-        words: title and description, which ``svg`` holds too.
-        caption: goes on after the title.
+        words: title and description, also part of ``svg``.
+        caption: continues the title.
         svg: the drawing.
-        legend: names of the series in their order.
+        legend: names of the series, in order.
         tables: the same data.
     """
 
@@ -55,7 +55,7 @@ class Picture:
 
 
 def pictures_of(report: EvaluationReport) -> Iterator[Picture]:
-    """The pictures that there are data for."""
+    """The pictures that have data."""
     roc = [curve for curve in report.curves if curve.false_positive_rate]
     if roc:
         yield _roc(roc)
@@ -69,27 +69,27 @@ def pictures_of(report: EvaluationReport) -> Iterator[Picture]:
 
 
 def pictures_of_drift(drift: Drift) -> Iterator[Picture]:
-    """The histogram of both nights, where there are probabilities."""
+    """The histogram of both sets of predictions, if both have scores."""
     if not drift.current_scores:
         return
     words = _words(
         "drift-scores",
         "Scores then and now",
         f"Histograms of the {drift.of}, as shares of {drift.baseline_rows:,} rows of the baseline and of"
-        f" {drift.current_rows:,} rows now. The population stability index is {_shown(drift.score_psi)}.",
+        f" {drift.current_rows:,} rows now. The population stability index is {_with_reason(drift.score_psi)}.",
     )
-    counts = (drift.baseline_scores, drift.current_scores)
+    series = {"baseline": drift.baseline_scores, "now": drift.current_scores}
     yield Picture(
         words=words,
         caption=f"{drift.of}, as shares of the rows",
-        svg=plots.shares(drift.edges, counts, drift.of, words),
-        legend=("baseline", "now"),
-        tables=(_bins(drift.edges, {"baseline": drift.baseline_scores, "now": drift.current_scores}),),
+        svg=plots.shares(drift.edges, list(series.values()), drift.of, words),
+        legend=tuple(series),
+        tables=(_bins(drift.edges, series),),
     )
 
 
 def tables_of_drift(drift: Drift) -> Iterator[Table]:
-    """Shares of labels, lengths and words, then and now."""
+    """Shares of labels, lengths and words of both sets of predictions."""
     yield Table(
         "Predicted labels",
         ("label", "baseline", "now"),
@@ -109,39 +109,27 @@ def tables_of_drift(drift: Drift) -> Iterator[Table]:
 
 
 def _roc(curves: Sequence[Curves]) -> Picture:
-    areas = [f"{curve.label}: area {_shown(curve.roc_auc)}" for curve in curves]
+    areas = [f"{curve.label}: area {_with_reason(curve.roc_auc)}" for curve in curves]
     words = _words(
         "roc",
         "ROC curve" if len(curves) == 1 else "ROC curves",
         "True positive rate over false positive rate, one against the others; the dotted diagonal is a guess."
         f" {'; '.join(areas)}.",
     )
-    tables = [
-        _points(
-            curve.label,
-            ("threshold", "false positive rate", "true positive rate"),
-            (curve.roc_threshold, curve.false_positive_rate, curve.true_positive_rate),
-        )
-        for curve in curves
-    ]
+    names = ("threshold", "false positive rate", "true positive rate")
+    tables = (
+        _points(one.label, names, (one.roc_threshold, one.false_positive_rate, one.true_positive_rate))
+        for one in curves
+    )
     return Picture(words, _caption(areas), plots.roc(curves, words), tuple(areas), tuple(tables))
 
 
 def _precision_recall(curves: Sequence[Curves]) -> Picture:
-    areas = [f"{curve.label}: average precision {_shown(curve.average_precision)}" for curve in curves]
-    words = _words(
-        "precision-recall",
-        "Precision and recall",
-        f"Precision over recall as the threshold falls. {'; '.join(areas)}.",
-    )
-    tables = [
-        _points(
-            curve.label,
-            ("threshold", "recall", "precision"),
-            (curve.precision_recall_threshold, curve.recall, curve.precision),
-        )
-        for curve in curves
-    ]
+    areas = [f"{curve.label}: average precision {_with_reason(curve.average_precision)}" for curve in curves]
+    description = f"Precision over recall as the threshold falls. {'; '.join(areas)}."
+    words = _words("precision-recall", "Precision and recall", description)
+    names = ("threshold", "recall", "precision")
+    tables = (_points(one.label, names, (one.precision_recall_threshold, one.recall, one.precision)) for one in curves)
     return Picture(words, _caption(areas), plots.precision_recall(curves, words), tuple(areas), tuple(tables))
 
 
@@ -152,7 +140,7 @@ def _reliability(bins: Sequence[ReliabilityBin], error: Figure | None) -> Pictur
         "Reliability",
         "Share of right rows over mean confidence; on the dotted diagonal, confidence is what it says. Points below"
         f" it are too sure. {len(filled)} of {len(bins)} bins have rows."
-        + (f" The expected calibration error is {_shown(error)}." if error else ""),
+        + (f" The expected calibration error is {_with_reason(error)}." if error else ""),
     )
     rows = tuple(
         (f"{one.low:.3f} to {one.high:.3f}", f"{one.rows:,}", _decimals(one.confidence), _decimals(one.accuracy))
@@ -175,26 +163,23 @@ def _histogram(scores: Histogram) -> Picture:
     )
 
 
-def _bins(edges: Sequence[float], series: Any) -> Table:
+def _bins(edges: Sequence[float], series: Mapping[str, Sequence[int]]) -> Table:
     spans = [f"{low:.3f} to {high:.3f}" for low, high in pairwise(edges)]
     rows = tuple((span, *(f"{one[place]:,}" for one in series.values())) for place, span in enumerate(spans))
     return Table("The data as a table", ("score", *series), rows)
 
 
 def _points(label: str, columns: tuple[str, ...], values: tuple[Sequence[float | None], ...]) -> Table:
-    """A table of some of the points, evenly chosen, the first and the last among them."""
-    n = len(values[0])
-    places = (
-        range(n) if n <= TABLE_POINTS else [round(step * (n - 1) / (TABLE_POINTS - 1)) for step in range(TABLE_POINTS)]
-    )
+    """A table of evenly chosen points, the first and the last among them."""
+    n, kept = len(values[0]), min(len(values[0]), _TABLE_POINTS)
+    places = [round(step * (n - 1) / max(1, kept - 1)) for step in range(kept)]
     rows = tuple(tuple(_decimals(column[place]) for column in values) for place in places)
-    return Table(
-        f"{label}: {len(rows)} of {n} points as a table" if len(rows) < n else f"{label} as a table", columns, rows
-    )
+    title = f"{label}: {kept} of {n} points as a table" if kept < n else f"{label} as a table"
+    return Table(title, columns, rows)
 
 
 def _words(name: str, title: str, description: str) -> Words:
-    # They go into the drawing as they are, past the filters of the templates.
+    # The drawing contains them as they are, past the filters of the templates.
     return Words(name, title, visible(description))
 
 
@@ -202,10 +187,8 @@ def _caption(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else "of each label against the others"
 
 
-def _shown(figure: Figure) -> str:
-    if figure.value is None:
-        return f"undefined ({figure.reason})"
-    return f"{figure.value:.4f}"
+def _with_reason(figure: Figure) -> str:
+    return value_text(figure) + (f" ({figure.reason})" if figure.reason else "")
 
 
 def _decimals(value: float | None) -> str:

@@ -1,8 +1,8 @@
 """Plots of an evaluation as inline SVG, drawn by matplotlib and coloured by the page.
 
 Every function returns one ``<svg>`` element as safe markup. Colours are classes, so that the style sheet of
-the page decides them, in dark mode and in print too; texts stay texts. The same data give the same bytes: no
-date, no random ids. No name that a user chose is drawn; legends belong to the page.
+the page decides them, in dark mode and in print too; texts stay texts. The same data give the same bytes, without
+a date or random ids. Names chosen by users are never drawn; legends belong to the page.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SERIES = 10
-"""Series that have a colour of their own; the classes are ``series-0`` and on."""
+"""Number of series with a colour of their own; their classes are ``series-0`` to ``series-9``."""
 
 _SVG = "http://www.w3.org/2000/svg"
 
@@ -34,12 +34,12 @@ _POINTING = ("{http://www.w3.org/1999/xlink}href", "href", "clip-path")
 
 _POINTER = re.compile(r"(?:url\()?#([^)]+)\)?")
 
-# Colours that stand for classes of the style sheet until the drawing is done.
-_ROLES = {"#010100": "ink", "#010200": "muted", "#010300": "grid"} | {
+_INK, _MUTED, _GRID = "#010100", "#010200", "#010300"
+
+# Colours that take the place of classes of the style sheet until the drawing is done.
+_ROLES = {_INK: "ink", _MUTED: "muted", _GRID: "grid"} | {
     f"#0200{number:02x}": f"series-{number}" for number in range(SERIES)
 }
-
-_INK, _MUTED, _GRID = "#010100", "#010200", "#010300"
 
 _LINES = ("-", "--", "-.", ":")
 
@@ -76,12 +76,12 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Words:
-    """What a picture says to those who do not see it.
+    """Text alternative of a picture.
 
     Attributes:
-        name: of the picture; a prefix of the ids in it, so unique in the page.
+        name: prefix of the ids in the picture, unique in the page.
         title: in a few words.
-        description: what it shows, in a sentence or two.
+        description: in a sentence or two.
     """
 
     name: str
@@ -90,9 +90,9 @@ class Words:
 
 
 def roc(curves: Sequence[Curves], words: Words) -> Markup:
-    """The ROC curve of every label in ``curves``, with the diagonal of a model that guesses."""
+    """The ROC curve of every label in ``curves``, with the diagonal of random guesses."""
     with _drawing() as (figure, axes):
-        axes.plot([0, 1], [0, 1], color=_MUTED, linewidth=1, linestyle=(0, (2, 3)))
+        _diagonal(axes)
         for number, curve in enumerate(curves[:SERIES]):
             axes.plot(curve.false_positive_rate, curve.true_positive_rate, **_line(number))
         _unit_square(axes, "false positive rate", "true positive rate")
@@ -100,7 +100,7 @@ def roc(curves: Sequence[Curves], words: Words) -> Markup:
 
 
 def precision_recall(curves: Sequence[Curves], words: Words) -> Markup:
-    """The precision-recall curve of every label in ``curves``, drawn as steps: nothing is interpolated."""
+    """The precision-recall curve of every label in ``curves``, as steps without interpolation."""
     with _drawing() as (figure, axes):
         for number, curve in enumerate(curves[:SERIES]):
             axes.plot(curve.recall, curve.precision, drawstyle="steps-post", **_line(number))
@@ -109,13 +109,13 @@ def precision_recall(curves: Sequence[Curves], words: Words) -> Markup:
 
 
 def reliability(bins: Sequence[ReliabilityBin], words: Words) -> Markup:
-    """Accuracy over mean confidence, a point for each bin that has rows, its area by their number."""
+    """Accuracy over mean confidence, a point for each bin with rows, its area proportional to their number."""
     filled = [one for one in bins if one.rows and one.confidence is not None and one.accuracy is not None]
     confidence = [one.confidence or 0.0 for one in filled]
     accuracy = [one.accuracy or 0.0 for one in filled]
     most = max((one.rows for one in filled), default=1)
     with _drawing() as (figure, axes):
-        axes.plot([0, 1], [0, 1], color=_MUTED, linewidth=1, linestyle=(0, (2, 3)))
+        _diagonal(axes)
         axes.vlines(confidence, confidence, accuracy, color=_role(1), linewidth=1.2)
         axes.plot(confidence, accuracy, color=_role(0), linewidth=1.2)
         for one, x, y in zip(filled, confidence, accuracy, strict=True):
@@ -130,7 +130,7 @@ def histogram(scores: Histogram, words: Words) -> Markup:
 
 
 def shares(edges: Sequence[float], counts: Sequence[Sequence[int]], of: str, words: Words) -> Markup:
-    """Histograms of data sets of different sizes: each bin as its share of the set."""
+    """Histograms of data sets of different sizes: each bin as a share of its set."""
     totals = [max(1, sum(one)) for one in counts]
     parts = [[count / total for count in one] for one, total in zip(counts, totals, strict=True)]
     return _outlines(edges, parts, _axis(of), "share of rows", words)
@@ -143,7 +143,7 @@ def _axis(of: str) -> str:
 
 def _outlines(edges: Sequence[float], series: Sequence[Sequence[float]], x: str, y: str, words: Words) -> Markup:
     heights = [height for one in series for height in one if height > 0]
-    # Most rows lie at the ends; a linear scale would hide those between, where the doubts are.
+    # Most rows lie at the ends; a linear scale would hide the uncertain ones between.
     logarithmic = bool(heights) and max(heights) > 30 * min(heights)
     with _drawing() as (figure, axes):
         if logarithmic:
@@ -165,19 +165,23 @@ def _outlines(edges: Sequence[float], series: Sequence[Sequence[float]], x: str,
 
 @contextmanager
 def _drawing() -> Iterator[tuple[Figure, Axes]]:
-    """An empty plot under our settings, whatever those of the user are."""
-    # It would tell about its font cache and its folders on stderr.
+    """An empty plot with our own settings instead of the user's."""
+    # It would report its font cache and its folders on stderr.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
     from matplotlib.figure import Figure
 
-    # mypy knows the names of all settings one by one; a dict of strings is none of its types.
+    # The stubs of matplotlib type every setting by name, which a dict of strings does not satisfy.
     settings: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_SETTINGS}
     with matplotlib.rc_context(settings):
         figure = Figure(figsize=(4.6, 3.5), layout="constrained", frameon=False)
         axes = figure.add_subplot()
         axes.patch.set_visible(False)
         yield figure, axes
+
+
+def _diagonal(axes: Axes) -> None:
+    axes.plot([0, 1], [0, 1], color=_MUTED, linewidth=1, linestyle=(0, (2, 3)))
 
 
 def _line(number: int) -> dict[str, Any]:
@@ -196,10 +200,10 @@ def _unit_square(axes: Axes, x: str, y: str) -> None:
 
 
 def _svg(figure: Figure, words: Words) -> Markup:
-    """The figure as an ``<svg>`` element without ids of its own making, inline styles, metadata or colours."""
-    held = io.BytesIO()
-    figure.savefig(held, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    drawn = ET.fromstring(held.getvalue())
+    """The figure as an ``<svg>`` element without generated ids, inline styles, metadata or colours."""
+    written = io.BytesIO()
+    figure.savefig(written, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    drawn = ET.fromstring(written.getvalue())
     box = drawn.attrib["viewBox"]
     drawn.attrib.clear()
     for tag in ("metadata", "defs"):
@@ -214,19 +218,13 @@ def _svg(figure: Figure, words: Words) -> Markup:
         element = ET.Element(tag, {"id": f"{words.name}-{tag}"})
         element.text = text
         drawn.insert(place, element)
-    drawn.attrib.update(
-        {
-            "class": "plot",
-            "viewBox": box,
-            "role": "img",
-            "aria-labelledby": f"{words.name}-title {words.name}-desc",
-        }
-    )
+    labels = f"{words.name}-title {words.name}-desc"
+    drawn.attrib.update({"class": "plot", "viewBox": box, "role": "img", "aria-labelledby": labels})
     return Markup(ET.tostring(drawn, encoding="unicode"))
 
 
 def _rename_ids(drawn: ET.Element, name: str) -> None:
-    """Keep only the ids that something points to, and make them unique in a page."""
+    """Remove ids without a reference, and make the others unique in a page."""
     pointing = [
         (element, key, match[1])
         for element in drawn.iter()
@@ -240,17 +238,14 @@ def _rename_ids(drawn: ET.Element, name: str) -> None:
             element.attrib["id"] = new[old]
     for element, key, old in pointing:
         del element.attrib[key]
-        if key == "clip-path":
-            element.attrib[key] = f"url(#{new[old]})"
-        else:
-            element.attrib["href"] = f"#{new[old]}"
+        name, value = (key, f"url(#{new[old]})") if key == "clip-path" else ("href", f"#{new[old]}")
+        element.attrib[name] = value
 
 
 def _use_classes(element: ET.Element) -> None:
-    """Turn an inline style into attributes, and colours that stand for a role into classes."""
+    """Turn an inline style into attributes, and colours of :data:`_ROLES` into classes."""
     classes = []
-    style = element.attrib.pop("style", "")
-    for declaration in style.split(";"):
+    for declaration in element.attrib.pop("style", "").split(";"):
         key, _, value = (part.strip() for part in declaration.partition(":"))
         if _ATTRIBUTES.fullmatch(key):
             element.attrib[key] = value

@@ -1,4 +1,4 @@
-"""The report for a person: on a terminal, or as plain text."""
+"""The report on a terminal, or as plain text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from scorer.errors import OutputError
 from scorer.evaluation.findings import EvaluationReport
-from scorer.report.blocks import Block, blocks
+from scorer.report.blocks import Block, blocks, excerpt
 from scorer.report.files import to_json_text
 from scorer.safe_text import printable
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _PLAIN_CHARACTERS = 100
-"""Of a text in a pipe; a terminal cuts it to its width."""
+"""Characters of a review's text in a pipe; a terminal cuts it to its width."""
 
 
 def print_report(report: EvaluationReport, stream: TextIO, *, as_json: bool = False) -> None:
@@ -25,7 +25,7 @@ def print_report(report: EvaluationReport, stream: TextIO, *, as_json: bool = Fa
 
     Raises:
         OutputError: it could not be written.
-        BrokenPipeError: the reader has gone.
+        BrokenPipeError: the reader has closed the pipe.
     """
     try:
         if as_json:
@@ -53,11 +53,11 @@ def to_text(report: EvaluationReport) -> str:
     """``report`` as plain lines, without colour and of any width."""
     from rich.console import Console
 
-    held = io.StringIO()
-    console = Console(file=held, width=10_000, color_system=None, force_terminal=False, highlight=False)
+    written = io.StringIO()
+    console = Console(file=written, width=10_000, color_system=None, force_terminal=False, highlight=False)
     for part in _parts(report, plain=True):
         console.print(part)
-    return "".join(line.rstrip() + "\n" for line in held.getvalue().splitlines())
+    return "".join(line.rstrip() + "\n" for line in written.getvalue().splitlines())
 
 
 def _parts(report: EvaluationReport, *, plain: bool) -> Iterator[RenderableType]:
@@ -89,17 +89,12 @@ def _table(block: Block, plain: bool) -> Table:
         )
     for row in block.rows:
         cells = zip(row, block.columns, strict=True)
-        table.add_row(*(_cell(_shortened(text) if column.wide else text) for text, column in cells))
+        table.add_row(*(_cell(excerpt(text, _PLAIN_CHARACTERS) if column.wide else text) for text, column in cells))
     return table
 
 
-def _shortened(text: str) -> str:
-    one_line = " ".join(text[: 2 * _PLAIN_CHARACTERS].split())
-    return one_line if len(text) <= _PLAIN_CHARACTERS else one_line[:_PLAIN_CHARACTERS] + "…"
-
-
 def _cell(value: str) -> RenderableType:
-    # A str would be read as rich's markup, and [names] of labels are not ours.
+    # rich reads a str as its markup, which names of labels could hold.
     from rich.text import Text
 
     return Text(printable(value))

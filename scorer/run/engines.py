@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 
+from scorer.disk.paths import STDIN, STDOUT
+from scorer.errors import UsageError
 from scorer.job.engine import Engine
 from scorer.job.options import ScoreOptions
 
 
+def check_streams(inputs: Sequence[str], output: str, options: ScoreOptions) -> None:
+    """Check that the engine can read and write what is asked: Ray's processes do not share standard streams.
+
+    Raises:
+        UsageError: it cannot, or the output has no name.
+    """
+    if not output:
+        raise UsageError("the output has an empty name", hint="is a variable unset?")
+    if options.engine == "ray" and (STDIN in inputs or output == STDOUT):
+        stream = "standard input" if STDIN in inputs else "standard output"
+        raise UsageError(f"--engine ray works on files, not on {stream}", hint="name a file, or drop --engine ray")
+
+
 @contextmanager
 def engine_of(options: ScoreOptions) -> Iterator[Callable[[], Engine]]:
-    """A function that starts the engine that ``options`` ask for, once; it ends with the block.
+    """A function that starts the engine of ``options`` at its first call; the engine ends with the block.
 
-    Started late: a run that has nothing to score, or may not, loads no model and reaches for no cluster.
+    Started late: a run that has nothing to score, or is refused, loads no model and connects to no cluster.
     """
     with ExitStack() as stack:
 

@@ -1,29 +1,33 @@
-"""Options of one call of ``score`` as a nightly job: which inputs, and how it tells that there was nothing to do."""
+"""Options of one call of ``score`` as a nightly job: which inputs count, and the exit code if there are none."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, get_args
 
 from scorer.errors import UsageError
 from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url, without_secrets
-from scorer.run.ages import parse_since
 
 OnMissingInput = Literal["ok", "fail"]
 
 LEAST_FREE_EXIT_CODE, LAST_FREE_EXIT_CODE = 9, 119
-"""Codes below are failures of ours; above lie those of Python (120), timeout, the shell and signals."""
+"""Lower codes are errors of this program; higher ones are those of Python (120), timeout, the shell and signals."""
+
+_AGE = re.compile(r"(\d{1,6})(s|m|h|d|w)", re.ASCII)
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run does about inputs that are not there, or not new.
+    """Options for inputs that are missing or not new.
 
     Attributes:
-        on_missing_input: ``fail`` ends with an error where an input stands for no file; ``ok`` leaves it out.
+        on_missing_input: ``fail`` ends with an error if an input stands for no file; ``ok`` leaves it out.
         since: an ISO date or time, or an age such as ``24h``: inputs that were modified before are left out.
         exit_code_nothing_new: exit code of a run that ended well and had no file to score.
         begun: when the run began; an age is counted from then.
@@ -46,14 +50,39 @@ class RunOptions:
         self.moment()
 
     def moment(self) -> datetime | None:
-        """From when on inputs count, in UTC."""
+        """The earliest modification that counts, in UTC; ``None`` if all count."""
         return None if self.since is None else parse_since(self.since, now=self.begun)
 
 
-def modified_since(file: InputFile, moment: datetime) -> bool:
-    """Whether the content of ``file`` was modified at ``moment`` or later.
+def parse_since(text: str, *, now: datetime) -> datetime:
+    """The moment that ``--since`` names: an age counted back from ``now``, or an ISO date or time.
 
-    One that is gone meanwhile is for its reader to tell of.
+    A date is its midnight. A time without an offset from UTC is this machine's local time.
+
+    >>> parse_since("36h", now=datetime(2026, 3, 2, 12, tzinfo=UTC))
+    datetime.datetime(2026, 3, 1, 0, 0, tzinfo=datetime.timezone.utc)
+
+    Raises:
+        UsageError: it is neither, or it lies in the future.
+    """
+    age = _AGE.fullmatch(text.strip())
+    try:
+        if age is None:
+            moment = datetime.fromisoformat(text.strip()).astimezone(UTC)
+        else:
+            moment = now - timedelta(**{_UNITS[age[2]]: int(age[1])})
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"--since {text!r} is no time and no age",
+            hint="pass 2026-01-31, 2026-01-31T18:00 or an age such as 24h, 7d",
+        ) from error
+    if moment > now:
+        raise UsageError(f"--since {text!r} lies in the future", hint="pass a time before now, or an age such as 24h")
+    return moment
+
+
+def modified_since(file: InputFile, moment: datetime) -> bool:
+    """True if ``file`` was modified at ``moment`` or later, or is gone: its reader then says so.
 
     Raises:
         InputError: its store cannot be reached.

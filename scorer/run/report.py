@@ -1,85 +1,89 @@
-"""What one call of ``score`` did, for people and for programs."""
+"""The report of one call of ``score``, for people and for programs."""
 
 from __future__ import annotations
 
-import logging
-import time
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from scorer.job.summary import ScoreSummary
-
-log = logging.getLogger(__name__)
+from scorer.job.summary import JobCounts, ScoreSummary
 
 
-@dataclass
+class Failure(NamedTuple):
+    """An input that could not be scored, with its error line and exit code."""
+
+    input: str
+    error: str
+    exit_code: int
+
+
+@dataclass(frozen=True)
 class RunReport:
-    """What one call of ``score`` did, file by file.
+    """Report of one call of ``score``, file by file.
 
     Attributes:
-        summaries: of the files that were scored or were up to date.
-        failures: input, error line and exit code of the others.
-        may_be_written: whether it is sure that the files of the report are not among the inputs.
-        older: inputs that were left out because they were modified before ``--since``.
-        of_one_file: whether the run is from one file to one, not into a folder.
+        exit_code: exit code of the run.
+        summaries: summaries of the files that were scored or were up to date.
+        failures: the other files.
+        older: number of inputs that were left out because they were modified before ``--since``.
+        seconds: wall time.
+        of_one_file: True if the run is from one file to one, not into a folder.
     """
 
-    summaries: list[ScoreSummary] = field(default_factory=list)
-    failures: list[tuple[str, str, int]] = field(default_factory=list)
-    begun: float = field(default_factory=time.monotonic)
-    may_be_written: bool = False
+    exit_code: int = 0
+    summaries: Sequence[ScoreSummary] = ()
+    failures: Sequence[Failure] = ()
     older: int = 0
+    seconds: float = 0.0
     of_one_file: bool = False
 
     @property
     def nothing_new(self) -> bool:
-        """Whether there was no file to score, and nothing failed."""
-        return not self.failures and all(summary.skipped for summary in self.summaries)
+        """True if there was no file to score, and nothing failed."""
+        return not self.failures and not self._scored
 
-    def rows(self) -> dict[str, int]:
-        """Rows by status, and those rejected, of all files that were scored."""
-        total: Counter[str] = Counter()
+    @property
+    def _scored(self) -> list[ScoreSummary]:
+        return [summary for summary in self.summaries if not summary.skipped]
+
+    def counts(self) -> JobCounts:
+        """Totals over all files."""
+        total = JobCounts()
         for summary in self.summaries:
-            total.update(summary.counts.by_status)
-            total["rejected"] += summary.counts.rejected
-        return dict(total)
+            total.add(summary.counts)
+        return total
 
     def lines(self) -> list[str]:
         """The report for a person."""
         if self.of_one_file and self.summaries:
             return [self.summaries[0].line()]
-        scored = [summary for summary in self.summaries if not summary.skipped]
-        rows = sum(summary.counts.rows for summary in scored)
-        up_to_date = len(self.summaries) - len(scored)
-        seconds = time.monotonic() - self.begun
+        rows, scored = self.counts().rows, len(self._scored)
         older = f", {self.older} older than --since" if self.older else ""
-        done = f"{len(scored)} files scored, {up_to_date} up to date{older}, {rows:,} rows in {seconds:.1f} s"
+        up_to_date = len(self.summaries) - scored
+        done = f"{scored} files scored, {up_to_date} up to date{older}, {rows:,} rows in {self.seconds:.1f} s"
         return [f"nothing new: {done}" if self.nothing_new else done]
 
     def log_fields(self) -> dict[str, Any]:
-        """What the last line of a log says of the run in fields."""
-        value = self.to_json(0)
+        """The report as fields of the last line of the log."""
+        value = self.to_json()
         rows = {f"rows_{name}": count for name, count in value["rows"].items()}
         files = {f"files_{name}": count for name, count in value["files"].items()}
         return {**files, **rows, "tokens": value["tokens"], "seconds": value["seconds"]}
 
-    def to_json(self, exit_code: int) -> dict[str, Any]:
-        """The summary of the run; seconds are wall time."""
-        scored = [summary for summary in self.summaries if not summary.skipped]
-        names = ("in", "out", "scored", "empty", "rejected")
-        counts = [summary.counts.to_json() for summary in scored]
+    def to_json(self) -> dict[str, Any]:
+        """The report for a program."""
+        counts, scored = self.counts(), len(self._scored)
         return {
-            "exit_code": exit_code,
-            "seconds": round(time.monotonic() - self.begun, 3),
-            "rows": {name: sum(count[name] for count in counts) for name in names},
-            "tokens": sum(summary.counts.tokens for summary in scored),
+            "exit_code": self.exit_code,
+            "seconds": round(self.seconds, 3),
+            "rows": counts.to_json(),
+            "tokens": counts.tokens,
             "files": {
-                "done": len(scored),
-                "up_to_date": len(self.summaries) - len(scored),
+                "done": scored,
+                "up_to_date": len(self.summaries) - scored,
                 "failed": len(self.failures),
                 "older": self.older,
             },
             "outputs": [summary.to_json() for summary in self.summaries],
-            "failures": [{"input": name, "error": line, "exit_code": code} for name, line, code in self.failures],
+            "failures": [failure._asdict() for failure in self.failures],
         }

@@ -1,43 +1,40 @@
-"""The files that a run leaves for programs: ``--summary`` and ``--metrics-file``."""
+"""The report of a run as files for programs: ``--summary`` and ``--metrics-file``."""
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scorer.disk.durable import sync_folder, write_errors
+from scorer.disk.durable import write_errors
 from scorer.disk.paths import STDOUT, check_folder, is_plain_file, is_there, refuse_input
-from scorer.disk.publishing import Move, made_ready
-from scorer.errors import OutputError, ScorerError, UsageError
+from scorer.disk.publishing import Move, publish, stage
+from scorer.errors import UsageError
 from scorer.files.formats import FORMATS
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX
 from scorer.files.urls import is_url
 from scorer.run.prometheus import metrics_text
 from scorer.run.report import RunReport
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where a run's report goes.
+    """Paths of the files of a run's report.
 
     Attributes:
-        summary: JSON, or ``None``.
-        metrics: text for Prometheus, or ``None``.
+        summary: file for JSON, or ``None``.
+        metrics: file for Prometheus, or ``None``.
     """
 
     summary: Path | None = None
     metrics: Path | None = None
 
     def check(self, inputs: Sequence[str], output: str, targets: Iterable[str] = ()) -> None:
-        """What can be known before any work; ``targets`` are the outputs where ``output`` is a folder.
+        """Check everything that can be known before any work; ``targets`` are the outputs in the folder ``output``.
 
         Raises:
-            UsageError: one of the files is an input, an output, beside one, or the other, or no regular file.
+            UsageError: one of the files is an input, an output, beside one, the other file, or not a regular file.
             OutputError: its folder is missing or cannot be written to.
         """
         local = [name for name in inputs if not is_url(name)]
@@ -54,8 +51,8 @@ class ReportFiles:
         if self.summary is not None and self.metrics is not None and _place(self.summary) == _place(self.metrics):
             raise UsageError("--summary and --metrics-file name one file", path=self.summary)
 
-    def moves(self, report: RunReport, exit_code: int) -> list[Move]:
-        """The files under temporary names, durable.
+    def moves(self, report: RunReport) -> list[Move]:
+        """Write the files durably under temporary names.
 
         Raises:
             OutputError: one could not be written.
@@ -64,37 +61,24 @@ class ReportFiles:
         if self.summary is not None:
             import orjson
 
-            text = orjson.dumps(report.to_json(exit_code), option=orjson.OPT_INDENT_2) + b"\n"
-            moves.append(_for_all(made_ready(self.summary, text)))
+            moves.append(stage(self.summary, orjson.dumps(report.to_json(), option=orjson.OPT_INDENT_2) + b"\n"))
         if self.metrics is not None:
-            text = metrics_text(report, exit_code, before=self.metrics)
-            moves.append(_for_all(made_ready(self.metrics, text)))
+            moves.append(stage(self.metrics, metrics_text(report, before=self.metrics)))
+        for move in moves:
+            if move.temporary is not None:
+                with write_errors(move.target):
+                    move.temporary.chmod(0o644)  # a collector may run under another user
         return moves
 
-    def write(self, report: RunReport, exit_code: int) -> None:
-        """The files, in their places.
+    def write(self, report: RunReport) -> None:
+        """Write the files to their places.
 
         Raises:
             OutputError: one could not be written.
         """
-        for move in self.moves(report, exit_code):
-            with write_errors(move.target):
-                if move.temporary is not None:
-                    move.temporary.replace(move.target)
-                sync_folder(move.target.absolute().parent)
-
-    def write_failure(self, report: RunReport, error: BaseException, exit_code: int) -> None:
-        """Tell of a run that fails; what cannot be told then is a line in the log, for the failure counts more."""
-        if not isinstance(error, ScorerError):
-            report.failures.append(("", type(error).__name__, exit_code))
-        elif not report.failures:
-            report.failures.append((error.path or "", str(error), exit_code))
-        if not report.may_be_written:
-            return
-        try:
-            self.write(report, exit_code)
-        except OutputError as failure:
-            log.warning("%s", failure)
+        moves = self.moves(report)
+        if moves:
+            publish(moves, last=False)
 
     def _targets(self) -> list[Path]:
         return [path for path in (self.summary, self.metrics) if path is not None]
@@ -107,13 +91,5 @@ def _around(outputs: Sequence[str], name: str) -> Iterator[str]:
 
 
 def _place(path: Path) -> Path:
-    """Where a file lies, by whatever way its folder is named."""
+    """Path of a file with the links in its folder resolved."""
     return Path(os.path.realpath(path.parent)) / path.name
-
-
-def _for_all(move: Move) -> Move:
-    """``move`` of a file that a collector under another user can read."""
-    if move.temporary is not None:
-        with write_errors(move.target):
-            move.temporary.chmod(0o644)
-    return move

@@ -11,8 +11,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +25,9 @@ import pytest
 from scorer import ScorerError, score_file
 from scorer.errors import InputError, ModelError, UsageError
 from scorer.progress import NoProgress
-from tests.helpers.faults import CODE, ROOT
+from tests.helpers.pages import python_blocks
+from tests.helpers.processes import CODE, ROOT
 from tests.helpers.ray_nodes import RayNodes, ray_nodes
-from tests.promises.test_recipes import blocks
 
 pytest.importorskip("ray", reason="the extra [ray] is not installed")
 if sys.platform != "linux":
@@ -40,7 +42,7 @@ WAIT_SECONDS = 240
 JOBS = """
 import json, sys, ray
 from scorer import ScorerError, score_file
-from scorer import worker
+from scorer.cluster import worker
 worker._PIECE_CHUNKS = 8
 ray.init(address=sys.argv[1], log_to_driver=False, logging_level="CRITICAL")
 for output, input, options in json.load(sys.stdin):
@@ -142,13 +144,17 @@ class InterruptedAfter(NoProgress):
             raise KeyboardInterrupt
 
 
-def without_progress(err: str) -> list[str]:
-    """The lines of stderr without those that come on slow machines alone."""
-    return [line for line in err.splitlines() if not re.fullmatch(r"[\d,]+ of [\d,]+ rows, .* s left", line)]
+def own_lines(err: str) -> list[str]:
+    """The lines of stderr without those of Ray, and without those of progress, which come on slow machines alone.
+
+    Ray says that it heeds the level of its log, and which chunks it runs again when a process dies.
+    """
+    others = r"[\d,]+ of [\d,]+ rows, .* s left|\[.*\] logging\.cc:\d+: Set ray log level .*|\S*\(raylet.*"
+    return [line for line in err.splitlines() if not re.fullmatch(others, line)]
 
 
 def check_lines(err: str, output: Path, actors: str) -> None:
-    first, last = without_progress(err)
+    first, last = own_lines(err)
     assert first == f"scoring with int8 on cpu, {actors} with 1 CPU on Ray"
     assert last.startswith(f"{output}: 3,993 rows (98 empty) in ")
 
@@ -230,7 +236,7 @@ def test_a_signal_leaves_the_rest_to_the_local_engine(nodes: RayNodes, inputs: I
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=WAIT_SECONDS)
     assert (process.returncode, out) == (143, ""), err
-    assert without_progress(err)[1:] == ["error: terminated"]
+    assert own_lines(err)[1:] == ["error: terminated"]
     assert output.read_bytes() == b"what stood here before"
     assert {path.name for path in tmp_path.iterdir()} == {"out.parquet", "out.parquet.partial"}
     with start(inputs, output, "--overwrite", environment=plain_environment()) as process:
@@ -241,7 +247,7 @@ def test_a_signal_leaves_the_rest_to_the_local_engine(nodes: RayNodes, inputs: I
 
 
 def test_the_recipe_for_ray_data(nodes: RayNodes, tmp_path: Path) -> None:
-    (code,) = blocks("Ray Data")
+    (code,) = python_blocks(ROOT / "docs" / "recipes.md", "Ray Data")
     code = code.replace('"reviews.parquet"', repr(str(ROOT / "sample_data" / "reviews.parquet")))
     done = subprocess.run(
         [sys.executable, "-c", code], env={**nodes.environment(), "RAY_ADDRESS": nodes.address}, cwd=tmp_path,
@@ -315,30 +321,45 @@ def test_clusters_that_cannot_be_reached(inputs: Inputs, tmp_path: Path, monkeyp
         assert fails(inputs, tmp_path, engine="ray") == expected
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 400 Bad Request\r\n\r\n", None], ids=["hangs up", "web", "silent"])
-def test_what_answers_there_is_no_ray(
-    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes | None
-) -> None:
-    monkeypatch.setattr("scorer.cluster.connection._CONNECT_SECONDS", 0.5 if answer is None else 30)
-    import threading
-
+@contextmanager
+def web_server() -> Iterator[str]:
+    """The address of a server that takes every connection, and is not Ray."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        kept = []
 
         def serve() -> None:
-            connection, _ = server.accept()
-            kept.append(connection)
-            if answer is not None:
-                connection.sendall(answer)
-                connection.close()
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+                    connection.close()
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        address = f"127.0.0.1:{server.getsockname()[1]}"
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_what_ray_says_of_a_server_that_is_not_ray(
+    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise ConnectionError("Failed to connect to Ray\nLook at the logs.")
+
+    monkeypatch.setattr("ray.init", refuse)
+    with web_server() as address:
         line = fails(inputs, tmp_path, engine="ray", ray_address=address)
-        thread.join()
-        kept[0].close()
-    assert line.startswith(f"4 no Ray cluster can be reached at {address}: ")
+    assert line.startswith(f"4 no Ray cluster can be reached at {address}: Failed to connect to Ray; check the address")
+
+
+@pytest.mark.torture  # Ray waits for 40 s
+def test_what_answers_there_is_not_ray(inputs: Inputs, tmp_path: Path) -> None:
+    environment = plain_environment()
+    with web_server() as address:
+        command = ("--engine", "ray", "--ray-address", address)
+        with start(inputs, tmp_path / "out.parquet", *command, environment=environment) as process:
+            out, err = process.communicate(timeout=WAIT_SECONDS)
+    assert (process.returncode, out) == (4, "")
+    assert err.splitlines()[-1].startswith(f"error: no Ray cluster can be reached at {address}: ")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

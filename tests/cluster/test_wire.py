@@ -1,4 +1,4 @@
-"""What engines on other machines send and do, without Ray: rows on the wire, workers, the order of outcomes."""
+"""The parts of an engine on other machines, without Ray: rows on the wire, workers, the order of outcomes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ import pytest
 
 from scorer import ScoreOptions, errors
 from scorer.cluster.wire import chunk_of, chunk_row, failure_row, part_of, part_row
-from scorer.cluster.worker import ChunkReading, ChunkWorker, model_files
+from scorer.cluster.worker import ChunkReading, ChunkWorker, load_model, model_files
 from scorer.errors import InputError, ModelError, OutOfMemoryError, ScorerError
 from scorer.files.bad_rows import Reject
 from scorer.files.opening import open_source
 from scorer.files.source import Chunk
 from scorer.job.chunk_work import ChunkWork, ModelIdentity
 from scorer.job.engine import ChunkFailure, RemainingChunks
-from scorer.job.in_order import ChunkCounts, InOrder
+from scorer.job.in_order import InOrder
 from scorer.job.local_engine import LocalEngine, new_scorer
 from scorer.job.parts import ChunkResult, PackedPart
+from scorer.job.summary import ChunkCounts
 from scorer.model.bundle import ModelBundle
 
 ERRORS = [
@@ -54,43 +55,44 @@ def test_chunks_and_parts_are_the_same_on_the_other_side() -> None:
     schema = pa.schema([pa.field("t", pa.string(), metadata={"a": "b"})], metadata={"c": "d"})
     rows = pa.table([["x", None, "é😀"]], schema=schema)
     rejects = (Reject("a.csv", 3, 17, "why", "raw \N{REPLACEMENT CHARACTER}"), Reject("a.csv", 5, None, "why"))
-    for sent in (Chunk(2, 11, rows, rejects, 5), Chunk(0, 1, rows.slice(0, 0), (), 0)):
+    for sent in (Chunk(2, rows, rejects), Chunk(0, rows.slice(0, 0), ())):
         back = chunk_of(chunk_row(sent))
         assert isinstance(back, Chunk)
         assert back.rows.equals(sent.rows, check_metadata=True)
         assert dataclasses.replace(back, rows=sent.rows) == sent
-    part = ChunkResult(4, 5, rows, rejects, 9, {"ok": 3}).packed()
+    part = ChunkResult(4, ChunkCounts(5, 3, 2, 9, {"ok": 3}), rows, rejects).packed()
     back_part = part_of(pa.concat_tables([part_row(part)]))
     assert isinstance(back_part, PackedPart)
     assert back_part == part
 
 
-def counts(number: int) -> ChunkCounts:
-    return ChunkCounts(number, 1, 0, 1, {})
+def part(number: int) -> PackedPart:
+    """A part that reads as many tokens as its number says, to be known by."""
+    return PackedPart(number, ChunkCounts(1, 1, 0, number, {}), pa.py_buffer(b""))
 
 
-def in_order(outcomes: Sequence[ChunkCounts | ChunkFailure], done: Sequence[int] = ()) -> list[int]:
+def in_order(outcomes: Sequence[PackedPart | ChunkFailure], done: Sequence[int] = ()) -> list[int]:
     order = InOrder(RemainingChunks(1, next(n for n in range(99) if n not in done), frozenset(done)))
-    given = [part.number for outcome in outcomes for part in order.ready(outcome)]
+    given = [counts.tokens for outcome in outcomes for counts in order.ready(outcome)]
     order.end()
     return given
 
 
 def test_outcomes_are_given_on_in_the_order_of_the_input() -> None:
-    assert in_order([counts(n) for n in (2, 0, 1, 4, 3)]) == [0, 1, 2, 3, 4]
-    assert in_order([counts(n) for n in (6, 3, 1)], done=(0, 2, 4, 5)) == [1, 3, 6]
+    assert in_order([part(n) for n in (2, 0, 1, 4, 3)]) == [0, 1, 2, 3, 4]
+    assert in_order([part(n) for n in (6, 3, 1)], done=(0, 2, 4, 5)) == [1, 3, 6]
 
 
 def test_the_first_error_counts_whichever_comes_first() -> None:
     late, early = ChunkFailure(3, InputError("late")), ChunkFailure(1, InputError("early"))
     with pytest.raises(InputError, match="early"):
-        in_order([late, counts(2), counts(0), early])
+        in_order([late, part(2), part(0), early])
     with pytest.raises(InputError, match="late"):
-        in_order([late, counts(2), counts(0), counts(1)])
+        in_order([late, part(2), part(0), part(1)])
     with pytest.raises(InputError, match="late"):  # what is read behind an error never comes
-        in_order([late, counts(2)])
+        in_order([late, part(2)])
     with pytest.raises(ScorerError, match="chunk 1 was never scored"):
-        in_order([counts(0), counts(2)])
+        in_order([part(0), part(2)])
 
 
 @pytest.fixture
@@ -143,7 +145,7 @@ def test_a_worker_scores_as_the_local_engine(tiny_bundle: Path, work: ChunkWork)
     files = model_files(ModelBundle.load(tiny_bundle), "fp32")
     assert "model_int8.onnx" not in files
     worker = ChunkWorker(files, options, work.columns, work.model)
-    assert worker.model() == work.model
+    assert load_model(files, options)[1] == work.model
     scorer = new_scorer(options)
     for chunk in work.chunks(30):
         local = work.columns.score(scorer, chunk, work.columns.encode(scorer, chunk))

@@ -16,7 +16,8 @@ from scorer.commands.console import run
 from scorer.interrupts import Terminated
 from scorer.job.verification import verify_output
 from scorer.safe_text import printable
-from tests.helpers.faults import environment
+from tests.helpers.messages import KINDS
+from tests.helpers.processes import CODE, environment
 
 
 def outcome(error: BaseException | None, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -30,15 +31,6 @@ def outcome(error: BaseException | None, capsys: pytest.CaptureFixture[str], *ar
         run(command, arguments, env_prefix="TEST")
     assert isinstance(left.value.code, int)
     return left.value.code, capsys.readouterr().err
-
-
-def every_error() -> list[type[errors.ScorerError]]:
-    found, waiting = [], [errors.ScorerError]
-    while waiting:
-        kind = waiting.pop()
-        found.append(kind)
-        waiting += kind.__subclasses__()
-    return found
 
 
 CODES = {
@@ -57,7 +49,7 @@ CODES = {
 
 
 def test_the_tree_has_no_error_without_a_code_here() -> None:
-    assert {kind.__name__ for kind in every_error() if kind.__module__ == "scorer.errors"} == set(CODES)
+    assert KINDS == CODES
 
 
 @pytest.mark.parametrize("name", CODES)
@@ -97,16 +89,14 @@ def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_reader_that_has_gone_is_141() -> None:
-    code = "from scorer.commands.score import score_main; score_main()"
-    command = f"{sys.executable} -c '{code}' --help | true; echo ${{PIPESTATUS[0]}}"
+    command = f"{sys.executable} -c '{CODE}' --help | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) in [("141\n", ""), ("0\n", "")]  # 0 where all of it fitted the pipe
 
 
 def test_a_closed_stdout_is_no_failure() -> None:
-    code = "from scorer.commands.score import score_main; score_main()"
     done = subprocess.run(
-        ["bash", "-c", f"{sys.executable} -c '{code}' --version >&-"], capture_output=True, text=True, check=False
+        ["bash", "-c", f"{sys.executable} -c '{CODE}' --version >&-"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -114,8 +104,7 @@ def test_a_closed_stdout_is_no_failure() -> None:
 @pytest.mark.parametrize("closed", ["2>&-", "1>&- 2>&-", "<&- 2>&-"])
 def test_closed_streams_cost_no_file(closed: str, tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\ngood\n")
-    code = "from scorer.commands.score import score_main; score_main()"
-    command = f"{sys.executable} -c '{code}' a.csv -o b.csv --model {tiny_bundle} --summary s.json {closed}"
+    command = f"{sys.executable} -c '{CODE}' a.csv -o b.csv --model {tiny_bundle} --summary s.json {closed}"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert verify_output(tmp_path / "b.csv")
@@ -123,9 +112,8 @@ def test_closed_streams_cost_no_file(closed: str, tiny_bundle: Path, tmp_path: P
 
 def test_lines_for_people_never_go_into_the_data(tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("text\ngood,bad\n")
-    code = "from scorer.commands.score import score_main; score_main()"
     for closed, leaves in (("2>&- >out", 3), (">&- 2>err", 5)):
-        command = f"{sys.executable} -c '{code}' bad.csv -o - --model {tiny_bundle} -q {closed}"
+        command = f"{sys.executable} -c '{CODE}' bad.csv -o - --model {tiny_bundle} -q {closed}"
         done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), check=False)
         assert done.returncode == leaves
     assert b"error" not in (tmp_path / "out").read_bytes()
@@ -138,8 +126,7 @@ def test_lines_for_people_never_go_into_the_data(tiny_bundle: Path, tmp_path: Pa
 )
 def test_a_stream_that_is_the_input_is_no_output(redirected: str, tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\ngood\n")
-    code = "from scorer.commands.score import score_main; score_main()"
-    command = f"{sys.executable} -c '{code}' --model {tiny_bundle} {redirected}"
+    command = f"{sys.executable} -c '{CODE}' --model {tiny_bundle} {redirected}"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, check=False)
     assert (done.returncode, b"is the input itself" in done.stderr) == (2, True)
     assert (tmp_path / "a.csv").read_text() == "text\ngood\n"
@@ -147,9 +134,8 @@ def test_a_stream_that_is_the_input_is_no_output(redirected: str, tiny_bundle: P
 
 def test_a_working_folder_that_is_gone(tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "gone").mkdir()
-    code = "from scorer.commands.score import score_main; score_main()"
     command = (
-        f"cd gone && rmdir ../gone && {sys.executable} -c '{code}' {tmp_path}/a.csv -o b.csv --model {tiny_bundle}"
+        f"cd gone && rmdir ../gone && {sys.executable} -c '{CODE}' {tmp_path}/a.csv -o b.csv --model {tiny_bundle}"
     )
     (tmp_path / "a.csv").write_text("text\ngood\n")
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, check=False)
@@ -187,9 +173,8 @@ def test_a_second_signal_lets_the_first_be_put_in_order(capsys: pytest.CaptureFi
 
 
 def test_completion_for_the_shell() -> None:
-    code = "from scorer.commands.score import score_main; score_main()"
-    environment = {"_SCORE_COMPLETE": "bash_complete", "COMP_WORDS": "score --over", "COMP_CWORD": "1", "PATH": "/bin"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    variables = {"_SCORE_COMPLETE": "bash_complete", "COMP_WORDS": "score --over", "COMP_CWORD": "1", "PATH": "/bin"}
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, env=variables, check=False)
     assert done.stdout == "plain,--overwrite\n"
 
 

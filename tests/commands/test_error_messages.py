@@ -12,8 +12,8 @@ import pytest
 
 from scorer import errors
 from scorer.commands.console import run
-from tests.helpers.faults import CODE, environment
 from tests.helpers.messages import HOLE, Message, Module, modules
+from tests.helpers.processes import CODE, environment
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "errors.md"
@@ -30,7 +30,7 @@ FORWARDED = {
     "parts.py": "a Reject that was read back",
     "wire.py": "a Reject that was read back",
 }
-"""Where a message is passed on whole, so that its words stand elsewhere; by file, with where."""
+"""Files that pass on a whole message, and the origin of its words."""
 
 BY_HAND = {
     "a fault of ours: …",
@@ -117,7 +117,7 @@ def test_the_page_has_a_section_for_every_code(rows: list[tuple[str, str, str]])
 
 def gates() -> set[str]:
     """The messages of gates that are not met, as the code of a gate's text states them."""
-    module = next(module for module in modules(ROOT) if module.path.name == "findings.py")
+    module = next(module for module in modules(ROOT) if module.path.name == "gates.py")
     function = next(function for function in module.functions.values() if function.name == "__str__")
     found = set(of_returns(module, function))
     return {re.sub(f"{HOLE}+", HOLE, text) for text in found}

@@ -17,6 +17,7 @@ from scorer.commands.evaluate_labels import evaluate_labels
 from scorer.evaluation.evaluate import evaluate_labels as evaluate
 from scorer.report.files import to_json_text, write_json
 from scorer.report.terminal import print_report
+from tests.helpers.processes import EVALUATE, environment
 
 PREDS = """\
 id,label,pred_label,pred_prob_negative,pred_prob_positive
@@ -312,15 +313,14 @@ def test_json_that_cannot_be_written_is_exit_5_before_any_work(command, files):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [[], ["--json", "-"]])
 def test_a_full_disk_behind_stdout_is_exit_5(files, arguments):
-    code = "from scorer.commands.evaluate_labels import evaluate_main; evaluate_main()"
     with Path("/dev/full").open("w") as full:
         ran = subprocess.run(
-            [sys.executable, "-c", code, "preds.csv", *arguments],
+            [sys.executable, "-c", EVALUATE, "preds.csv", *arguments],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
             check=False,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env=environment(),
         )
     assert ran.stderr == "error: the report could not be written to stdout: No space left on device\n"
     assert ran.returncode == 5
@@ -380,18 +380,7 @@ def test_a_matrix_of_many_labels_is_left_to_json(command, files):
     assert out.endswith("\nthe confusion matrix of 13 labels is in --json\n")
 
 
-def test_help_loads_nothing_heavy():
-    code = """
-import sys
-from scorer.console import run
-from scorer.evaluate_cli import evaluate_labels
-try:
-    run(evaluate_labels, ["--help"], env_prefix="SCORER")
-except SystemExit as left:
-    assert left.code == 0
-heavy = {"torch", "transformers", "onnxruntime", "polars", "pyarrow", "numpy", "rich", "sklearn"} & set(sys.modules)
-assert not heavy, heavy
-"""
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert "evaluate-labels preds.parquet --labels gold.csv --on id" in ran.stdout
+def test_help_shows_examples(command):
+    code, out, err = command("--help")
+    assert (code, err) == (0, "")
+    assert "evaluate-labels preds.parquet --labels gold.csv --on id" in out

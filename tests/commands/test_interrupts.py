@@ -10,7 +10,7 @@ import pytest
 
 from scorer import interrupts
 from scorer.interrupts import Terminated, held_back
-from tests.helpers.faults import environment
+from tests.helpers.processes import environment
 
 
 @pytest.fixture(autouse=True)

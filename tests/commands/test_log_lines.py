@@ -22,10 +22,8 @@ from scorer.commands.console import log_format_option, run, set_up_logging
 from scorer.commands.evaluate_labels import evaluate_labels
 from scorer.commands.score import score
 from scorer.log_lines import JsonLines
-from tests.helpers.faults import CODE, environment
-from tests.run.test_run_options import Call, call
-
-__all__ = ["call"]  # the fixture
+from tests.conftest import Call
+from tests.helpers.processes import CODE, environment
 
 SECRET = "marmalade"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -61,8 +59,8 @@ def incoming(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_run_with_failures(call: Call, incoming: Path) -> None:
-    code, out, err = call("in", "-o", "scored", "--log-format", "json")
+def test_a_run_with_failures(call_score: Call, incoming: Path) -> None:
+    code, out, err = call_score("in", "-o", "scored", "--log-format", "json")
     assert (code, out) == (3, "")
     loaded, scored, failed, last = objects(err)
     assert (loaded["event"], loaded["precision"], loaded["device"]) == ("model_loaded", "int8", "cpu")
@@ -80,16 +78,16 @@ def test_a_run_with_failures(call: Call, incoming: Path) -> None:
     assert last["message"] == "1 of 2 files could not be scored: in/bad.csv; the other 1 is done"
 
 
-def test_a_run_that_ends_well(call: Call, incoming: Path) -> None:
+def test_a_run_that_ends_well(call_score: Call, incoming: Path) -> None:
     arguments = ("in", "-o", "scored", "--on-bad-row", "reject", "--log-format=json")
-    code, _, err = call(*arguments, "-v")
+    code, _, err = call_score(*arguments, "-v")
     assert code == 0
     last = objects(err)[-1]
     assert last["event"] == "run_ended"
     assert {name: last[name] for name in ("exit_code", "files_done", "files_failed", "rows_in", "rows_rejected")} == {
         "exit_code": 0, "files_done": 2, "files_failed": 0, "rows_in": 4, "rows_rejected": 1,
     }  # fmt: skip
-    assert call(*arguments, "-q")[2] == ""
+    assert call_score(*arguments, "-q")[2] == ""
 
 
 @pytest.mark.parametrize(
@@ -103,8 +101,8 @@ def test_a_run_that_ends_well(call: Call, incoming: Path) -> None:
         (("--verify", "in/a.csv", "--log-format", "json"), 3, "in/a.csv: cannot be verified"),
     ],
 )
-def test_errors(call: Call, incoming: Path, arguments: tuple[str, ...], code: int, says: str) -> None:
-    got, _, err = call(*arguments)
+def test_errors(call_score: Call, incoming: Path, arguments: tuple[str, ...], code: int, says: str) -> None:
+    got, _, err = call_score(*arguments)
     (value,) = objects(err)
     assert (got, value["exit_code"], value["level"], value["event"]) == (code, code, "error", "error")
     assert value["message"].startswith(says)
@@ -114,8 +112,8 @@ def test_errors(call: Call, incoming: Path, arguments: tuple[str, ...], code: in
     "arguments",
     [("--log-format", "xml"), ("--log-format", "text", "--bogus"), ("--bogus", "--", "--log-format", "json")],
 )
-def test_text_where_json_was_not_asked_for(call: Call, arguments: tuple[str, ...]) -> None:
-    code, _, err = call("in/a.csv", "-o", "b.csv", *arguments)
+def test_text_where_json_was_not_asked_for(call_score: Call, arguments: tuple[str, ...]) -> None:
+    code, _, err = call_score("in/a.csv", "-o", "b.csv", *arguments)
     assert (code, err.startswith("error: ")) == (2, True)
 
 
@@ -143,8 +141,8 @@ def test_gates_of_an_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert [(value["error"], value["exit_code"]) for value in values] == [("QualityGateError", 8)] * 2
 
 
-def test_a_traceback_is_a_field(call: Call) -> None:
-    _, _, err = call("gone.csv", "-o", "b.csv", "--log-format", "json", "--debug")
+def test_a_traceback_is_a_field(call_score: Call) -> None:
+    _, _, err = call_score("gone.csv", "-o", "b.csv", "--log-format", "json", "--debug")
     (value,) = objects(err)
     assert value["traceback"].startswith("Traceback (most recent call last):\n")
     assert "InputError" in value["traceback"]
@@ -169,12 +167,12 @@ def test_faults_and_warnings_of_libraries(capsys: pytest.CaptureFixture[str]) ->
     assert error["message"].startswith("a fault of ours: ValueError: broken; ")
 
 
-def test_the_periodic_line(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_periodic_line(call_score: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_LINE_EVERY_SECONDS", 0.0)
     (tmp_path / "in").mkdir()
     for name in ("a.jsonl", "b.jsonl"):
         (tmp_path / "in" / name).write_text('{"text":"good"}\n' * 5)
-    _, _, err = call("in", "-o", "scored", "--chunk-rows", "2", "--log-format", "json")
+    _, _, err = call_score("in", "-o", "scored", "--chunk-rows", "2", "--log-format", "json")
     lines = [value for value in objects(err) if value["event"] == "progress"]
     assert [value["rows"] for value in lines] == [2, 4, 5] * 2  # of each file
     assert all(value["rows_per_second"] > 0 and value["tokens_per_second"] > 0 for value in lines)
@@ -204,9 +202,9 @@ def test_fields_never_replace_what_every_line_has() -> None:
     assert json.loads(JsonLines().format(record))["message"] == "said"
 
 
-def test_a_name_that_is_no_unicode(call: Call, tmp_path: Path) -> None:
+def test_a_name_that_is_no_unicode(call_score: Call, tmp_path: Path) -> None:
     name = os.fsdecode(b"in-\xff.csv")
     (tmp_path / name).write_text("text\n")
-    code, _, err = call(name, "-o", "no/such.csv", "--log-format", "json")
+    code, _, err = call_score(name, "-o", "no/such.csv", "--log-format", "json")
     assert code == 5
     objects(err)

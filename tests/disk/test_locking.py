@@ -13,8 +13,8 @@ import pytest
 
 from scorer.disk.locking import lock_file, locked
 from scorer.errors import BusyError, OutputError
-from tests.helpers.faults import CODE as SCORE
-from tests.helpers.faults import environment
+from tests.helpers.processes import CODE as SCORE
+from tests.helpers.processes import environment
 
 
 def start(folder: Path, bundle: Path) -> subprocess.Popen[bytes]:

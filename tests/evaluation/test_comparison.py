@@ -1,4 +1,4 @@
-"""Is it better than the last one: pairing, McNemar's test, gates, and the baseline of a nightly job."""
+"""Comparison with a baseline: pairing, McNemar's test, gates, and the baseline of a nightly job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two nights without labels: shares, scores, lengths and words, and the gates on them."""
+"""Drift without gold labels: shares, scores, lengths and words, and the gates on them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_stability_index_is_its_formula(then, now):
     assert stability_index(np.array(then), np.array(then)).value == 0
 
 
-def test_nothing_has_no_stability():
+def test_no_rows_have_no_stability_index():
     assert stability_index(np.array([0, 0]), np.array([1, 2])).value is None
 
 
@@ -152,7 +152,7 @@ def test_without_texts_lengths_and_words_are_unknown_and_their_gates_not_met(nig
     assert evaluate_labels("now.parquet", drift="now.parquet").drift.score_psi.value == 0
 
 
-def test_a_label_that_is_new_or_gone_is_a_shift(tmp_path, monkeypatch):
+def test_a_label_that_appears_or_vanishes_is_a_shift(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pq.write_table(pa.table({"pred_label": ["a", "a", "b"]}), "then.parquet")
     pq.write_table(pa.table({"pred_label": ["c", "a", "c", "c"]}), "now.parquet")
@@ -162,7 +162,7 @@ def test_a_label_that_is_new_or_gone_is_a_shift(tmp_path, monkeypatch):
     assert drift.score_psi.reason == "there are no probabilities in both"
 
 
-def test_drift_stands_beside_figures_where_there_are_labels(nights):
+def test_drift_and_figures_are_both_given_if_there_are_labels(nights):
     held = pq.read_table("now.parquet")
     pq.write_table(held.append_column("label", pa.array(["positive", "negative"] * 200)), "now.parquet")
     report = evaluate_labels("now.parquet", drift="then.parquet", min_accuracy=0.1, max_psi=10.0)
@@ -204,14 +204,14 @@ def test_texts_are_scored_before_they_are_compared(nights, tiny_bundle):
         (night([float("nan")]), "then.parquet:1: nan in column 'pred_prob_negative'"),
     ],
 )
-def test_other_nights_that_cannot_be_compared_with(nights, then, message):
+def test_baselines_that_drift_cannot_be_measured_against(nights, then, message):
     pq.write_table(then, "then.parquet")
     with pytest.raises(InputError) as caught:
         evaluate_labels("now.parquet", drift="then.parquet")
     assert str(caught.value).startswith(message)
 
 
-def test_what_needs_gold_labels_still_asks_for_them(nights):
+def test_options_that_need_gold_labels_still_ask_for_them(nights):
     with pytest.raises(InputError, match="no column is named label, sentiment, gold or target"):
         evaluate_labels("now.parquet", drift="then.parquet", min_accuracy=0.5)
     with pytest.raises(UsageError, match="--max-psi needs --drift"):

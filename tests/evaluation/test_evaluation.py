@@ -1,8 +1,9 @@
-"""Gold labels beside predictions: from one file, from two, and from text that is scored first."""
+"""Evaluation of predictions with gold labels: from one file, from two, and from texts that are scored first."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ import scorer.evaluation.joining
 import scorer.evaluation.rows
 from scorer import Scorer, evaluate_labels, score_file
 from scorer.errors import InputError, UsageError
-from scorer.evaluation.findings import Gate
+from scorer.evaluation.gates import Gate
 from scorer.evaluation.options import EvaluateOptions
 from scorer.metrics.values import Figure
 from tests.conftest import VOCABULARY_TEXTS
@@ -115,7 +116,7 @@ def test_the_order_of_labels_is_that_of_the_probabilities(saved):
     assert evaluate_labels("preds.parquet", positive=0).figures["recall"] == Figure(2 / 3)
 
 
-def test_without_probabilities_the_labels_are_what_was_predicted(saved):
+def test_without_probabilities_the_labels_are_the_predicted_ones(saved):
     table = pa.table({"target": FIVE[1], "pred_label": FIVE[0]})
     report = evaluate_labels(saved(table))
     assert report.labels == NAMES
@@ -132,7 +133,7 @@ def test_gold_ids_without_probabilities_are_read_by_alphabet_and_the_report_says
     )
 
 
-def test_a_label_never_predicted_counts_where_only_one_was(saved):
+def test_a_label_never_predicted_counts_if_only_one_was(saved):
     report = evaluate_labels(saved(pa.table({"label": ["rare", "usual"], "pred_label": ["usual", "usual"]})))
     assert report.labels == ("rare", "usual")
     assert report.figures["macro_precision"] == Figure(None, "rare was never predicted")
@@ -167,8 +168,8 @@ def test_chunks_of_any_size_give_scikit_learns_figures(tmp_path, monkeypatch, da
     labels = [f"l{label}" for label in labels if "\x00" not in label] or ["l", "m"]
     row = st.tuples(st.sampled_from(labels), st.sampled_from([*labels, None]))
     rows = data.draw(st.lists(row, min_size=1, max_size=40), "rows")
-    monkeypatch.setattr(scorer.evaluation.rows, "CHUNK_ROWS", data.draw(st.integers(1, 50)))
-    monkeypatch.setattr(scorer.evaluation.inputs, "CHUNK_ROWS", data.draw(st.integers(1, 50)))
+    monkeypatch.setattr(scorer.evaluation.rows, "LABEL_CHUNK_ROWS", data.draw(st.integers(1, 50)))
+    monkeypatch.setattr(scorer.evaluation.inputs, "LABEL_CHUNK_ROWS", data.draw(st.integers(1, 50)))
     gold, predicted = (list(column) for column in zip(*rows, strict=True))
     path = tmp_path / "preds.parquet"
     pq.write_table(predictions(predicted, gold, labels=labels), path)
@@ -188,7 +189,7 @@ def test_chunks_of_any_size_give_scikit_learns_figures(tmp_path, monkeypatch, da
 @settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), n_labels=st.integers(2, 4), n_rows=st.integers(6, 50), chunk=st.integers(1, 60))
 def test_figures_of_probabilities_in_a_file_are_scikit_learns(tmp_path, monkeypatch, seed, n_labels, n_rows, chunk):
-    monkeypatch.setattr(scorer.evaluation.rows, "CHUNK_ROWS", chunk)
+    monkeypatch.setattr(scorer.evaluation.rows, "LABEL_CHUNK_ROWS", chunk)
     rng = np.random.default_rng(seed)
     names = [f"label {label}" for label in range(n_labels)]
     gold = np.append(np.arange(n_labels), rng.integers(n_labels, size=n_rows - n_labels))
@@ -252,7 +253,7 @@ def test_labels_of_another_file_are_joined_by_id_whatever_its_order(saved):
 
 def test_a_join_does_not_depend_on_chunks(saved, monkeypatch):
     for module in (scorer.evaluation.rows, scorer.evaluation.inputs, scorer.evaluation.joining):
-        monkeypatch.setattr(module, "CHUNK_ROWS", 2)
+        monkeypatch.setattr(module, "LABEL_CHUNK_ROWS", 2)
     report = joined(saved, list("abcde"), list("edcba"), FIVE[1][::-1])
     assert report.matrix.tolist() == [[1, 1], [1, 2]]
 
@@ -296,7 +297,7 @@ def test_ids_that_cannot_be_joined_are_errors_whatever_is_allowed(saved, ids, go
     assert message in str(caught.value)
 
 
-# What is refused
+# Refused data
 
 
 @pytest.mark.parametrize(
@@ -494,7 +495,7 @@ def test_a_gate_on_an_undefined_figure_is_not_met(saved):
 @pytest.mark.parametrize("extension", ["parquet", "csv"])
 def test_text_is_scored_and_then_evaluated_as_its_predictions_are(saved, request, monkeypatch, bundle, extension):
     model = request.getfixturevalue(bundle)
-    monkeypatch.setattr(scorer.evaluation.rows, "TEXT_CHUNK_ROWS", 4)
+    monkeypatch.setattr(scorer.evaluation.rows, "SCORED_CHUNK_ROWS", 4)
     texts = [*VOCABULARY_TEXTS, "", "  "]
     predicted = Scorer.load(model).score(texts)["pred_label"].to_pylist()
     gold = (["positive", "negative"] * len(texts))[: len(texts)]
@@ -580,8 +581,7 @@ def test_a_file_that_changes_between_its_two_readings_is_an_error(saved, monkeyp
 
     def then_changed(files, options):
         gold = read_gold(files, options)
-        gold.rows += 1
-        return gold
+        return replace(gold, rows=gold.rows + 1)
 
     monkeypatch.setattr(scorer.evaluation.evaluate, "read_gold", then_changed)
     with pytest.raises(InputError, match="6 rows were read at first, 5 later"):

@@ -1,4 +1,4 @@
-"""Where is it wrong: slices, mistakes, suspect labels, and thresholds that reach a bundle."""
+"""Slices, mistakes, suspect labels, and thresholds that are written into a bundle."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_column_of_any_type_slices_the_evaluated_rows(saved, column, values):
     assert all(item.uncertain for item in group.slices)
 
 
-def test_several_columns_and_built_in_slices_stand_in_order(saved):
+def test_several_columns_and_built_in_slices_have_an_order(saved):
     texts = ["short", "a little longer", "x" * 100, "yes", "no", ""]
     status = ["ok", "ok", "truncated", "ok", "ok", "empty"]
     held = table(GOLD, POSITIVE, text=texts, one=list("aabbcc"), two=list("abcabc"), pred_status=status)
@@ -121,7 +121,7 @@ def test_slices_do_not_depend_on_chunks_or_files(saved, monkeypatch):
     held = table(gold.tolist(), positive.tolist(), kind=[f"k{number}" for number in rng.integers(9, size=90)])
     whole = evaluate_labels(saved(held), slice_by="kind")
     for module in (scorer.evaluation.rows, scorer.evaluation.inputs):
-        monkeypatch.setattr(module, "CHUNK_ROWS", 7)
+        monkeypatch.setattr(module, "LABEL_CHUNK_ROWS", 7)
     parts = [saved(held.slice(start, 40), f"part-{start}.parquet") for start in (0, 40, 80)]
     again = evaluate_labels(parts, slice_by="kind")
     assert again.slices == whole.slices
@@ -132,7 +132,7 @@ def test_slices_do_not_depend_on_chunks_or_files(saved, monkeypatch):
     assert [offsets[file] + row for file, row in places] == [review.row for review in whole.mistakes]
 
 
-def test_a_large_slice_is_certain_and_rare_values_stand_together(saved, monkeypatch):
+def test_a_large_slice_is_certain_and_rare_values_share_one(saved, monkeypatch):
     monkeypatch.setattr(scorer.evaluation.slices, "SHOWN_VALUES", 3)
     kinds = ["often"] * 60 + ["some"] * 20 + [f"rare {number}" for number in range(10)]
     report = evaluate_labels(saved(table([0, 1] * 45, [0.2, 0.7] * 45, kind=kinds)), slice_by="kind")
@@ -180,7 +180,7 @@ def test_the_most_confident_mistakes_come_first_with_their_text(saved):
     assert evaluate_labels("preds.parquet", mistakes=0).mistakes == ()
 
 
-def test_without_probabilities_mistakes_stand_in_order(saved):
+def test_without_probabilities_mistakes_keep_the_order_of_the_file(saved):
     report = evaluate_labels(saved(table(GOLD, POSITIVE).drop_columns(["pred_prob_negative", "pred_prob_positive"])))
     assert [review.row for review in report.mistakes] == [2, 3, 5]
     assert report.mistakes[0].confidence is None
@@ -226,7 +226,7 @@ def suspects(gold, shares):
     return suspect_labels(rows).tolist()
 
 
-def test_suspects_say_how_little_their_label_is_believed(saved):
+def test_suspects_have_the_probability_of_their_gold_label(saved):
     gold, positive = [1] * 9 + [0] * 9 + [0], [0.8] * 9 + [0.1] * 9 + [0.97]
     report = evaluate_labels(saved(table(gold, positive)))
     assert report.n_suspects == 1
@@ -257,7 +257,7 @@ def test_a_threshold_reaches_the_bundle_and_its_predictions(saved, tiny_bundle, 
         assert label == NAMES[int(positive >= 0.2)]
 
 
-def test_the_best_f1_is_written_where_nothing_else_is_wanted(saved, optimum_folder, tmp_path):
+def test_the_best_f1_is_written_unless_something_else_is_wanted(saved, optimum_folder, tmp_path):
     # A folder of others has labels of its own and no bundle.json.
     folder = tmp_path / "theirs"
     shutil.copytree(optimum_folder, folder)
@@ -276,7 +276,7 @@ def test_a_gate_that_is_not_met_leaves_the_bundle_alone(saved, tiny_bundle, tmp_
     assert (bundle / "bundle.json").read_bytes() == (tiny_bundle / "bundle.json").read_bytes()
 
 
-def test_the_model_inside_the_package_is_changed_only_aloud(saved, tiny_bundle, tmp_path, monkeypatch, caplog):
+def test_changing_the_model_inside_the_package_warns(saved, tiny_bundle, tmp_path, monkeypatch, caplog):
     bundle = tmp_path / "bundle"
     shutil.copytree(tiny_bundle, bundle)
     monkeypatch.setattr(scorer.model.bundle, "DEFAULT_MODEL", bundle)
@@ -305,7 +305,7 @@ def test_bundles_that_a_threshold_does_not_fit(saved, tiny_bundle, three_label_b
         evaluate_labels("renamed.parquet", write_threshold=tiny_bundle)
 
 
-def test_a_precision_that_cannot_be_had(saved, tiny_bundle):
+def test_a_precision_that_no_threshold_reaches(saved, tiny_bundle):
     path = saved(table([0, 1, 0, 1], [0.9, 0.8, 0.1, 0.3]))
     report = evaluate_labels(path, at_precision=0.9)
     (wanted,) = report.thresholds.wanted
@@ -317,7 +317,7 @@ def test_a_precision_that_cannot_be_had(saved, tiny_bundle):
         evaluate_labels(without, at_recall=0.9)
 
 
-# What is no probability
+# Values that are not probabilities
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_a_precision_that_cannot_be_had(saved, tiny_bundle):
         (None, "preds.parquet:2: no value in column 'pred_prob_positive', where"),
     ],
 )
-def test_what_is_no_probability_is_named_with_its_row(saved, value, message):
+def test_a_value_that_is_not_a_probability_is_named_with_its_row(saved, value, message):
     held = table(GOLD, POSITIVE)
     column = pa.array([0.9, value, *POSITIVE[2:]])
     with pytest.raises(InputError) as caught:
@@ -338,7 +338,7 @@ def test_what_is_no_probability_is_named_with_its_row(saved, value, message):
     assert str(caught.value).startswith(message)
 
 
-def test_words_are_no_probabilities(saved):
+def test_words_are_not_probabilities(saved):
     held = table(GOLD, POSITIVE)
     with pytest.raises(InputError, match="column 'pred_prob_positive' holds values that are no probabilities"):
         evaluate_labels(saved(held.set_column(3, "pred_prob_positive", pa.array(["high"] * 6))))

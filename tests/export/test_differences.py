@@ -76,4 +76,4 @@ def test_a_graph_that_forgets_its_mask_does_not_pass(tiny_checkpoint: Path, tiny
     checkpoint = AutoModelForSequenceClassification.from_pretrained(tiny_checkpoint).eval()
     reference = reference_logits(checkpoint, scorer.encode(list(PROOF_TEXTS)), name="checkpoint")
     with pytest.raises(QualityGateError, match=r"^fp32 padded: "):
-        prove(scorer.model.bundle, "fp32", reference, checkpoint, threads=1)
+        prove(scorer.bundle, "fp32", reference, checkpoint, threads=1)

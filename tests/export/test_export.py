@@ -1,12 +1,10 @@
+"""`export-model` from a checkpoint to a bundle that scores like PyTorch, for every family of encoders."""
+
 from __future__ import annotations
 
-import csv
-import errno
-import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +16,6 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from onnx import numpy_helper
-from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -37,55 +33,19 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-import export.exporting
-import export.onnx_export
-import export.publishing
-import export.variants
-from export.cli import export_model as command
 from export.exporting import export_model
-from export.families import FusedNodes, complete_fusion
-from export.fusion import require_fusion
+from export.families import FusedNodes
 from export.options import ExportOptions
-from export.parity import TOLERANCES, prove, reference_logits
+from export.parity import TOLERANCES
 from export.proof_texts import PROOF_TEXTS
-from export.publishing import publish
-from export.quality import PER_BUCKET
-from scorer import interrupts
-from scorer.commands.console import run
-from scorer.errors import ModelError, OutputError, OutputExistsError, QualityGateError
+from scorer.errors import ModelError, OutputExistsError
 from scorer.model.bundle import VARIANT_FILES, ModelBundle
-from scorer.model.encoding import TextEncoder
 from scorer.model.preprocessing import Preprocessing, save_preprocessing
 from scorer.model.scoring import Scorer
-from tests.conftest import VOCABULARY_TEXTS, tiny_tokenizer
+from tests.conftest import tiny_tokenizer
+from tests.helpers.exports import exit_code, state_of
 
 TEXTS = ["Good.", "A warm, funny film <br /> and a dull second half", "terrible, awful, boring! " * 30, "Five stars"]
-
-
-def state_of(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below ``folder``, hidden ones included."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def changed(checkpoint: Path, folder: Path, **factors: float) -> Path:
-    """A copy of ``checkpoint`` in which the weights whose name ends like a key are multiplied by its value."""
-    shutil.copytree(checkpoint, folder)
-    weights = load_file(folder / "model.safetensors")
-    for ending, factor in factors.items():
-        names = [name for name in weights if name.replace(".", "_").endswith(ending)]
-        assert names
-        for name in names:
-            weights[name] = weights[name] * factor
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
-
-
-def exit_code(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as left:
-        run(command, [*map(str, arguments), "--threads", "1"], env_prefix="EXPORT_MODEL")
-    assert isinstance(left.value.code, int)
-    return left.value.code
 
 
 def torch_logits(checkpoint: Path, texts: list[str]) -> npt.NDArray[np.float32]:
@@ -305,9 +265,8 @@ def test_preprocessing_and_training_travel_with_the_model(tiny_checkpoint: Path,
     checkpoint = shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint")
     preprocessing = Preprocessing(max_length=64, long_text="head-tail", stride=16, clean=("html-breaks",))
     save_preprocessing(preprocessing, checkpoint)
-    base = tmp_path / "some-encoder"
-    base.mkdir()
-    history = {"best_epoch": 2.0, "settings": {"model": str(base), "train": [str(tmp_path / "train.csv"), "imdb"]}}
+    start = {"name": "first", "base_model": "some-encoder"}
+    history = {"best_epoch": 2.0, "start": start, "settings": {"train": [str(tmp_path / "train.csv"), "imdb"]}}
     (checkpoint / "history.json").write_text(json.dumps(history))
     options = ExportOptions(str(checkpoint), tmp_path / "bundle", precisions=("int8",), license="MIT", threads=1)
     report = export_model(options)
@@ -316,11 +275,12 @@ def test_preprocessing_and_training_travel_with_the_model(tiny_checkpoint: Path,
     assert bundle.description["base_model"] == {"name": "some-encoder", "license": "MIT"}
     assert bundle.description["training"] == {
         "best_epoch": 2.0,
-        "settings": {"model": "some-encoder", "train": ["train.csv", "imdb"]},
+        "start": start,
+        "settings": {"train": ["train.csv", "imdb"]},
     }
     assert str(tmp_path) not in (tmp_path / "bundle" / "bundle.json").read_text()
     assert report.size == sum(path.stat().st_size for path in (tmp_path / "bundle").iterdir())
-    assert set(tmp_path.iterdir()) == {checkpoint, base, tmp_path / "bundle"}
+    assert set(tmp_path.iterdir()) == {checkpoint, tmp_path / "bundle"}
 
 
 def test_what_stands_at_the_output_is_left_alone(
@@ -348,251 +308,6 @@ def test_overwrite_replaces_a_bundle(three_label_bundle: Path, tiny_checkpoint: 
     assert set(ModelBundle.load(out).variants) == {"int8"}
     assert ModelBundle.load(out).labels == ("negative", "positive")
     assert list(tmp_path.iterdir()) == [out]
-
-
-@pytest.mark.parametrize(
-    ("factors", "message"),
-    [
-        ({"classifier_bias": float("nan")}, "classifier.bias are not all finite"),
-        # The first matrix of a feed-forward block gives more than 65504, the second makes it small again.
-        ({"ffn_lin1_weight": 5e4, "ffn_lin2_weight": 1e-3}, "fp16 in float16 arithmetic: logits that are not finite"),
-        ({"ffn_lin1_weight": 1e6, "ffn_lin2_weight": 1e-6}, "float16 ends at 65504"),
-    ],
-    ids=["NaN in the checkpoint", "activations too large for float16", "weights too large"],
-)
-def test_bad_weights_are_exit_8_and_the_old_bundle_stays(
-    factors: dict[str, float],
-    message: str,
-    tiny_checkpoint: Path,
-    tiny_bundle: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    checkpoint = changed(tiny_checkpoint, tmp_path / "checkpoint", **factors)
-    out = shutil.copytree(tiny_bundle, tmp_path / "bundle")
-    before = state_of(tmp_path)
-    assert exit_code(checkpoint, "-o", out, "--overwrite", "-q") == 8
-    captured = capsys.readouterr()
-    assert message in captured.err
-    assert captured.out == ""
-    assert state_of(tmp_path) == before
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint", "bundle"}
-
-
-def test_logits_that_are_infinite_in_pytorch_are_told(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    checkpoint = changed(tiny_checkpoint, tmp_path / "checkpoint", classifier_weight=1e38)
-    model = AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
-    encoded = TextEncoder(tiny_tokenizer(), Preprocessing()).encode(["Good."])
-    with pytest.raises(QualityGateError, match="my-model: its logits are not finite in PyTorch"):
-        reference_logits(model, encoded, name="my-model")
-
-
-def negated_logits(model: onnx.ModelProto) -> onnx.ModelProto:
-    last = next(node for node in model.graph.node if "logits" in node.output)
-    for tensor in model.graph.initializer:
-        if tensor.name in last.input:
-            tensor.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(tensor), tensor.name))
-    return model
-
-
-def nan_logits(model: onnx.ModelProto) -> onnx.ModelProto:
-    last = next(node for node in model.graph.node if "logits" in node.output)
-    for tensor in model.graph.initializer:
-        if tensor.name == last.input[-1]:
-            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32("nan"), tensor.name))
-    return model
-
-
-@pytest.mark.parametrize(
-    ("rewrite", "precision", "message"),
-    [(negated_logits, "int8", "is not exact: a logit differs by"), (nan_logits, "fp16", "differs by nan")],
-)
-def test_a_rewrite_that_is_not_exact_is_exit_8_and_the_old_bundle_stays(
-    rewrite: export.variants.Rewrite,
-    precision: str,
-    message: str,
-    tiny_checkpoint: Path,
-    tiny_bundle: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    out = shutil.copytree(tiny_bundle, tmp_path / "bundle")
-    before = state_of(tmp_path)
-    monkeypatch.setattr(export.variants, "REWRITES", {precision: (rewrite,)})
-    assert exit_code(tiny_checkpoint, "-o", out, "--overwrite", "--precision", precision) == 8
-    assert message in capsys.readouterr().err
-    assert state_of(tmp_path) == before
-
-
-def test_a_slightly_wrong_variant_is_refused_by_its_logits_alone(
-    tiny_checkpoint: Path, tiny_bundle: Path, tmp_path: Path
-) -> None:
-    """No label flips, and yet it is not the model that was trained."""
-    out = shutil.copytree(tiny_bundle, tmp_path / "bundle")
-    (out / "bundle.json").unlink()
-    weights = onnx.load(out / "model.onnx")
-    for tensor in weights.graph.initializer:
-        if tensor.name == "classifier.bias":
-            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(0.5), tensor.name))
-    onnx.save(weights, out / "model.onnx")
-    scorer = Scorer.load(out, precision="fp32", threads=1)
-    model = AutoModelForSequenceClassification.from_pretrained(tiny_checkpoint).eval()
-    reference = reference_logits(model, scorer.encode(list(PROOF_TEXTS)), name="checkpoint")
-    with pytest.raises(QualityGateError, match=r"fp32 alone: a logit differs from PyTorch's by 0\.5 where"):
-        prove(scorer.model.bundle, "fp32", reference, model, threads=1)
-
-
-def test_a_missed_fusion_is_an_error(tiny_checkpoint: Path, tiny_bundle: Path) -> None:
-    config = AutoModelForSequenceClassification.from_pretrained(tiny_checkpoint).config
-    assert require_fusion(onnx.load(tiny_bundle / "model_int8.onnx"), config) == complete_fusion(config)
-    with pytest.raises(QualityGateError, match=r"the graph has 0 Attention, 0 Gelu, 5 LayerNormalization, this model"):
-        require_fusion(onnx.load(tiny_bundle / "model.onnx"), config)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_between_the_renames_waits_for_the_new_bundle(
-    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    finished, output = two_bundles(tmp_path)
-    rename = Path.rename
-
-    def renamed(source: Path, target: Path) -> Path:
-        moved = rename(source, target)
-        signal.raise_signal(number)
-        return moved
-
-    monkeypatch.setattr(Path, "rename", renamed)
-    interrupts.install()
-    publish(finished, output, overwrite=True)
-    assert {path.name: path.read_text() for path in output.iterdir()} == {"bundle.json": "new"}
-    assert list(tmp_path.iterdir()) == [output]
-
-
-@pytest.mark.parametrize("fails_at", ["finished", "sync_folder", "restore"])
-def test_a_bundle_that_cannot_be_replaced_is_not_lost(
-    fails_at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    finished, output = two_bundles(tmp_path)
-    rename = Path.rename
-
-    def failing(*_: object) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    def renamed(source: Path, target: Path) -> Path:
-        if source == finished or (fails_at == "restore" and target == output):
-            failing()
-        return rename(source, target)
-
-    if fails_at == "sync_folder":
-        monkeypatch.setattr(export.publishing, "sync_folder", lambda folder: folder == tmp_path and failing())
-    else:
-        monkeypatch.setattr(Path, "rename", renamed)
-    with pytest.raises(OutputError, match="the bundle could not be written: Input/output error") as caught:
-        publish(finished, output, overwrite=True)
-    old = tmp_path / f".bundle.{os.getpid()}.old" if fails_at == "restore" else output
-    assert str(caught.value).endswith(f"what stood there is {old} now") == (fails_at == "restore")
-    assert (old / "bundle.json").read_text() == "old"
-    assert finished.is_dir()
-
-
-@pytest.mark.parametrize("overwrite", [False, True])
-def test_what_appears_at_the_output_meanwhile_is_left_alone(overwrite: bool, tmp_path: Path) -> None:
-    finished, output = two_bundles(tmp_path)
-    (output / "bundle.json").rename(output / "diary.txt")
-    with pytest.raises(OutputExistsError, match="left alone" if overwrite else "stands already"):
-        publish(finished, output, overwrite=overwrite)
-    assert (output / "diary.txt").read_text() == "old"
-
-
-def two_bundles(folder: Path) -> tuple[Path, Path]:
-    """A finished one and one that stands at the output."""
-    finished, output = folder / "finished", folder / "bundle"
-    for path, text in ((finished, "new"), (output, "old")):
-        path.mkdir()
-        (path / "bundle.json").write_text(text)
-    return finished, output
-
-
-@pytest.mark.parametrize(
-    "error", [OSError(errno.ENOSPC, "full", "x"), RuntimeError("No space left on device (os error 28)")]
-)
-def test_a_full_disk_is_exit_5_whoever_tells_of_it(
-    error: Exception,
-    tiny_checkpoint: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise error
-
-    for module, name in ((export.onnx_export, "onnx_export_from_model"), (export.exporting, "build_variant")):
-        with monkeypatch.context() as patched:
-            patched.setattr(module, name, full)
-            assert exit_code(tiny_checkpoint, "-o", tmp_path / "bundle", "-q") == 5
-        assert capsys.readouterr().err == (
-            f"error: {tmp_path / 'bundle'}: the bundle could not be written: No space left on device\n"
-        )
-    assert not any(tmp_path.iterdir())
-
-
-def labelled_file(path: Path, texts: list[str], labels: list[str]) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("text", "label"), *zip(texts, labels, strict=True)])
-    return path
-
-
-def test_the_quality_gate(
-    tiny_checkpoint: Path, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = " ".join(VOCABULARY_TEXTS).split()
-    texts = [" ".join(np.random.default_rng(seed).choice(words, 12)) for seed in range(600)]
-    gold, quantized = (
-        Scorer.load(tiny_bundle, precision=precision, threads=1).score(texts).column("pred_label").to_pylist()
-        for precision in ("fp32", "int8")
-    )
-    lost = [place for place in range(len(texts)) if gold[place] != quantized[place]]
-    n_proofs = len(PROOF_TEXTS)
-    assert lost, "the texts have to hold some on which int8 errs"
-
-    everything = labelled_file(tmp_path / "all.csv", texts, gold)
-    drop = len(lost) / len(texts)
-    options = ["--precision", "int8", "--eval", everything]
-    assert exit_code(tiny_checkpoint, "-o", tmp_path / "a", *options, "--max-drop", drop) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["variant", "size", "agreement", "max", "difference", "accuracy", "reviews/s"]
-    assert [line.split()[0] for line in lines[1:3]] == ["(fp32)", "int8"]
-    assert "1.0000" in lines[1]
-    assert f"{1 - drop:.4f}" in lines[2]
-    # Some texts of the file itself are compared with PyTorch as well.
-    parity = json.loads((tmp_path / "a" / "bundle.json").read_text())["export"]["variants"]["int8"]["parity"]
-    assert n_proofs + PER_BUCKET <= parity["texts"] <= n_proofs + 2 * PER_BUCKET
-
-    hard = labelled_file(tmp_path / "hard.csv", [texts[place] for place in lost], [gold[place] for place in lost])
-    assert exit_code(tiny_checkpoint, "-o", tmp_path / "b", "--precision", "int8", "--eval", hard, "-q") == 8
-    assert capsys.readouterr().err == (
-        f"error: {hard}: int8 has an accuracy of 0.0000 where fp32 has 1.0000, a drop of 1.0000; --max-drop is 0.005; "
-        "leave this precision out with --precision, or allow more with --max-drop\n"
-    )
-    assert not (tmp_path / "b").exists()
-
-
-def test_a_labelled_file_that_does_not_fit_is_known_before_the_long_work(
-    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = [tiny_checkpoint, "-o", tmp_path / "bundle", "--eval"]
-    assert exit_code(*arguments, tmp_path / "missing.csv") == 3
-    assert capsys.readouterr().err == (
-        f"exporting checkpoint to ONNX\nerror: {tmp_path / 'missing.csv'}: no such file; check the path\n"
-    )
-    assert exit_code(*arguments, labelled_file(tmp_path / "other.csv", ["Good."], ["spam"])) == 3
-    assert "'spam' in column 'label' is no label of the model" in capsys.readouterr().err
-    scored = tmp_path / "scored.csv"
-    scored.write_text("text,label,pred_label\nGood.,positive,positive\n")
-    assert exit_code(*arguments, scored) == 2
-    assert "has predictions" in capsys.readouterr().err
-    assert not (tmp_path / "bundle").exists()
 
 
 @pytest.mark.parametrize(

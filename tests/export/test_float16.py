@@ -1,4 +1,4 @@
-"""What float16 cannot hold: long padding beside long texts, weights past its end, angles of late positions."""
+"""The limits of float16: long padding beside long texts, weights past its end, angles of late positions."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from export.options import ExportOptions
 from export.rewrites import MASKED_SCORE
 from scorer.errors import QualityGateError
 from scorer.model.bundle import ModelBundle
+from scorer.model.options import ModelOptions
 from scorer.model.scoring import Scorer
-from scorer.model.session import ModelSession, SessionOptions
+from scorer.model.session import ModelSession
 from tests.conftest import VOCABULARY_TEXTS, tiny_tokenizer
 
 
@@ -67,7 +68,7 @@ def test_short_reviews_padded_to_a_long_one_give_what_they_give_alone(
     assert (encoded.lengths < 40).sum() > 20
     logits = {}
     for batching, tokens in (("alone", 1), ("tokens", 512 * len(encoded.rows))):
-        options = SessionOptions("cpu", "fp16", 1, batching, tokens)  # type: ignore[arg-type]
+        options = ModelOptions("cpu", "fp16", 1, batching, tokens)  # type: ignore[arg-type]
         logits[batching] = ModelSession(ModelBundle.load(folder), options).logits(encoded)
     assert np.isfinite(logits["tokens"]).all()
     assert np.abs(logits["tokens"] - logits["alone"]).max() < 2e-3 * max(1.0, np.ptp(logits["alone"]))

@@ -13,9 +13,11 @@ import pytest
 
 from export.card_cli import main
 from export.checkpoint import Checkpoint
+from export.lineage import lineage_of_bundle
 from export.model_card import render_card
 from scorer.errors import InputError, ModelError
-from scorer.model.bundle import PRECISIONS, write_description
+from scorer.model.bundle import write_description
+from scorer.model.options import PRECISIONS
 from scorer.run.score_file import score_file
 
 TRAINING = {
@@ -44,7 +46,8 @@ def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
     for key in ("files", "format", "lineage"):
         described.pop(key)
     license_ = {"name": "some/encoder", "license": "Apache-2.0"}
-    write_description(folder, {**described, "training": TRAINING, "temperature": 1.37, "base_model": license_})
+    described |= {"training": TRAINING, "temperature": 1.37, "base_model": license_}
+    write_description(folder, {**described, "lineage": lineage_of_bundle("bundle", described)})
     return folder
 
 

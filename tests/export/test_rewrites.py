@@ -76,16 +76,41 @@ def test_one_attention_with_a_mask_is_left_as_it_is(fused: Path) -> None:
 
 def test_the_last_block_computes_the_first_token_alone(fused: Path) -> None:
     model = rewritten(fused, without_mask, separate_projections, first_token_last)
-    shapes = onnxruntime.SessionOptions()
-    shapes.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    blocks = [node for node in model.graph.node if node.op_type == "LayerNormalization"]
-    assert len(blocks) == 5
-    for node in blocks:
-        model.graph.output.append(helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, None))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), shapes, providers=["CPUExecutionProvider"])
-    found = session.run([node.output[0] for node in blocks], {"input_ids": np.full((1, 9), 7, np.int64)})
+    found = widths(model, "LayerNormalization", {"input_ids": np.full((1, 9), 7, np.int64)})
     # After the embeddings, two in the first block, and two in the second, which is the last.
-    assert [value.shape[1] for value in found] == [9, 9, 9, 1, 1]
+    assert found == [9, 9, 9, 1, 1]
+
+
+def widths(model: onnx.ModelProto, kind: str, feeds: dict[str, npt.NDArray[np.generic]]) -> list[int]:
+    """Tokens of the outputs of all nodes of ``kind``, in their order."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    names = [node.output[0] for node in model.graph.node if node.op_type == kind]
+    for name in names:
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return [value.shape[1] for value in session.run(names, feeds)]
+
+
+def test_behind_a_whole_attention_the_first_token_goes_on_alone(
+    tiny_checkpoint: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    config = AutoConfig.from_pretrained(tiny_checkpoint)
+    path = fuse(tiny_bundle / "model.onnx", config, tmp_path, skip_layer_norm=True)
+    model = onnx.load(path)
+    for rewrite in REWRITES["fp16"]:
+        model = rewrite(model)
+    ids = np.random.default_rng(2).integers(5, 300, (3, 9), dtype=np.int32)
+    mask = (np.arange(9) < np.asarray([[9], [4], [1]])).astype(np.int32)
+    wide = {"input_ids": ids.astype(np.int64), "attention_mask": mask.astype(np.int64)}
+    (before,) = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(["logits"], wide)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (after,) = session.run(["logits"], {"input_ids": ids, "attention_mask": mask})
+    assert np.ptp(before) > 0
+    assert after == pytest.approx(before, abs=2e-6 * max(1.0, float(np.abs(before).max())))
+    found = widths(model, "SkipLayerNormalization", {"input_ids": ids, "attention_mask": mask})
+    # Two in the first block, two in the second, which is the last.
+    assert found[-4:] == [9, 9, 1, 1]
 
 
 def test_a_block_that_mixes_tokens_is_left_as_it_is(fused: Path) -> None:

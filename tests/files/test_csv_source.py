@@ -33,7 +33,7 @@ def written(folder: Path, content: bytes | str, name: str = "a.csv") -> Path:
 def test_bad_rows_are_set_aside_with_their_place(tmp_path: Path) -> None:
     path = written(tmp_path, b'id,text\n1,fine\n2\n3,a,b\n4,"x"y\n5,\xff\n6,"two\nlines"\n7,end')
     chunks = chunks_of(path, REJECT)
-    assert [(c.number, c.first_row, c.n_input_rows) for c in chunks] == [(0, 1, 2), (1, 3, 2), (2, 5, 2), (3, 7, 1)]
+    assert [(c.number, c.n_input_rows) for c in chunks] == [(0, 2), (1, 2), (2, 2), (3, 1)]
     assert [row for c in chunks for row in c.rows.to_pylist()] == [
         {"id": "1", "text": "fine"},
         {"id": "6", "text": "two\nlines"},
@@ -132,7 +132,7 @@ def test_large_rows_and_small_blocks_read_alike(
     path = written(tmp_path, "a,b\n" + content)
     with monkeypatch.context() as patch:
         expected = parsed(path)
-        patch.setattr(scorer.files.text_bytes, "_BLOCK", block)
+        patch.setattr(scorer.files.text_bytes, "_BLOCK_BYTES", block)
         assert parsed(path) == expected
         patch.setattr(scorer.files.csv_source, "_MANY_LINES", lines)
         assert parsed(path) == expected

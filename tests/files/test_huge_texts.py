@@ -19,11 +19,10 @@ from hypothesis import strategies as st
 import scorer.files.huge_texts
 import scorer.files.strict_json
 from scorer.files.formats import OutputFormat
-from scorer.files.huge_texts import HugeText, blocks, is_utf8, rows_of_huge_texts, texts_of
+from scorer.files.huge_texts import HugeText, is_utf8, pieces_of, rows_of_huge_texts, texts_of
 from scorer.files.opening import open_source, open_writer
-from scorer.files.strict_json import parsed
-from tests.helpers.faults import environment
-from tests.promises.test_memory import TOLD
+from scorer.files.strict_json import parse_line
+from tests.helpers.processes import CODE_WITH_PEAK, environment
 
 TEXTS = st.lists(
     st.sampled_from(["a", "é", "中", "😀", " ", '"', "\\", "\n", "\r", "\t", "\x00", "\u2028", "</", ",", "\x7f", "=1"])
@@ -73,10 +72,10 @@ def test_huge_texts_are_parsed_as_others_are(text: str, other: str, ascii_only: 
     for bad in (line, line[:cut], line[:cut] + line[cut + 1 :], line.replace(b"\\u", b"\\ud8", 1)):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(scorer.files.strict_json, "HUGE_BYTES", 10**6)
-            expected = parsed(bad)
+            expected = parse_line(bad)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(scorer.files.strict_json, "PIECE_BYTES", piece)
-            found = parsed(bad)
+            found = parse_line(bad)
         if isinstance(found, dict):
             found = {key: item.decode() if isinstance(item, bytearray) else item for key, item in found.items()}
         assert found == expected
@@ -87,7 +86,7 @@ def test_a_huge_text_that_is_no_value_of_the_row(place: str, monkeypatch: pytest
     monkeypatch.setattr(scorer.files.strict_json, "HUGE_BYTES", 9)
     huge = "huge text 0-0" * 3
     value = {huge: 1} if place == "key" else {"a": {"b": huge}, "text": huge}
-    assert parsed(orjson.dumps(value)) == value
+    assert parse_line(orjson.dumps(value)) == value
 
 
 @pytest.mark.usefixtures("nothing_is_small")
@@ -98,7 +97,7 @@ def test_pieces_are_whole_characters(text: str) -> None:
     huge = HugeText(data)
     assert "".join(huge.pieces()) == "".join(reversed(list(huge.pieces_from_the_end()))) == huge.whole() == text
     assert huge.isspace() == text.isspace()
-    assert all(len(block) <= 5 for block in blocks(memoryview(data)))
+    assert all(len(piece) <= 5 for piece in pieces_of(memoryview(data)))
     for place in range(len(data)):
         assert is_utf8(memoryview(data[:place])) == (data[:place].decode(errors="ignore").encode() == data[:place])
 
@@ -134,7 +133,7 @@ def peak_mib(folder: Path, bundle: Path, text: str, source: str, output: str) ->
     else:
         lines = (orjson.dumps({"id": number, "text": review}) + b"\n" for number, review in rows)
         (folder / "in.jsonl").write_bytes(b"".join(lines))
-    command = [sys.executable, "-c", TOLD, f"in.{source}", "-o", output, "--model", str(bundle), "-q"]
+    command = [sys.executable, "-c", CODE_WITH_PEAK, f"in.{source}", "-o", output, "--model", str(bundle), "-q"]
     done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=True)
     return int(done.stdout) >> 10
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import InputError
+from scorer.files.arrow import holds_json
 from scorer.files.opening import open_source
-from scorer.files.source import ReadOptions, holds_json
+from scorer.files.source import ReadOptions
 
 REJECT = ReadOptions(on_bad_row="reject", keep_raw=True)
 

@@ -16,7 +16,7 @@ import pytest
 from scorer.errors import InputError
 from scorer.files.opening import open_source
 from scorer.files.source import ReadOptions
-from tests.helpers.faults import PEAK, environment, needs_peak
+from tests.helpers.processes import PEAK, environment, needs_peak
 
 REJECT = ReadOptions(on_bad_row="reject")
 
@@ -135,7 +135,7 @@ def test_flipped_bits_and_cuts_never_crash(tmp_path: Path, table: pa.Table) -> N
     program = """
 import random, sys
 from scorer.errors import InputError
-from scorer.reading import open_source
+from scorer.files.opening import open_source
 content = open(sys.argv[1], "rb").read()
 expected = [row for t in open_source(sys.argv[1]).tables(7) for row in t.to_pylist()]
 found = harmless = 0
@@ -199,7 +199,7 @@ def test_bombs_take_little_memory(tmp_path: Path) -> None:
     program = f"""{PEAK}
 import sys
 from scorer.errors import InputError
-from scorer.reading import ReadOptions, open_source
+from scorer.files.opening import ReadOptions, open_source
 for path in sys.argv[1:]:
     try:
         list(open_source(path, ReadOptions(max_file_bytes=50_000_000)).chunks(2048))

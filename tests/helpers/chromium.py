@@ -40,7 +40,7 @@ _EXEC = (
 
 
 class Page:
-    """One tab, and everything that it asked for or complained about since it was opened.
+    """One tab, with its requests and complaints since it was opened.
 
     Attributes:
         requests: URLs of every request of the page, its own first.
@@ -78,7 +78,7 @@ class Page:
                 return dict(answer["result"])
 
     def open(self, path: Path, *, width: int = 1200, height: int = 900, scheme: str = "light", media: str = "") -> None:
-        """Load ``path`` in a window of CSS pixels, and wait until it and what it asks for are there."""
+        """Load ``path`` in a window of CSS pixels, and wait for it and everything that it requests."""
         self.requests.clear()
         self.complaints.clear()
         self.look(width=width, height=height, scheme=scheme, media=media)
@@ -142,7 +142,7 @@ class Page:
 
 @contextmanager
 def chromium(profile: Path) -> Iterator[Page]:
-    """A page of a browser of its own, which ends with the block."""
+    """A page in a new browser, which ends with the block."""
     assert BINARY is not None
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()

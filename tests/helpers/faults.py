@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,24 +13,17 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.processes import CODE, environment
+
 N_ROWS = 240
 CHUNK_ROWS = 10
-CODE = "from scorer.commands.score import score_main; score_main()"
-
-# For a program of its own: the most memory that it has held, in KiB. Not ru_maxrss: the kernel hands the peak of
-# the process that forks on to its child, and that of the tests is larger than what is measured.
-PEAK = """
-def peak():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
-"""
-needs_peak = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+OLD = b"what stood here before"
+"""Content of the output before a run."""
 
 
 @cache
 def why_no_strace() -> str:
-    """Why calls cannot be made to fail here, or nothing."""
+    """The reason for which calls cannot be made to fail here, or an empty text."""
     if shutil.which("strace") is None:
         return "strace is not installed"
     done = subprocess.run(
@@ -43,7 +35,7 @@ def why_no_strace() -> str:
 
 
 def require_strace() -> None:
-    """Skip the test, with the reason, where there is no strace that works."""
+    """Skip the test, with the reason, if strace does not work here."""
     if reason := why_no_strace():
         pytest.skip(reason)
 
@@ -68,14 +60,14 @@ class Job:
 
     @property
     def command(self) -> list[str]:
-        """What a user would type."""
+        """The command as a user would type it."""
         return [
             sys.executable, "-c", CODE, self.input.name, "-o", self.output.name, "--model", str(self.bundle),
             "--chunk-rows", str(CHUNK_ROWS), "--threads", "1", "--overwrite", "-q", *self.options,
         ]  # fmt: skip
 
     def run(self, inject: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run it to its end, with a fault where ``inject`` says so."""
+        """Run it to its end, with a fault as ``inject`` describes it to strace."""
         return subprocess.run(
             self._traced(inject),
             capture_output=True,
@@ -87,7 +79,7 @@ class Job:
         )
 
     def run_and_kill(self, after: float) -> int:
-        """Run it and kill it ``after`` so many seconds; its exit status."""
+        """Run it and kill it ``after`` a number of seconds; returns its exit status."""
         with subprocess.Popen(
             self.command, cwd=self.folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:
@@ -110,7 +102,7 @@ class Job:
         return self.folder.with_name(f"{self.folder.name}.strace")
 
     def stderr_failed(self) -> bool:
-        """Whether the last fault that was let in hit a line on stderr: each thread's calls are counted apart."""
+        """True if the last fault hit a line on stderr: strace counts the calls of each thread apart."""
         calls = self._trace.read_text(encoding="utf-8", errors="replace").splitlines()
         return any("write(2," in call and "(INJECTED)" in call for call in calls)
 
@@ -130,11 +122,6 @@ class Job:
             elif path != self.input:
                 path.unlink()
         self.output.write_bytes(old)
-
-
-def environment() -> dict[str, str]:
-    """The environment of a run: this source tree, few threads."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def csv_job(folder: Path, bundle: Path, output: str, options: Sequence[str] = ()) -> Job:
@@ -157,8 +144,31 @@ def parquet_job(folder: Path, bundle: Path) -> Job:
     return Job(folder, folder / "reviews.parquet", folder / "preds.parquet", bundle)
 
 
-def seconds_of(job: Job) -> float:
-    """How long a whole run takes."""
-    begun = time.monotonic()
-    assert job.run().returncode == 0
-    return time.monotonic() - begun
+def whole(job: Job) -> dict[str, bytes]:
+    """The files after a run without a fault."""
+    job.reset(OLD)
+    done = job.run()
+    assert done.returncode == 0, done.stderr
+    outputs = job.outputs()
+    assert outputs[job.output.name] != OLD
+    return outputs
+
+
+def check_after_a_kill(job: Job, expected: dict[str, bytes], where: str) -> None:
+    """Check the two promises in a folder in which a run has just been killed."""
+    name = job.output.name
+    assert job.output.read_bytes() in (OLD, expected[name]), where
+    again = job.run()
+    assert again.returncode == 0, f"{where}: {again.stderr}"
+    assert job.outputs() == expected, where
+
+
+def all_chunks_done(job: Job, expected: dict[str, bytes], kept: Path) -> Path:
+    """Copy the unfinished work of a run that scored everything and could not publish."""
+    job.reset(OLD)
+    assert job.run("linkat:error=EIO").returncode == 5
+    unfinished = job.output.with_name(f"{job.output.name}.partial")
+    assert len(list(unfinished.glob("chunk-*.arrow"))) == 24
+    shutil.copytree(unfinished, kept)
+    check_after_a_kill(job, expected, "the publishing")
+    return kept

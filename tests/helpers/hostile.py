@@ -1,4 +1,4 @@
-"""Predictions whose every name and text would like to be more than text."""
+"""Predictions with names and texts that attack a page, a terminal or a table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SCRIPT = "<script>document.title='pwned'</script>"
 
 
 def payloads(address: str) -> list[str]:
-    """Texts that run, fetch or break something where they are taken for markup; they ask for ``address``."""
+    """Texts that run, fetch or break something if they are taken for markup; they request ``address``."""
     return [
         SCRIPT,
         f"\"><img src={address}/img onerror=document.title='pwned'>",
@@ -31,7 +31,7 @@ def payloads(address: str) -> list[str]:
 
 
 def write_hostile(path: Path, address: str, *, shift: int = 0, labels: tuple[str, ...] | None = None) -> None:
-    """Predictions beside gold labels, most of them wrong; with ``shift`` other ones are."""
+    """Write predictions beside gold labels, most of them wrong; ``shift`` chooses which ones."""
     texts = payloads(address)
     names = labels or ("negative " + SCRIPT, f"\"><img src={address}/label onerror=document.title='pwned'>")
     rows = []

@@ -1,4 +1,4 @@
-"""The messages of errors as the source states them: what is fixed in them, and ``…`` for what is filled in."""
+"""The messages of errors in the source: their fixed words, and ``…`` for values."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ KINDS = {
 }
 """Exit codes by the names of the error tree's classes."""
 
+PACKAGES = ("scorer", "train", "export", "benchmarks")
+
 REASONS = {"Reject": 3, "_Refused": 0}
-"""What states the reason for which a row is bad: the fourth argument, or the first."""
+"""Calls that state the reason of a bad row, and the place of that argument."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Message:
     """A message in the source.
 
     Attributes:
-        template: its text, with ``…`` for what is filled in.
+        template: its text, with ``…`` for values.
         exit_code: of the error that it is raised with.
         place: file and line.
     """
@@ -62,7 +64,7 @@ class Module:
         return {node.name: node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef)}
 
     def messages(self) -> Iterator[Message]:
-        """Every message of an error or of a bad row that is made here."""
+        """Every message of an error or of a bad row in this module."""
         for function, call in _calls(self.tree, None):
             name = call.func.id if isinstance(call.func, ast.Name) else ""
             place = REASONS.get(name, 0)
@@ -71,7 +73,7 @@ class Module:
                     yield Message(re.sub(f"{HOLE}+", HOLE, text), KINDS.get(name, 3), f"{self.path.name}:{call.lineno}")
 
     def texts(self, node: ast.expr, function: ast.FunctionDef | None, seen: frozenset[str]) -> list[str]:
-        """Every text that an expression can give, as far as the source tells."""
+        """Every text that an expression can have, as far as the source tells."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             return [node.value]
         if isinstance(node, ast.JoinedStr):
@@ -85,7 +87,7 @@ class Module:
                     ends = [HOLE]
                     if isinstance(inner, ast.IfExp | ast.Name):
                         found = self.texts(inner, function, seen)
-                        # A word that the source chooses is a part of the message; what the user gave is not.
+                        # A word that the source chooses is a part of the message; a word of the user is not.
                         if isinstance(inner, ast.IfExp) or not any(HOLE in text for text in found):
                             ends = found
                 texts = [text + end for text in texts for end in ends]
@@ -95,12 +97,13 @@ class Module:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             ends = self.texts(node.right, function, seen)
             return [text + end for text in self.texts(node.left, function, seen) for end in ends]
-        if isinstance(node, ast.Name) and node.id not in seen:
+        if isinstance(node, ast.Name):
             if node.id in self.constants:
                 return [self.constants[node.id]]
-            values = [] if function is None else list(_assigned(function, node.id))
+            variable = f"{function.name if function else ''}.{node.id}"
+            values = [] if function is None or variable in seen else list(_assigned(function, node.id))
             if values:
-                return [text for value in values for text in self.texts(value, function, seen | {node.id})]
+                return [text for value in values for text in self.texts(value, function, seen | {variable})]
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             home = self if name in self.functions else self.imported(name)
@@ -114,15 +117,16 @@ class Module:
         """The module of the program that ``name`` is imported from."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
-                path = self.path.parents[1] / f"{(node.module or '').replace('.', '/')}.py"
-                return Module(path, self.constants) if path.exists() else None
+                name_of_file = f"{(node.module or '').replace('.', '/')}.py"
+                found = next((path for folder in self.path.parents if (path := folder / name_of_file).exists()), None)
+                return None if found is None else Module(found, self.constants)
         return None
 
 
 @cache
 def modules(root: Path) -> list[Module]:
     """The source files of the program."""
-    paths = [path for package in ("scorer", "train", "export") for path in sorted((root / package).rglob("*.py"))]
+    paths = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
     constants: dict[str, str] = {}
     for path in paths:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:

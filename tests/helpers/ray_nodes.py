@@ -1,4 +1,4 @@
-"""A real Ray cluster for tests: two nodes as processes on this machine, and nothing of them left afterwards."""
+"""A real Ray cluster for tests: two nodes as processes on this machine, all of them ended afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.processes import ROOT
+
 _RAY = "import sys; from ray.scripts.scripts import main; sys.argv[0] = 'ray'; main()"
 _START_SECONDS = 120
 
@@ -27,14 +28,14 @@ class RayNodes:
 
     Attributes:
         address: for ``--ray-address``.
-        token: the secret of the cluster; whoever has it in the environment belongs to it.
+        token: the secret of the cluster; a process with it in the environment belongs to it.
     """
 
     address: str
     token: str
 
     def environment(self) -> dict[str, str]:
-        """For a process that connects."""
+        """The environment of a process that connects."""
         return _environment(self.token)
 
     def actors(self) -> list[int]:
@@ -49,13 +50,13 @@ class RayNodes:
 
 @contextmanager
 def ray_nodes(extra: Mapping[str, str]) -> Iterator[RayNodes]:
-    """Start the nodes, with ``extra`` in their environment; end every process of theirs with the block."""
+    """Start the nodes, with ``extra`` in their environment; end all their processes with the block."""
     token = secrets.token_hex(32)
     # Short, for the sockets in it.
     folder = Path(tempfile.mkdtemp(prefix="rt-", dir="/tmp"))
     environment = {**_environment(token), **extra}
     try:
-        for attempt in ("a", "b", "c"):  # somebody else may take a port between here and there
+        for attempt in ("a", "b", "c"):  # another process may take the port before Ray does
             port = _free_port()
             head = [
                 "--head", f"--port={port}", f"--temp-dir={folder / attempt}", "--include-dashboard=false",
@@ -75,13 +76,13 @@ def ray_nodes(extra: Mapping[str, str]) -> Iterator[RayNodes]:
 
 
 def _start(arguments: list[str], environment: Mapping[str, str], output: Path) -> str:
-    """Start a node; what it said where it could not."""
+    """Start a node; returns its output if that failed."""
     options = [
         "--num-cpus=2", "--num-gpus=0", "--object-store-memory=80000000", "--disable-usage-stats",
         "--node-ip-address=127.0.0.1", "--min-worker-port=0", "--max-worker-port=0",
         "--dashboard-agent-listen-port=0", "--include-log-monitor=false",
     ]  # fmt: skip
-    # Into a file: the daemons keep what they were given, and a pipe would never end.
+    # Into a file: the daemons keep the stream open, and a pipe would never end.
     with output.open("wb") as file:
         done = subprocess.run(
             [sys.executable, "-c", _RAY, "start", *arguments, *options],
@@ -114,7 +115,7 @@ def _free_port() -> int:
 
 
 def _processes(token: str) -> list[int]:
-    """Processes that were started with ``token`` in their environment, but this one."""
+    """Other processes that were started with ``token`` in their environment."""
     mark = f"RAY_AUTH_TOKEN={token}".encode()
     found = []
     for folder in Path("/proc").iterdir():
@@ -126,7 +127,7 @@ def _processes(token: str) -> list[int]:
 
 
 def _end(token: str) -> None:
-    """End the processes of the cluster: those alone know its token."""
+    """End the processes of the cluster, which alone know its token."""
     until = time.monotonic() + 60
     while pids := _processes(token):
         assert time.monotonic() < until, pids

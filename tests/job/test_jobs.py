@@ -410,7 +410,7 @@ def test_unfinished_work_of_another_kind_is_dropped(call: Call, tmp_path: Path) 
         else:
             lines = (partial / "journal.jsonl").read_bytes()
             damaged = {"torn": lines[:-9], "journal": lines[:50] + b"?" + lines[51:]}
-            damaged["count"] = lines.replace(b'"n_rows":50', b'"n_rows":51').replace(b'"ok":', b'"ko":')
+            damaged["count"] = lines.replace(b'"rows":50', b'"rows":51').replace(b'"ok":', b'"ko":')
             assert damaged[damage] != lines
             (partial / "journal.jsonl").write_bytes(damaged[damage])
         code, _, err = call("in.parquet", "-o", "out.csv", "--chunk-rows", "50", "--overwrite")
@@ -420,7 +420,7 @@ def test_unfinished_work_of_another_kind_is_dropped(call: Call, tmp_path: Path) 
 
 
 def leave_unfinished(folder: Path) -> None:
-    """What a run over in.parquet leaves that stops before it can publish."""
+    """Run over in.parquet and stop before the output is published."""
     from scorer.job import resumable_job
 
     def stop(*_: object, **__: object) -> None:

@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer import score_file
+from scorer.commands.console import exit_code_of
 from scorer.errors import InputError, MissingInputError, OutputError, OutputExistsError, UsageError
 from scorer.files.inputs import expand_inputs
 from scorer.job.options import ScoreOptions
 from scorer.progress import NoProgress
 from scorer.run.options import RunOptions
-from scorer.run.report import RunReport
 from scorer.run.report_files import ReportFiles
 from scorer.run.score_inputs import score_inputs
 
@@ -60,8 +60,8 @@ def test_an_input_in_a_store_is_no_output(store: fsspec.AbstractFileSystem, tiny
     for output in ("memory://bucket/in", "memory://bucket"):
         with pytest.raises(UsageError, match=r"is an input of this run itself|files could not be scored"):
             score_inputs(
-                ["memory://bucket/in"], f"{output}/", options, NoProgress(), run=RunOptions(), report=RunReport(),
-                files=ReportFiles(),
+                ["memory://bucket/in"], f"{output}/", options, NoProgress(), run=RunOptions(), files=ReportFiles(),
+                exit_code_of=exit_code_of,
             )  # fmt: skip
     assert store.cat("/bucket/in/a.csv") == b"text\nin/a.csv\n"
     assert store.cat("/bucket/in/in/a.csv") == b"text\nin/in/a.csv\n"
@@ -83,9 +83,9 @@ def test_a_folder_in_a_store_is_written_as_make_would(
 
     def run(**more: Any) -> list[bool]:
         options = ScoreOptions(model=str(tiny_bundle), on_bad_row="reject", output_format=kind, **more)
-        report = RunReport()
         arguments = ([str(tmp_path / "in")], "memory://bucket/out", options, NoProgress())
-        assert score_inputs(*arguments, run=RunOptions(), report=report, files=ReportFiles()) == 0
+        report = score_inputs(*arguments, run=RunOptions(), files=ReportFiles(), exit_code_of=exit_code_of)
+        assert report.exit_code == 0
         return [summary.skipped for summary in report.summaries]
 
     assert run() == [False, False]

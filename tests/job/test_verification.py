@@ -17,7 +17,7 @@ from scorer.errors import InputError, OutputError
 from scorer.files.counting import count_rows
 from scorer.files.formats import OutputFormat
 from scorer.job.verification import verify, verify_output
-from tests.helpers.faults import CODE, environment
+from tests.helpers.processes import CODE, environment
 
 ROWS = pa.table(
     {

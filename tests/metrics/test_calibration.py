@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from scorer.evaluation.analysis import Judged
+from scorer.evaluation.analysis import LabelledPredictions
 from scorer.metrics.calibration import BINS, Calibration
 
 quick = settings(max_examples=100)
@@ -29,7 +29,7 @@ def calibration_of(probabilities: np.ndarray, gold: np.ndarray) -> Calibration:
     names = tuple("abcd"[: probabilities.shape[1]])
     predicted = probabilities.argmax(axis=1)
     positive = 1 if len(names) == 2 else None
-    return Judged(gold, predicted, probabilities, probabilities.max(axis=1), names, positive).calibration()
+    return LabelledPredictions(gold, predicted, probabilities, probabilities.max(axis=1), names, positive).calibration()
 
 
 @quick

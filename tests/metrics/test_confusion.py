@@ -33,7 +33,7 @@ def names_of(n_labels: int) -> list[str]:
 
 
 def same(figure: Figure, expected: float) -> bool:
-    """Whether the two agree, an undefined figure being NaN in scikit-learn."""
+    """True if the two agree; an undefined figure is NaN in scikit-learn."""
     return np.isnan(expected) if figure.value is None else figure.value == pytest.approx(expected, abs=1e-12)
 
 
@@ -72,7 +72,7 @@ def test_figures_of_each_label_are_scikit_learns(case):
 
 @quick
 @given(labellings())
-def test_headline_figures_are_scikit_learns_where_it_gives_no_warning(case):
+def test_headline_figures_are_scikit_learns_unless_it_warns(case):
     gold, predicted, n_labels = case
     found = headline_figures(confusion_matrix(gold, predicted, n_labels), names_of(n_labels), n_labels - 1)
     assert same(found["accuracy"], reference.accuracy_score(gold, predicted))

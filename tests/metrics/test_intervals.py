@@ -1,4 +1,4 @@
-"""Intervals: Wilson's against statsmodels, and how often each holds the true value in a simulation."""
+"""Intervals: Wilson's against statsmodels, and the coverage of each in a simulation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 from statsmodels.stats.proportion import proportion_confint
 
-from scorer.evaluation.analysis import Judged
+from scorer.evaluation.analysis import LabelledPredictions
 from scorer.evaluation.comparison import differences, paired_samples, ranking_spreads
 from scorer.evaluation.sections import Method
 from scorer.metrics.calibration import Calibration
@@ -34,7 +34,7 @@ def test_wilson_is_statsmodels(whole, data):
     assert found.low <= part / whole <= found.high
 
 
-def test_nothing_has_no_interval():
+def test_no_rows_have_no_interval():
     assert wilson(0, 0) is None
     assert percentile_interval(np.array([np.nan, np.nan])) is None
 
@@ -129,7 +129,7 @@ def test_intervals_of_losses_and_calibration_cover_at_their_nominal_rate():
     assert all(0.91 <= rate <= 1.0 for rate in rates.values()), rates
 
 
-def test_intervals_of_the_calibration_error_hold_it_where_it_is_nothing():
+def test_intervals_of_the_calibration_error_hold_0_for_calibrated_rows():
     rng = np.random.default_rng(28)
     told = np.linspace(0.02, 0.98, 600)
     own = np.maximum(told, 1 - told)
@@ -202,7 +202,9 @@ def test_the_same_data_has_the_same_intervals():
     rng = np.random.default_rng(25)
     probabilities = rng.dirichlet([1, 1, 1], 500)
     gold = rng.integers(3, size=500)
-    judged = Judged(gold, probabilities.argmax(axis=1), probabilities, probabilities.max(axis=1), tuple("abc"), None)
+    judged = LabelledPredictions(
+        gold, probabilities.argmax(axis=1), probabilities, probabilities.max(axis=1), tuple("abc"), None
+    )
     once, twice = judged.analysis(Method()), judged.analysis(Method())
     for name, figure in once.figures.items():
         assert figure.interval == twice.figures[name].interval, name
@@ -214,7 +216,9 @@ def test_macro_areas_of_three_labels_are_scikit_learns():
     rng = np.random.default_rng(26)
     probabilities = rng.dirichlet([1, 1, 1], 400)
     gold = np.array([rng.choice(3, p=row) for row in probabilities])
-    judged = Judged(gold, probabilities.argmax(axis=1), probabilities, probabilities.max(axis=1), tuple("abc"), None)
+    judged = LabelledPredictions(
+        gold, probabilities.argmax(axis=1), probabilities, probabilities.max(axis=1), tuple("abc"), None
+    )
     found = judged.analysis(Method()).figures
     auc = reference.roc_auc_score(gold, probabilities, multi_class="ovr", average="macro")
     assert found["roc_auc"].value == pytest.approx(auc)

@@ -291,7 +291,8 @@ def test_a_model_that_is_cut_off_or_altered(optimum_folder: Path, tmp_path: Path
 def test_operators_of_other_libraries_are_refused(optimum_folder: Path, tmp_path: Path) -> None:
     import onnx
 
-    from scorer.model.session import ModelSession, SessionOptions
+    from scorer.model.options import ModelOptions
+    from scorer.model.session import ModelSession
 
     folder = shutil.copytree(optimum_folder, tmp_path / "custom")
     model = onnx.load(folder / "model.onnx")
@@ -299,7 +300,7 @@ def test_operators_of_other_libraries_are_refused(optimum_folder: Path, tmp_path
     model.opset_import.append(onnx.helper.make_opsetid("somebody.else", 1))
     onnx.save(model, folder / "model.onnx")
     with pytest.raises(ModelError):
-        ModelSession(ModelBundle.load(folder), SessionOptions(device="cpu"))
+        ModelSession(ModelBundle.load(folder), ModelOptions(device="cpu"))
 
 
 def test_nothing_is_ever_unpickled() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from scorer.errors import ModelError, UsageError
@@ -55,4 +56,7 @@ def test_options_replace_what_they_name() -> None:
 
 @pytest.mark.parametrize("text", ["a<br>b", "a<br/>b", "a<BR />b", "a<br\t/>b"])
 def test_breaks_become_one_space(text: str) -> None:
-    assert Preprocessing(clean=("html-breaks",)).cleaned(text) == "a b"
+    assert Preprocessing(clean=("html-breaks",)).cleaned(pa.array([text, None], pa.large_string())).to_pylist() == [
+        "a b",
+        None,
+    ]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scorer.errors import DeviceError, ModelError, OutOfMemoryError
-from scorer.model import machine
-from scorer.model.batches import BatchBuffers, BatchShape
+from scorer.model import batches, machine
+from scorer.model.batches import BatchBuffers, BatchShape, distinct_runs
 from scorer.model.bundle import ModelBundle
 from scorer.model.encoding import Encoded
-from scorer.model.session import ModelSession, SessionOptions
+from scorer.model.options import ModelOptions
+from scorer.model.session import ModelSession
 
 
 def encoded(*runs: list[int]) -> Encoded:
@@ -28,7 +32,7 @@ def some_runs(*lengths: int) -> Encoded:
 
 
 def session(bundle: Path, **options: Any) -> ModelSession:
-    return ModelSession(ModelBundle.load(bundle), SessionOptions(device="cpu", **options))
+    return ModelSession(ModelBundle.load(bundle), ModelOptions(device="cpu", **options))
 
 
 LENGTHS = (5, 40, 7, 7, 512, 3, 40, 33, 7)
@@ -149,7 +153,7 @@ def test_cuda_that_is_not_there_is_an_error(tiny_bundle: Path) -> None:
     if machine.cuda_device_count():
         pytest.skip("a GPU is here")
     with pytest.raises(DeviceError, match="cuda:1 was asked for"):
-        ModelSession(ModelBundle.load(tiny_bundle), SessionOptions(device="cuda:1"))
+        ModelSession(ModelBundle.load(tiny_bundle), ModelOptions(device="cuda:1"))
 
 
 def test_batches_are_cut_by_tokens_longest_first() -> None:
@@ -161,6 +165,40 @@ def test_batches_are_cut_by_tokens_longest_first() -> None:
     alone = BatchShape(budget=64, max_width=512, pads=False)
     assert [batch.tolist() for batch in alone.batches(np.asarray([9, 8, 9, 9]))] == [[0, 2, 3], [1]]
     assert alone.width(17) == 17
+
+
+def test_the_last_batch_is_filled_up_to_the_rows_of_its_width() -> None:
+    shape = BatchShape(budget=64, max_width=512, pads=True, fills=True)
+    assert shape.filled(np.asarray([3, 0]), 16).tolist() == [3, 0, 3, 0]
+    assert shape.filled(np.asarray([1]), 500).tolist() == [1]
+    assert BatchShape(64, 512, pads=False, fills=True).filled(np.asarray([1]), 8).tolist() == [1]
+
+
+def test_filled_batches_give_what_others_give(tiny_bundle: Path) -> None:
+    texts = some_runs(*LENGTHS)
+    model = session(tiny_bundle, precision="fp32", batching="tokens", batch_tokens=128)
+    expected = model.logits(texts)
+    model._shape = replace(model._shape, fills=True)
+    widths = {model._shape.width(length) for length in LENGTHS}
+    shapes = fails_above(model, 10**9, "", pytest.MonkeyPatch())
+    model._session.run_with_iobinding = lambda b: type(model._session).run_with_iobinding(model._session, b._inner)
+    found = model.logits(texts)
+    assert found == pytest.approx(expected, abs=2e-5)
+    assert model.logits(texts).tobytes() == found.tobytes()
+    assert set(shapes) == {(max(1, 128 // width), width) for width in widths}  # one number of rows for each width
+
+
+@settings(max_examples=200)
+@given(runs=st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=4), max_size=30), base=st.sampled_from([None, 1]))
+def test_distinct_runs_are_those_of_a_dictionary(runs: list[list[int]], base: int | None) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        if base is not None:  # then all runs of one sum have one hash
+            patch.setattr(batches, "_HASH_BASE", base)
+        first, inverse = distinct_runs(encoded(*runs))
+    places = {tuple(run): place for place, run in reversed(list(enumerate(runs)))}
+    assert [runs[first[place]] for place in inverse] == runs
+    if base is None:
+        assert first.tolist() == sorted(places.values())
 
 
 def test_buffers_are_used_again_and_hold_nothing_of_the_last_batch() -> None:
@@ -210,15 +248,19 @@ def test_threads_follow_affinity_and_quota(
 @pytest.mark.parametrize(
     ("capability", "cudnn", "message"),
     [
-        ((9, 0), (9, 3), ""),
+        ((9, 0), (9, 3, 0), ""),
+        ((9, 0), (9, 19, 0), ""),
+        ((9, 0), (9, 10, 0), "needs cuDNN 9.10.2 or later, and cuDNN is 9.10.0"),
+        ((9, 0), (9, 10, 1), "cuDNN is 9.10.1"),
+        ((9, 0), (9, 10, 2), ""),
         ((8, 0), None, ""),
         (None, None, ""),
-        ((9, 0), (9, 1), "cuDNN is 9.1"),
+        ((9, 0), (9, 1, 1), "needs cuDNN 9.3 or later, and cuDNN is 9.1.1"),
         ((9, 0), None, "no cuDNN was found"),
     ],
 )
 def test_slow_attention_is_told(
-    capability: tuple[int, int] | None, cudnn: tuple[int, int] | None, message: str
+    capability: tuple[int, int] | None, cudnn: tuple[int, int, int] | None, message: str
 ) -> None:
     found = machine.slow_attention(capability, cudnn)
     assert (found == "") == (message == "")

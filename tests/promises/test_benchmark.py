@@ -9,15 +9,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 
 from benchmarks import ceilings
+from benchmarks.__main__ import benchmark
 from benchmarks.tables import Goal, Growth, Series, growth_table, speed_table
 from benchmarks.texts import made_up_reviews, reviews_of
 from scorer.errors import InputError
-
-ROOT = Path(__file__).parents[2]
+from tests.conftest import InProcess
+from tests.helpers.processes import ROOT
 
 
 def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -46,6 +46,7 @@ def test_the_whole_on_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
         "session",
         "int8 product, onnxruntime",
         "fp32 product, onnxruntime",
+        "int8 product, oneDNN through torch",
         next(name for name in part["operations_per_second"] if name.startswith("int8 products of a whole block, ")),
     }
     assert all(series["median"] > 0 for series in part["operations_per_second"].values())
@@ -79,7 +80,18 @@ def test_the_contestants_take_part_on_models_that_are_kept(tmp_path: Path) -> No
         for library, precision in (("transformers", "fp32"), ("Optimum ORT", "fp32"), ("Optimum ORT", "int8"))
         for size in (1, 32)
     }
-    assert "int8 product, oneDNN through torch" in part["operations_per_second"]
+
+
+def test_models_are_made_without_pipelines_too(tmp_path: Path) -> None:
+    options = ["--size", "tiny", "--no-pipelines", "--reviews", 3, "--rounds", 1, "--threads", 1, "--seconds", 0.05]
+    done = run(*options, "--rows", "20", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    (part,) = result["sizes"]
+    assert (part["size"], result["scale"][0]["rows"]) == ("tiny", 20)
+    assert set(part["reviews_per_second"]) == {"score, file to file", "bare loop of session runs"}
+    assert done.stderr.count("making a random-weight model of size tiny") == 1
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -91,11 +103,11 @@ def test_the_contestants_take_part_on_models_that_are_kept(tmp_path: Path) -> No
         (["--no-pipelines", "--input", "nowhere.csv"], "nowhere.csv: no such file"),
     ],
 )
-def test_usage(arguments: list[object], message: str, tmp_path: Path) -> None:
-    done = run(*arguments, cwd=tmp_path)
-    assert done.returncode in (2, 3)
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_usage(arguments: list[object], message: str, in_process: InProcess) -> None:
+    code, _, err = in_process(benchmark, "SCORER_BENCHMARK")(*arguments)
+    assert code in (2, 3)
+    assert message in err
+    assert err.count("\n") == 1
 
 
 def test_reviews_are_as_long_as_film_reviews_and_the_same_each_time() -> None:
@@ -118,7 +130,7 @@ def test_reviews_of_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["int8", "fp32"])
-def test_a_graph_written_by_hand_is_a_product(kind: str) -> None:
+def test_a_graph_of_one_node_is_a_product(kind: str) -> None:
     item = ceilings.product(kind, 4, 8, 3)
     (found,) = item.run()  # type: ignore[misc]
     random = np.random.default_rng(0)
@@ -128,7 +140,12 @@ def test_a_graph_written_by_hand_is_a_product(kind: str) -> None:
         data, weights = random.standard_normal((4, 8)), random.standard_normal((8, 3))
     assert found == pytest.approx(data @ weights, rel=1e-4)
     assert item.operations == 2 * 4 * 8 * 3
-    onnx.checker.check_model(onnx.load_from_string(ceilings._one_node("Relu", ["x"], {}, "float32", "float32")))
+
+
+def test_a_product_of_onednn_has_the_operations_of_any_other() -> None:
+    item = ceilings.onednn_product(32, 64, 32)
+    assert item.run().shape == (32, 32)  # type: ignore[attr-defined]
+    assert item.operations == 2 * 32 * 64 * 32
 
 
 def test_operations_are_those_of_the_published_model() -> None:

@@ -9,7 +9,8 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.processes import ROOT
+
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -39,6 +40,15 @@ def test_options_that_a_page_names_exist(generator: ModuleType, page: Path) -> N
                 for word in words:
                     if word.startswith("--"):
                         assert word.split("=")[0] in known, f"{page.name}: {line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_of_the_repository_that_a_page_names_exist(page: Path) -> None:
+    folders = "|".join(("scorer", "train", "export", "benchmarks", "tests", "docs", "sample_data"))
+    for path in re.findall(rf"`((?:{folders})/[\w./-]*)`", page.read_text(encoding="utf-8")):
+        assert (ROOT / path).exists(), f"{page.name} names {path}"
+    for module in re.findall(rf"python -m ((?:{folders})[\w.]*)", page.read_text(encoding="utf-8")):
+        assert importlib.util.find_spec(module) is not None, f"{page.name} runs {module}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.faults import Job, csv_job, environment, parquet_job, require_strace
-from tests.promises.test_kill import OLD, all_chunks_done, tell, whole
+from tests.helpers.faults import OLD, Job, all_chunks_done, csv_job, parquet_job, require_strace, whole
+from tests.helpers.processes import environment, tell
 
 ERRORS = ("ENOSPC", "EIO", "EDQUOT")
 SAYS = {"ENOSPC": "No space left on device", "EIO": "Input/output error", "EDQUOT": "Disk quota exceeded"}
 
 
 def fail_at(job: Job, expected: dict[str, bytes], call: str, error: str, when: str, before: Path | None = None) -> bool:
-    """Let a call fail; whether the run came that far. It must end as the disk's fault, and heal."""
+    """Let a call fail; returns False if the run ended before. It must end with exit 5, and the next one heal."""
     where = f"{call} {error} {when}"
     job.reset(OLD)
     if before is not None:

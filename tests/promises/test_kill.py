@@ -6,7 +6,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,41 +14,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.faults import Job, csv_job, environment, parquet_job, require_strace, seconds_of
+from tests.helpers.faults import (
+    OLD,
+    Job,
+    all_chunks_done,
+    check_after_a_kill,
+    csv_job,
+    parquet_job,
+    require_strace,
+    whole,
+)
+from tests.helpers.processes import environment, tell
 
-OLD = b"what stood here before"
 CALLS = ("write", "fsync", "rename")
 KILLED = -signal.SIGKILL
 
 Make = Callable[[Path], Job]
 
 
-def tell(line: str) -> None:
-    """A figure for the one who runs the sweep."""
-    sys.stderr.write(f"\n{line}\n")
-
-
-def whole(job: Job) -> dict[str, bytes]:
-    """Everything that a run that nobody stops leaves."""
-    job.reset(OLD)
-    done = job.run()
-    assert done.returncode == 0, done.stderr
-    outputs = job.outputs()
-    assert outputs[job.output.name] != OLD
-    return outputs
-
-
-def check_after_a_kill(job: Job, expected: dict[str, bytes], where: str) -> None:
-    """The two promises, for a folder in which a run has just been killed."""
-    name = job.output.name
-    assert job.output.read_bytes() in (OLD, expected[name]), where
-    again = job.run()
-    assert again.returncode == 0, f"{where}: {again.stderr}"
-    assert job.outputs() == expected, where
-
-
 def kill_at(job: Job, expected: dict[str, bytes], call: str, number: int, before: Path | None = None) -> bool:
-    """Kill a run at the Nth ``call`` of one of its threads; whether it came that far."""
+    """Kill a run at the Nth ``call`` of one of its threads; returns False if it ended before."""
     job.reset(OLD)
     if before is not None:
         shutil.copytree(before, job.output.with_name(f"{job.output.name}.partial"))
@@ -61,19 +45,8 @@ def kill_at(job: Job, expected: dict[str, bytes], call: str, number: int, before
     return True
 
 
-def all_chunks_done(job: Job, expected: dict[str, bytes], kept: Path) -> Path:
-    """A copy of the unfinished work of a run that could not publish, and had scored everything."""
-    job.reset(OLD)
-    assert job.run("linkat:error=EIO").returncode == 5
-    unfinished = job.output.with_name(f"{job.output.name}.partial")
-    assert len(list(unfinished.glob("chunk-*.arrow"))) == 24
-    shutil.copytree(unfinished, kept)
-    check_after_a_kill(job, expected, "the publishing")
-    return kept
-
-
 def sweep(make: Make, folder: Path, workers: int) -> int:
-    """Kill at every write, fsync and rename, in the chunks and in the publishing; the number of points.
+    """Kill at every write, fsync and rename, in the chunks and in the publishing; returns the number of points.
 
     strace counts the calls of each thread apart. Chunks are made durable in a thread of their own,
     so a second sweep begins where all chunks are done: there the main thread does everything.
@@ -180,7 +153,9 @@ def test_random_times(tiny_bundle: Path, tmp_path: Path) -> None:
     jobs = [parquet_job(tmp_path / str(number), tiny_bundle) for number in range(2)]
     expected = whole(jobs[0])
     jobs[0].reset(OLD)
-    longest = seconds_of(jobs[0])
+    begun = time.monotonic()
+    assert jobs[0].run().returncode == 0
+    longest = time.monotonic() - begun
     times = random.Random(3)
 
     def lane(worker: int) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.helpers.faults import PEAK, needs_peak
+from tests.helpers.processes import PEAK, needs_peak
 
 ROWS = 1_000_000
 

@@ -12,14 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import VOCABULARY_TEXTS
-from tests.helpers.faults import CODE, PEAK, environment, needs_peak
-from tests.promises.test_kill import tell
+from tests.helpers.processes import CODE_WITH_PEAK, environment, needs_peak, tell
 
-TOLD = f"""{PEAK}
-import atexit
-atexit.register(lambda: print(peak()))
-{CODE}
-"""
 WORDS = " ".join(VOCABULARY_TEXTS).split()
 
 
@@ -36,7 +30,18 @@ def reviews(path: Path, n_rows: int) -> None:
 def peak_kib(folder: Path, bundle: Path, n_rows: int, output: str) -> int:
     """Peak resident memory of a run over ``n_rows`` rows, in KiB."""
     reviews(folder / "in.parquet", n_rows)
-    command = [sys.executable, "-c", TOLD, "in.parquet", "-o", output, "--model", str(bundle), "-q", "--overwrite"]
+    command = [
+        sys.executable,
+        "-c",
+        CODE_WITH_PEAK,
+        "in.parquet",
+        "-o",
+        output,
+        "--model",
+        str(bundle),
+        "-q",
+        "--overwrite",
+    ]
     done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=True)
     return int(done.stdout)
 

@@ -18,13 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.helpers.faults import environment
-from tests.run.test_run_options import metrics
+from tests.helpers.processes import CODE, EVALUATE, environment
+from tests.helpers.prometheus import metrics
 
 # The process dies when five chunks of a file are done: only the long one has as many.
 KILLED = """
 import os, signal
-from scorer.journal import UnfinishedWork
+from scorer.job.journal import UnfinishedWork
 add = UnfinishedWork.add
 def add_or_die(work, part):
     if len(work.records) == 5:
@@ -32,11 +32,7 @@ def add_or_die(work, part):
     return add(work, part)
 UnfinishedWork.add = add_or_die
 """
-COMMANDS = {
-    "score": "from scorer.commands.score import score_main; score_main()",
-    "evaluate-labels": "from scorer.commands.evaluate_labels import evaluate_main; evaluate_main()",
-    "killed": f"{KILLED}from scorer.commands.score import score_main; score_main()",
-}
+COMMANDS = {"score": CODE, "evaluate-labels": EVALUATE, "killed": f"{KILLED}{CODE}"}
 N_LONG = 400
 
 
@@ -81,7 +77,7 @@ class Night:
         return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
     def metrics(self) -> dict[tuple[str, ...], float]:
-        """What Prometheus would see now."""
+        """The metrics that Prometheus would read now."""
         return metrics(self.folder / "score.prom")
 
 

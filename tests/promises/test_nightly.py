@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from scorer import errors
 from scorer.commands.evaluate_labels import evaluate_labels
 from scorer.commands.score import score
 from scorer.run.prometheus import metrics_text
 from scorer.run.report import RunReport
-from tests.helpers.faults import CODE, ROOT, environment
+from tests.helpers.messages import KINDS
+from tests.helpers.processes import CODE, ROOT
 
 NIGHTLY = ROOT / "docs" / "nightly"
 HEALING = {5, 6, 7, 130, 137, 143}
@@ -36,19 +35,8 @@ HEALING = {5, 6, 7, 130, 137, 143}
 FAILING_AGAIN = {1, 2, 3, 4, 8}
 
 
-def of_the_tree() -> set[int]:
-    """Every exit code that an error of ours has."""
-    found: set[int] = set()
-    waiting = [errors.ScorerError]
-    while waiting:
-        kind = waiting.pop()
-        found.add(kind.exit_code)
-        waiting += kind.__subclasses__()
-    return found
-
-
 def test_every_code_either_heals_or_fails_again() -> None:
-    assert of_the_tree() | {130, 137, 143} == HEALING | FAILING_AGAIN
+    assert {*KINDS.values()} | {130, 137, 143} == HEALING | FAILING_AGAIN
     assert not HEALING & FAILING_AGAIN
 
 
@@ -211,7 +199,7 @@ def manifests() -> list[dict[str, Any]]:
 
 
 def test_the_manifests_fit_the_schema_of_kubernetes(manifests: list[dict[str, Any]]) -> None:
-    schema = json.loads((ROOT / "tests" / "kubernetes" / "schema-1.31.json").read_text(encoding="utf-8"))
+    schema = json.loads((Path(__file__).parent / "kubernetes" / "schema-1.31.json").read_text(encoding="utf-8"))
     names = {"CronJob": "io.k8s.api.batch.v1.CronJob", "NetworkPolicy": "io.k8s.api.networking.v1.NetworkPolicy"}
     for manifest in manifests:
         checker = jsonschema.Draft202012Validator(
@@ -325,9 +313,8 @@ def test_airflow_imports_the_dag(tmp_path: Path) -> None:
 
 def test_the_alerts_are_about_metrics_that_there_are(tmp_path: Path) -> None:
     rules = yaml.safe_load((NIGHTLY / "alerts.yml").read_text(encoding="utf-8"))
-    report = RunReport()
-    report.summaries = []
-    known = set(re.findall(r"^# TYPE (\S+) ", metrics_text(report, 0, before=tmp_path / "none").decode(), re.MULTILINE))
+    text = metrics_text(RunReport(), before=tmp_path / "none").decode()
+    known = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
     known.add("score_last_scored_timestamp_seconds")  # once a file was scored
     found = set()
     for rule in rules["groups"][0]["rules"]:
@@ -336,114 +323,3 @@ def test_the_alerts_are_about_metrics_that_there_are(tmp_path: Path) -> None:
     if shutil.which("promtool") is not None:
         done = subprocess.run(["promtool", "check", "rules", NIGHTLY / "alerts.yml"], capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
-
-
-# Docker
-
-
-DOCKERFILES = ("Dockerfile.cpu", "Dockerfile.cuda")
-
-
-def instructions(name: str) -> Iterator[tuple[str, str]]:
-    """Instruction and rest of each line, continued lines joined."""
-    text = (NIGHTLY / name).read_text(encoding="utf-8").replace("\\\n", " ")
-    for line in text.splitlines():
-        if line.strip() and not line.startswith("#"):
-            word, _, rest = line.partition(" ")
-            yield word, rest.strip()
-
-
-def build(name: str, root: Path, *, quick: bool) -> dict[str, Any]:
-    """What `docker build` would do, in order, below ``root``: every path of the image lies there.
-
-    With ``quick`` packages come from this environment in place of an index. The same commands run
-    either way; pip is told by variables. What the base image brings is this machine.
-    """
-    folder, variables, image = root, dict(environment()), {"USER": "", "ENTRYPOINT": [], "CMD": []}
-    variables.pop("PYTHONPATH")
-    if quick:
-        variables |= {"PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_QUIET": "1"}
-
-    def inside(path: str) -> Path:
-        return root / path.lstrip("/") if path.startswith("/") else folder / path
-
-    for word, rest in instructions(name):
-        if word == "WORKDIR":
-            folder = inside(rest)
-            folder.mkdir(parents=True, exist_ok=True)
-        elif word == "COPY":
-            *sources, target = rest.split()
-            if sources[0].startswith("--from="):
-                assert inside(sources[1]).exists(), f"{name}: {rest}"
-                continue
-            for source in sources:
-                if source.endswith("/"):
-                    ignored = shutil.ignore_patterns("__pycache__")
-                    shutil.copytree(ROOT / source, inside(target), dirs_exist_ok=True, ignore=ignored)
-                else:
-                    shutil.copy(ROOT / source, inside(target))
-        elif word == "RUN":
-            # The paths of the image, below root; the python of the base image is ours.
-            command = re.sub(r"(?<![\w.])/(opt|src|data)\b", rf"{root}/\1", rest)
-            command = re.sub(r"^python ", f"{sys.executable} ", command)
-            done = subprocess.run(
-                ["sh", "-c", command], cwd=folder, env=variables, capture_output=True, text=True, check=False
-            )
-            assert done.returncode == 0, f"{name}: {rest}\n{done.stdout}{done.stderr}"
-            if quick and " -m venv " in command:
-                (site,) = root.glob("opt/review-scorer/lib/python*/site-packages")
-                ours = [path for path in sys.path if path.endswith("-packages")]
-                # Before its own packages: those that ensurepip brought may be too old to build.
-                (site / "this-environment.pth").write_text(f"import sys; sys.path[:0] = {ours!r}\n")
-        elif word == "ENV":
-            for setting in rest.split():
-                key, _, value = setting.partition("=")
-                value = re.sub(r"(?<![\w.])/(opt|src|data)\b", rf"{root}/\1", value)
-                variables[key] = value.replace("$PATH", variables["PATH"])
-        elif word in ("ENTRYPOINT", "CMD"):
-            image[word] = json.loads(rest)
-        elif word == "USER":
-            image[word] = rest
-        else:
-            assert word in ("FROM", "ARG"), f"{name}: {word}"
-    return {**image, "folder": folder, "environment": variables}
-
-
-def check_image(image: dict[str, Any]) -> None:
-    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", image["USER"])  # not root, by number, as runAsNonRoot wants it
-    assert image["environment"]["HF_HUB_OFFLINE"] == "1"
-    shown = subprocess.run(
-        [*image["ENTRYPOINT"], *image["CMD"]],
-        cwd=image["folder"], env=image["environment"], capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (shown.returncode, shown.stdout.startswith("Usage: score ")) == (0, True), shown.stderr
-    (image["folder"] / "incoming").mkdir()
-    shutil.copy(ROOT / "sample_data" / "reviews.parquet", image["folder"] / "incoming")
-    command = [*image["ENTRYPOINT"], "incoming/", "-o", "scored/"]
-    if os.geteuid() == 0 and subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode == 0:
-        command = ["unshare", "--net", *command]  # without any network
-    done = subprocess.run(
-        command, cwd=image["folder"], env=image["environment"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert pq.read_metadata(image["folder"] / "scored" / "reviews.parquet").num_rows == 300
-
-
-def test_the_commands_of_the_dockerfile_run_in_order(tmp_path: Path) -> None:
-    check_image(build("Dockerfile.cpu", tmp_path, quick=True))
-
-
-@pytest.mark.torture
-@pytest.mark.parametrize("name", DOCKERFILES)
-def test_the_commands_of_each_dockerfile_with_all_packages(name: str, tmp_path: Path) -> None:
-    check_image(build(name, tmp_path, quick=False))
-
-
-def test_the_two_images_differ_in_cuda_alone() -> None:
-    cpu, cuda = (list(instructions(name)) for name in DOCKERFILES)
-    assert [line for line in cpu if line not in cuda] == [
-        ("RUN", "/opt/review-scorer/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt ."),
-    ]
-    assert [line[1].split()[-1].strip('"') for line in cuda if line not in cpu] == [
-        ".[gpu]", "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
-    ]  # fmt: skip

@@ -1,9 +1,8 @@
-"""The recipes of the documentation run as they stand there."""
+"""The recipes and the guide to Python run as the documentation shows them."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import shutil
 import subprocess
@@ -12,24 +11,18 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "recipes.md"
-
-
-def blocks(heading: str, page: Path = PAGE) -> list[str]:
-    """The Python of one section of a page."""
-    section = page.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+from tests.helpers.pages import python_blocks
+from tests.helpers.processes import ROOT, environment
 
 
 def test_duckdb(tmp_path: Path) -> None:
     if importlib.util.find_spec("duckdb") is None:
         pytest.skip("duckdb is not installed")
     shutil.copy(ROOT / "sample_data" / "reviews.parquet", tmp_path)
+    code = "\n".join(python_blocks(ROOT / "docs" / "recipes.md", "DuckDB"))
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(blocks("DuckDB"))], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     counted = re.findall(r"│ (negative|positive|NULL) +│ +(\d+) │", done.stdout)
     assert {label for label, _ in counted} >= {"negative", "positive"}
@@ -40,11 +33,10 @@ def test_duckdb(tmp_path: Path) -> None:
 def test_the_guide_to_python(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page = ROOT / "docs" / "python.md"
     shutil.copy(ROOT / "sample_data" / "reviews.parquet", tmp_path)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+    for block in python_blocks(ROOT / "docs" / "python.md"):
         exec(block.replace('text_column="review"', 'text_column="text"'), names)
     assert names["summary"].counts.rows == 300  # type: ignore[attr-defined]
     assert capsys.readouterr().out == "text 0 is a int, not a string or None\n"

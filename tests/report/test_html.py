@@ -1,4 +1,4 @@
-"""The page of a report as a file: what it holds, what it never holds, and when it is written."""
+"""The page of a report as a file: its content, its safety, and when it is written."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from scorer.commands.evaluate_labels import evaluate_labels as command
 from scorer.evaluation.evaluate import evaluate_labels
 from scorer.evaluation.findings import EvaluationReport
 from scorer.evaluation.sections import Review
-from scorer.report.html import MATRIX_LABELS, to_html
-from scorer.report.page_text import TEXT_CHARACTERS, excerpt, review_text, shortened
+from scorer.report.blocks import excerpt
+from scorer.report.html import MATRIX_LABELS, TEXT_CHARACTERS, cut_note, review_text, to_html
 from scorer.safe_text import visible
 from tests.conftest import Call, InProcess
 from tests.helpers.hostile import payloads, write_hostile
@@ -54,7 +54,7 @@ def predictions(tmp_path: Path) -> Path:
 
 
 class Outline(HTMLParser):
-    """Elements with their attributes and ids; complains where an element is closed that is not open."""
+    """Elements with their attributes and ids; fails if an element is closed that is not open."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -281,14 +281,25 @@ def test_hidden_characters_are_shown() -> None:
 def test_long_texts_are_cut_and_the_page_says_where() -> None:
     review = Review("f", 1, None, "a", "b", 0.9, "é" * 50_000, cut=False)
     assert review_text(review.text or "") == "é" * TEXT_CHARACTERS
-    assert shortened(review) == "These are the first 4,000 of 50,000 characters."
-    assert shortened(replace(review, text="é" * 10)) == ""
+    assert cut_note(review) == "These are the first 4,000 of 50,000 characters."
+    assert cut_note(replace(review, text="é" * 10)) == ""
     assert (
-        shortened(replace(review, text="é" * 1000, cut=True))
+        cut_note(replace(review, text="é" * 1000, cut=True))
         == "These are the first 1,000 characters; the review is longer."
     )
-    assert len(excerpt("word " * 10_000)) < 200
-    assert excerpt(" a\n\n b ") == "a b"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (" a\n\n b ", "a b"),
+        ("word " * 3, "word word word"),
+        ("word " * 10_000, "word word word w…"),
+        (" " * 99 + "a", "…"),
+    ],
+)
+def test_an_excerpt_is_one_line_and_says_that_it_is_cut(text: str, shown: str) -> None:
+    assert excerpt(text, 16) == shown
 
 
 def test_every_payload_is_shown_as_it_is(predictions: Path) -> None:

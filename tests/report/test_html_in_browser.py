@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(BINARY is None, reason="no Chromium here: apt-ge
 
 @dataclass
 class Site:
-    """A server on this machine that hostile texts point at, and what it was asked for."""
+    """A server on this machine that hostile texts point at, and the paths it was asked for."""
 
     address: str
     asked: list[str] = field(default_factory=list)

@@ -82,7 +82,7 @@ def test_reports_with_few_parts_are_valid(everything, tiny_bundle):
     assert valid(evaluate_labels("plain.parquet", model=tiny_bundle))["model"]["precision"] == "int8"
 
 
-def test_the_schema_refuses_what_is_no_report(everything):
+def test_the_schema_refuses_anything_but_a_report(everything):
     value = valid(evaluate_labels("new.parquet"))
     for broken in (
         {**value, "schema_version": 1},

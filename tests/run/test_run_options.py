@@ -1,4 +1,4 @@
-"""What a nightly run does about inputs that are not there, or not new, and how it says so."""
+"""Nightly runs over inputs that are missing or not new: outcomes, lines and exit codes."""
 
 from __future__ import annotations
 
@@ -11,22 +11,11 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from scorer.commands.score import score
-from tests.conftest import Call, InProcess
+from tests.conftest import Call
+from tests.helpers.prometheus import metrics
 
 NOTHING = "nothing new: 0 files scored, 0 up to date, 0 rows in "
-
-
-@pytest.fixture
-def call(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: InProcess) -> Call:
-    """Runs `score` in tmp_path on the tiny model; gives the exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SCORER_MODEL", str(tiny_bundle))
-    monkeypatch.setenv("SCORER_THREADS", "1")
-
-    return in_process(score)
 
 
 def review(path: Path, *, age_s: float = 0) -> Path:
@@ -34,11 +23,6 @@ def review(path: Path, *, age_s: float = 0) -> Path:
     path.write_text("text\ngood\n")
     os.utime(path, (time.time() - age_s,) * 2)
     return path
-
-
-def metrics(path: Path) -> dict[tuple[str, ...], float]:
-    families = text_string_to_metric_families(path.read_text())
-    return {(sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples}
 
 
 MISSING = [
@@ -54,18 +38,18 @@ MISSING = [
 
 @pytest.mark.parametrize(("name", "output", "says"), MISSING, ids=[f"{name} to {out}" for name, out, _ in MISSING])
 def test_a_missing_input_is_borne_only_where_it_was_asked(
-    call: Call, tmp_path: Path, name: str, output: str, says: str
+    call_score: Call, tmp_path: Path, name: str, output: str, says: str
 ) -> None:
     (tmp_path / "empty").mkdir()
     arguments = (name, "-o", output, "--metrics-file", "m.prom")
-    code, out, err = call(*arguments)
+    code, out, err = call_score(*arguments)
     assert (code, out) == (3, "")
     assert err.startswith(f"error: {says}")
     assert err.count("\n") == 1
     assert metrics(tmp_path / "m.prom")[("score_exit_code",)] == 3
     assert ("score_last_success_timestamp_seconds",) not in metrics(tmp_path / "m.prom")
 
-    code, out, err = call(*arguments, "--on-missing-input", "ok", "--summary", "s.json")
+    code, out, err = call_score(*arguments, "--on-missing-input", "ok", "--summary", "s.json")
     assert (code, out) == (0, "")
     assert err.startswith(f"{says}: left out\n{NOTHING}")
     value = metrics(tmp_path / "m.prom")
@@ -73,71 +57,73 @@ def test_a_missing_input_is_borne_only_where_it_was_asked(
     assert value[("score_last_success_timestamp_seconds",)] > time.time() - 60
     assert ("score_last_scored_timestamp_seconds",) not in value
     assert json.loads((tmp_path / "s.json").read_text())["outputs"] == []
-    code, _, err = call(*arguments, "--on-missing-input", "ok", "--exit-code-nothing-new", "99", "-q")
+    code, _, err = call_score(*arguments, "--on-missing-input", "ok", "--exit-code-nothing-new", "99", "-q")
     assert (code, err) == (99, "")
     assert metrics(tmp_path / "m.prom")[("score_exit_code",)] == 99
     assert metrics(tmp_path / "m.prom")[("score_last_success_timestamp_seconds",)] > time.time() - 60
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_a_missing_one_of_many(call: Call, tmp_path: Path) -> None:
+def test_a_missing_one_of_many(call_score: Call, tmp_path: Path) -> None:
     review(tmp_path / "a.csv")
-    code, _, err = call("a.csv", "nowhere", "-o", "scored", "--on-missing-input", "ok", "--exit-code-nothing-new", "99")
+    code, _, err = call_score(
+        "a.csv", "nowhere", "-o", "scored", "--on-missing-input", "ok", "--exit-code-nothing-new", "99"
+    )
     assert code == 0, err
     assert "nowhere: no such file or folder: left out\n" in err
     assert (tmp_path / "scored" / "a.csv").exists()
 
 
-def test_what_cannot_be_read_is_not_missing(call: Call, tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_not_missing(call_score: Call, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "empty.csv").write_bytes(b"")
     for arguments in (("in", "-o", "scored"), ("in/empty.csv", "-o", "out.csv")):
-        code, _, err = call(*arguments, "--on-missing-input", "ok", "--exit-code-nothing-new", "99")
+        code, _, err = call_score(*arguments, "--on-missing-input", "ok", "--exit-code-nothing-new", "99")
         assert (code, "is empty (0 bytes)" in err) == (3, True)
-    assert call("s3://no-such-host.invalid/a.csv", "-o", "out.csv", "--on-missing-input", "ok")[0] in (2, 3)
-    code, _, err = call("in", "-o", "in", "--on-missing-input", "ok")
+    assert call_score("s3://no-such-host.invalid/a.csv", "-o", "out.csv", "--on-missing-input", "ok")[0] in (2, 3)
+    code, _, err = call_score("in", "-o", "in", "--on-missing-input", "ok")
     assert (code, "is the folder of the inputs itself" in err) == (2, True)
-    code, _, err = call("in", "-o", "no/such", "--on-missing-input", "ok")
+    code, _, err = call_score("in", "-o", "no/such", "--on-missing-input", "ok")
     assert (code, "no such folder" in err) == (5, True)
 
 
-def test_a_folder_that_holds_outputs_alone_is_missing(call: Call, tmp_path: Path) -> None:
+def test_a_folder_that_holds_outputs_alone_is_missing(call_score: Call, tmp_path: Path) -> None:
     review(tmp_path / "in" / "a.csv")
-    assert call("in", "-o", "in/scored")[0] == 0
+    assert call_score("in", "-o", "in/scored")[0] == 0
     (tmp_path / "in" / "a.csv").unlink()
-    code, _, err = call("in", "-o", "in/scored")
+    code, _, err = call_score("in", "-o", "in/scored")
     assert (code, err) == (3, "error: in: holds no file but those of the output; check the path\n")
-    assert call("in", "-o", "in/scored", "--on-missing-input", "ok", "--exit-code-nothing-new", "99")[0] == 99
+    assert call_score("in", "-o", "in/scored", "--on-missing-input", "ok", "--exit-code-nothing-new", "99")[0] == 99
 
 
-def test_a_store_without_the_file(call: Call) -> None:
+def test_a_store_without_the_file(call_score: Call) -> None:
     root = f"memory://{uuid.uuid4().hex}"
-    assert call(f"{root}/in/", "-o", "scored")[0] == 3
-    code, _, err = call(f"{root}/in/", "-o", "scored", "--on-missing-input", "ok")
+    assert call_score(f"{root}/in/", "-o", "scored")[0] == 3
+    code, _, err = call_score(f"{root}/in/", "-o", "scored", "--on-missing-input", "ok")
     assert (code, err.startswith(f"{root}/in/: no such file: left out\n")) == (0, True)
 
 
-def test_nothing_new_is_what_is_up_to_date(call: Call, tmp_path: Path) -> None:
+def test_nothing_new_is_what_is_up_to_date(call_score: Call, tmp_path: Path) -> None:
     review(tmp_path / "in" / "a.csv")
     arguments = ("in", "-o", "scored", "--metrics-file", "m.prom", "--exit-code-nothing-new", "99")
-    assert call(*arguments)[0] == 0
+    assert call_score(*arguments)[0] == 0
     scored = metrics(tmp_path / "m.prom")[("score_last_scored_timestamp_seconds",)]
-    code, _, err = call(*arguments)
+    code, _, err = call_score(*arguments)
     assert (code, "nothing new: 0 files scored, 1 up to date" in err) == (99, True)
     value = metrics(tmp_path / "m.prom")
     assert value[("score_last_scored_timestamp_seconds",)] == scored
     assert value[("score_last_success_timestamp_seconds",)] > scored
     (tmp_path / "in" / "bad.csv").write_bytes(b"")
-    assert call(*arguments)[0] == 3  # a failure counts more
+    assert call_score(*arguments)[0] == 3  # a failure counts more
     (tmp_path / "in" / "bad.csv").unlink()
     review(tmp_path / "in" / "b.csv")
-    assert call(*arguments)[0] == 0
+    assert call_score(*arguments)[0] == 0
 
 
 @pytest.mark.parametrize("code", [-1, 1, 2, 3, 7, 8, 120, 124, 126, 130, 137, 141, 143, 255, 256])
-def test_a_code_that_means_something_else(call: Call, tmp_path: Path, code: int) -> None:
+def test_a_code_that_means_something_else(call_score: Call, tmp_path: Path, code: int) -> None:
     review(tmp_path / "in" / "a.csv")
-    got, _, err = call("in", "-o", "scored", "--exit-code-nothing-new", code)
+    got, _, err = call_score("in", "-o", "scored", "--exit-code-nothing-new", code)
     assert got == 2
     assert err == (
         f"error: --exit-code-nothing-new {code} could be taken for another outcome; "
@@ -146,11 +132,11 @@ def test_a_code_that_means_something_else(call: Call, tmp_path: Path, code: int)
     assert not (tmp_path / "scored").exists()
 
 
-def test_since(call: Call, tmp_path: Path) -> None:
+def test_since(call_score: Call, tmp_path: Path) -> None:
     review(tmp_path / "in" / "old.csv", age_s=3 * 3600)
     review(tmp_path / "in" / "sub" / "new.csv", age_s=60)
     arguments = ("in", "-o", "scored", "--metrics-file", "m.prom", "--summary", "s.json")
-    code, _, err = call(*arguments, "--since", "2h")
+    code, _, err = call_score(*arguments, "--since", "2h")
     assert (code, "1 files scored, 0 up to date, 1 older than --since, 1 rows" in err) == (0, True)
     assert {path.name for path in (tmp_path / "scored").rglob("*.csv")} == {"new.csv"}
     assert metrics(tmp_path / "m.prom")["score_files", "older"] == 1
@@ -158,42 +144,42 @@ def test_since(call: Call, tmp_path: Path) -> None:
         "done": 1, "up_to_date": 0, "failed": 0, "older": 1,
     }  # fmt: skip
     # Nothing is newer than a moment ago.
-    code, _, err = call(*arguments, "--since", "1s", "--exit-code-nothing-new", "99")
+    code, _, err = call_score(*arguments, "--since", "1s", "--exit-code-nothing-new", "99")
     assert (code, "nothing new: 0 files scored, 0 up to date, 2 older than --since" in err) == (99, True)
     whole_second = int(time.time()) - 3 * 3600
     os.utime(tmp_path / "in" / "old.csv", (whole_second, whole_second))
     at = datetime.fromtimestamp(whole_second, UTC)
-    code, _, err = call(*arguments, "--since", at.isoformat())  # the very moment counts
+    code, _, err = call_score(*arguments, "--since", at.isoformat())  # the very moment counts
     assert (code, "1 files scored, 1 up to date, 1 rows" in err) == (0, True)
 
 
-def test_since_of_one_file(call: Call, tmp_path: Path) -> None:
+def test_since_of_one_file(call_score: Call, tmp_path: Path) -> None:
     review(tmp_path / "a.csv", age_s=3600)
-    code, _, err = call("a.csv", "-o", "b.csv", "--since", "30m")
+    code, _, err = call_score("a.csv", "-o", "b.csv", "--since", "30m")
     assert (code, "1 older than --since" in err) == (0, True)
     assert not (tmp_path / "b.csv").exists()
-    assert call("a.csv", "-o", "b.csv", "--since", "2h")[0] == 0
-    code, _, err = call("-", "--format", "csv", "-o", "c.csv", "--since", "2h")
+    assert call_score("a.csv", "-o", "b.csv", "--since", "2h")[0] == 0
+    code, _, err = call_score("-", "--format", "csv", "-o", "c.csv", "--since", "2h")
     assert (code, err) == (2, "error: standard input has no time of its own; drop --since\n")
-    code, _, err = call("a.csv", "-o", "c.csv", "--since", "soon")
+    code, _, err = call_score("a.csv", "-o", "c.csv", "--since", "soon")
     assert (code, err.startswith("error: --since 'soon' is no time and no age; ")) == (2, True)
 
 
-def test_since_of_a_store(call: Call) -> None:
+def test_since_of_a_store(call_score: Call) -> None:
     root = f"memory://{uuid.uuid4().hex}"
     with fsspec.open(f"{root}/in/a.csv", "w") as file:
         file.write("text\ngood\n")
-    code, _, err = call(f"{root}/in/", "-o", "scored", "--since", "1h")
+    code, _, err = call_score(f"{root}/in/", "-o", "scored", "--since", "1h")
     assert (code, "1 files scored" in err) == (0, True)
     files = fsspec.filesystem("memory")
     files.store[next(name for name in files.store if root.removeprefix("memory:/") in name)].modified = datetime(
         2020, 1, 1, tzinfo=UTC
     )
-    code, _, err = call(f"{root}/in/", "-o", "scored", "--since", "1h", "--exit-code-nothing-new", "99")
+    code, _, err = call_score(f"{root}/in/", "-o", "scored", "--since", "1h", "--exit-code-nothing-new", "99")
     assert (code, "1 older than --since" in err) == (99, True)
 
 
-def test_by_environment_variables(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_environment_variables(call_score: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "SCORER_ON_MISSING_INPUT": "ok",
         "SCORER_SINCE": "24h",
@@ -202,6 +188,6 @@ def test_by_environment_variables(call: Call, tmp_path: Path, monkeypatch: pytes
         "SCORER_LOG_FORMAT": "json",
     }.items():
         monkeypatch.setenv(name, value)
-    code, _, err = call("nowhere", "-o", "scored")
+    code, _, err = call_score("nowhere", "-o", "scored")
     assert code == 99
     assert [json.loads(line)["event"] for line in err.splitlines()] == ["missing_input", "run_ended"]

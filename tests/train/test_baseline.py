@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,9 @@ import pytest
 
 from scorer.errors import InputError
 from scorer.model.preprocessing import Preprocessing
+from tests.conftest import Call
 from train.baseline import LinearBaseline
 from train.history import History
-
-Call = Callable[..., tuple[int, str, str]]
 
 HEADER = "epoch  training loss  validation loss  accuracy      F1"
 

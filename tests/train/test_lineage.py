@@ -142,30 +142,13 @@ def test_what_nobody_recorded_is_a_step_without_a_command(tiny_checkpoint: Path,
     assert (start["name"], start["base_model"], start["license"]) == ("checkpoint", "checkpoint", None)
 
 
-def test_the_command_of_an_older_checkpoint_is_that_of_its_settings(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(tiny_checkpoint, tmp_path / "older")
-    settings = {
-        "model": "/home/somebody/MiniLM",
-        "train": ["/home/somebody/train.parquet"],
-        "label_names": ["negative", "positive"],
-        "validation_split": 0.04,
-        "learning_rate": 6e-05,
-        "preprocessing": {"max_length": 256, "long_text": "head-tail", "stride": 64, "clean": ["html-breaks"]},
-        "resume": True,
-        "versions": {"torch": "2.13.0"},
-    }
-    (folder / "history.json").write_text(json.dumps({"rows": [], "settings": settings}))
-    (step,) = lineage_of(TrainOptions(tmp_path / "o", model=str(folder)))
-    assert step["command"] == (
-        "train-model -o older --model MiniLM --train train.parquet --validation-split 0.04"
-        " --label-names negative,positive --learning-rate 6e-05 --max-length 256 --long-text head-tail"
-        " --clean html-breaks"
-    )
-    assert start_of(str(folder))["base_model"] == "MiniLM"
-    odd = {"lineage": 5, "settings": {"validation_split": 7}, "start": "x", "baseline": 7}
-    (folder / "history.json").write_text(json.dumps(odd))
-    assert start_of(str(folder))["base_model"] is None
-    assert lineage_of(TrainOptions(tmp_path / "o", model=str(folder)))[0]["command"] is None
+def test_a_history_of_another_shape_tells_nothing(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_checkpoint, tmp_path / "odd")
+    for odd in ({"lineage": 5, "settings": {"validation_split": 7}, "start": "x", "baseline": 7}, {"rows": []}):
+        (folder / "history.json").write_text(json.dumps(odd))
+        assert start_of(str(folder))["base_model"] is None
+        (step,) = lineage_of(TrainOptions(tmp_path / "o", model=str(folder)))
+        assert (step["makes"], step["command"]) == ("odd", None)
 
 
 def test_files_of_one_name_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,3 +162,11 @@ def test_files_of_one_name_are_told_apart(tmp_path: Path, monkeypatch: pytest.Mo
         Path("m"), train=(".",), preprocessing=Preprocessing(max_length=64, stride=16), group_by_length=False
     )
     assert options.command() == "train-model -o m --train data --no-group-by-length --max-length 64"
+    cut = Preprocessing(max_length=256, long_text="head-tail", stride=64, clean=("html-breaks",))
+    options = TrainOptions(
+        Path("m"), train=("x.csv",), label_names=("bad", "good"), learning_rate=6e-5, preprocessing=cut
+    )
+    assert options.command() == (
+        "train-model -o m --train x.csv --label-names bad,good --learning-rate 6e-05 --max-length 256"
+        " --long-text head-tail --clean html-breaks"
+    )

@@ -14,10 +14,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import DistilBertForMaskedLM, Trainer
 
-from tests.conftest import WORDS
-from train.pretraining import MaskedWords, _take_head
-
-Call = Callable[..., tuple[int, str, str]]
+from tests.conftest import WORDS, Call
+from train.pretraining import MaskedWords, _copy_head
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +37,7 @@ def test_the_loss_is_that_of_transformers(tiny_checkpoint: Path, tmp_path: Path)
         reference.vocab_projector.bias.normal_()
     reference.save_pretrained(tmp_path)
     masked = MaskedWords(reference.distilbert).eval()
-    _take_head(masked, str(tmp_path))
+    _copy_head(masked, str(tmp_path))
     ids = torch.randint(5, 50, (4, 16))
     labels = torch.where(torch.rand(4, 16) < 0.3, torch.randint(5, 50, (4, 16)), -100)
     mask = torch.ones_like(ids)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from scorer.errors import InputError, ModelError, UsageError
+from tests.conftest import Call
 from train.data import LabelledReviews, load_splits
 from train.options import TrainOptions
 from train.soft_targets import class_weights_of, soft_cross_entropy, with_label_vectors
 from train.teacher_checkpoints import label_texts
 from train.teachers import teach
 from train.unfinished import UnfinishedTraining
-
-Call = Callable[..., tuple[int, str, str]]
 
 NAMES = ("negative", "positive")
 

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,13 +18,13 @@ from safetensors.torch import load_file, save_file
 
 from scorer.errors import InputError
 from scorer.model.preprocessing import Preprocessing, load_preprocessing
+from tests.conftest import Call
+from tests.helpers.trainings import assert_same_training, interrupt
 from train.checkpoints import last_whole_checkpoint
 from train.epoch_order import ORDER_FILE, EpochOrder, load_epoch_order
 from train.history import EpochRow, History
 from train.metrics import ClassificationMetrics
 from train.training import _optimizer
-
-Call = Callable[..., tuple[int, str, str]]
 
 
 def test_a_training_learns_and_writes_what_it_says(
@@ -92,37 +91,6 @@ def test_resume_ends_in_the_same_weights_wherever_it_goes_on(
     monkeypatch.undo()
     assert call_train("-o", tmp_path / "halved", *recipe, "--resume")[0] == 0
     assert_same_training(tmp_path / "whole", tmp_path / "halved")
-
-
-def interrupt(monkeypatch: pytest.MonkeyPatch, *, before_step: int) -> None:
-    """Ctrl-C before a step of the next training, or before it is published where it ends earlier."""
-    from transformers import Trainer
-
-    import train.training
-
-    plain_step = Trainer.training_step
-
-    def step(self: Trainer, *arguments: object, **more: object) -> torch.Tensor:
-        if self.state.global_step + 1 == before_step:
-            raise KeyboardInterrupt
-        return plain_step(self, *arguments, **more)
-
-    def publish(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Trainer, "training_step", step)
-    monkeypatch.setattr(train.training, "_publish", publish)
-
-
-def assert_same_training(whole: Path, resumed: Path) -> None:
-    one, other = (load_file(folder / "model.safetensors") for folder in (whole, resumed))
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one)
-    histories = [json.loads((folder / "history.json").read_text()) for folder in (whole, resumed)]
-    assert histories[0]["rows"] == histories[1]["rows"]
-    assert histories[0]["best_epoch"] == histories[1]["best_epoch"]
-    steps = [[(step["step"], step["loss"]) for step in history["steps"]] for history in histories]
-    assert steps[0] == steps[1]
 
 
 # train-model, whose process dies before a step: its first argument.

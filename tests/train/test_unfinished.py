@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,10 +11,10 @@ import pytest
 
 import train.training
 from scorer.disk.locking import locked
-from tests.train.test_training import assert_same_training, interrupt
+from tests.conftest import Call
+from tests.helpers.trainings import assert_same_training, interrupt
 from train.callbacks import LogAtEpochEnd
 
-Call = Callable[..., tuple[int, str, str]]
 Recipe = tuple[object, ...]
 
 NOT_REACHED = 1000

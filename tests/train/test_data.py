@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,9 @@ import pytest
 from scorer.errors import InputError, UsageError
 from scorer.model.encoding import TextEncoder
 from scorer.model.preprocessing import Preprocessing
-from tests.conftest import tiny_tokenizer
+from tests.conftest import Call, tiny_tokenizer
 from train.data import encode_rows, load_splits, read_rows
 from train.options import TrainOptions
-
-Call = Callable[..., tuple[int, str, str]]
 
 ROWS: list[dict[str, Any]] = [{"text": f"film number {i}", "label": i % 2, "film": f"f{i // 4}"} for i in range(40)]
 

@@ -1,4 +1,4 @@
-"""Ages and moments as people type them."""
+"""Ages and moments as people type them for `--since`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scorer.errors import UsageError
-from scorer.run.ages import parse_age, parse_since
+from scorer.run.options import parse_since
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -25,13 +25,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
     ],
 )
 def test_ages(text: str, span: timedelta) -> None:
-    assert parse_age(text) == span
     assert parse_since(text, now=NOW) == NOW - span
-
-
-@pytest.mark.parametrize("text", ["", "7", "d", "-7d", "7 d", "1.5h", "7D", "1y", "\u0663d", "9999999d"])
-def test_what_is_no_age(text: str) -> None:
-    assert parse_age(text) is None
 
 
 def test_times_with_an_offset_and_local_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,8 +41,14 @@ def test_times_with_an_offset_and_local_ones(monkeypatch: pytest.MonkeyPatch) ->
         time.tzset()
 
 
-@pytest.mark.parametrize("text", ["yesterday", "", "28.02.2026", "2026-02-30", "24", "999999w", "2026-02-28 nonsense"])
-def test_what_is_no_time(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yesterday", "", "28.02.2026", "2026-02-30", "24", "999999w", "2026-02-28 nonsense",
+        "7", "d", "-7d", "7 d", "1.5h", "7D", "1y", "\u0663d", "9999999d",
+    ],
+)  # fmt: skip
+def test_what_is_no_age_and_no_time(text: str) -> None:
     with pytest.raises(UsageError, match="is no time and no age; pass 2026-01-31, "):
         parse_since(text, now=NOW)
 

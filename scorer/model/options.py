@@ -1,0 +1,78 @@
+"""Options of how a model is loaded and run; light to import, for the command line makes them before any real work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, TypeVar, get_args
+
+from scorer.errors import UsageError
+from scorer.files.columns import PREFIX
+from scorer.model.preprocessing import LongText
+
+Batching = Literal["auto", "alone", "tokens"]
+"""``alone`` runs each review by itself and unpadded, ``tokens`` pads batches up to a token budget."""
+
+TokenizerChoice = Literal["auto", "nanotoken", "tokenizers"]
+"""``auto`` is nanotoken where it gives the ids of tokenizers, else tokenizers."""
+
+PRECISIONS = ("fp32", "fp16", "int8")
+
+Options = TypeVar("Options", bound="ModelOptions")
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """How a model is loaded and run; ``None`` leaves a choice to the bundle or the machine.
+
+    Attributes:
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``auto``, ``fp32``, ``fp16`` or ``int8``.
+        threads: reviews that run side by side on the CPU; ``None`` for the CPUs that this process may use.
+        batching: ``auto`` is ``alone`` on the CPU and ``tokens`` on CUDA.
+        batch_tokens: tokens per batch, padding included, where ``batching`` is ``tokens``; ``None`` is 32,768 on
+            CUDA and 16,384 on the CPU.
+        max_length: tokens of a review that the model reads.
+        long_text: how a longer review is read, see :data:`~scorer.model.preprocessing.LongText`.
+        stride: tokens by which two windows overlap.
+        threshold: probability from which on the second of two labels is predicted.
+        prefix: prefix of the added columns.
+        tokenizer: which package tokenizes; the ids are the same.
+    """
+
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+    batching: Batching = "auto"
+    batch_tokens: int | None = None
+    max_length: int | None = None
+    long_text: LongText | None = None
+    stride: int | None = None
+    threshold: float | None = None
+    prefix: str = PREFIX
+    tokenizer: TokenizerChoice = "auto"
+
+    def __post_init__(self) -> None:
+        name, _, number = self.device.partition(":")
+        if name not in ("auto", "cpu", "cuda") or (number and (name != "cuda" or not number.isdigit())):
+            raise UsageError(f"unknown device {self.device!r}", hint="choose auto, cpu, cuda or cuda:N")
+        if self.precision not in ("auto", *PRECISIONS):
+            raise UsageError(f"unknown precision {self.precision!r}", hint=f"choose auto, {', '.join(PRECISIONS)}")
+        if self.tokenizer not in get_args(TokenizerChoice):
+            choices = ", ".join(get_args(TokenizerChoice))
+            raise UsageError(f"unknown tokenizer {self.tokenizer!r}", hint=f"choose one of {choices}")
+        for option, value in (("--threads", self.threads), ("--batch-tokens", self.batch_tokens)):
+            if value is not None and value < 1:
+                raise UsageError(f"{option} {value} must be at least 1")
+
+
+def with_overrides(options: Options, overrides: Mapping[str, Any], *, function: str) -> Options:
+    """``options`` with ``overrides`` in place of its own fields, as the keyword arguments of ``function`` give them.
+
+    Raises:
+        TypeError: an override is no field.
+    """
+    unknown = sorted(overrides.keys() - {item.name for item in fields(options)})
+    if unknown:
+        raise TypeError(f"{function}() got an unexpected keyword argument {unknown[0]!r}")
+    return replace(options, **overrides)

@@ -1,0 +1,42 @@
+"""Commands in processes of their own: their code, their environment, and the peak of their memory."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CODE = "from scorer.commands.score import score_main; score_main()"
+EVALUATE = "from scorer.commands.evaluate_labels import evaluate_main; evaluate_main()"
+
+PEAK = """
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+"""
+"""For a program of its own: a function of its peak memory so far, in KiB.
+
+Not ru_maxrss: the kernel passes the peak of a process that forks on to its child, and that of the tests is larger.
+"""
+
+CODE_WITH_PEAK = f"""{PEAK}
+import atexit
+atexit.register(lambda: print(peak()))
+{CODE}
+"""
+"""``score``, which prints its peak memory in KiB at the end."""
+
+needs_peak = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+
+
+def environment() -> dict[str, str]:
+    """The environment of a run: this source tree, few threads."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def tell(line: str) -> None:
+    """Print a figure past pytest, for a person who runs a sweep."""
+    sys.stderr.write(f"\n{line}\n")
