@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def session_rates(scorer: Scorer, encoded: Encoded, options: ModelOptions) -> di
     rates = {}
     for budget in _BUDGETS:
         session = ModelSession(scorer.bundle, replace(options, batch_tokens=budget))
-        rates[budget] = len(encoded.rows) / _timed(lambda session=session: session.logits(encoded))
+        rates[budget] = len(encoded.rows) / _timed(partial(session.logits, encoded))
         _tell(f"session alone, batches of {budget:6,} tokens   {rates[budget]:12,.0f} reviews/s")
     return rates
 
@@ -173,7 +174,7 @@ def gpu(device: str, size: str, rows: int, reviews: int, source: Path | None, wo
         found["session"] = session_rates(scorer, encoded, options)
         for package in ("nanotoken", "tokenizers"):
             encoder = Scorer.load(bundle, options=replace(options, tokenizer=package))
-            found[f"encode_{package}"] = len(texts) / _timed(lambda one=encoder: one.encode(texts))
+            found[f"encode_{package}"] = len(texts) / _timed(partial(encoder.encode, texts))
             _tell(f"tokenizing by {package:12} {found[f'encode_{package}']:12,.0f} reviews/s")
         path = where / "reviews.parquet"
         picks = np.arange(rows) % len(texts)

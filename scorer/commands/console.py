@@ -158,7 +158,7 @@ def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_p
 
 
 def _occupy_closed_streams() -> None:
-    """Open the null device for closed standard streams, or a file opened later would take their number and log lines."""
+    """Open the null device for closed standard streams, or a later file would take their number and log lines."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -15,34 +15,6 @@ PIECE_BYTES = 2**20
 """Bytes of a huge text that are looked at together."""
 
 
-class HugeText:
-    """One text as valid UTF-8 bytes, shared with the Arrow array that holds it."""
-
-    def __init__(self, data: pa.Buffer | bytes) -> None:
-        self._data = memoryview(data).cast("B")  # views of Arrow are of signed numbers
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def isspace(self) -> bool:
-        """Same as for a string."""
-        return len(self) > 0 and all(piece.isspace() for piece in self.pieces())
-
-    def whole(self) -> str:
-        """The text as a string."""
-        return str(self._data, "utf-8")
-
-    def pieces(self) -> Iterator[str]:
-        """The text in order, a piece at a time."""
-        for piece in pieces_of(self._data):
-            yield str(piece, "utf-8")
-
-    def pieces_from_the_end(self) -> Iterator[str]:
-        """The same pieces, the last one first."""
-        for piece in reversed(list(pieces_of(self._data))):
-            yield str(piece, "utf-8")
-
-
 def pieces_of(data: memoryview) -> Iterator[memoryview]:
     """UTF-8 in order, a piece of whole characters at a time."""
     start = 0
@@ -92,15 +64,3 @@ def rows_of_huge_texts(column: pa.Array | pa.ChunkedArray) -> list[int]:
 def bytes_of(column: pa.ChunkedArray, row: int) -> memoryview:
     """The bytes of a text that is not null, without a copy."""
     return memoryview(column[row].as_buffer()).cast("B")
-
-
-def texts_of(column: pa.Array | pa.ChunkedArray) -> list[str | HugeText | None]:
-    """The values of a column, huge texts as bytes."""
-    texts: list[str | HugeText | None] = []
-    start = 0
-    for row in rows_of_huge_texts(column):
-        texts += column.slice(start, row - start).to_pylist()
-        texts.append(HugeText(column[row].as_buffer()))
-        start = row + 1
-    texts += column.slice(start).to_pylist()
-    return texts

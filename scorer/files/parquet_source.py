@@ -26,6 +26,7 @@ _BATCH_ROWS = 1024
 _BATCH_BYTES = 64 * 2**20
 
 _PEEKED_BYTES = 64 * 2**10
+_NO_DICTIONARY = "DictAccumulator"  # in pyarrow's error for strings of an encoding that it reads into no dictionary
 _MAX_ROW_GROUP_BYTES = 64 * 2**30
 
 
@@ -63,7 +64,7 @@ class ParquetSource(Source):
                     hint="write it with smaller row groups",
                 )
             options.check_unpacked(sum(self._group_bytes), self._packed_bytes, self.path)
-            self._flat_strings, self._repeated_strings = _string_leaves(footer.schema, self.schema)
+            self._strings = _string_leaves(footer.schema, self.schema)
 
     def pieces(self, chunk_rows: int, *, start: int = 0, size: int) -> list[tuple[int, int | None]]:
         """Cut between row groups, so that two pieces decode the same rows only for a chunk that spans two groups."""
@@ -119,13 +120,9 @@ class ParquetSource(Source):
             n_rows, n_bytes = self._group_rows[number], self._group_bytes[number]
             batch_rows = max(1, min(rows, _BATCH_ROWS, _BATCH_BYTES * n_rows // max(1, n_bytes)))
             with _reading_errors(self.path):
-                batches = self._reader(number, columns, batch_rows).iter_batches(
-                    batch_size=batch_rows,
-                    row_groups=[number],
-                    columns=self._selected(columns),
-                    use_threads=False,  # each thread of pyarrow keeps memory of its own, and the model needs the cores
-                )
-                for batch in batches:
+                leaves, longest = self._dictionaries(number, columns)
+                batch_rows = max(1, min(batch_rows, 2 * _BATCH_BYTES // max(1, longest)))
+                for batch in self._batches(number, columns, batch_rows, leaves):
                     delivered += batch.num_rows
                     yield from _small_pieces(pa.Table.from_batches([batch]))
             # Compared for each row group, because not every reader comes to the end of the file.
@@ -136,21 +133,30 @@ class ParquetSource(Source):
                     hint="write it again",
                 )
 
+    def _batches(
+        self, group: int, columns: Sequence[str], rows: int, leaves: Sequence[int]
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a row group, with the strings of ``leaves`` as dictionaries as far as pyarrow can."""
+        done = 0
+        try:
+            for batch in self._read(self._reader(leaves), group, self._selected(columns), rows):
+                done += batch.num_rows
+                yield batch
+        except OSError as error:
+            if _NO_DICTIONARY not in str(error):
+                raise
+            # Writers of version 2 change from a dictionary to another encoding within a column.
+            for batch in self._read(self._file, group, self._selected(columns), max(1, rows // 64)):
+                skipped = min(done, batch.num_rows)
+                done -= skipped
+                yield batch.slice(skipped)
+
     def _selected(self, columns: Sequence[str]) -> list[str] | None:
         return None if list(columns) == self.schema.names else list(columns)
 
-    def _reader(self, group: int, columns: Sequence[str], batch_rows: int) -> pq.ParquetFile:
-        """A reader of a row group, with strings that may unpack to far more than their pages as dictionaries.
-
-        These are strings in lists, because a row may have any number of them, and all strings if the
-        longest ones in every row would be too much for memory.
-        """
-        leaves = self._repeated_strings
-        if self._longest_strings(group, columns) * batch_rows > 2 * _BATCH_BYTES:
-            leaves = {**leaves, **self._flat_strings}
-        return self._reader_of_dictionaries(leaves) if leaves else self._file
-
-    def _reader_of_dictionaries(self, leaves: dict[int, str], *, buffer_size: int = 0) -> pq.ParquetFile:
+    def _reader(self, leaves: Sequence[int], *, buffer_size: int = 0) -> pq.ParquetFile:
+        if not leaves:
+            return self._file
         return pq.ParquetFile(
             self._bytes,
             metadata=self._file.metadata,
@@ -161,20 +167,35 @@ class ParquetSource(Source):
             arrow_extensions_enabled=False,  # or strings of extension types would not be read as dictionaries
         )
 
-    def _longest_strings(self, group: int, columns: Sequence[str]) -> int:
-        """Bytes of a row that has the longest string of every dictionary; dictionaries come first in a row group."""
+    def _read(
+        self, reader: pq.ParquetFile, group: int, columns: list[str] | None, rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        # Each thread of pyarrow keeps memory of its own, and the model needs the cores.
+        return reader.iter_batches(batch_size=rows, row_groups=[group], columns=columns, use_threads=False)
+
+    def _dictionaries(self, group: int, columns: Sequence[str]) -> tuple[list[int], int]:
+        """Strings in lists to be read as dictionaries, and the bytes of a row of the longest other strings.
+
+        A dictionary comes first in a row group, and its strings unpack to far more than its pages: each may be in
+        every row, and in a list any number of times. Strings of other encodings unpack to no more than their pages.
+        """
         wanted, selected = set(columns), self._selected(columns)
-        paths = [
-            path
-            for path in self._flat_strings.values()
-            if selected is None or wanted.intersection(accumulate(path.split("."), "{}.{}".format))
-        ]
-        if not paths:
-            return 0
-        reader = self._reader_of_dictionaries(self._flat_strings, buffer_size=_PEEKED_BYTES)
-        batches = reader.iter_batches(batch_size=1, row_groups=[group], columns=paths, use_threads=False)
-        first = next(batches, None)
-        return 0 if first is None else sum(_longest_value(column) for column in first.columns)
+        in_lists, longest = [], 0
+        for place, (path, is_flat) in self._strings.items():
+            if selected is not None and not wanted.intersection(accumulate(path.split("."), "{}.{}".format)):
+                continue
+            try:
+                reader = self._reader([place], buffer_size=_PEEKED_BYTES)
+                first = next(self._read(reader, group, [path], 1), None)
+            except OSError as error:
+                if _NO_DICTIONARY not in str(error):
+                    raise
+                continue
+            if not is_flat:
+                in_lists.append(place)
+            elif first is not None:
+                longest += sum(_longest_value(column) for column in first.columns)
+        return in_lists, longest
 
     def _typed(self, table: pa.Table, columns: Sequence[str]) -> pa.Table:
         """``table`` with the columns and types of the schema."""
@@ -221,17 +242,15 @@ def _open_file(path: str) -> pa.NativeFile:
     return pa.OSFile(os.fsencode(path))  # as a string, pyarrow opens no name that is not UTF-8
 
 
-def _string_leaves(stored: pq.ParquetSchema, schema: pa.Schema) -> tuple[dict[int, str], dict[int, str]]:
-    """Places and paths of the stored columns of strings or bytes: those of one value a row, and the others."""
+def _string_leaves(stored: pq.ParquetSchema, schema: pa.Schema) -> dict[int, tuple[str, bool]]:
+    """Places of the stored columns of strings or bytes, with their paths and whether they have one value a row."""
     viewed = {field.name for field in schema if _holds_list_views(field.type)}  # pyarrow cannot cast these
     leaves = {place: stored.column(place) for place in range(len(stored))}
-    strings = {
-        place: leaf
+    return {
+        place: (leaf.path, leaf.max_repetition_level == 0)
         for place, leaf in leaves.items()
         if leaf.physical_type == "BYTE_ARRAY" and leaf.path.partition(".")[0] not in viewed
     }
-    flat = {place: leaf.path for place, leaf in strings.items() if leaf.max_repetition_level == 0}
-    return flat, {place: leaf.path for place, leaf in strings.items() if place not in flat}
 
 
 def _holds_list_views(kind: pa.DataType) -> bool:
