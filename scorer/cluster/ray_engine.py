@@ -155,7 +155,7 @@ class RayEngine:
         self._prepare(model)
         actors = self._actors
         if work.source.n_rows is not None:
-            left = math.ceil(work.source.n_rows / remaining.chunk_rows) - len(remaining.done)
+            left = math.ceil(work.source.n_rows / work.chunk_rows) - len(remaining.done)
             actors = max(1, min(actors, left))
         with ray.data.DataContext.current(_data_context()):
             dataset = self._dataset(work, model, readings, actors)

@@ -41,6 +41,7 @@ class ChunkReading:
         options: options of reading.
         text: name of the column with the text.
         names: columns to read; ``None`` for all.
+        chunk_rows: input rows of a chunk.
         remaining: the chunks to read.
         last: number of the last of them; ``None`` for the end of the source.
     """
@@ -50,23 +51,34 @@ class ChunkReading:
     options: ReadOptions
     text: str
     names: tuple[str, ...] | None
+    chunk_rows: int
     remaining: RemainingChunks
     last: int | None
 
     @classmethod
     def of(cls, work: ChunkWork, remaining: RemainingChunks) -> list[ChunkReading]:
         """The remaining chunks of ``work``, in pieces that can be read at the same time."""
-        source, rows = work.source, remaining.chunk_rows
+        source = work.source
         location = source.location
         if not is_url(location):
             location = os.path.abspath(location)  # noqa: PTH100 - links stay links
         readings = []
-        for first, last in source.pieces(rows, start=remaining.first, size=_PIECE_CHUNKS):
+        for first, last in source.pieces(work.chunk_rows, start=remaining.first, size=_PIECE_CHUNKS):
             end = math.inf if last is None else last
             done = frozenset(number for number in remaining.done if first <= number <= end)
             if last is None or len(done) < last - first + 1:
-                piece = RemainingChunks(rows, first, done)
-                readings.append(cls(location, source.path, source.options, work.columns.text, work.names, piece, last))
+                readings.append(
+                    cls(
+                        location,
+                        source.path,
+                        source.options,
+                        work.columns.text,
+                        work.names,
+                        work.chunk_rows,
+                        RemainingChunks(first, done),
+                        last,
+                    )
+                )
         return readings
 
     def rows(self) -> Iterator[pa.Table]:
@@ -77,7 +89,7 @@ class ChunkReading:
             source = open_source(self.location, self.options)
             source.path = self.path
             source = source.with_text(self.text)
-            for chunk in source.chunks(remaining.chunk_rows, self.names, start=number):
+            for chunk in source.chunks(self.chunk_rows, self.names, start=number):
                 number = chunk.number
                 if self.last is not None and number > self.last:
                     return
@@ -152,7 +164,7 @@ class ChunkWorker:
                 raise self._failure
             encoded = self._columns.encode(self._scorer, chunk)
             with self._one_at_a_time:
-                result = self._columns.score(self._scorer, chunk, encoded)
+                result = self._columns.score(self._scorer, chunk, encoded, self._scorer.session.logits(encoded))
             return part_row(result.packed())
         except Exception as error:
             return failure_row(chunk.number, error)

@@ -45,7 +45,7 @@ def _doctor(context: click.Context, _parameter: click.Parameter, wanted: bool) -
     from scorer.commands.doctor import diagnose
 
     set_up_logging(quiet=False, verbose=0)
-    diagnosis = diagnose()
+    diagnosis = diagnose(context.params.get("model") or os.environ.get("SCORER_MODEL"))
     click.echo("\n".join(diagnosis.lines))
     context.exit(0 if diagnosis.healthy else 4)
 
@@ -118,7 +118,12 @@ def _keep_for_verify(context: click.Context, _parameter: click.Parameter, output
     metavar="NAME",
     help="Column with the text. [default: the one named text, review, content, sentence, comment or body]",
 )
-@click.option("--model", metavar="BUNDLE", help="A bundle folder or a Hub id. [default: the model inside the package]")
+@click.option(
+    "--model",
+    metavar="BUNDLE",
+    is_eager=True,
+    help="A bundle folder or a Hub id. [default: the model inside the package]",
+)
 @click.option("--columns", metavar="A,B,…", help="Input columns to carry through. [default: all]")
 @click.option("--prefix", default="pred_", show_default=True, help="Prefix of the added columns.")
 @session_options
@@ -147,10 +152,8 @@ def _keep_for_verify(context: click.Context, _parameter: click.Parameter, output
 )
 @click.option(
     "--chunk-rows",
-    default=2048,
-    show_default=True,
     type=click.IntRange(min=1),
-    help="Rows that are read, scored and written at a time.",
+    help="Rows that are read, scored and written at a time. [default: 2048 on the CPU, 16384 on CUDA]",
 )
 @engine_options
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
@@ -201,7 +204,8 @@ def _keep_for_verify(context: click.Context, _parameter: click.Parameter, output
     is_eager=True,
     expose_value=False,
     callback=_doctor,
-    help="Say what this machine can run, and leave: 0 if the default model scores here, else 4.",
+    help="Say what this machine can run, and leave: 0 if the model scores here, else 4. The model is the default one, "
+    "or a --model named before.",
 )
 @log_format_option
 @common_options

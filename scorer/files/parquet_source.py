@@ -171,7 +171,7 @@ class ParquetSource(Source):
         self, reader: pq.ParquetFile, group: int, columns: list[str] | None, rows: int
     ) -> Iterator[pa.RecordBatch]:
         # Each thread of pyarrow keeps memory of its own, and the model needs the cores.
-        return reader.iter_batches(batch_size=rows, row_groups=[group], columns=columns, use_threads=False)
+        yield from reader.iter_batches(batch_size=rows, row_groups=[group], columns=columns, use_threads=False)
 
     def _dictionaries(self, group: int, columns: Sequence[str]) -> tuple[list[int], int]:
         """Strings in lists to be read as dictionaries, and the bytes of a row of the longest other strings.

@@ -14,12 +14,13 @@ import pyarrow as pa
 from scorer.errors import UsageError
 from scorer.files.columns import named_column, text_column
 from scorer.files.source import Chunk, Source, text_values
-from scorer.job.options import ScoreOptions
+from scorer.job.options import CPU_CHUNK_ROWS, CUDA_CHUNK_ROWS, ScoreOptions
 from scorer.job.parts import ChunkResult
 from scorer.job.provenance import KEY
 from scorer.job.summary import ChunkCounts, JobCounts, ScoreSummary
 from scorer.model.encoding import Encoded
 from scorer.model.scoring import Scorer
+from scorer.model.session import Logits
 from scorer.version import package_version
 
 _COUNTED_PACKAGES = ("tokenizers", "pyarrow", "numpy")
@@ -96,9 +97,9 @@ class ChunkColumns:
         """Tokenize the texts of a chunk: the half of the work that can be done ahead of the model."""
         return scorer.encode(text_values(chunk.rows.column(self.text)))
 
-    def score(self, scorer: Scorer, chunk: Chunk, encoded: Encoded) -> ChunkResult:
+    def score(self, scorer: Scorer, chunk: Chunk, encoded: Encoded, logits: Logits) -> ChunkResult:
         """Score a chunk; its rows depend on the chunk, the bundle, the options and the device alone."""
-        scored = scorer.score_chunk(encoded)
+        scored = scorer.score_chunk(encoded, logits)
         columns = chunk.rows.columns[: self.carried]
         table = pa.Table.from_arrays([*columns, *scored.predictions.columns], schema=self.schema)
         by_status = scored.by_status(scorer.prefix)
@@ -115,12 +116,14 @@ class ChunkWork:
         names: columns to read, those that are carried through first; ``None`` for all.
         columns: mapping of these to the columns of the output.
         model: identity of the model.
+        chunk_rows: input rows of a chunk.
     """
 
     source: Source
     names: tuple[str, ...] | None
     columns: ChunkColumns
     model: ModelIdentity
+    chunk_rows: int
 
     @classmethod
     def plan(cls, source: Source, options: ScoreOptions, load_model: Callable[[], ModelIdentity]) -> ChunkWork:
@@ -151,20 +154,21 @@ class ChunkWork:
         if column not in needed:
             needed = (*needed, column)
         columns = ChunkColumns(column, len(carried), schema)
-        return cls(source, None if list(needed) == names else needed, columns, model)
+        rows = options.chunk_rows or (CPU_CHUNK_ROWS if model.device == "cpu" else CUDA_CHUNK_ROWS)
+        return cls(source, None if list(needed) == names else needed, columns, model, rows)
 
     @property
     def schema(self) -> pa.Schema:
         """Schema of the output."""
         return self.columns.schema
 
-    def chunks(self, chunk_rows: int, *, start: int = 0) -> Iterator[Chunk]:
+    def chunks(self, *, start: int = 0) -> Iterator[Chunk]:
         """Read the chunks of the source from number ``start`` on.
 
         Raises:
             InputError: the source is damaged, or a row is bad and bad rows stop the run.
         """
-        return self.source.chunks(chunk_rows, self.names, start=start)
+        return self.source.chunks(self.chunk_rows, self.names, start=start)
 
     def summary(self, output: str, counts: JobCounts, *, begun: float, skipped: bool = False) -> ScoreSummary:
         """Summary of a job that began at ``begun`` of :func:`time.monotonic`."""

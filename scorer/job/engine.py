@@ -30,12 +30,10 @@ class RemainingChunks:
     """The chunks of a job that are still to be scored.
 
     Attributes:
-        chunk_rows: input rows of a chunk.
         first: number of the first remaining chunk.
         done: numbers of the chunks that are done, some of which may follow ``first``.
     """
 
-    chunk_rows: int
     first: int
     done: frozenset[int]
 

@@ -13,6 +13,7 @@ from scorer.job.options import ScoreOptions
 from scorer.job.parts import ChunkResult
 from scorer.model.encoding import Encoded
 from scorer.model.scoring import Scorer
+from scorer.model.session import Logits
 from scorer.overlap import one_ahead
 
 log = logging.getLogger(__name__)
@@ -49,11 +50,17 @@ class LocalEngine:
         scorer = self._loaded()
 
         def encoded() -> Iterator[tuple[Chunk, Encoded]]:
-            for chunk in work.chunks(remaining.chunk_rows, start=remaining.first):
+            for chunk in work.chunks(start=remaining.first):
                 if chunk.number not in remaining.done:
                     yield chunk, work.columns.encode(scorer, chunk)
 
-        yield (work.columns.score(scorer, chunk, tokens) for chunk, tokens in one_ahead(encoded()))
+        def with_logits() -> Iterator[tuple[Chunk, Encoded, Logits]]:
+            for chunk, tokens in one_ahead(encoded()):
+                yield chunk, tokens, scorer.session.logits(tokens)
+
+        # Batches on a device leave the processor free for the rows of the chunk before.
+        runs = one_ahead(with_logits()) if scorer.session.batching == "tokens" else with_logits()
+        yield (work.columns.score(scorer, chunk, tokens, logits) for chunk, tokens, logits in runs)
 
     def _loaded(self) -> Scorer:
         if self._scorer is None:

@@ -71,7 +71,7 @@ class ResumableJob:
                 raise exists
         with write_errors(destination.path):
             destination.clean()
-        unfinished = self._open_unfinished(state, made_by)
+        unfinished = self._open_unfinished(work, state, made_by)
         try:
             counts = self._score(work, unfinished, made_by, state)
         except BaseException as error:
@@ -86,9 +86,9 @@ class ResumableJob:
         _remove(unfinished)
         return work.summary(str(destination.path), counts, begun=self.begun)
 
-    def _open_unfinished(self, state: InputState, made_by: Mapping[str, Any]) -> UnfinishedWork:
+    def _open_unfinished(self, work: ChunkWork, state: InputState, made_by: Mapping[str, Any]) -> UnfinishedWork:
         # Parts of two chunk sizes do not fit together, though their outputs are the same.
-        key = fingerprint({"job": made_by["fingerprint"], "chunk_rows": self.options.chunk_rows})
+        key = fingerprint({"job": made_by["fingerprint"], "chunk_rows": work.chunk_rows})
         resume = self.options.resume and state.can_be_read_again
         return UnfinishedWork.open(self.destination.partial, self.destination.path, key, resume=resume)
 
@@ -118,7 +118,7 @@ class ResumableJob:
     ) -> None:
         limit, progress, path = self.options.limit(), self.progress, work.source.path
         is_local = not is_url(self.file.path)
-        remaining = RemainingChunks(self.options.chunk_rows, unfinished.first_remaining, frozenset(unfinished.records))
+        remaining = RemainingChunks(unfinished.first_remaining, frozenset(unfinished.records))
         in_order = InOrder(remaining)
         with progress, OneBehind(unfinished.add) as keep, self.engine.results(work, remaining) as results:
             progress.start(None if work.source.n_rows is None else work.source.n_rows - counts.rows_in)

@@ -60,7 +60,7 @@ def score_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress) 
         cast("BinaryIO", os.fdopen(os.dup(sys.stdout.fileno()), "wb")) as out,
         progress,
         open_writer(out, format, work.schema, long_texts=work.columns.text) as writer,
-        engine.results(work, RemainingChunks(options.chunk_rows, 0, frozenset())) as results,
+        engine.results(work, RemainingChunks(0, frozenset())) as results,
     ):
         progress.start(work.source.n_rows)
         for result in results:

@@ -18,7 +18,7 @@ from scorer.model import dataframes
 from scorer.model.bundle import ModelBundle
 from scorer.model.encoding import Encoded, TextEncoder
 from scorer.model.options import ModelOptions, with_overrides
-from scorer.model.session import ModelSession
+from scorer.model.session import Logits, ModelSession
 from scorer.overlap import one_ahead
 
 if TYPE_CHECKING:
@@ -178,9 +178,9 @@ class Scorer:
         values = dataframes.strings_of(texts)
         return self._encoder.encode(values)
 
-    def score_chunk(self, encoded: Encoded) -> ScoredChunk:
-        """The model's half of :meth:`score`."""
-        logits = self.session.logits(encoded)
+    def score_chunk(self, encoded: Encoded, logits: Logits | None = None) -> ScoredChunk:
+        """The model's half of :meth:`score`; ``logits`` are those of ``encoded`` if they are known already."""
+        logits = self.session.logits(encoded) if logits is None else logits
         probabilities = self._row_probabilities(logits, encoded)
         return ScoredChunk(self._predictions(probabilities, encoded), len(encoded.tokens))
 

@@ -24,6 +24,9 @@ from scorer.safe_text import first_line
 
 log = logging.getLogger(__name__)
 
+Logits = npt.NDArray[np.float32]
+"""``(n_runs, n_labels)``."""
+
 _NUMPY_TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -86,7 +89,7 @@ class ModelSession:
         """The execution provider that really runs."""
         return str(self._session.get_providers()[0])
 
-    def logits(self, encoded: Encoded) -> npt.NDArray[np.float32]:
+    def logits(self, encoded: Encoded) -> Logits:
         """Logits of every run of ``encoded``, float32 ``(n_runs, n_labels)``, in its order.
 
         Runs of the same token ids are computed once.
@@ -102,7 +105,7 @@ class ModelSession:
             raise ModelError("gives logits that are not finite", hint="export the model again, or try --precision fp32")
         return results[inverse]
 
-    def _run_side_by_side(self, encoded: Encoded, runs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def _run_side_by_side(self, encoded: Encoded, runs: npt.NDArray[np.int64]) -> Logits:
         """Logits of ``runs``, each alone and unpadded, float32 ``(n, n_labels)``."""
         results = np.empty((len(runs), self._n_labels), dtype=np.float32)
         lengths = encoded.lengths[runs]
@@ -140,13 +143,13 @@ class ModelSession:
                 stop.set()
         return results
 
-    def _run_in_batches(self, encoded: Encoded, runs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def _run_in_batches(self, encoded: Encoded, runs: npt.NDArray[np.int64]) -> Logits:
         """Logits of ``runs``, float32 ``(n, n_labels)``: batches are filled here while those before them run.
 
         Which reviews share a batch, and its shape, depend on the reviews and the options alone.
         """
         results = np.empty((len(runs), self._n_labels), dtype=np.float32)
-        pending: deque[tuple[npt.NDArray[np.int64], BatchBuffers, Future[npt.NDArray[np.float32]]]] = deque()
+        pending: deque[tuple[npt.NDArray[np.int64], BatchBuffers, Future[Logits]]] = deque()
 
         def collect() -> None:
             places, buffers, future = pending.popleft()
@@ -173,16 +176,14 @@ class ModelSession:
 
     def _submit(
         self, encoded: Encoded, runs: npt.NDArray[np.int64], buffers: BatchBuffers, *, filled: bool = True
-    ) -> Future[npt.NDArray[np.float32]]:
+    ) -> Future[Logits]:
         """Fill ``buffers`` with a padded batch and hand it to the session's thread."""
         longest = int(encoded.lengths[runs].max())
         rows = self._shape.filled(runs, longest) if filled else runs
         values = buffers.fill(encoded, rows, self._shape.width(longest))
         return self._runner.submit(self._run_bound, dict(zip(_INPUTS, values, strict=True)), values[0].shape)
 
-    def _run_halved(
-        self, encoded: Encoded, runs: npt.NDArray[np.int64], buffers: BatchBuffers
-    ) -> npt.NDArray[np.float32]:
+    def _run_halved(self, encoded: Encoded, runs: npt.NDArray[np.int64], buffers: BatchBuffers) -> Logits:
         """Logits of a batch that was too large for the memory, of each half by itself."""
         width = self._shape.width(int(encoded.lengths[runs].max()))
         log.info("memory ran out on %s at %d × %d tokens; halving the batch", self.device, len(runs), width)
@@ -196,14 +197,14 @@ class ModelSession:
                 halves.append(self._run_halved(encoded, half, buffers))
         return np.concatenate(halves)
 
-    def _run(self, feeds: dict[str, npt.NDArray[Any]], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    def _run(self, feeds: dict[str, npt.NDArray[Any]], shape: tuple[int, int]) -> Logits:
         try:
             (logits,) = self._session.run([self._output], feeds)
         except Exception as error:  # onnxruntime's errors share no base class of their own
             raise self._translated(error, shape) from error
         return np.asarray(logits, dtype=np.float32)
 
-    def _run_bound(self, values: dict[str, npt.NDArray[Any]], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    def _run_bound(self, values: dict[str, npt.NDArray[Any]], shape: tuple[int, int]) -> Logits:
         """One run whose inputs the device fetches from ``values`` themselves, without a copy in between."""
         binding = self._session.io_binding()
         try:

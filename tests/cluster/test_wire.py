@@ -72,7 +72,7 @@ def part(number: int) -> PackedPart:
 
 
 def in_order(outcomes: Sequence[PackedPart | ChunkFailure], done: Sequence[int] = ()) -> list[int]:
-    order = InOrder(RemainingChunks(1, next(n for n in range(99) if n not in done), frozenset(done)))
+    order = InOrder(RemainingChunks(next(n for n in range(99) if n not in done), frozenset(done)))
     given = [counts.tokens for outcome in outcomes for counts in order.ready(outcome)]
     order.end()
     return given
@@ -99,7 +99,7 @@ def test_the_first_error_counts_whichever_comes_first() -> None:
 def work(tiny_bundle: Path, tmp_path: Path) -> ChunkWork:
     table = pa.table({"id": range(100), "text": [f"good film {k}" for k in range(100)]})
     pq.write_table(table, tmp_path / "in.parquet", row_group_size=9)
-    options = ScoreOptions(model=str(tiny_bundle), threads=1, precision="fp32")
+    options = ScoreOptions(model=str(tiny_bundle), threads=1, precision="fp32", chunk_rows=30)
     return ChunkWork.plan(open_source(tmp_path / "in.parquet"), options, LocalEngine(options).model)
 
 
@@ -109,24 +109,25 @@ def test_pieces_are_all_chunks_once(
     work: ChunkWork, monkeypatch: pytest.MonkeyPatch, chunk_rows: int, size: int
 ) -> None:
     monkeypatch.setattr("scorer.cluster.worker._PIECE_CHUNKS", size)
-    expected = {chunk.number: chunk.rows for chunk in work.chunks(chunk_rows)}
+    work = dataclasses.replace(work, chunk_rows=chunk_rows)
+    expected = {chunk.number: chunk.rows for chunk in work.chunks()}
     for done in ((), (0, 1), (3, 4, 5)):
         first = next(n for n in range(999) if n not in done)
-        readings = ChunkReading.of(work, RemainingChunks(chunk_rows, first, frozenset(done)))
+        readings = ChunkReading.of(work, RemainingChunks(first, frozenset(done)))
         found = [chunk_of(row) for reading in readings for row in reading.rows()]
         chunks = {chunk.number: chunk.rows for chunk in found if isinstance(chunk, Chunk)}
         assert len(chunks) == len(found)
         assert chunks == {number: rows for number, rows in expected.items() if number not in done}
     if size == 1 and chunk_rows < 10:
-        assert len(ChunkReading.of(work, RemainingChunks(chunk_rows, 0, frozenset()))) > 8
+        assert len(ChunkReading.of(work, RemainingChunks(0, frozenset()))) > 8
 
 
 def test_reading_tells_what_is_wrong_in_its_place(work: ChunkWork, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("id,text\n" + "1,good\n" * 10 + "1,2,3\n" + "1,good\n" * 10)
-    options = ScoreOptions(model=None, threads=1)
+    options = ScoreOptions(model=None, threads=1, chunk_rows=4)
     source = open_source(tmp_path / "in.csv", options.reading())
     plan = ChunkWork.plan(source, options, lambda: work.model)
-    (reading,) = ChunkReading.of(plan, RemainingChunks(4, 0, frozenset()))
+    (reading,) = ChunkReading.of(plan, RemainingChunks(0, frozenset()))
     *chunks, failure = [chunk_of(row) for row in reading.rows()]
     assert [chunk.number for chunk in chunks] == [0, 1]
     assert isinstance(failure, ChunkFailure)
@@ -147,8 +148,10 @@ def test_a_worker_scores_as_the_local_engine(tiny_bundle: Path, work: ChunkWork)
     worker = ChunkWorker(files, options, work.columns, work.model)
     assert load_model(files, options)[1] == work.model
     scorer = new_scorer(options)
-    for chunk in work.chunks(30):
-        local = work.columns.score(scorer, chunk, work.columns.encode(scorer, chunk))
+    for chunk in work.chunks():
+        local = work.columns.score(
+            scorer, chunk, encoded := work.columns.encode(scorer, chunk), scorer.session.logits(encoded)
+        )
         assert part_of(worker(chunk_row(chunk))) == local.packed()
     row = failure_row(0, InputError("x"))
     assert worker(row) is row
@@ -157,7 +160,7 @@ def test_a_worker_scores_as_the_local_engine(tiny_bundle: Path, work: ChunkWork)
 def test_a_worker_whose_model_is_another(tiny_bundle: Path, work: ChunkWork) -> None:
     options = ScoreOptions(model=str(tiny_bundle), threads=1, precision="fp32")
     files = model_files(ModelBundle.load(tiny_bundle), "fp32")
-    chunk = chunk_row(next(work.chunks(30)))
+    chunk = chunk_row(next(work.chunks()))
 
     def says(expected: ModelIdentity, files: dict[str, bytes] = files) -> str:
         told = part_of(ChunkWorker(files, options, work.columns, expected)(chunk))
@@ -178,7 +181,7 @@ def test_a_worker_tells_what_fails_in_the_model(
 ) -> None:
     files = model_files(ModelBundle.load(tiny_bundle), "fp32")
     worker = ChunkWorker(files, ScoreOptions(threads=1, precision="fp32"), work.columns, work.model)
-    chunk = chunk_row(next(work.chunks(30)))
+    chunk = chunk_row(next(work.chunks()))
     for error in (OutOfMemoryError("memory ran out on cuda:0"), MemoryError("no more")):
 
         def fail(*_: object, error: Exception = error) -> None:
