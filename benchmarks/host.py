@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import sys
 import threading
@@ -41,11 +42,13 @@ class HostCost:
         tokenizer: the package that tokenized.
         seconds: wall time a review: read, decode, tokenize, cut, fill, softmax, write, publish.
         locked_seconds: the part of it that holds Python's lock, for which the device's thread would wait.
+        encode_seconds: wall time a review of ``Scorer.encode`` alone.
     """
 
     tokenizer: str
     seconds: float
     locked_seconds: float
+    encode_seconds: float
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with microseconds and reviews per second."""
@@ -53,6 +56,7 @@ class HostCost:
             "tokenizer": self.tokenizer,
             "us_per_review": round(self.seconds * 1e6, 2),
             "us_per_review_under_the_lock": round(self.locked_seconds * 1e6, 2),
+            "us_per_review_of_encode": round(self.encode_seconds * 1e6, 2),
             "reviews_per_second": round(1 / self.seconds),
         }
 
@@ -60,8 +64,8 @@ class HostCost:
 class _SessionWithoutRuns(ModelSession):
     """A session whose batches are cut, filled and handed over, and whose logits are zeros."""
 
-    def _run_bound(self, _values: dict[str, npt.NDArray[Any]], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-        return np.zeros((shape[0], self._n_labels), dtype=np.float32)
+    def _run_bound(self, values: dict[str, npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+        return np.zeros((len(values["input_ids"]), self.graph.n_labels), dtype=np.float32)
 
 
 def host_costs(bundle: Path, reviews: list[str], folder: Path, rounds: int = 3) -> list[HostCost]:
@@ -92,53 +96,63 @@ def _host_cost(bundle: Path, source: Path, n_reviews: int, package: Package, rou
         run_job(InputFile(str(source), source.name), output, options, NoProgress(), engine=lambda: engine)
 
     whole()  # warm up
-    walls = []
-    for _ in range(rounds):
-        begun = time.perf_counter()
-        whole()
-        walls.append(time.perf_counter() - begun)
+    walls = [_seconds_of(whole) for _ in range(rounds)]
     locked = statistics.median(_seconds_under_the_lock(whole) for _ in range(rounds))
-    return HostCost(scorer.tokenizer, statistics.median(walls) / n_reviews, locked / n_reviews)
+    texts = pq.read_table(source)["text"]
+    encodes = [_seconds_of(lambda: scorer.encode(texts)) for _ in range(rounds)]
+    seconds = (statistics.median(walls), locked, statistics.median(encodes))
+    return HostCost(scorer.tokenizer, *(value / n_reviews for value in seconds))
+
+
+def _seconds_of(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
 
 
 def _seconds_under_the_lock(work: Callable[[], None]) -> float:
-    """Seconds for which ``work`` holds Python's lock: what a counting thread beside it loses of its rate."""
+    """Seconds for which ``work`` holds Python's lock: for which a counting thread beside it sleeps.
+
+    The kernel tells how long that thread ran, and how long it waited for a processor; for the rest it waited for
+    the lock. NaN where there is no ``/proc``.
+    """
+    stop = threading.Event()
+    awake: list[float] = []
+
+    def count() -> None:
+        before = _seconds_awake()
+        while not stop.is_set():
+            pass
+        awake.append(_seconds_awake() - before)
+
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
-        alone, _ = _rate_beside(lambda: time.sleep(0.5))
-        beside, seconds = _rate_beside(work)
+        thread = threading.Thread(target=count)
+        begun = time.perf_counter()
+        thread.start()
+        work()
+        stop.set()
+        thread.join()
+        return time.perf_counter() - begun - awake[0]
     finally:
         sys.setswitchinterval(before)
-    return seconds * max(0.0, 1 - beside / alone)
 
 
-def _rate_beside(work: Callable[[], None]) -> tuple[float, float]:
-    """Counts per second of a thread of Python beside ``work``, and the seconds that ``work`` took."""
-    stop = threading.Event()
-    counts = [0]
-
-    def count() -> None:
-        while not stop.is_set():
-            counts[0] += 1
-
-    thread = threading.Thread(target=count)
-    thread.start()
-    begun = time.perf_counter()
-    work()
-    seconds = time.perf_counter() - begun
-    counted = counts[0]
-    stop.set()
-    thread.join()
-    return counted / seconds, seconds
+def _seconds_awake() -> float:
+    """Seconds for which this thread ran or waited for a processor."""
+    try:
+        ran, waited, _ = Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()
+    except OSError:
+        return math.nan
+    return (int(ran) + int(waited)) / 1e9
 
 
 def host_table(costs: list[HostCost]) -> list[str]:
     """The costs as lines."""
-    lines = ["host, all but the session's runs     µs a review   under the lock   reviews/s"]
+    lines = ["host, all but the session's runs     µs a review   under the lock   encode alone   reviews/s"]
     for cost in costs:
-        name = f"with {cost.tokenizer}"
-        lines.append(
-            f"{name:36} {cost.seconds * 1e6:12.1f} {cost.locked_seconds * 1e6:16.1f} {1 / cost.seconds:11,.0f}"
-        )
+        parts = (cost.seconds, cost.locked_seconds, cost.encode_seconds)
+        figures = " ".join(f"{part * 1e6:{width}.1f}" for part, width in zip(parts, (12, 16, 14), strict=True))
+        lines.append(f"{f'with {cost.tokenizer}':36} {figures} {1 / cost.seconds:11,.0f}")
     return lines

@@ -22,6 +22,7 @@ from export.library_noise import quiet_libraries
 from scorer.errors import ModelError
 from scorer.metrics.calibration import temperature_of
 from scorer.model.json_files import read_object
+from scorer.model.own_code import refuse_own_code
 from scorer.model.preprocessing import Preprocessing, load_preprocessing
 from scorer.safe_text import first_line
 
@@ -72,7 +73,8 @@ def load_checkpoint(source: str) -> Checkpoint:
     """Load ``source``, a folder or a Hub id, from safetensors weights alone and without running its code.
 
     Raises:
-        ModelError: it is missing or damaged, or lacks a classifier's head or a fast tokenizer.
+        ModelError: it is missing or damaged, asks for code of its own, or lacks a classifier's head or a fast
+            tokenizer.
     """
     folder = Path(source)
     if folder.exists() and not folder.is_dir():
@@ -81,6 +83,7 @@ def load_checkpoint(source: str) -> Checkpoint:
         raise ModelError("no such checkpoint folder", path=source, hint="pass a folder that train-model wrote")
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise ModelError("has no config.json", path=source, hint="pass a folder that train-model wrote")
+    refuse_own_code(source)
     model = _load_model(source)
     tokenizer = _load_tokenizer(source)
     local = folder.is_dir()

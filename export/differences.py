@@ -70,21 +70,14 @@ class Bucket:
 
 
 def compare(logits: Logits, expected: Logits, activation: str) -> Difference:
-    """Difference of two arrays of logits, float32 ``(n, n_labels)``, ``n`` at least 1.
-
-    A model of one label flips to the other side of one half.
-    """
+    """Difference of two arrays of logits, float32 ``(n, n_labels)``, ``n`` at least 1."""
     by_logit = np.abs(logits - expected)
     by_probability = np.abs(
         probabilities_of(logits, activation=activation) - probabilities_of(expected, activation=activation)
     )
-    if expected.shape[1] == 1:
-        flipped = (logits[:, 0] > 0) != (expected[:, 0] > 0)
-        leads = np.where(flipped, np.abs(expected[:, 0]), 0.0)
-    else:
-        chosen = logits.argmax(axis=1)
-        flipped = chosen != expected.argmax(axis=1)
-        leads = expected.max(axis=1) - expected[np.arange(len(expected)), chosen]
+    chosen = logits.argmax(axis=1)
+    flipped = chosen != expected.argmax(axis=1)
+    leads = expected.max(axis=1) - expected[np.arange(len(expected)), chosen]
     return Difference(
         max_logit=float(by_logit.max()),
         mean_logit=float(by_logit.mean()),

@@ -14,7 +14,7 @@ def quiet_libraries() -> Iterator[None]:
 
     With ``-vv``, which gives the root logger a handler, all of them pass.
     """
-    if logging.getLogger().handlers:
+    if not all(isinstance(handler, logging.NullHandler) for handler in logging.getLogger().handlers):
         yield
         return
     disabled = logging.root.manager.disable

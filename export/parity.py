@@ -17,6 +17,7 @@ from export.differences import Bucket, Difference, Logits, by_length, compare, r
 from scorer.errors import ModelError, QualityGateError
 from scorer.model.bundle import ModelBundle
 from scorer.model.encoding import Encoded
+from scorer.model.graph import both_labels
 from scorer.model.options import ModelOptions
 from scorer.model.session import ModelSession
 
@@ -227,4 +228,5 @@ def _torch_logits(model: PreTrainedModel, encoded: Encoded, *, pad_shortest: boo
             ids = torch.from_numpy(np.pad(encoded.run(run).astype(np.int64), (0, padding)))[None, :]
             mask = (torch.arange(ids.shape[1]) < length).long()[None, :]
             results.append(model(input_ids=ids, attention_mask=mask).logits[0].float().numpy())
-    return np.asarray(results, dtype=np.float32)
+    logits = np.asarray(results, dtype=np.float32)
+    return both_labels(logits) if logits.shape[1] == 1 else logits

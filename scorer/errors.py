@@ -12,15 +12,17 @@
     ├── OutputError             5   the output could not be written
     ├── BusyError               6   another run holds the output
     ├── OutOfMemoryError        7   memory ran out, on the machine or on the device
-    └── QualityGateError        8   a quality gate was not met
+    ├── QualityGateError        8   a quality gate was not met
+    └── UnreachableError        9   a store or network does not answer; another try can help
 
-Messages read ``FILE[:ROW]: what is wrong; what to do next`` and fit on one line. Library code
+Messages read ``FILE: row 3 (line 5): what is wrong; what to do next`` and fit on one line. Library code
 raises; only the edge (:mod:`scorer.commands.console`) turns an error into a line and an exit code.
 """
 
 from __future__ import annotations
 
 import os
+from typing import Self
 
 from scorer.safe_text import in_utf8
 
@@ -36,20 +38,26 @@ class ScorerError(Exception):
         *,
         path: str | os.PathLike[str] | None = None,
         row: int | None = None,
+        line: int | None = None,
         hint: str | None = None,
     ) -> None:
-        """Build the line ``path:row: message; hint`` from the parts that are given.
+        """Build ``path: row 3 (line 5): message; hint`` from the parts that are given.
 
-        ``row`` counts data rows from 1.
+        ``row`` counts rows of data from 1, ``line`` the lines of a text file, as editors do.
         """
-        place = ""
-        if path is not None:
-            place = f"{os.fspath(path)}:{row}: " if row is not None else f"{os.fspath(path)}: "
+        place = "" if path is None else f"{os.fspath(path)}: "
+        if path is not None and row is not None:
+            place += f"row {row}: " if line is None else f"row {row} (line {line}): "
         super().__init__(in_utf8(place + message + (f"; {hint}" if hint else "")))
         self.message = in_utf8(message)
         self.path = None if path is None else in_utf8(os.fspath(path))
         self.row = row
+        self.line = line
         self.hint = hint
+
+    def with_hint(self, hint: str | None) -> Self:
+        """The same error with another hint."""
+        return type(self)(self.message, path=self.path, row=self.row, line=self.line, hint=hint)
 
 
 class UsageError(ScorerError):
@@ -104,3 +112,9 @@ class QualityGateError(ScorerError):
     """A quality gate was not met."""
 
     exit_code = 8
+
+
+class UnreachableError(ScorerError):
+    """A store or the network does not answer; unlike a missing input, it may do so at another try."""
+
+    exit_code = 9

@@ -63,5 +63,5 @@ def error_fields(error: BaseException, exit_code: int) -> dict[str, Any]:
     """Fields of a line about ``error``, beside its message."""
     fields: dict[str, Any] = {"exit_code": exit_code, "error": type(error).__name__}
     if isinstance(error, ScorerError):
-        fields |= {"file": error.path, "row": error.row, "hint": error.hint}
+        fields |= {"file": error.path, "row": error.row, "line": error.line, "hint": error.hint}
     return fields

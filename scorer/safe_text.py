@@ -19,6 +19,15 @@ def in_utf8(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+_SHOWN_NAME = 60
+
+
+def quoted(name: object) -> str:
+    """The name of a column in quotes, cut at 60 characters: where a header is missing, a review stands in its place."""
+    text = str(name)
+    return repr(text if len(text) <= _SHOWN_NAME else f"{text[:_SHOWN_NAME]}…")
+
+
 def printable(text: str) -> str:
     """``text`` on one line, with control characters escaped."""
     return "".join(

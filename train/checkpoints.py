@@ -25,6 +25,7 @@ from transformers import (
 )
 
 from scorer.errors import ModelError, OutputError
+from scorer.model.own_code import refuse_own_code
 from scorer.safe_text import first_line
 
 _DISTILBERT_LAYER = {
@@ -50,12 +51,13 @@ def load_classifier(
     same number of labels.
 
     Raises:
-        ModelError: it is missing, cannot be read, or is of another architecture.
+        ModelError: it is missing, cannot be read, asks for code of its own, or is of another architecture.
     """
     if not Path(model).is_dir() and (model.startswith((".", "/", "~")) or model.count("/") > 1):
         raise ModelError("no such folder", path=model, hint="pass a checkpoint folder or a Hub id")
     if Path(model).exists() and not (Path(model) / "config.json").is_file():
         raise ModelError("has no config.json, so it is no checkpoint", path=model, hint="pass a folder that has one")
+    refuse_own_code(model)
     given = {"dropout": dropout, "attention_dropout": attention_dropout}
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     labels: dict[str, Any] = {

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from scorer.commands.console import common_options, run, set_up_logging
+from scorer.commands.options import reading_options
 
 EPILOG = """\b
 Examples:
@@ -32,6 +33,7 @@ printed and saved in CHECKPOINT/history.json.
 @click.option("--eval", "eval_", multiple=True, help="The same, for validation after each epoch.")
 @click.option("--validation-split", default=0.0, help="Share of the training rows to hold out in place of --eval.")
 @click.option("--group-column", metavar="NAME", help="Keep rows of the same value on one side of that split.")
+@reading_options
 @click.option("--text-column", metavar="NAME", help="Column with the text.")
 @click.option("--label-column", metavar="NAME", help="Column with the label.")
 @click.option("--label-names", metavar="A,B,…", help="Names of the label ids 0, 1, …, where the files hold numbers.")
@@ -166,6 +168,6 @@ def _require_extra() -> None:
 
     from scorer.errors import UsageError
 
-    for module in ("torch", "transformers", "datasets", "evaluate", "accelerate"):
+    for module in ("torch", "transformers", "datasets", "evaluate", "accelerate", "sklearn"):
         if find_spec(module) is None:
             raise UsageError(f"training needs {module}", hint="install review-scorer[train]")

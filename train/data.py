@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -19,15 +20,16 @@ from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 
 from scorer.errors import InputError, UsageError
 from scorer.evaluation.labels import LabelSet, shown
-from scorer.files.bad_rows import NOT_UTF8
 from scorer.files.columns import label_column, named_column, text_column
-from scorer.files.opening import open_source
+from scorer.files.file_options import FileOptions
+from scorer.files.formats import FORMATS, extension_of
+from scorer.files.opening import check_fit, fitting, open_source
 from scorer.files.source import ReadOptions
 from scorer.model.encoding import TextEncoder
-from scorer.safe_text import first_line
+from scorer.safe_text import first_line, quoted
 from train.options import TrainOptions
 
-_BUILDERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json"}
+_BUILDERS = {"parquet": "parquet", "csv": "csv", "tsv": "csv", "jsonl": "json"}
 
 _NO_ROWS = "pass files with reviews in them"
 _TWO_LABELS = "train on two or more"
@@ -79,6 +81,7 @@ def load_splits(options: TrainOptions) -> tuple[LabelledReviews, LabelledReviews
     if not sources and not options.validation_split:
         raise UsageError("there is nothing to validate on", hint="pass --eval FILE or --validation-split 0.1")
     parts = [train, *([_load(sources, "test", options)] if sources else [])]
+    _check_options_fit(options)
     ids = _label_ids(parts, names)
     train_set, *others = (_labelled(part, ids, names) for part in parts)
     if others:
@@ -116,15 +119,15 @@ def encode_rows(rows: datasets.Dataset, encoder: TextEncoder) -> datasets.Datase
     return rows.map(encode, batched=True, remove_columns=["text"], desc="tokenizing", load_from_cache_file=False)
 
 
-def read_rows(sources: Sequence[str], split: str) -> datasets.Dataset:
-    """The rows of files, of folders of files, or of the ``split`` of one data set of the Hub.
+def read_rows(sources: Sequence[str], split: str, options: FileOptions | None = None) -> datasets.Dataset:
+    """The rows of files, of folders of files, or of the ``split`` of one data set of the Hub, read as ``options`` say.
 
     Raises:
         InputError: they cannot be read, or are empty.
     """
     where = ", ".join(sources)
     try:
-        rows = _read(sources, split)
+        rows = _read(sources, split, ReadOptions(**options.file_options()) if options else ReadOptions())
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise InputError(f"cannot be read: {_reason(error)}", path=where) from error
     if len(rows) == 0:
@@ -139,8 +142,25 @@ def read_texts(sources: Sequence[str], options: TrainOptions) -> list[str]:
         InputError: they cannot be read, or have no column of text.
     """
     where = ", ".join(sources)
-    rows = read_rows(sources, "train")
-    return texts_of(rows, text_column(rows.column_names, options.text_column, where), where)
+    rows = read_rows(sources, "train", options)
+    with advised(sources, options):
+        column = text_column(rows.column_names, options.text_column, where)
+    return texts_of(rows, column, where)
+
+
+@contextmanager
+def advised(sources: Sequence[str], options: FileOptions) -> Iterator[None]:
+    """Look for columns in ``sources``: an error in the block says by which options a CSV file may have them."""
+    try:
+        yield
+    except InputError as error:
+        reading = ReadOptions(**options.file_options())
+        for file in _files(sources):
+            if _builder(file, fitting(file, reading)) == "csv":
+                advice = open_source(file, fitting(file, reading)).advice()
+                if advice is not None:
+                    raise error.with_hint(advice) from error
+        raise
 
 
 def texts_of(rows: datasets.Dataset, column: str, where: str | None) -> list[str]:
@@ -151,7 +171,7 @@ def texts_of(rows: datasets.Dataset, column: str, where: str | None) -> list[str
     """
     values = rows[column][:]
     if not all(value is None or isinstance(value, str) for value in values):
-        raise InputError(f"column {column!r} holds no text", path=where, hint="name another with --text-column")
+        raise InputError(f"column {quoted(column)} holds no text", path=where, hint="name another with --text-column")
     return [value or "" for value in values]
 
 
@@ -167,11 +187,12 @@ def _reason(error: BaseException) -> str:
 
 def _load(sources: Sequence[str], split: str, options: TrainOptions) -> _Part:
     where = ", ".join(sources)
-    rows = read_rows(sources, split)
-    text = text_column(rows.column_names, options.text_column, where)
-    label = label_column(rows.column_names, options.label_column, where)
+    rows = read_rows(sources, split, options)
+    with advised(sources, options):
+        text = text_column(rows.column_names, options.text_column, where)
+        label = label_column(rows.column_names, options.label_column, where)
     if not isinstance(rows.features[label], datasets.Value | datasets.ClassLabel):
-        raise InputError(f"column {label!r} holds no labels", path=where, hint="name another with --label-column")
+        raise InputError(f"column {quoted(label)} holds no labels", path=where, hint="name another with --label-column")
     return _Part(rows, text, label, where)
 
 
@@ -180,10 +201,30 @@ def _trains_on_the_hub_s_imdb(options: TrainOptions) -> bool:
     return options.train == _IMDB and not data_files(*_IMDB)
 
 
-def _read(sources: Sequence[str], split: str) -> datasets.Dataset:
-    files = [file for source in sources for file in data_files(source)]
+def _check_options_fit(options: TrainOptions) -> None:
+    reading = ReadOptions(**options.file_options())
+    if reading != ReadOptions():
+        sources = (*options.train, *options.eval, *options.unlabelled, *options.predict, *options.pretrain_on)
+        check_fit([*_files(sources)], reading)
+
+
+def _files(sources: Iterable[str]) -> Iterator[Path]:
+    for source in sources:
+        with suppress(OSError, ValueError):  # reading them tells
+            yield from data_files(source)
+
+
+def _builder(file: Path, reading: ReadOptions) -> str:
+    kind = reading.format or extension_of(file.name).kind
+    if kind not in _BUILDERS:
+        raise ValueError(f"unknown format {file.suffix!r}; pass one of {', '.join(FORMATS)}, or pass --format")
+    return _BUILDERS[kind]
+
+
+def _read(sources: Sequence[str], split: str, options: ReadOptions) -> datasets.Dataset:
+    files = {file: fitting(file, options) for source in sources for file in data_files(source)}
     if files:
-        builders = {_BUILDERS[file.suffix] for file in files}
+        builders = {_builder(file, reading) for file, reading in files.items()}
         if len(builders) > 1:
             raise ValueError(f"the files are of several formats: {', '.join(sorted(builders))}")
         return _read_files(files, builders.pop(), split)
@@ -200,7 +241,7 @@ def _read(sources: Sequence[str], split: str) -> datasets.Dataset:
         ) from None
 
 
-def _read_files(files: Sequence[Path], builder: str, split: str) -> datasets.Dataset:
+def _read_files(files: Mapping[Path, ReadOptions], builder: str, split: str) -> datasets.Dataset:
     for file in files:
         if file.stat().st_size == 0:
             raise InputError("is empty (0 bytes)", path=file, hint=_NO_ROWS)
@@ -210,28 +251,30 @@ def _read_files(files: Sequence[Path], builder: str, split: str) -> datasets.Dat
         paths = list(files)
         if builder == "csv":
             builder = "parquet"
-            paths = [_as_parquet(file, Path(cache, f"{number}.parquet")) for number, file in enumerate(files)]
+            paths = [
+                _as_parquet(file, reading, Path(cache, f"{number}.parquet"))
+                for number, (file, reading) in enumerate(files.items())
+            ]
         if builder == "parquet" and not any(pq.read_metadata(path).num_rows for path in paths):
             raise InputError("holds no rows", path=", ".join(map(str, files)), hint=_NO_ROWS)
         data = {split: [str(path) for path in paths]}
-        return datasets.load_dataset(builder, data_files=data, split=split, cache_dir=cache)
+        encoding = next((reading.encoding for reading in files.values()), None) if builder == "json" else None
+        settings = {} if encoding is None else {"encoding": encoding}
+        return datasets.load_dataset(builder, data_files=data, split=split, cache_dir=cache, **settings)
 
 
-def _as_parquet(file: Path, target: Path) -> Path:
+def _as_parquet(file: Path, reading: ReadOptions, target: Path) -> Path:
     """Write ``file``, CSV or TSV, to ``target`` as ``score`` reads it: strictly, and every value as text.
 
     Raises:
         InputError: it has a bad row, or several columns of one name.
     """
-    source = open_source(file, ReadOptions(on_bad_row="reject"))
+    source = open_source(file, reading)
     names = [name or f"Unnamed: {place}" for place, name in enumerate(source.schema.names)]
     for name in names:
         named_column(names, name, source.path)
     with pq.ParquetWriter(target, pa.schema([(name, pa.string()) for name in names])) as writer:
         for chunk in source.chunks(_ROWS_AT_ONCE):
-            for bad in chunk.rejects:
-                hint = "convert the file to UTF-8" if bad.reason == NOT_UTF8 else "mend it"
-                raise InputError(bad.reason, path=bad.file, row=bad.row, hint=hint)
             writer.write_table(chunk.rows.rename_columns(names))
     return target
 
@@ -240,7 +283,7 @@ def data_files(source: str) -> list[Path]:
     """The files of ``source``, a folder's in order of their names; empty for a Hub id.
 
     Raises:
-        ValueError: the format is unknown, or a folder holds no file of a known one.
+        ValueError: a folder holds no file of a known format.
         FileNotFoundError: the file or folder does not exist.
     """
     path = Path(source)
@@ -248,17 +291,13 @@ def data_files(source: str) -> list[Path]:
     if looks_like_a_path and not path.exists():
         raise FileNotFoundError("no such file or folder")
     if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix in _BUILDERS and file.is_file())
+        found = sorted(file for file in path.rglob("*") if extension_of(file.name).is_input and file.is_file())
         if not found:
-            raise ValueError(f"the folder holds no {', '.join(_BUILDERS)} file")
+            raise ValueError(f"the folder holds no {', '.join(FORMATS)} file")
         return found
-    if path.suffix in _BUILDERS:
-        if not path.is_file():
-            raise FileNotFoundError("no such file")
-        return [path]
-    if path.exists():
-        raise ValueError(f"unknown format {path.suffix!r}; pass one of {', '.join(_BUILDERS)}")
-    return []
+    if extension_of(path.name).is_input and not path.is_file():
+        raise FileNotFoundError("no such file")
+    return [path] if path.is_file() else []
 
 
 def _hold_out(rows: datasets.Dataset, labels: Sequence[int], options: TrainOptions) -> tuple[list[int], list[int]]:
@@ -322,12 +361,16 @@ def _label_text(value: Any) -> str | None:
 def _label_ids(parts: Iterable[_Part], names: Sequence[str]) -> dict[str, int | None]:
     """The label id of each label text; ``None`` for one that is neither a name nor an id.
 
-    All rows, those for validation too, decide together whether numbers are names, as of 1 to 5 stars, or ids.
+    All rows, those for validation too, decide together whether numbers are names, as of 1 to 5 stars, or ids:
+    where names hold numbers, the ids must begin with 0.
     """
     texts = {text for part in parts if not part.has_class_ids for text in part.label_texts()}
     known = set(names)
     read = {text: text if text in known else _TRUTH_VALUES.get(text.casefold(), text) for text in texts}
-    ids = LabelSet(tuple(names), "the training").ids_of([*read.values()])
+    labels = LabelSet(tuple(names), "the training")
+    ids, numbered = labels.ids_of([*read.values()]), labels.numbered([*read.values()])
+    if None in ids.values() and None not in numbered.values() and 0 in numbered.values():
+        ids = numbered
     return {text: ids[read[text]] for text in texts}
 
 
@@ -352,7 +395,7 @@ def _labelled(part: _Part, ids: Mapping[str, int | None], names: Sequence[str]) 
         labels.append(label)
     texts = texts_of(part.rows, part.text, part.where)
     if not any(value and value.strip() for value in texts):
-        raise InputError(f"every text in column {part.text!r} is empty", path=part.where, hint=_NO_ROWS)
+        raise InputError(f"every text in column {quoted(part.text)} is empty", path=part.where, hint=_NO_ROWS)
     return datasets.Dataset.from_dict(
         {"text": texts, "labels": labels},
         features=datasets.Features({"text": datasets.Value("large_string"), "labels": datasets.Value("int64")}),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from scorer.errors import UsageError
+from scorer.files.file_options import FileOptions
 from scorer.model.preprocessing import Preprocessing
 
 METRICS = ("f1", "accuracy", "loss")
@@ -28,8 +29,8 @@ def short_names(paths: Iterable[str]) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class TrainOptions:
-    """Options of :func:`train.training.train_model`; the defaults are the recipe of the project's origin.
+class TrainOptions(FileOptions):
+    """Options of :func:`train.training.train_model`, of reading files too; the defaults are the origin's recipe.
 
     Attributes:
         output: folder of the finished checkpoint; ``None`` only for a baseline alone.
@@ -153,6 +154,8 @@ class TrainOptions:
         return self.output
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        self.number_columns("text_column", "label_column", "group_column")
         if self.predictions is not None and not self.baseline:
             raise UsageError("--predictions needs --baseline", hint="predictions of an encoder come from `score`")
         if self.predict and self.predictions is None:

@@ -22,8 +22,9 @@ from scorer.disk.publishing import Move, publish, stage
 from scorer.errors import InputError, OutputError, OutputExistsError, UsageError
 from scorer.files.columns import text_column
 from scorer.job.provenance import KEY, seal_parquet, sealed_text, sidecar_of, unsealed_text
+from scorer.safe_text import quoted
 from scorer.version import package_version
-from train.data import LabelledReviews, data_files, read_rows, texts_of
+from train.data import LabelledReviews, advised, data_files, read_rows, texts_of
 from train.data_record import hashes_by_name
 from train.options import TrainOptions
 
@@ -64,8 +65,9 @@ def write_predictions(
     names = eval_set.label_names
     if options.predict:
         sources: Sequence[str] = options.predict
-        rows = read_rows(sources, "predict")
-        text = text_column(rows.column_names, options.text_column, ", ".join(sources))
+        rows = read_rows(sources, "predict", options)
+        with advised(sources, options):
+            text = text_column(rows.column_names, options.text_column, ", ".join(sources))
     else:
         sources = options.eval or options.train
         ids = eval_set.rows["labels"]
@@ -75,7 +77,7 @@ def write_predictions(
     nested = next((field.name for field in kinds if pa.types.is_nested(field.type)), None)
     if nested is not None and _KINDS[path.suffix] == "csv":
         raise UsageError(
-            f"column {nested!r} holds lists or objects, which CSV cannot hold",
+            f"column {quoted(nested)} holds lists or objects, which CSV cannot hold",
             path=path,
             hint="choose .parquet or .jsonl, or drop it before",
         )
@@ -103,7 +105,7 @@ def with_predictions(rows: datasets.Dataset, text: str, probabilities: Probabili
     texts = texts_of(rows, text, None)
     clash = next((column for column in rows.column_names if column.startswith("pred_")), None)
     if clash is not None:
-        raise InputError(f"has a column {clash!r} already", hint="drop it before")
+        raise InputError(f"has a column {quoted(clash)} already", hint="drop it before")
     blank = np.array([not text.strip() for text in texts])
     found = probabilities(texts).astype(np.float32)
     table = rows.with_format("arrow")[:].replace_schema_metadata(None)

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from matplotlib import rc_context
-from matplotlib.figure import Figure
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+from scorer.report.pictures import Picture, draw_curve
+from scorer.report.svg import Axis, Plot
 from train.history import History
 
 REPORT_FILE = "report.html"
 
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "review-scorer",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-}
+_ENVIRONMENT = ("versions", "machine")
 
-
-@dataclass(frozen=True)
-class _Line:
-    label: str
-    x: Sequence[float]
-    y: Sequence[float]
-    points: bool = False
-
-
-@dataclass(frozen=True)
-class _Curve:
-    svg: Markup
-    caption: str
+_EACH_EPOCH = ("validation", "accuracy", "F1")
+"""Lines with a dot for every epoch."""
 
 
 def save_report(history: History, folder: Path, *, name: str) -> None:
@@ -50,7 +28,12 @@ def save_report(history: History, folder: Path, *, name: str) -> None:
 def render_report(history: History, *, name: str) -> str:
     """The page as HTML, with every text of the user escaped."""
     environment = Environment(
-        loader=PackageLoader("train"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        # The colours and the macro of pictures are those of an evaluation's page.
+        loader=ChoiceLoader([PackageLoader("train"), PackageLoader("scorer.report")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     sections = [
         ("Data", _flat(history.data)),
@@ -62,44 +45,30 @@ def render_report(history: History, *, name: str) -> str:
     return environment.get_template("training.html").render(
         name=name,
         history=history,
-        curves=_curves(history),
+        pictures=list(_pictures(history)),
         sections=[(title, rows) for title, rows in sections if rows],
     )
 
 
-_ENVIRONMENT = ("versions", "machine")
-
-
-def _curves(history: History) -> list[_Curve]:
+def _pictures(history: History) -> Iterator[Picture]:
     epochs = [row.epoch for row in history.rows]
-    curves = []
-    if history.steps or history.rows:
-        curves.append(
-            _curve(
-                [
-                    _Line("training", *_along(history, "loss")),
-                    _Line("validation", epochs, [row.validation_loss for row in history.rows], points=True),
-                ],
-                "loss",
-                "Loss along the training, and after each epoch in validation.",
-            )
-        )
-    if history.rows:
-        metrics = [
-            _Line("accuracy", epochs, [row.accuracy for row in history.rows], points=True),
-            _Line("F1", epochs, [row.f1 for row in history.rows], points=True),
-        ]
-        if history.baseline is not None:
-            metrics.append(_Line("baseline's accuracy", [0, epochs[-1]], [history.baseline.accuracy] * 2))
-        curves.append(_curve(metrics, "share", "Accuracy and F1 in validation."))
-    for key, y, caption in (
-        ("learning_rate", "learning rate", "Learning rate of the head."),
-        ("tokens_per_second", "tokens/s", "Speed: tokens in training, padding not counted."),
+    losses = {
+        "training": _along(history, "loss"),
+        "validation": (epochs, [row.validation_loss for row in history.rows]),
+    }
+    yield from _picture("Loss", "along the training, and after each epoch in validation", "loss", losses)
+    shares = {
+        "accuracy": (epochs, [row.accuracy for row in history.rows]),
+        "F1": (epochs, [row.f1 for row in history.rows]),
+    }
+    if history.baseline is not None and epochs:
+        shares["baseline's accuracy"] = ([0.0, epochs[-1]], [history.baseline.accuracy] * 2)
+    yield from _picture("Accuracy and F1", "in validation", "share", shares)
+    for title, caption, y, key in (
+        ("Learning rate", "of the head", "learning rate", "learning_rate"),
+        ("Speed", "tokens in training, padding not counted", "tokens/s", "tokens_per_second"),
     ):
-        x, values = _along(history, key)
-        if x:
-            curves.append(_curve([_Line(y, x, values)], y, caption))
-    return curves
+        yield from _picture(title, caption, y, {y: _along(history, key)})
 
 
 def _along(history: History, key: str) -> tuple[list[float], list[float]]:
@@ -107,21 +76,29 @@ def _along(history: History, key: str) -> tuple[list[float], list[float]]:
     return [step["epoch"] for step in steps], [step[key] for step in steps]
 
 
-def _curve(lines: Sequence[_Line], y: str, caption: str) -> _Curve:
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(4.6, 2.9), layout="constrained")
-        axes = figure.add_subplot()
-        for line in lines:
-            axes.plot(line.x, line.y, "o-" if line.points else "-", label=line.label, markersize=4, linewidth=1.4)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(y)
-        if len(lines) > 1:
-            axes.legend(frameon=False)
-        drawn = io.StringIO()
-        # Without a date the same history gives the same page.
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    svg = drawn.getvalue()
-    return _Curve(Markup(svg[svg.index("<svg") :]), caption)  # safe: drawn from numbers and from our own words
+def _picture(title: str, caption: str, y: str, lines: dict[str, tuple[list[float], list[float]]]) -> Iterator[Picture]:
+    """The ``lines`` over epochs, if there is one; values that are not finite, as of a divergence, are left out."""
+    finite = {}
+    for name, line in lines.items():
+        # Larger values would overflow in the margin of the axis.
+        points = [point for point in zip(*line, strict=True) if abs(point[1]) < 1e300]
+        if points:
+            finite[name] = tuple(zip(*points, strict=True))
+    if finite:
+        columns = ("epoch", y)
+        plot = Plot(*(_axis(columns[n], [one for line in finite.values() for one in line[n]]) for n in (0, 1)))
+        tables = [
+            draw_curve(plot, n, name, columns, *line, dots=name in _EACH_EPOCH or len(line[0]) == 1)
+            for n, (name, line) in enumerate(finite.items())
+        ]
+        description = f"{title} {caption}, over epochs."
+        yield Picture(title.lower().replace(" ", "-"), title, caption, description, plot, list(finite), tables)
+
+
+def _axis(label: str, values: Sequence[float]) -> Axis:
+    low, high = min(values), max(values)
+    margin = (high - low) / 20 or abs(high) / 20 or 0.05
+    return Axis(label, low - margin, high + margin)
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from scorer.errors import ModelError
 from scorer.metrics.calibration import temperature_of
 from scorer.model.encoding import Encoded, TextEncoder
 from scorer.model.json_files import read_object
+from scorer.model.own_code import refuse_own_code
 from scorer.model.preprocessing import Preprocessing, load_preprocessing
 from scorer.safe_text import first_line
 from train.checkpoints import backend_tokenizer, require_weights
@@ -41,9 +42,11 @@ def label_texts(source: str, texts: Sequence[str], label_names: Sequence[str]) -
     does.
 
     Raises:
-        ModelError: the checkpoint cannot be loaded, lacks weights, or its labels are not ``label_names``.
+        ModelError: the checkpoint cannot be loaded, asks for code of its own, lacks weights, or its labels are not
+            ``label_names``.
     """
     folder = Path(source)
+    refuse_own_code(folder)
     try:
         model, info = AutoModelForSequenceClassification.from_pretrained(
             folder, dtype=torch.float32, output_loading_info=True

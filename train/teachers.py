@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from scorer.errors import InputError, UsageError
 from scorer.files.columns import PREFIX, text_column
+from scorer.safe_text import quoted
 from train.checkpoints import saving
 from train.data import LabelledReviews, read_rows, read_texts, texts_of
 from train.options import TrainOptions
@@ -154,7 +155,7 @@ def _column(values: Sequence[object], column: str, file: str) -> npt.NDArray[np.
     try:
         return np.array([np.nan if value in (None, "") else value for value in values], dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"column {column!r} holds no numbers", path=file) from error
+        raise InputError(f"column {quoted(column)} holds no numbers", path=file) from error
 
 
 def _averaged(teachers: Sequence[tuple[str, TeacherRows]]) -> TeacherRows:

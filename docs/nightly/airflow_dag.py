@@ -18,8 +18,9 @@ BIN = "/opt/review-scorer/bin"
 FOLDER = "/srv/reviews"
 
 NOTHING_NEW = 99
-CAN_HEAL = {5, 6, 7, 130, 137, 143}
-"""Exit codes that another try may not meet: a full disk, another run, no memory, a signal."""
+CAN_HEAL = {5, 6, 7, 9, 130, 137, 143}
+"""Exit codes that another try may not meet: a full disk, another run, no memory, a store
+that does not answer, a signal."""
 
 
 class Command(BaseOperator):

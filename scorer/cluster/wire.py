@@ -24,13 +24,17 @@ from scorer.job.summary import ChunkCounts
 ROW = pa.schema([pa.field("number", pa.int64()), pa.field("about", pa.binary()), pa.field("data", pa.large_binary())])
 """Number of a chunk; its counts or its error, as JSON; its content."""
 
+_PARTS = ("message", "path", "row", "line", "hint")
+"""Attributes of a :class:`ScorerError`, and its arguments."""
+
 
 def chunk_row(chunk: Chunk) -> pa.Table:
     """An unscored chunk as a table of one row."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, chunk.rows.schema) as writer:
         writer.write_table(chunk.rows)
-    return _row(chunk.number, {"rejects": [reject.to_json() for reject in chunk.rejects]}, sink.getvalue())
+    about = {"rejects": [reject.to_json() for reject in chunk.rejects], "kept": chunk.kept}
+    return _row(chunk.number, about, sink.getvalue())
 
 
 def part_row(part: PackedPart) -> pa.Table:
@@ -42,7 +46,7 @@ def failure_row(number: int, error: Exception) -> pa.Table:
     """The error of a chunk as a table of one row."""
     about: dict[str, Any] = {"kind": type(error).__name__, "text": str(error)}
     if isinstance(error, ScorerError):
-        about |= {"message": error.message, "path": error.path, "row": error.row, "hint": error.hint}
+        about |= {name: getattr(error, name) for name in _PARTS}
     return _row(number, {"failure": about}, None)
 
 
@@ -54,7 +58,7 @@ def chunk_of(row: pa.Table) -> Chunk | ChunkFailure:
     with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
         rows = reader.read_all()
     rejects = tuple(Reject(**value) for value in about["rejects"])
-    return Chunk(number, rows, rejects)
+    return Chunk(number, rows, rejects, tuple(about["kept"]))
 
 
 def part_of(row: pa.Table) -> PackedPart | ChunkFailure:
@@ -84,7 +88,7 @@ def _error(about: dict[str, Any]) -> Exception:
     """The same error again: one of ours with its parts, one of Python by its name, any other as a RuntimeError."""
     kind = getattr(errors, about["kind"], None)
     if isinstance(kind, type) and issubclass(kind, ScorerError):
-        return kind(about["message"], path=about["path"], row=about["row"], hint=about["hint"])
+        return kind(**{name: about[name] for name in _PARTS})
     kind = getattr(builtins, about["kind"], None)
     if isinstance(kind, type) and issubclass(kind, Exception):
         with suppress(TypeError):  # one that takes more than a text, as UnicodeDecodeError does

@@ -106,10 +106,11 @@ def model_files(bundle: ModelBundle, precision: str) -> dict[str, bytes]:
     Raises:
         ModelError: one cannot be read.
     """
-    variants = bundle.variants.values() if precision == "auto" else [bundle.variants[precision]]
+    precisions = bundle.variants if precision == "auto" else [precision]
+    models = [path for name in precisions for path in bundle.files(name)]
     paths = [path for name in _SMALL_FILES if (path := bundle.folder / name).is_file()]
     try:
-        return {path.relative_to(bundle.folder).as_posix(): path.read_bytes() for path in [*paths, *variants]}
+        return {path.relative_to(bundle.folder).as_posix(): path.read_bytes() for path in [*paths, *models]}
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror}", path=error.filename) from error
 
@@ -125,7 +126,7 @@ def load_model(files: dict[str, bytes], options: ScoreOptions) -> tuple[Scorer, 
     with tempfile.TemporaryDirectory(prefix="score-model-") as folder:
         for name, data in files.items():
             target = Path(folder) / name
-            target.parent.mkdir(exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
         try:
             scorer = new_scorer(replace(options, model=folder))
@@ -174,7 +175,8 @@ def _renamed(error: Exception, before: str, after: str) -> Exception:
     """``error`` with the path ``after``, which the user knows, in place of ``before``."""
     if not isinstance(error, ScorerError) or error.path is None:
         return error
-    return type(error)(error.message, path=error.path.replace(before, after), row=error.row, hint=error.hint)
+    path = error.path.replace(before, after)
+    return type(error)(error.message, path=path, row=error.row, line=error.line, hint=error.hint)
 
 
 def _check_equal(found: ModelIdentity, expected: ModelIdentity) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import click
 
 from scorer.disk.durable import DISK_IS_FULL
-from scorer.errors import OutputError, ScorerError, UsageError
+from scorer.errors import OutOfMemoryError, OutputError, ScorerError, UsageError
 from scorer.files.urls import is_url, without_secrets
 from scorer.interrupts import Terminated, arrived, ignore, install
 from scorer.log_lines import FORMATS, JsonLines, TextLines, error_fields, json_line
@@ -23,6 +24,10 @@ from scorer.safe_text import printable
 from scorer.version import PACKAGE, package_version
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+
+_OTHER_COMMAND = re.compile(r"\b(?:export-model|optimum-cli)\b.*")
 
 _log_format = "text"
 
@@ -129,6 +134,8 @@ def set_up_logging(*, quiet: bool, verbose: int) -> None:
     logging.captureWarnings(logs_json())
     logging.getLogger("py.warnings").handlers = [handler] if logs_json() else []
     if verbose < 2:
+        # Without any handler, Python itself would print the warnings and tracebacks of libraries.
+        logging.getLogger().addHandler(logging.NullHandler())
         # Read by huggingface_hub when it is imported: its retries would fill the screen before our one line.
         os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     else:
@@ -199,13 +206,34 @@ def _outcome(command: click.Command, argv: list[str], env_prefix: str) -> int:
         # Not command.main(): it takes a broken pipe for a failure of the command.
         with command.make_context(str(command.name), list(argv), auto_envvar_prefix=env_prefix) as context:
             command.invoke(context)
-    except (Exception, KeyboardInterrupt, Terminated) as error:
+    except (Exception, KeyboardInterrupt, Terminated) as caught:
+        error = _with_own_options(caught, command)
         code, message = _code_and_message(error)
         if message:
             explained = isinstance(error, click.ClickException) or code in (130, 143)
             _fail(message, error, code, debug="--debug" in argv and not explained)
         return code
     return 0
+
+
+def _with_own_options(error: BaseException, command: click.Command) -> BaseException:
+    """``error``, its hint without the alternatives (after ``, or``) that name an option which ``command`` lacks."""
+    if isinstance(error, MemoryError):
+        error = _out_of_memory()
+    if not isinstance(error, ScorerError) or error.hint is None:
+        return error
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    parts = error.hint.split(", or ")
+    own = [part for part in parts if known.issuperset(_OPTION.findall(_OTHER_COMMAND.sub("", part)))]
+    if own == parts:
+        return error
+    changed = error.with_hint(", or ".join(own) or None).with_traceback(error.__traceback__)
+    changed.__cause__ = error.__cause__
+    return changed
+
+
+def _out_of_memory() -> OutOfMemoryError:
+    return OutOfMemoryError("memory ran out", hint="lower --chunk-rows, or lower --threads, or free some memory")
 
 
 def _code_and_message(error: BaseException) -> tuple[int, str]:
@@ -222,7 +250,7 @@ def _code_and_message(error: BaseException) -> tuple[int, str]:
     if isinstance(error, ScorerError):
         return error.exit_code, str(error)
     if isinstance(error, MemoryError):
-        return 7, "memory ran out; lower --chunk-rows or --threads"
+        return 7, str(_out_of_memory())
     if isinstance(error, OSError) and error.errno in DISK_IS_FULL and error.filename is None:  # of stdout, say
         return OutputError.exit_code, f"could not be written: {error.strerror}"
     if isinstance(error, FileNotFoundError) and not _working_folder_exists():

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from scorer.commands.console import common_options, log_error, log_format_option, logs_json, run, set_up_logging
-from scorer.commands.options import session_options
+from scorer.commands.options import reading_options, session_options
 
 EPILOG = """\b
 Examples:
@@ -26,7 +26,8 @@ Examples:
   evaluate-labels preds.parquet --json - | jq .figures.f1.value
 
 Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or device,
-5 output could not be written, 7 out of memory, 8 a gate was not met.
+5 output could not be written, 7 out of memory, 8 a gate was not met,
+9 a store or network does not answer.
 """
 
 
@@ -58,6 +59,7 @@ Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or
     metavar="LABEL",
     help="Label, by name or id, that precision, recall and F1 are of. [default: the second of two]",
 )
+@reading_options
 @click.option("--prefix", default="pred_", show_default=True, help="Prefix of the columns with predictions.")
 @click.option(
     "--text-column",
@@ -210,7 +212,7 @@ def evaluate_labels(
     found = evaluate.evaluate_labels(files, options=chosen, progress=progress)
     page = None
     if report_path is not None:
-        # Imported late for jinja2 and matplotlib. Made before any file is written, so that a failure changes none.
+        # Imported late for jinja2. Made before any file is written, so that a failure changes none.
         from scorer.report.html import to_html
 
         page = to_html(found)

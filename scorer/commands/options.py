@@ -1,10 +1,43 @@
-"""Options that several commands share: how a model is run, and which engine runs it."""
+"""Options that several commands share: how files are read, how a model is run, and which engine runs it."""
 
 from __future__ import annotations
 
 import click
 
 from scorer.commands.console import F, with_options
+
+
+def reading_options(command: F) -> F:
+    """How files are read, as keyword arguments: the fields of :class:`scorer.files.file_options.FileOptions`."""
+    return with_options(command, _READING)
+
+
+_READING = (
+    click.option(
+        "--format",
+        type=click.Choice(["parquet", "csv", "tsv", "jsonl"]),
+        help="Format of the files that are read. [default: by extension]",
+    ),
+    click.option("--encoding", metavar="NAME", help="Encoding of text files that are read. [default: UTF-8]"),
+    click.option("--delimiter", metavar="CHAR", help="Between the fields of CSV files. [default: the format's]"),
+    click.option(
+        "--quote",
+        metavar="CHAR|none",
+        help='Around fields of CSV files; none: quotation marks are plain characters. [default: "]',
+    ),
+    click.option(
+        "--escape",
+        metavar="CHAR",
+        help="Makes a quote, delimiter or line break behind it plain in CSV files, as \\ in Spark's. "
+        "[default: quotes are doubled]",
+    ),
+    click.option(
+        "--no-header",
+        is_flag=True,
+        help="The first row of CSV files is data; columns are column_1, column_2, …, and options take their numbers. "
+        "CSV outputs always have a header, the format's delimiter and doubled quotes, in UTF-8.",
+    ),
+)
 
 
 def session_options(command: F) -> F:

@@ -19,7 +19,7 @@ from scorer.commands.console import (
     say,
     set_up_logging,
 )
-from scorer.commands.options import engine_options, session_options
+from scorer.commands.options import engine_options, reading_options, session_options
 from scorer.safe_text import printable
 
 _TO_VERIFY = "scorer.to_verify"
@@ -31,11 +31,13 @@ Examples:
   score reviews.parquet -o preds.parquet --model my-bundle --device cuda
   score incoming/ -o scored/ --on-bad-row reject --max-bad 1% --metrics-file score.prom
   score incoming/ -o scored/ --on-missing-input ok --exit-code-nothing-new 99 --log-format json
+  score spark.csv -o preds.parquet --escape '\\'
+  score tweets.csv -o preds.csv --no-header --text-column 6 --encoding latin-1
   zcat reviews.csv.gz | score - --format csv -o - --output-format jsonl
   score --verify preds.parquet
 
 Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or device,
-5 output could not be written, 6 another run holds the output, 7 out of memory.
+5 output could not be written, 6 another run holds the output, 7 out of memory, 9 a store or network does not answer.
 """
 
 
@@ -85,19 +87,14 @@ def _keep_for_verify(context: click.Context, _parameter: click.Parameter, output
     help="parquet, csv, tsv or jsonl, of text also as csv.gz or csv.zst. [default: by extension]",
 )
 @click.option("--csv-safe", is_flag=True, help="Escape cells that a spreadsheet would run as formulas.")
-@click.option(
-    "--format",
-    type=click.Choice(["parquet", "csv", "tsv", "jsonl"]),
-    help="Format of the input. [default: by extension]",
-)
-@click.option("--encoding", metavar="NAME", help="Encoding of text inputs. [default: UTF-8]")
-@click.option("--delimiter", metavar="CHAR", help="Between the fields of a CSV input. [default: the format's]")
+@reading_options
 @click.option(
     "--on-bad-row",
-    type=click.Choice(["fail", "reject"]),
+    type=click.Choice(["fail", "reject", "keep"]),
     default="fail",
     show_default=True,
-    help="Stop at a row that cannot be read, or set it aside in OUTPUT.rejects.jsonl.",
+    help="Stop at a bad row, or set it aside in OUTPUT.rejects.jsonl; keep leaves it in OUTPUT with pred_status error "
+    "where its columns can be carried.",
 )
 @click.option("--max-bad", metavar="N|P%", help="Bad rows that are borne before the run fails. [default: any number]")
 @click.option("--keep-raw", is_flag=True, help="Put the text of bad rows into the rejects file.")
@@ -180,7 +177,7 @@ def _keep_for_verify(context: click.Context, _parameter: click.Parameter, output
     type=int,
     default=0,
     show_default=True,
-    help="Exit code when all is well and no file was there to score: 0, or 9 to 119, such as 99.",
+    help="Exit code when all is well and no file was there to score: 0, or 10 to 119, such as 99.",
 )
 @click.option("--summary", metavar="FILE", type=LocalPath(), help="Write what was done as JSON.")
 @click.option(

@@ -6,11 +6,43 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from scorer.errors import OutputError, UsageError
 
 STDIN = STDOUT = "-"
 """The name of standard input among inputs, and of standard output as an output."""
+
+
+def path_text(path: object) -> str:
+    """A path that a caller gives, as text.
+
+    Raises:
+        UsageError: it is no path.
+    """
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str):
+        raise UsageError(f"a path has type {type(path).__name__}, not str or Path")
+    try:
+        is_name = b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        is_name = False
+    if not is_name:
+        raise UsageError(f"{text!r} is no path", hint="names of files hold whole characters, and no null")
+    return text
+
+
+def path_texts(paths: Any) -> list[str]:
+    """One path or several that a caller gives, as texts.
+
+    Raises:
+        UsageError: one is no path.
+    """
+    try:
+        several = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    except TypeError:
+        several = [paths]
+    return [path_text(path) for path in several]
 
 
 def is_missing(path: str) -> bool:

@@ -25,7 +25,7 @@ from scorer.evaluation.options import EvaluateOptions
 from scorer.evaluation.rows import TEXT_CHUNK_ROWS, EvaluatedRows, predicted_chunks
 from scorer.files.source import Source, text_values
 from scorer.metrics.values import Probabilities
-from scorer.safe_text import first_line
+from scorer.safe_text import first_line, quoted
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +120,7 @@ def check_kept_columns(files: Sequence[EvaluatedFile], labels: Sequence[str], op
     names = {"label", *(f"{options.prefix}{name}" for name in added)}
     if options.on in names or (options.on == "text" and _keeps_texts(files, options)):
         raise UsageError(
-            f"--on {options.on!r} is the name of another column of a baseline", hint="rename the column of ids"
+            f"--on {quoted(options.on)} is the name of another column of a baseline", hint="rename the column of ids"
         )
 
 
@@ -251,7 +251,8 @@ def _require_equal(files: Sequence[EvaluatedFile], baseline: Source, name: str) 
         if not pc.all(same).as_py():
             place = row + pc.index(same, False).as_py() + 1
             raise InputError(
-                f"its column {name!r} is not that of the current predictions: these are other rows, or another order",
+                f"its column {quoted(name)} is not that of the current predictions:"
+                " these are other rows, or another order",
                 path=baseline.path,
                 row=place,
                 hint="name the predictions of the same rows, or pass --on with a column of ids",

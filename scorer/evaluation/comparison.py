@@ -104,11 +104,14 @@ def mcnemar(only_current: int, only_baseline: int) -> McNemar:
 
     McNemar, 1947, "Note on the sampling error of the difference between correlated proportions or percentages".
     """
-    from scipy.stats import binom
-
-    both = only_current + only_baseline
-    tail = float(binom.cdf(min(only_current, only_baseline), both, 0.5)) if both else 1.0
-    return McNemar(only_current, only_baseline, min(1.0, 2 * tail))
+    pairs, fewer = only_current + only_baseline, min(only_current, only_baseline)
+    middle = pairs // 2
+    # In a row of Pascal's triangle C(n, k - 1) / C(n, k) = k / (n - k + 1). The product of these, from the middle
+    # outward, cannot overflow; beyond 20 roots of n it is less than the smallest float.
+    k = np.arange(middle, max(0, middle - int(20 * pairs**0.5)), -1)
+    weights = np.cumprod(np.append(1.0, k / (pairs - k + 1)))
+    everything = 2 * weights.sum() - (1 if pairs % 2 == 0 else 0)  # an even row has its middle once
+    return McNemar(only_current, only_baseline, min(1.0, 2 * float(weights[middle - fewer :].sum() / everything)))
 
 
 def paired_samples(

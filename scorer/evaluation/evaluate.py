@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scorer.disk.checksums import sha256_of
+from scorer.disk.paths import path_texts
 from scorer.errors import InputError, UsageError
 from scorer.evaluation.analysis import Analysis, LabelledPredictions, slices_of
 from scorer.evaluation.baseline import (
@@ -65,8 +66,8 @@ def evaluate_labels(
         OutputError: the baseline or the threshold could not be written.
         UsageError: options do not fit one another or the files.
     """
-    asked = _with_overrides(options or EvaluateOptions(), overrides)
-    paths = [files] if isinstance(files, str | os.PathLike) else list(files)
+    asked = EvaluateOptions.of_call(options, overrides, function="evaluate_labels")
+    paths = path_texts(files)
     if asked.write_baseline is not None:
         check_baseline_destination(Path(asked.write_baseline), [Path(path) for path in paths])
     run = _Evaluation.open(paths, asked)
@@ -253,13 +254,6 @@ def _write_threshold(thresholds: Thresholds, bundle: ModelBundle) -> tuple[Thres
         log.warning("--write-threshold changed the model inside the package: its threshold is %g", threshold)
     written = replace(thresholds, written=threshold, written_to=str(bundle.folder))
     return written, f"the threshold {threshold:g} was written into {where}"
-
-
-def _with_overrides(options: EvaluateOptions, overrides: Mapping[str, Any]) -> EvaluateOptions:
-    unknown = sorted(overrides.keys() - {item.name for item in fields(EvaluateOptions)})
-    if unknown:
-        raise TypeError(f"evaluate_labels() got an unexpected keyword argument {unknown[0]!r}")
-    return replace(options, **overrides)
 
 
 def _load(options: EvaluateOptions) -> Scorer:

@@ -6,12 +6,14 @@ instead of the time of a whole run.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from scorer.disk.paths import is_plain_file
 from scorer.errors import InputError, UsageError
 from scorer.evaluation.joining import join_labels
 from scorer.evaluation.labels import (
@@ -26,8 +28,13 @@ from scorer.evaluation.labels import (
 )
 from scorer.evaluation.options import EvaluateOptions
 from scorer.files.columns import PREFIX, label_column, named_column, text_column
-from scorer.files.opening import open_source
-from scorer.files.source import Source, check_text_type
+from scorer.files.formats import extension_of
+from scorer.files.inputs import PROVENANCE_SUFFIX
+from scorer.files.opening import check_fit, fitting, open_source
+from scorer.files.source import ReadOptions, Source, check_text_type
+from scorer.safe_text import quoted
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,9 @@ def open_files(files: Sequence[str | os.PathLike[str]], options: EvaluateOptions
     """
     if not files:
         raise UsageError("there is no file to evaluate")
-    found = [_with_columns(open_source(file), options) for file in files]
+    others = (path for path in (options.labels, options.baseline, options.drift) if path is not None)
+    check_fit([*files, *others], ReadOptions(**options.file_options()))
+    found = [_with_columns(_open(file, options), options) for file in files]
     for file in found[1:]:
         _require_alike(found[0], file, options.prefix)
     for file in found:
@@ -82,11 +91,11 @@ def open_predictions(path: str | os.PathLike[str], options: EvaluateOptions, lab
     Raises:
         InputError: it cannot be read, has no predictions, or has columns of probabilities of other labels.
     """
-    source = open_source(path)
+    source = _open(path, options)
     predicted = f"{options.prefix}label"
     if predicted not in source.schema.names:
         raise InputError(
-            f"has no column {predicted!r}, so it holds no predictions", path=source.path, hint="score it first"
+            f"has no column {quoted(predicted)}, so it holds no predictions", path=source.path, hint="score it first"
         )
     file = _with_predictions(source, options)
     if labels and file.labels and set(labels) != set(file.labels):
@@ -107,13 +116,15 @@ def read_gold(files: Sequence[EvaluatedFile], options: EvaluateOptions) -> GoldL
             :func:`scorer.evaluation.joining.join_labels`.
     """
     if options.labels is not None:
-        joined = join_labels(
-            [file.source for file in files],
-            open_source(options.labels),
-            on=str(options.on),
-            label=options.label_column,
-            allow_missing=options.allow_missing,
-        )
+        labels = _open(options.labels, options)
+        with labels.advised():
+            joined = join_labels(
+                [file.source for file in files],
+                labels,
+                on=str(options.on),
+                label=options.label_column,
+                allow_missing=options.allow_missing,
+            )
         for file in files:
             if file.predicted is not None and not file.labels:
                 _read_values(file, joined.values, joined.predicted)
@@ -154,7 +165,36 @@ def labels_of(files: Sequence[EvaluatedFile], gold: GoldLabels) -> tuple[LabelSe
     )
 
 
+def _open(path: str | os.PathLike[str], options: EvaluateOptions) -> Source:
+    """Open a file as ``options`` say; but predictions as ``score`` writes them, if it wrote them as text.
+
+    It leaves the provenance beside them. Without that, they are those that have the column of predictions only so.
+    """
+    asked = fitting(path, ReadOptions(**options.file_options()))
+    plain = ReadOptions(format=None if extension_of(os.fspath(path)).is_input else asked.format)
+    predicted = f"{options.prefix}label"
+    if asked == plain or not _has_column(predicted, path, plain):
+        return open_source(path, asked)
+    if not is_plain_file(f"{os.fspath(path)}{PROVENANCE_SUFFIX}") and _has_column(predicted, path, asked):
+        return open_source(path, asked)
+    source = open_source(path, plain)
+    log.info("%s: read as `score` writes it, in UTF-8 and with the usual delimiter and quotes", source.path)
+    return source
+
+
+def _has_column(name: str, path: str | os.PathLike[str], options: ReadOptions) -> bool:
+    try:
+        return name in open_source(path, options).schema.names
+    except InputError:
+        return False
+
+
 def _with_columns(source: Source, options: EvaluateOptions) -> EvaluatedFile:
+    with source.advised():
+        return _found_columns(source, options)
+
+
+def _found_columns(source: Source, options: EvaluateOptions) -> EvaluatedFile:
     columns, path, prefix = source.schema.names, source.path, options.prefix
     predicted = f"{prefix}label"
     if predicted not in columns:
@@ -164,7 +204,7 @@ def _with_columns(source: Source, options: EvaluateOptions) -> EvaluatedFile:
         return EvaluatedFile(source, None, _text_column(source, options, gold), gold, ())
     if options.model is not None and not options.model_of_the_machine:
         raise UsageError(
-            f"has predictions in column {predicted!r}, so --model would not be used",
+            f"has predictions in column {quoted(predicted)}, so --model would not be used",
             path=path,
             hint="drop --model, or evaluate a file without predictions",
         )
@@ -234,7 +274,9 @@ def _text_column(source: Source, options: EvaluateOptions, gold: str | None) -> 
         raise InputError(message, path=path, hint=error.hint) from None
     if text == gold:
         raise UsageError(
-            f"column {text!r} cannot hold both the texts and the gold labels", path=path, hint="pass --label-column"
+            f"column {quoted(text)} cannot hold both the texts and the gold labels",
+            path=path,
+            hint="pass --label-column",
         )
     check_text_type(source.schema.field(text), path)
     return text
@@ -251,7 +293,7 @@ def _require_alike(first: EvaluatedFile, file: EvaluatedFile, prefix: str) -> No
     if (file.gold is None) != (first.gold is None):
         with_gold, without = (first, file) if file.gold is None else (file, first)
         raise InputError(
-            f"has no column of gold labels, {with_gold.source.path} has {with_gold.gold!r}",
+            f"has no column of gold labels, {with_gold.source.path} has {quoted(with_gold.gold)}",
             path=without.source.path,
             hint="evaluate them in separate runs",
         )
@@ -276,7 +318,7 @@ def require_two_labels(files: Sequence[EvaluatedFile], gold: GoldLabels, ids: Ma
         values = [values[code] for code in codes[codes >= 0]]
     if len({ids[value] for value in values}) < 2:
         raise InputError(
-            f"column {gold.column!r} holds one class only: every gold label is {shown(values[0])}",
+            f"column {quoted(gold.column)} holds one class only: every gold label is {shown(values[0])}",
             path=", ".join(file.source.path for file in files),
             hint="evaluate rows of at least two classes",
         )

@@ -14,6 +14,7 @@ from scorer.errors import InputError, UsageError
 from scorer.evaluation.labels import LABEL_CHUNK_ROWS, GoldLabels, LabelValues, label_strings, listed, to_ids
 from scorer.files.columns import label_column, named_column
 from scorer.files.source import Source
+from scorer.safe_text import quoted
 
 _SHOWN_IDS = 3
 
@@ -36,7 +37,9 @@ def join_labels(
         [column for column in labels.schema.names if column != on or column == label], label, labels.path
     )
     if name == on:
-        raise UsageError(f"column {on!r} cannot hold both the ids and the labels", hint="pass another --label-column")
+        raise UsageError(
+            f"column {quoted(on)} cannot hold both the ids and the labels", hint="pass another --label-column"
+        )
     where = ", ".join(source.path for source in sources)
     rows = pl.DataFrame({"id": _ids(sources, on)})
     if rows.is_empty():
@@ -73,7 +76,7 @@ def _matched(
     n_unused = len(others) - (len(rows) - n_unmatched)
     if n_unmatched == len(rows):
         raise InputError(
-            f"no id of column {on!r} is in {there}: {_first(rows)} here, {_first(others)} there",
+            f"no id of column {quoted(on)} is in {there}: {_first(rows)} here, {_first(others)} there",
             path=where,
             hint="check that --on names the same ids in both",
         )
@@ -123,10 +126,10 @@ def _id_strings(table: pa.Table, on: str, path: str, start: int) -> pl.Series:
         values = label_strings(table, on, path)
     except InputError as error:
         kind = table.column(on).type
-        raise InputError(f"column {on!r} holds {kind}, not ids", path=path, hint="pass another --on") from error
+        raise InputError(f"column {quoted(on)} holds {kind}, not ids", path=path, hint="pass another --on") from error
     if values.null_count:
         row = start + pc.index(pc.is_null(values), True).as_py() + 1
-        raise InputError(f"the id in column {on!r} is null", path=path, row=row, hint="every row needs an id")
+        raise InputError(f"the id in column {quoted(on)} is null", path=path, row=row, hint="every row needs an id")
     return pl.Series(values)
 
 
@@ -135,7 +138,7 @@ def _require_unique(ids: pl.DataFrame, on: str, path: str) -> None:
         return
     repeated = ids.filter(pl.col("id").is_duplicated()).unique("id", maintain_order=True)
     raise InputError(
-        f"{len(repeated):,} {'id occurs' if len(repeated) == 1 else 'ids occur'} more than once in column {on!r}"
+        f"{len(repeated):,} {'id occurs' if len(repeated) == 1 else 'ids occur'} more than once in column {quoted(on)}"
         f" ({_first(repeated)})",
         path=path,
         hint="keep one row of each id",

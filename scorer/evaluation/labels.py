@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.errors import InputError
+from scorer.safe_text import quoted
 
 LABEL_CHUNK_ROWS = 65_536
 """Rows read at a time of columns without texts."""
@@ -24,6 +25,8 @@ MAX_LABELS = 1000
 _ID = re.compile(r"(\d{1,9})(?:\.0+)?")
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?")
+
+_DIGITS = re.compile(r"\d+")
 
 _SHOWN_VALUES = 8
 
@@ -51,7 +54,7 @@ class LabelValues:
         if values.null_count and not self.predicted:
             row = start + pc.index(pc.is_null(values), True).as_py() + 1
             hint = "label the row or drop it"
-            raise InputError(f"the label in column {name!r} is null", path=path, row=row, hint=hint)
+            raise InputError(f"the label in column {quoted(name)} is null", path=path, row=row, hint=hint)
         for value in pc.unique(values).drop_null().to_pylist():
             if value in self.first:
                 continue
@@ -59,7 +62,7 @@ class LabelValues:
             self.first[value] = (path, row)
             if len(self.first) > MAX_LABELS:
                 raise InputError(
-                    f"column {name!r} holds more than {MAX_LABELS} different values, so these are no labels",
+                    f"column {quoted(name)} holds more than {MAX_LABELS} different values, so these are no labels",
                     path=path,
                     hint=f"name another with {_option(predicted=self.predicted)}",
                 )
@@ -110,20 +113,35 @@ class LabelSet:
         """The label id of each name."""
         return {name: label for label, name in enumerate(self.names)}
 
-    def ids_of(self, values: Sequence[str]) -> dict[str, int | None]:
-        """The label id of every value, ``None`` if it is neither a name nor an id.
+    @property
+    def has_ids(self) -> bool:
+        """True if numbers are ids of labels; False if names hold other numbers than their ids, as ``1 star`` does.
 
-        If names are numbers themselves, as in 1 to 5 stars, a value could be both: all values are then
-        read as names if possible, else all of them as ids.
+        A number in every name, as in ``covid19`` and ``not covid19``, tells nothing apart and does not count.
+        """
+        held = [set(_DIGITS.findall(name)) for name in self.names]
+        everywhere = set.intersection(*held) if len(held) > 1 else set()
+        return all(numbers - everywhere <= {str(label)} for label, numbers in enumerate(held))
+
+    def ids_of(self, values: Sequence[str]) -> dict[str, int | None]:
+        """The label id of every value, ``None`` if it is neither a name nor an id, see :attr:`has_ids`.
+
+        A whole number with zeros behind the point, as 1.0, is the name 1 if there is one.
         """
         by_name = self.ids_of_names()
-        named = {value: by_name.get(value) for value in values}
-        numbered = {value: self._id(value) for value in values}
-        if not any(_NUMBER.fullmatch(name) for name in self.names):
-            return {value: named[value] if named[value] is not None else numbered[value] for value in values}
-        if None in named.values() and None not in numbered.values():
-            return numbered
-        return named
+        ids = self.numbered(values) if self.has_ids else dict.fromkeys(values)
+        for value in values:
+            number = _ID.fullmatch(value)
+            ids[value] = by_name.get(value, by_name.get(number[1], ids[value]) if number else None)
+        return ids
+
+    def numbered(self, values: Sequence[str]) -> dict[str, int | None]:
+        """The label id that every value is as a number, ``None`` if it is no such number."""
+        ids: dict[str, int | None] = {}
+        for value in values:
+            match = _ID.fullmatch(value)
+            ids[value] = int(match[1]) if match and int(match[1]) < len(self.names) else None
+        return ids
 
     def require_ids(self, values: LabelValues, *, name: str) -> dict[str, int]:
         """The label id of every value, see :meth:`ids_of`.
@@ -138,22 +156,22 @@ class LabelSet:
             value = next(value for value in unknown if values.first[value] == (path, row))
             close = difflib.get_close_matches(value, self.names, n=1, cutoff=0.8)
             hint = f"labels of {self.owner}: {self.described()}; labels in the file: {listed(sorted(values.first))}"
+            if not self.has_ids and any(_ID.fullmatch(value) for value in unknown):
+                hint += "; numbers are no ids here, because the names hold numbers: write these names into the column"
             if not self.complete:
                 hint += "; keep the columns of probabilities, which name the labels never predicted"
             raise InputError(
-                f"{shown(value)} in column {name!r} is no label of {self.owner}",
+                f"{shown(value)} in column {quoted(name)} is no label of {self.owner}",
                 path=path,
                 row=row,
                 hint=f"did you mean {close[0]!r}? {hint}" if close else hint,
             )
         return {value: label for value, label in ids.items() if label is not None}
 
-    def _id(self, value: str) -> int | None:
-        match = _ID.fullmatch(value)
-        return int(match[1]) if match and int(match[1]) < len(self.names) else None
-
     def described(self) -> str:
-        """Names and ids, for messages."""
+        """Names, and ids if there are any, for messages."""
+        if not self.has_ids:
+            return listed(self.names)
         ids = "its id 0" if len(self.names) == 1 else f"their ids 0 to {len(self.names) - 1}"
         return f"{listed(self.names)} or {ids}"
 
@@ -169,7 +187,7 @@ def label_strings(table: pa.Table, name: str, path: str, *, predicted: bool = Fa
         values = string_array(column)
     except pa.ArrowException as error:
         hint = f"name another with {_option(predicted=predicted)}"
-        raise InputError(f"column {name!r} holds {column.type}, not labels", path=path, hint=hint) from error
+        raise InputError(f"column {quoted(name)} holds {column.type}, not labels", path=path, hint=hint) from error
     empty = pc.equal(values, "nan" if pa.types.is_floating(column.type) else "")
     return pc.if_else(empty, pa.scalar(None, pa.large_string()), values)
 

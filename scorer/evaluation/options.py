@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scorer.errors import UsageError
+from scorer.files.file_options import FileOptions
 from scorer.model.options import ModelOptions
+from scorer.safe_text import quoted
 
 
 @dataclass(frozen=True)
-class EvaluateOptions(ModelOptions):
-    """Options of :func:`scorer.evaluate_labels`, those of the model that scores texts included.
+class EvaluateOptions(ModelOptions, FileOptions):
+    """Options of :func:`scorer.evaluate_labels`, those of reading files and of the model that scores texts included.
 
     Attributes:
         text_column: of the texts to score; default by name.
@@ -68,9 +70,11 @@ class EvaluateOptions(ModelOptions):
     max_vocabulary_shift: float | None = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        ModelOptions.__post_init__(self)
+        FileOptions.__post_init__(self)
         if isinstance(self.slice_by, str):
             object.__setattr__(self, "slice_by", (self.slice_by,))
+        self.number_columns("text_column", "label_column", "on", "slice_by")
         self._check_pairs()
         self._check_ranges()
 
@@ -99,7 +103,7 @@ class EvaluateOptions(ModelOptions):
         if len(set(self.slice_by)) < len(self.slice_by):
             raise UsageError("--slice-by names a column twice")
         if self.text_column is not None and self.labels is None and self.text_column == self.label_column:
-            raise UsageError(f"--text-column and --label-column both name {self.text_column!r}")
+            raise UsageError(f"--text-column and --label-column both name {quoted(self.text_column)}")
 
     def _check_ranges(self) -> None:
         shares = ("min_accuracy", "min_f1", "max_drop", "at_precision", "at_recall")

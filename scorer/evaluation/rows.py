@@ -33,6 +33,7 @@ from scorer.evaluation.slices import SliceValues
 from scorer.files.source import text_values
 from scorer.metrics.values import Probabilities
 from scorer.overlap import one_ahead
+from scorer.safe_text import quoted
 
 if TYPE_CHECKING:
     from scorer.model.encoding import Encoded
@@ -205,10 +206,10 @@ def predicted_chunks(
                 place = int(np.flatnonzero((found < 0) & strings.is_valid().to_numpy(zero_copy_only=False))[0])
                 value = shown(strings[place].as_py())
                 if file.labels:
-                    what = f"{value} in column {column!r} has no column of probabilities"
+                    what = f"{value} in column {quoted(column)} has no column of probabilities"
                     hint = f"labels that have one: {listed(labels.names)}"
                 else:
-                    what, hint = f"{value} in column {column!r} is no label", f"labels: {listed(labels.names)}"
+                    what, hint = f"{value} in column {quoted(column)} is no label", f"labels: {listed(labels.names)}"
                 raise InputError(what, path=path, row=start + place + 1, hint=hint)
             probabilities, confidence = _probabilities(file, table, found, start)
             yield PredictedChunk(
@@ -275,7 +276,7 @@ def _checked(
         values = _floats(table.column(name))
     except pa.ArrowException as error:
         raise InputError(
-            f"column {name!r} holds values that are no probabilities", path=path, hint="score the reviews again"
+            f"column {quoted(name)} holds values that are no probabilities", path=path, hint="score the reviews again"
         ) from error
     # NaN compares false with everything.
     wrong = wanted & ~((values >= 0) & (values <= 1))
@@ -284,7 +285,7 @@ def _checked(
         value = table.column(name)[place].as_py()
         what = "no value" if value is None or value == "" else str(value)
         raise InputError(
-            f"{what} in column {name!r}, where a probability from 0 to 1 belongs",
+            f"{what} in column {quoted(name)}, where a probability from 0 to 1 belongs",
             path=path,
             row=start + place + 1,
             hint="score the reviews again",

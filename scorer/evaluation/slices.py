@@ -17,6 +17,7 @@ from scorer.evaluation.sections import Slice, SliceGroup
 from scorer.metrics.confusion import accuracy, label_figures, macro
 from scorer.metrics.intervals import wilson
 from scorer.metrics.values import Ids, Probabilities
+from scorer.safe_text import quoted
 
 MAX_VALUES = 10_000
 """Maximum number of different values in a column to slice by."""
@@ -67,13 +68,13 @@ class SliceValues:
             self.add(string_array(column))
         except pa.ArrowException as error:
             raise InputError(
-                f"column {self.by!r} holds {column.type}, which nothing can be sliced by",
+                f"column {quoted(self.by)} holds {column.type}, which nothing can be sliced by",
                 path=path,
                 hint="name another with --slice-by",
             ) from error
         if len(self.values) > MAX_VALUES:
             raise InputError(
-                f"column {self.by!r} holds more than {MAX_VALUES:,} different values, too many for slices",
+                f"column {quoted(self.by)} holds more than {MAX_VALUES:,} different values, too many for slices",
                 path=path,
                 hint="name another with --slice-by, or a column of coarser values",
             )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
 JSON_FIELD = {b"scorer:json": b"true"}
 """Metadata of a string field whose values are JSON texts: of a JSONL column that no Arrow type holds unchanged."""
+
+JSON_IN_ERRORS = {b"scorer:json": b"error"}
+"""Metadata of a string field whose values are JSON texts in rows whose last column, the status, is ``error``."""
 
 
 def holds_json(field: pa.Field) -> bool:
@@ -24,6 +27,17 @@ def is_bytes(kind: pa.DataType) -> bool:
     """True for binary values of any layout."""
     checks = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
     return any(check(kind) for check in checks)
+
+
+def leaves(kind: pa.DataType) -> Iterator[pa.DataType]:
+    """The types in ``kind`` that have no others inside, in order: one for each column that Parquet stores."""
+    if isinstance(kind, pa.BaseExtensionType):
+        yield from leaves(kind.storage_type)
+    elif pa.types.is_nested(kind):
+        for place in range(kind.num_fields):
+            yield from leaves(kind.field(place).type)
+    else:
+        yield kind
 
 
 def with_leaves(kind: pa.DataType, changed: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:

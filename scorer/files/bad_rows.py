@@ -22,6 +22,7 @@ class Reject:
     Attributes:
         file: its file as messages name it.
         row: its number in the data of the file, from 1; a header and blank lines between rows do not count.
+        line: the line of a text file where it begins, from 1, as editors count; ``None`` in Parquet.
         byte_offset: place of its first byte in the unpacked file, or ``None`` if rows have no such place.
         reason: what is wrong, without any of its text.
         raw: the row as written in the file, bytes that are not text escaped; only on request.
@@ -32,15 +33,20 @@ class Reject:
     byte_offset: int | None
     reason: str
     raw: str | None = None
+    line: int | None = None
 
     def error(self) -> InputError:
         """The error to raise for this row if bad rows stop the run."""
-        other = "pass --encoding if the file has another" if self.reason == NOT_UTF8 else "mend it"
-        return InputError(self.reason, path=self.file, row=self.row, hint=f"{other}, or pass --on-bad-row reject")
+        other = "mend it"
+        if self.reason == NOT_UTF8:
+            other = "pass --encoding if the file has another, or convert it to UTF-8"
+        hint = f"{other}, or pass --on-bad-row reject"
+        return InputError(self.reason, path=self.file, row=self.row, line=self.line, hint=hint)
 
     def to_json(self) -> dict[str, Any]:
         """One line of a rejects file; ``raw`` only if it was requested."""
-        value = {"file": self.file, "row": self.row, "byte_offset": self.byte_offset, "reason": self.reason}
+        place = {"file": self.file, "row": self.row, "line": self.line, "byte_offset": self.byte_offset}
+        value = {**place, "reason": self.reason}
         return value if self.raw is None else {**value, "raw": self.raw}
 
 

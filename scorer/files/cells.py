@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorer.files.arrow import holds_json, is_bytes, is_text, with_leaves
+from scorer.files.arrow import holds_json, is_bytes, is_text, leaves
 from scorer.files.huge_texts import rows_of_huge_texts
+
+_TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def by_size(table: pa.Table) -> Iterator[tuple[pa.Table, bool]]:
@@ -54,32 +57,57 @@ def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _printed(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Values as Arrow prints them; times of an unknown zone in UTC."""
-    try:
+    """Values as Arrow prints them; times in UTC if their zone is unknown, or differs by seconds as before 1972."""
+    if not _has_zone(column.type):
         return pc.cast(column, pa.large_string())
+    utc = column.cast(pa.timestamp(column.type.unit, "UTC"))
+    in_utc = pc.cast(utc, pa.large_string())
+    try:
+        offsets = np.asarray(pc.subtract(_ticks(pc.local_timestamp(column)), _ticks(column)))
+        odd = offsets % (60 * _TICKS[column.type.unit]) != 0  # Arrow prints offsets as hours and minutes
+        return pc.if_else(pa.array(odd), in_utc, pc.cast(column, pa.large_string()))
     except pa.ArrowInvalid:
-        if not pa.types.is_timestamp(column.type):
-            raise
-        return pc.cast(column.cast(_in_utc(column.type)), pa.large_string())
+        return in_utc
 
 
-def _in_utc(kind: pa.DataType) -> pa.DataType:
-    return pa.timestamp(kind.unit, "UTC") if pa.types.is_timestamp(kind) and kind.tz is not None else kind
+def _ticks(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(pa.int64()).fill_null(0)
+
+
+def _has_zone(kind: pa.DataType) -> bool:
+    return pa.types.is_timestamp(kind) and kind.tz not in (None, "UTC")
 
 
 def _python_values(column: pa.ChunkedArray) -> list[Any]:
-    """Values of Python; in rows with times beyond the range of Python, times as Arrow prints them."""
-    try:
-        return list(column.to_pylist())
-    except (OverflowError, ValueError):
-        if len(column) > 1:
-            return [value for row in range(len(column)) for value in _python_values(column.slice(row, 1))]
-        in_utc = column.take(pa.array([0])).cast(with_leaves(column.type, _in_utc))
-        return list(in_utc.cast(with_leaves(in_utc.type, _time_as_text)).to_pylist())
+    """Values of Python; times of zones, in nanoseconds or out of Python's range as Arrow prints them."""
+    if not any(map(_is_printed, leaves(column.type))):
+        with suppress(OverflowError, ValueError):
+            return list(column.to_pylist())
+    return [_python_value(scalar) for scalar in column]
 
 
-def _time_as_text(kind: pa.DataType) -> pa.DataType:
-    return pa.string() if pa.types.is_temporal(kind) else kind
+def _python_value(scalar: pa.Scalar) -> Any:
+    # Without a cast of lists: pyarrow loses values when it casts a view of lists.
+    kind = scalar.type
+    if not scalar.is_valid or isinstance(kind, pa.BaseExtensionType):
+        return scalar.as_py()
+    if pa.types.is_dictionary(kind):
+        return _python_value(scalar.value)
+    if pa.types.is_struct(kind):
+        return {kind.field(place).name: _python_value(scalar[place]) for place in range(kind.num_fields)}
+    if pa.types.is_map(kind):
+        return [(_python_value(pair[0]), _python_value(pair[1])) for pair in scalar.values]
+    if pa.types.is_nested(kind):
+        return [_python_value(value) for value in scalar.values]
+    if not _is_printed(kind):
+        with suppress(OverflowError, ValueError):
+            return scalar.as_py()
+    return _printed(pa.chunked_array([pa.array([scalar], kind)]))[0].as_py()
+
+
+def _is_printed(kind: pa.DataType) -> bool:
+    # pyarrow makes nanoseconds objects of pandas where that is installed, and orjson rounds offsets to minutes.
+    return _has_zone(kind) or (pa.types.is_temporal(kind) and getattr(kind, "unit", "") == "ns")
 
 
 def as_json(column: pa.ChunkedArray, field: pa.Field) -> list[Any]:

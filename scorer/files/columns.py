@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 
 from scorer.errors import InputError
+from scorer.safe_text import quoted
 
 PREFIX = "pred_"
 """Default prefix of the columns that scoring adds."""
 
 TEXT_COLUMNS = ("text", "review", "content", "sentence", "comment", "body")
 """Usual names of a text column."""
+
+_LISTED = 50
 
 LABEL_COLUMNS = ("label", "sentiment", "gold", "target")
 """Usual names of a column of gold labels."""
@@ -27,10 +31,8 @@ def named_column(columns: Sequence[str], wanted: str, path: str) -> str:
     if count == 1:
         return wanted
     if count > 1:
-        raise InputError(f"{count} columns are named {wanted!r}", path=path, hint="rename all but one")
-    close = difflib.get_close_matches(wanted, columns, n=1)
-    meant = f"did you mean {close[0]!r}? " if close else ""
-    raise InputError(f"no column {wanted!r}", path=path, hint=f"{meant}its columns: {_listed(columns)}")
+        raise InputError(f"{count} columns are named {quoted(wanted)}", path=path, hint="rename all but one")
+    raise InputError(f"no column {quoted(wanted)}", path=path, hint=f"{_meant(columns, [wanted])}{_listed(columns)}")
 
 
 def text_column(columns: Sequence[str], wanted: str | None, path: str, *, option: str = "--text-column") -> str:
@@ -45,8 +47,8 @@ def text_column(columns: Sequence[str], wanted: str | None, path: str, *, option
         return named_column(columns, wanted, path)
     found = _with_usual_names(columns, TEXT_COLUMNS, path, option)
     if len(found) > 1:
-        hint = f"name one with {option}; its columns: {_listed(columns)}"
-        raise InputError(f"several columns could hold the text: {', '.join(found)}", path=path, hint=hint)
+        hint = f"name one with {option}; {_listed(columns)}"
+        raise InputError(f"several columns could hold the text: {_names(found)}", path=path, hint=hint)
     return found[0]
 
 
@@ -68,10 +70,27 @@ def _with_usual_names(columns: Sequence[str], names: Sequence[str], path: str, o
         raise InputError(
             f"no column is named {', '.join(names[:-1])} or {names[-1]}",
             path=path,
-            hint=f"name one with {option}; its columns: {_listed(columns)}",
+            hint=f"{_meant(columns, names, cutoff=0.75)}name one with {option}; {_listed(columns)}",
         )
     return found
 
 
+def _meant(columns: Sequence[str], wanted: Sequence[str], cutoff: float = 0.6) -> str:
+    """A question about the column whose name is nearest to one of ``wanted``, or ends in it as a word."""
+    names = {re.sub(r"[\W_]+", " ", column).strip().casefold(): column for column in reversed(columns)}
+    names = {name: column for name, column in names.items() if not name.endswith(" id")}
+    for name in (re.sub(r"[\W_]+", " ", name).strip().casefold() for name in wanted):
+        words = [known for known in names if known.split()[-1:] == [name]]
+        for known in difflib.get_close_matches(name, names, n=1, cutoff=cutoff) or words[:1]:
+            return f"did you mean {quoted(names[known])}? "
+    return ""
+
+
 def _listed(columns: Sequence[str]) -> str:
-    return ", ".join(columns) or "none"
+    more = f" and {len(columns) - _LISTED:,} more" if len(columns) > _LISTED else ""
+    return f"its columns: {_names(columns[:_LISTED]) or 'none'}{more}"
+
+
+def _names(columns: Sequence[str]) -> str:
+    """Names with commas between; quotes show where one with spaces begins and ends, and that one is long."""
+    return ", ".join(name if re.fullmatch(r"[^\s,;'\"]{1,60}", name) else quoted(name) for name in columns)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import re
-import sys
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,28 +12,21 @@ import pyarrow as pa
 from scorer.errors import InputError
 from scorer.files.arrow import in_one_piece
 from scorer.files.bad_rows import NOT_UTF8, Reject
-from scorer.files.huge_texts import HUGE_BYTES, is_utf8, viewed
+from scorer.files.csv_advice import options_that_read
+from scorer.files.csv_records import Dialect, Fields, Records
+from scorer.files.huge_texts import viewed
 from scorer.files.source import Block, ReadOptions, Source, in_blocks
-from scorer.files.text_bytes import TextReader, lines_of, text_bytes
+from scorer.files.text_bytes import text_bytes
 
-# csv keeps four bytes for each character of a field until its file is done: larger rows are cut up here.
-_LARGE_ROW = 2**20
-
-# So are rows of more lines: csv takes them one by one.
-_MANY_LINES = 1000
-
-# The inside of quotes, up to the closing one.
-_QUOTED = re.compile(rb'(?:[^"]++|"")*+')
+log = logging.getLogger(__name__)
 
 _TEXT_FOLLOWS = "text follows a closing quote"
 
 _CLOSE_QUOTE = "close the quote, or double quotes inside a field"
 
-_Fields = list[str | bytes | bytearray]
-
 
 class CsvSource(Source):
-    """A CSV or TSV file with a header; every value is text and stays as it is written.
+    """A CSV or TSV file; every value is text and stays as it is written.
 
     The strict mode of Python's ``csv`` is used because pyarrow's reader takes the end of the file
     for the end of an open quote, which would swallow rows in silence. Blank lines between rows of
@@ -43,35 +35,51 @@ class CsvSource(Source):
     """
 
     def __init__(self, path: str, options: ReadOptions, *, delimiter: str = ",") -> None:
-        """Read the header; ``delimiter`` is the format's default, which ``options`` may override.
+        """Read the first row; ``delimiter`` is the format's default, which ``options`` may override.
 
         Raises:
             InputError: there is no header, or it cannot be read.
         """
         super().__init__(path, options)
-        self._delimiter = options.delimiter or delimiter
-        csv.field_size_limit(sys.maxsize)
-        with self._open() as (header, records):
-            if not header:
-                raise InputError("has no header", path=self.path)
-            if records.wrong_bytes:
-                raise InputError(
-                    "the header is not UTF-8", path=self.path, hint="pass --encoding, or convert the file to UTF-8"
-                )
-        names = [name if isinstance(name, str) else name.decode() for name in header]
+        self._default = delimiter
+        self._has_warned = False
+        with self._open() as records:
+            first = self._first(records)
+            while options.no_header and first == []:
+                first = self._first(records)
+            if not first:
+                raise InputError("has no rows" if options.no_header else "has no header", path=self.path)
+            if records.wrong_bytes and not options.no_header:
+                hint = "pass --encoding, such as latin-1, or convert the file to UTF-8"
+                raise InputError("the header is not UTF-8", path=self.path, hint=hint)
+            if records.has_separator_line and options.delimiter is None:
+                log.info("%s: its first line names the delimiter %r", self.path, records.dialect.delimiter)
+        names = [name if isinstance(name, str) else name.decode() for name in first]
+        if options.no_header:
+            names = [f"column_{number}" for number, _ in enumerate(first, 1)]
         self.schema = pa.schema([pa.field(name, pa.string()) for name in names])
 
+    def advice(self) -> str | None:
+        """Options by which the file may have the column that it lacks."""
+        return options_that_read(self.location, self.options, self._default)
+
     @contextmanager
-    def _open(self) -> Iterator[tuple[_Fields | None, _Records]]:
-        """The header and the records after it."""
+    def _open(self) -> Iterator[Records]:
         with text_bytes(self.location, self.options) as reader:
-            records = _Records(reader, self._delimiter, self.path, self.options)
-            try:
-                header = records.next_record()
-            except csv.Error as error:
-                reason = f"its header cannot be read: {_broken_quote(error, records)}"
-                raise InputError(reason, path=self.path, hint=_CLOSE_QUOTE) from error
-            yield header, records
+            yield Records(reader, Dialect.of(self.options, self._default), self.path, self.options)
+
+    def _first(self, records: Records) -> Fields | None:
+        try:
+            return records.next_record()
+        except csv.Error as error:
+            first = "first row" if self.options.no_header else "header"
+            reason = f"its {first} cannot be read: {_broken_quote(error, records)}"
+            raise InputError(reason, path=self.path, hint=self._hint(records, _CLOSE_QUOTE)) from error
+
+    def _hint(self, records: Records, usual: str | None) -> str:
+        """Options that read the last record, if there are any, before the ``usual`` hint."""
+        advice = options_that_read(self.location, self.options, self._default, records.first_lines())
+        return ", or ".join(hint for hint in (advice, usual) if hint)
 
     def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[Block]:
         names = self.schema.names
@@ -79,11 +87,13 @@ class CsvSource(Source):
         schema = pa.schema([self.schema.field(index) for index in wanted])
         return in_blocks(self._rows(start * rows, rows), rows, lambda good: _table_of(good, wanted, schema))
 
-    def _rows(self, skip: int, chunk_rows: int) -> Iterator[_Fields | Reject]:
+    def _rows(self, skip: int, chunk_rows: int) -> Iterator[Fields | Reject]:
         """Rows after the first ``skip``; ``chunk_rows`` of them must fit into the limit of a chunk."""
-        width = len(self.schema)
+        width, first = len(self.schema), "first row" if self.options.no_header else "header"
         row = chunk_start = 0
-        with self._open() as (_header, records):
+        with self._open() as records:
+            if not self.options.no_header:
+                self._first(records)
             while True:
                 reason = ""
                 try:
@@ -91,7 +101,8 @@ class CsvSource(Source):
                 except csv.Error as error:
                     record, reason = [], _broken_quote(error, records)
                     if reason != _TEXT_FOLLOWS:  # other rows may have been swallowed
-                        raise InputError(reason, path=self.path, row=row + 1, hint=_CLOSE_QUOTE) from error
+                        hint = self._hint(records, _CLOSE_QUOTE)
+                        raise InputError(reason, path=self.path, row=row + 1, line=records.line, hint=hint) from error
                 if record is None:
                     return
                 if not record and not reason:
@@ -108,203 +119,45 @@ class CsvSource(Source):
                         f"rows {(row - 1) // chunk_rows * chunk_rows + 1:,} to {row:,} hold more than"
                         f" {self.options.max_chunk_bytes >> 20:,} MiB",
                         path=self.path,
-                        hint="lower --chunk-rows",
+                        hint="lower --chunk-rows, or split the file",
                     )
                 if records.wrong_bytes:
                     reason = NOT_UTF8
                 elif len(record) != width and not reason:
                     fields = "1 field" if len(record) == 1 else f"{len(record):,} fields"
-                    reason = f"{fields} where the header has {width}"
+                    reason = f"{fields} where the {first} has {width}"
+                elif records.n_lines > 1 and self._may_be_rows(records):
+                    raise InputError(
+                        f"its {records.n_lines:,} lines are as many rows if quotes are plain characters",
+                        path=self.path,
+                        row=row,
+                        line=records.line,
+                        hint="try --quote none, or pass --quote '\"' if they are one row",
+                    )
                 if not reason:
                     yield record
                     del record
                     continue
                 raw = records.raw() if self.options.keep_raw else None
-                reject = Reject(self.path, row, records.byte_offset if records.has_offsets else None, reason, raw)
+                place = records.byte_offset if records.has_offsets else None
+                reject = Reject(self.path, row, place, reason, raw, records.line)
                 if self.options.on_bad_row == "fail":
-                    raise reject.error()
+                    bad = reject.error()
+                    raise bad if reason == NOT_UTF8 else bad.with_hint(self._hint(records, bad.hint))
+                if not (self._has_warned or reason == NOT_UTF8):
+                    self._has_warned = True
+                    if hint := self._hint(records, None):
+                        log.warning("%s", reject.error().with_hint(hint))
                 yield reject
 
-
-class _Records:
-    """Records of a CSV file; feeds Python's parser with lines and knows where each record began.
-
-    Attributes:
-        wrong_bytes: True if the last record holds bytes that are not UTF-8.
-        n_lines: its lines so far.
-        byte_offset, end_offset: places of its first byte and of the byte after it in the text.
-        has_offsets: True if these are its places in the unpacked file too.
-    """
-
-    def __init__(self, reader: TextReader, delimiter: str, path: str, options: ReadOptions) -> None:
-        self._lines = lines_of(reader, limit=options.max_row_bytes, together=lambda: self._in_quotes)
-        self._in_quotes = False
-        self._ahead: list[bytes | bytearray] = []  # lines that were read together with others, last first
-        self._delimiter = delimiter
-        self._path = path
-        self._limit = options.max_row_bytes
-        self._keeps_raw = options.keep_raw
-        self._reader = self._new_reader()
-        self._parts: list[bytes | bytearray] = []
-        self._n_bytes = 0
-        self.end_offset = self.byte_offset = reader.start or 0
-        self.has_offsets = reader.start is not None
-        self.n_lines = 0
-        self.wrong_bytes = False
-
-    def next_record(self) -> _Fields | None:
-        """Fields of the next record, none for a blank line, huge ones as UTF-8 bytes; ``None`` at the end.
-
-        Raises:
-            csv.Error: its quotes are wrong.
-        """
-        self._parts.clear()
-        self._n_bytes = self.n_lines = 0
-        self.wrong_bytes = False
-        self.byte_offset = self.end_offset
-        try:
-            return [*next(self._reader)]
-        except StopIteration:
-            return None
-        except _LargeRow:
-            self._reader = self._new_reader()
-            return self._large_record()
-
-    def raw(self) -> str:
-        """The lines of the record, bytes that are not UTF-8 escaped."""
-        return b"".join(self._parts).rstrip(b"\r\n").decode("utf-8", "backslashreplace")
-
-    def _new_reader(self) -> Iterator[list[str]]:
-        return csv.reader(self, strict=True, delimiter=self._delimiter)
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self._next_line()
-        if self._n_bytes > _LARGE_ROW or self.n_lines > _MANY_LINES:
-            raise _LargeRow
-        try:
-            return line.decode()
-        except UnicodeDecodeError:
-            self.wrong_bytes = True
-            return line.decode("utf-8", "surrogateescape")
-
-    def _next_line(self) -> bytes | bytearray:
-        found = self._ahead.pop() if self._ahead else next(self._lines)
-        line = self._too_long() if isinstance(found, int) else found
-        if b"\r" in line and line.find(b"\r") < len(line) - (2 if line.endswith(b"\n") else 1):
-            self._ahead += line.splitlines(keepends=True)[::-1]
-            line = self._ahead.pop()
-        self._take(line, n_lines=1)
-        return line
-
-    def _take(self, line: bytes | bytearray, n_lines: int) -> None:
-        self._parts.append(line)
-        self.n_lines += n_lines
-        self._n_bytes += len(line)
-        self.end_offset += len(line)
-        if self._n_bytes > self._limit:
-            self._too_long()
-
-    def _too_long(self) -> bytes:
-        raise InputError(
-            f"a row of more than {self._limit:,} bytes begins at byte {self.byte_offset:,}",
-            path=self._path,
-            hint="close its quote, or raise --max-row-bytes",
-        )
-
-    def _large_record(self) -> _Fields:
-        """Parse the record whose lines so far are in ``_parts``, by the rules of ``csv`` in strict mode."""
-        delimiter = self._delimiter.encode()
-        parts = self._parts[::-1]
-        if not self._keeps_raw:
-            self._parts = []
-        fields: _Fields = []
-        field = bytearray()
-        quoted = False
-        while True:
-            line = parts.pop() if parts else self._quoted_lines() if quoted else self._following_line()
-            if not self._keeps_raw:
-                self._parts.clear()
-            end = len(line) - (2 if line.endswith(b"\r\n") else 1 if line.endswith((b"\n", b"\r")) else 0)
-            if not end and not fields and not quoted:
-                return []
-            place = 0
-            while True:
-                if not quoted:
-                    if line.startswith(b'"', place):
-                        quoted = True
-                        place += 1
-                        continue
-                    stop = line.find(delimiter, place, end)
-                    with memoryview(line) as view:
-                        fields.append(self._decoded(view[place : stop if stop >= 0 else end]))
-                    if stop < 0:
-                        return fields
-                    place = stop + len(delimiter)
-                    continue
-                stop = line.find(b'"', place)
-                if stop >= 0:
-                    found = _QUOTED.match(line, place)
-                    stop = found.end() if found and found.end() < len(line) else -1
-                content = line[place : stop if stop >= 0 else len(line)]
-                field += content.replace(b'""', b'"') if b'"' in content else content
-                if stop < 0:
-                    break
-                fields.append(self._decoded(field))
-                field = bytearray()
-                quoted = False
-                place = stop + 1
-                if place == end:
-                    return fields
-                if not line.startswith(delimiter, place):
-                    raise csv.Error(f"{self._delimiter!r} expected after '\"'")
-                place += len(delimiter)
-
-    def _quoted_lines(self) -> bytes | bytearray:
-        """Lines inside quotes, many at once, up to the closing quote if it is among them."""
-        if self._ahead:
-            return self._following_line()
-        self._in_quotes = True
-        found = next(self._lines, b"")
-        self._in_quotes = False
-        if isinstance(found, int):
-            return self._too_long()
-        if not found:
-            raise csv.Error("unexpected end of data")
-        end = found.replace(b'""', b"__").find(b'"')
-        if end >= 0:
-            *lines, last = bytes(found[end:]).split(b"\n")
-            self._ahead = [*([last] if last else []), *(line + b"\n" for line in reversed(lines))]
-            found = found[:end]
-        n_lines = found.count(b"\n") + found.count(b"\r") - found.count(b"\r\n")
-        self._take(found, n_lines)
-        return found
-
-    def _following_line(self) -> bytes | bytearray:
-        try:
-            return self._next_line()
-        except StopIteration:
-            raise csv.Error("unexpected end of data") from None
-
-    def _decoded(self, value: bytearray | memoryview) -> str | bytes | bytearray:
-        if len(value) > HUGE_BYTES:
-            with memoryview(value) as view:
-                self.wrong_bytes = self.wrong_bytes or not is_utf8(view)
-            return value if isinstance(value, bytearray) else bytes(value)
-        try:
-            return str(value, "utf-8")
-        except UnicodeDecodeError:
-            self.wrong_bytes = True
-            return ""
+    def _may_be_rows(self, records: Records) -> bool:
+        """True if each line of a record can be a row: in files with tabs, many write quotation marks as they are."""
+        options, width = self.options, len(self.schema)
+        guessed = options.quote is None and options.escape is None and records.dialect.delimiter == "\t"
+        return guessed and width > 1 and records.n_delimiters() == records.n_lines * (width - 1)
 
 
-class _LargeRow(Exception):
-    """The row is too large for ``csv``."""
-
-
-def _broken_quote(error: csv.Error, records: _Records) -> str:
+def _broken_quote(error: csv.Error, records: Records) -> str:
     """Describe the error; only after ``_TEXT_FOLLOWS`` does the next line surely begin another row."""
     if "unexpected end of data" in str(error):
         return "a quote opens and is never closed"
@@ -313,6 +166,6 @@ def _broken_quote(error: csv.Error, records: _Records) -> str:
     return _TEXT_FOLLOWS
 
 
-def _table_of(rows: list[_Fields], wanted: Sequence[int], schema: pa.Schema) -> pa.Table:
+def _table_of(rows: list[Fields], wanted: Sequence[int], schema: pa.Schema) -> pa.Table:
     columns = [pa.chunked_array([[viewed(row[index]) for row in rows]], pa.string()) for index in wanted]
     return pa.table([in_one_piece(column) for column in columns], schema)

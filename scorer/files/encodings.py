@@ -104,5 +104,5 @@ def require_byte_order(head: bytes, encoding: str, shown: str) -> None:
     raise InputError(
         f"does not begin with the byte order mark of {name.upper()}",
         path=shown,
-        hint=f"pass --encoding {marked_encoding(head) or f'{name}-le or {name}-be, or the one it has'}",
+        hint=f"pass --encoding {marked_encoding(head) or f'{name}-le or {name}-be'}, or convert the file to UTF-8",
     )

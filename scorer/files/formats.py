@@ -17,6 +17,7 @@ FORMATS = {
     ".tab": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "jsonl",
 }
 """Formats by extension."""
 
@@ -78,7 +79,7 @@ def format_of(path: str) -> str:
     raise InputError(
         f"unknown format {suffix!r}" if suffix else "has no extension that names its format",
         path=shown,
-        hint=f"known: {_WRITABLE}; or pass --format",
+        hint=f"known: {_WRITABLE}, or pass --format",
     )
 
 
@@ -116,7 +117,7 @@ class OutputFormat:
             if kind not in KINDS or (packed and not compression):
                 raise UsageError(f"--output-format {chosen!r} is no format", hint=f"known: {', '.join(KINDS)}")
         if not kind:
-            hint = f"known: {_WRITABLE}; or pass --output-format"
+            hint = f"known: {_WRITABLE}, or pass --output-format"
             raise UsageError("its extension names no format that can be written", path=name, hint=hint)
         if kind == "parquet" and compression:
             packed = cls(kind, compression).suffix.removeprefix(".parquet")

@@ -8,7 +8,7 @@ from typing import Any
 
 from scorer.disk.checksums import sha256_of
 from scorer.disk.paths import STDIN, is_folder, is_plain_file
-from scorer.errors import InputError
+from scorer.errors import InputError, MissingInputError
 from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url, without_secrets
 from scorer.safe_text import in_utf8
@@ -31,7 +31,8 @@ class InputState:
         """The state of ``file`` now.
 
         Raises:
-            InputError: it does not exist.
+            InputError: it does not exist or may not be read.
+            UnreachableError: its store does not answer.
         """
         return cls(file, _mark_of(file.path))
 
@@ -44,11 +45,12 @@ class InputState:
         """Compare with the state now.
 
         Raises:
-            InputError: it has changed or is gone.
+            InputError: it has changed, is gone or may not be read.
+            UnreachableError: its store does not answer.
         """
         try:
             now = _mark_of(self.file.path)
-        except InputError:
+        except MissingInputError:
             now = "gone"
         if now != self.mark:
             what = "is gone" if now == "gone" else "has changed"
@@ -86,7 +88,7 @@ def _mark_of(path: str) -> Any:
     try:
         state = Path(path).stat()
     except FileNotFoundError as error:
-        raise InputError("no such file", path=path, hint="check the path") from error
+        raise MissingInputError("no such file", path=path, hint="check the path") from error
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=path) from error
     if not is_plain_file(path) and not is_folder(path):

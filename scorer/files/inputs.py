@@ -5,12 +5,15 @@ from __future__ import annotations
 import glob
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 from scorer.disk.paths import STDIN, is_folder, is_missing, is_plain_file, is_there
 from scorer.errors import InputError, MissingInputError, UsageError
+from scorer.files import delta
 from scorer.files.formats import KNOWN_FORMATS, extension_of
 from scorer.files.urls import folder_to_search, has_wildcard, is_url, without_secrets
 
@@ -29,17 +32,21 @@ class InputFile:
     Attributes:
         path: a local path, a URL, or ``-``.
         name: its path below the folder or the glob that it was found by, with ``/``; else its file name.
+            Levels ``key=value`` that end the path of that folder come first: they are columns of a data set.
     """
 
     path: str
     name: str
 
 
-def expand_inputs(arguments: Sequence[str | os.PathLike[str]], *, skip_missing: bool = False) -> list[InputFile]:
+def expand_inputs(
+    arguments: Sequence[str | os.PathLike[str]], *, skip_missing: bool = False, any_format: bool = False
+) -> list[InputFile]:
     """Expand files, folders, globs, URLs and ``-`` to files, sorted by name within each argument.
 
-    Folders are searched to any depth for files of known formats; hidden files, links to folders, and the
-    files that a run leaves beside its output are skipped. A file that is named twice is read once.
+    Folders are searched to any depth for files of known formats, or for all with ``any_format``; names that begin
+    with ``_`` or ``.``, links to folders, and the files that a run leaves beside its output are skipped. Of a Delta
+    table the files of its current version are taken. A file that is named twice is read once.
     With ``skip_missing`` an argument without files is skipped, and the log says so.
 
     Raises:
@@ -57,7 +64,7 @@ def expand_inputs(arguments: Sequence[str | os.PathLike[str]], *, skip_missing: 
         raise UsageError("- stands beside other inputs", hint="read standard input alone")
     found: dict[str, InputFile] = {}
     for name in names:
-        for file in _expand_or_skip(name) if skip_missing else _expand(name):
+        for file in _expand_or_skip(name, any_format) if skip_missing else _expand(name, any_format):
             key = file.path if is_url(file.path) or file.path == STDIN else os.path.realpath(file.path)
             found.setdefault(key, file)
     by_name: dict[str, InputFile] = {}
@@ -81,9 +88,9 @@ def searched_folder(name: str) -> Path | None:
     return Path(folder_to_search(name)) if _is_glob(name) else None
 
 
-def _expand_or_skip(name: str) -> list[InputFile]:
+def _expand_or_skip(name: str, any_format: bool) -> list[InputFile]:
     try:
-        files = _expand(name)
+        files = _expand(name, any_format)
         if len(files) == 1 and files[0].path == name and not (name == STDIN or is_url(name)) and is_missing(name):
             raise MissingInputError("no such file", path=name, hint="check the path")
     except MissingInputError as error:
@@ -93,57 +100,120 @@ def _expand_or_skip(name: str) -> list[InputFile]:
     return files
 
 
-def _expand(name: str) -> list[InputFile]:
+def _expand(name: str, any_format: bool) -> list[InputFile]:
     if name == STDIN:
         return [InputFile(STDIN, "stdin")]
-    path = Path(name)
+    in_tables: list[InputFile] = []
     if is_url(name):
         from scorer.files.remote import expand_url
 
-        files = [InputFile(url, below) for url, below in expand_url(name) if _is_input(below) or url == name]
+        base = folder_to_search(name) if has_wildcard(name) else name
+        found = [InputFile(url, below) for url, below in expand_url(name)]
+        if len(found) == 1 and found[0].path == name:
+            return found
+        found, in_tables = _tables_of_store(base, found)
     elif is_folder(name):
-        files = [InputFile(str(path / below), below) for below in sorted(_walk(path)) if _is_input(below)]
+        base = name
+        found, in_tables = _walk(Path(name))
     elif _is_glob(name):
-        return _expand_glob(name)
-    elif not extension_of(path.name).is_input and is_missing(name):
+        base = folder_to_search(name)
+        # Not Path.glob: it takes no absolute patterns.
+        matches = sorted(match for match in glob.glob(name, recursive=True) if is_plain_file(match))  # noqa: PTH207
+        found = _of_current_versions([InputFile(match, Path(match).relative_to(base).as_posix()) for match in matches])
+    elif not extension_of(Path(name).name).is_input and is_missing(name):
         raise MissingInputError("no such file or folder", path=name, hint="check the path")
     else:
-        return [InputFile(name, path.name)]
-    if not files:
-        shown = without_secrets(name) if is_url(name) else path
+        return [InputFile(name, Path(name).name)]
+    inputs = [file for file in found if _is_input(file.name, name.removeprefix(base), any_format)]
+    shown = without_secrets(name) if is_url(name) else Path(name)
+    if left_out := sorted({file.name for file in found} - {file.name for file in inputs}):
+        more = f" and {len(left_out) - 10:,} more" if len(left_out) > 10 else ""
+        log.debug("%s: left out: %s%s", shown, ", ".join(left_out[:10]), more)
+    inputs += in_tables
+    if not inputs and base == name:
         raise MissingInputError("holds no file of a known format", path=shown, hint=KNOWN_FORMATS)
-    return files
+    if not inputs:
+        raise MissingInputError("matches no file of a known format", path=shown, hint="check the pattern")
+    levels = _hive_levels(base)
+    return [InputFile(file.path, levels + file.name) for file in sorted(inputs, key=lambda file: file.name)]
 
 
-def _walk(folder: Path) -> Iterator[str]:
+def _walk(folder: Path) -> tuple[list[InputFile], list[InputFile]]:
+    """The files in ``folder``, with hidden folders in place of theirs, and the files of its Delta tables."""
+
     def refuse(error: OSError) -> None:
         raise InputError(f"cannot be listed: {error.strerror}", path=error.filename) from error
 
+    found: list[InputFile] = []
+    in_tables: list[InputFile] = []
     for parent, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        is_table = delta.LOG in folders
+        files = (
+            delta.current_files(parent) if is_table else [*files, *(f"{name}/" for name in folders if _is_hidden(name))]
+        )
+        folders[:] = [] if is_table else [name for name in folders if not _is_hidden(name)]
+        below = Path(parent).relative_to(folder).as_posix().removeprefix(".")
         for file in files:
-            yield (Path(parent) / file).relative_to(folder).as_posix()
+            one = InputFile(str(Path(parent) / file), f"{below}/{file}".removeprefix("/"))
+            (in_tables if is_table else found).append(one)
+    return _of_current_versions(found), in_tables
+
+
+def _of_current_versions(files: list[InputFile]) -> list[InputFile]:
+    """``files`` without those of a Delta table around them that its current version does not have."""
+
+    @cache
+    def table_around(folder: Path) -> Path | None:
+        if is_folder(folder / delta.LOG):
+            return folder
+        return None if folder == folder.parent else table_around(folder.parent)
+
+    @cache
+    def files_of(table: Path) -> set[Path]:
+        return {table / below for below in delta.current_files(str(table))}
+
+    def is_current(path: Path) -> bool:
+        table = table_around(path.parent)
+        return table is None or path in files_of(table)
+
+    # Not Path.resolve: a link may lead out of the table.
+    return [file for file in files if is_current(Path(os.path.abspath(file.path)))]  # noqa: PTH100
+
+
+def _tables_of_store(base: str, found: list[InputFile]) -> tuple[list[InputFile], list[InputFile]]:
+    """The files found below a URL that are in no Delta table, and the files of the tables."""
+    logs = (file.name.split(f"{delta.LOG}/")[0] for file in found if f"/{delta.LOG}/" in f"/{file.name}")
+    in_tables = []
+    for root in sorted(set(logs)):
+        url = f"{base.rstrip('/')}/{root}"
+        found = [file for file in found if not file.name.startswith(root)]
+        in_tables += [InputFile(url + below, root + below) for below in delta.current_files(url.rstrip("/"))]
+    return found, in_tables
 
 
 def _is_glob(name: str) -> bool:
     return has_wildcard(name) and not is_there(name)
 
 
-def _expand_glob(pattern: str) -> list[InputFile]:
-    # Not Path.glob: it takes no absolute patterns.
-    matches = sorted(match for match in glob.glob(pattern, recursive=True) if is_plain_file(match))  # noqa: PTH207
-    base = folder_to_search(pattern)
-    found = [InputFile(match, Path(match).relative_to(base).as_posix()) for match in matches]
-    found = [file for file in found if _is_input(file.name)]
-    if not found:
-        raise MissingInputError("matches no file of a known format", path=pattern, hint="check the pattern")
-    return found
-
-
-def _is_input(below: str) -> bool:
+def _is_input(below: str, pattern: str, any_format: bool) -> bool:
     """True for a file found by searching that is to be read; files named by the user are read under any name."""
-    return extension_of(below).is_input and not any(_is_hidden(part) for part in below.split("/"))
+    parts = below.split("/")
+    named = {part[:1] for part in pattern.split("/")}  # a pattern such as _staging/*.csv asks for hidden names
+    if any(_is_hidden(part) and part[0] not in named for part in parts):
+        return False
+    return extension_of(below).is_input or any_format
 
 
 def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name.endswith(_NOT_INPUTS)
+    return name.startswith((".", "_")) or name.endswith(_NOT_INPUTS)
+
+
+def _hive_levels(folder: str) -> str:
+    """The levels ``key=value`` that end the path of a folder.
+
+    >>> _hive_levels("reviews/year=2024/month=01/")
+    'year=2024/month=01/'
+    """
+    parts = folder.replace(os.sep, "/").rstrip("/").split("/")
+    levels = list(takewhile(lambda part: part.partition("=")[0] and "=" in part, reversed(parts)))
+    return "".join(f"{part}/" for part in reversed(levels))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import Any, Self
@@ -11,14 +12,19 @@ import orjson
 import pyarrow as pa
 
 from scorer.errors import InputError
-from scorer.files.arrow import JSON_FIELD, in_one_piece
+from scorer.files.arrow import JSON_FIELD, JSON_IN_ERRORS, holds_json, in_one_piece
 from scorer.files.bad_rows import Reject
 from scorer.files.huge_texts import viewed
-from scorer.files.source import Block, ReadOptions, Source, check_text_type, in_blocks
-from scorer.files.strict_json import KIND_NAMES, parse_line
+from scorer.files.source import Block, KeptRow, ReadOptions, Source, check_text_type, in_blocks
+from scorer.files.strict_json import A_LIST, KIND_NAMES, parse_line
 from scorer.files.text_bytes import lines_of, text_bytes
+from scorer.safe_text import quoted
 
 _MAX_COLUMNS = 4096
+
+_AN_ARRAY = "is a JSON array, not one JSON object a line"
+_BEGINS_ARRAY = re.compile(rb"\s*\[\s*(?:[\[{\"]|$)")
+_ONE_A_LINE = "write each object on a line of its own; jq -c '.[]' does so with an array"
 
 _BOOL, _INT, _WIDE_INT, _BIG_INT, _FLOAT, _TEXT, _NESTED = (1 << place for place in range(7))
 
@@ -68,18 +74,27 @@ class JsonlSource(Source):
         source._text = column
         if kinds != _TEXT and self.options.on_bad_row == "reject":
             source._find_columns()
-        source.schema = source.schema.set(source.schema.get_field_index(column), pa.field(column, pa.string()))
+        mark = JSON_IN_ERRORS if kinds != _TEXT and self.options.on_bad_row == "keep" else None
+        field = pa.field(column, pa.string(), metadata=mark)
+        source.schema = source.schema.set(source.schema.get_field_index(column), field)
         return source
 
     def _find_columns(self) -> None:
         kinds: dict[str, int] = {}
+        reasons: list[str] = []
+        objects = 0
         for row in self._rows():
             if isinstance(row, Reject):
+                reasons = [*reasons[:1], row.reason]
                 continue
+            objects += 1
             for name, value in row.items():
                 kinds[name] = kinds.get(name, 0) | _kind_of(value)
             if len(kinds) > _MAX_COLUMNS:
                 raise InputError(f"its rows have more than {_MAX_COLUMNS:,} different keys", path=self.path)
+        if reasons and not objects:
+            what = _AN_ARRAY if reasons == [A_LIST] else "no row is a JSON object"
+            raise InputError(what, path=self.path, hint=_ONE_A_LINE)
         self._kinds = kinds
         self.schema = pa.schema([_field(name, kind) for name, kind in kinds.items()])
 
@@ -92,7 +107,7 @@ class JsonlSource(Source):
         arrays = []
         for field in schema:
             values = [viewed(row.get(field.name)) for row in rows]
-            if field.metadata:
+            if holds_json(field):
                 values = [None if value is None else _json_text(value) for value in values]
             try:
                 arrays.append(in_one_piece(pa.chunked_array([values], field.type)))
@@ -105,14 +120,16 @@ class JsonlSource(Source):
 
     def _rows(self, *, skip: int = 0, chunk_rows: int = 0) -> Iterator[dict[str, Any] | Reject]:
         """Rows after the first ``skip``; ``chunk_rows`` of them, if not 0, must fit into the limit of a chunk."""
-        row = chunk_start = 0
+        row = number = chunk_start = 0
         limit = self.options.max_row_bytes
         with text_bytes(self.location, self.options) as reader:
             offset = reader.start or 0
-            for given in lines_of(reader, limit=limit):
+            lines = lines_of(reader, limit=limit)
+            for given in lines:
                 line, size = (None, given) if isinstance(given, int) else (given, len(given))
                 begin = offset
                 offset += size
+                number += 1
                 if line is not None and line.isspace():
                     continue
                 row += 1
@@ -127,16 +144,21 @@ class JsonlSource(Source):
                         f"{chunk_rows} rows fill more than {self.options.max_chunk_bytes >> 20:,} MiB",
                         path=self.path,
                         row=row,
-                        hint="lower --chunk-rows",
+                        line=number,
+                        hint="lower --chunk-rows, or split the file",
                     )
                 found = f"is longer than {limit:,} bytes" if line is None else self._parse(line)
                 if not isinstance(found, str):
                     yield found
                     continue
+                if row == 1 and line is not None and _BEGINS_ARRAY.match(line):
+                    stops = self.options.on_bad_row == "fail"
+                    if found != A_LIST or (stops and all(isinstance(x, bytes) and x.isspace() for x in lines)):
+                        raise InputError(_AN_ARRAY, path=self.path, hint=_ONE_A_LINE)
                 raw = None
                 if self.options.keep_raw and line is not None:
                     raw = bytes(line).rstrip(b"\r\n").decode("utf-8", "backslashreplace")
-                reject = Reject(self.path, row, None if reader.start is None else begin, found, raw)
+                reject = Reject(self.path, row, None if reader.start is None else begin, found, raw, number)
                 if self.options.on_bad_row == "fail":
                     raise reject.error()
                 yield reject
@@ -149,7 +171,9 @@ class JsonlSource(Source):
         value = found.get(self._text)
         if value is None or isinstance(value, str | bytearray):
             return found
-        return f"{self._text!r} is {KIND_NAMES[type(value)]}, not a string"
+        if self.options.on_bad_row == "keep":
+            return KeptRow({**found, self._text: _json_text(value)})
+        return f"{quoted(self._text)} is {KIND_NAMES[type(value)]}, not a string"
 
 
 def _field(name: str, kinds: int) -> pa.Field:

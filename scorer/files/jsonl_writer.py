@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import orjson
 import pyarrow as pa
 
-from scorer.files.arrow import holds_json
+from scorer.files.arrow import JSON_IN_ERRORS, holds_json
 from scorer.files.cells import as_json, by_size, json_default
 from scorer.files.huge_texts import bytes_of, pieces_of, rows_of_huge_texts
 from scorer.files.sinks import BlockSink
@@ -41,7 +41,7 @@ class JsonlTableWriter(TableWriter):
             if not rows_of_huge_texts(column):
                 self._sink.write(orjson.dumps(as_json(column, field)[0], json_default, orjson.OPT_NON_STR_KEYS))
                 continue
-            is_json = holds_json(field)
+            is_json = holds_json(field) or _rows_of_json(field, row) == [0]
             self._sink.write(b"" if is_json else b'"')
             for piece in pieces_of(bytes_of(column, 0)):
                 self._sink.write(bytes(piece) if is_json else orjson.dumps(str(piece, "utf-8"))[1:-1])
@@ -49,7 +49,12 @@ class JsonlTableWriter(TableWriter):
         self._sink.write(b"}\n")
 
     def _write_rows(self, table: pa.Table) -> None:
-        columns = [as_json(column, field) for column, field in zip(table.columns, self._schema, strict=True)]
+        columns = []
+        for column, field in zip(table.columns, self._schema, strict=True):
+            values = as_json(column, field)
+            for row in _rows_of_json(field, table):
+                values[row] = orjson.Fragment(values[row])
+            columns.append(values)
         names = self._schema.names
         options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
         lines = [
@@ -61,3 +66,10 @@ class JsonlTableWriter(TableWriter):
     def finish(self, metadata: Mapping[bytes, str] | None = None) -> None:  # noqa: ARG002
         """Hand everything to the file; JSONL has no place for metadata."""
         self._sink.end()
+
+
+def _rows_of_json(field: pa.Field, table: pa.Table) -> list[int]:
+    """Rows in which a field with :data:`~scorer.files.arrow.JSON_IN_ERRORS` holds JSON."""
+    if (field.metadata or {}).items() < JSON_IN_ERRORS.items():
+        return []
+    return [row for row, status in enumerate(table.columns[-1].to_pylist()) if status == "error"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 from scorer.disk.paths import STDIN
 from scorer.errors import InputError, UsageError
 from scorer.files.csv_writer import CsvTableWriter
-from scorer.files.formats import KINDS, OutputFormat, format_of
+from scorer.files.formats import KINDS, OutputFormat, extension_of, format_of
 from scorer.files.jsonl_writer import JsonlTableWriter
 from scorer.files.parquet_writer import ParquetTableWriter
 from scorer.files.sinks import BlockSink, PackedSink, arrow_errors
@@ -22,7 +23,8 @@ from scorer.files.urls import is_url, without_secrets
 from scorer.files.writing import TableWriter, check_schema
 
 # Formats, as messages name them, and the options that do not fit them.
-_WITHOUT = {"parquet": ("Parquet", ("encoding", "delimiter")), "jsonl": ("JSONL", ("delimiter",))}
+_OF_CSV = ("delimiter", "quote", "escape", "no_header")
+_WITHOUT = {"parquet": ("Parquet", ("encoding", *_OF_CSV)), "jsonl": ("JSONL", _OF_CSV)}
 
 
 def open_source(path: str | os.PathLike[str], options: ReadOptions | None = None) -> Source:
@@ -35,16 +37,13 @@ def open_source(path: str | os.PathLike[str], options: ReadOptions | None = None
     name = os.fspath(path)
     chosen = options or ReadOptions()
     if name == STDIN and chosen.format is None:
-        raise UsageError("standard input has no extension that names its format", hint="pass --format")
+        raise UsageError("standard input has no extension that names its format", hint="pass --format, or name a file")
     if name != STDIN and not is_url(name):
         _check_file(name)
     kind = chosen.format or format_of(name)
     if kind not in KINDS:
         raise UsageError(f"unknown --format {kind!r}", hint=f"known: {', '.join(KINDS)}")
-    shown, without = _WITHOUT.get(kind, ("", ()))
-    for option in without:
-        if getattr(chosen, option) is not None:
-            raise UsageError(f"is {shown}, which has no {option}", path=without_secrets(name), hint=f"drop --{option}")
+    _check_options(name, kind, chosen)
     if kind == "parquet":
         from scorer.files.parquet_source import ParquetSource
 
@@ -58,6 +57,40 @@ def open_source(path: str | os.PathLike[str], options: ReadOptions | None = None
     return CsvSource(name, chosen, delimiter="\t" if kind == "tsv" else ",")
 
 
+def fitting(path: str | os.PathLike[str], options: ReadOptions) -> ReadOptions:
+    """``options`` for one of several files, without those that its format lacks; a Parquet file stays one."""
+    kind = _kind(os.fspath(path), options)
+    nothing = ReadOptions()
+    without = {option: getattr(nothing, option) for option in _WITHOUT.get(kind, ("", ()))[1]}
+    return replace(options, **without, format=None if kind == "parquet" else options.format)
+
+
+def check_fit(paths: Iterable[str | os.PathLike[str]], options: ReadOptions) -> None:
+    """Check that each option fits one of several files at least.
+
+    Raises:
+        UsageError: an option fits none.
+    """
+    names = [os.fspath(path) for path in paths]
+    for option in ("encoding", *_OF_CSV):
+        if getattr(options, option) and not any(getattr(fitting(name, options), option) for name in names):
+            for name in names:
+                _check_options(name, _kind(name, options), options)
+
+
+def _kind(name: str, options: ReadOptions) -> str:
+    kind = extension_of(without_secrets(name)).kind
+    return kind if kind == "parquet" else options.format or kind
+
+
+def _check_options(name: str, kind: str, options: ReadOptions) -> None:
+    shown, without = _WITHOUT.get(kind, ("", ()))
+    for option in without:
+        if getattr(options, option):
+            flag = f"--{option.replace('_', '-')}"
+            raise UsageError(f"is {shown}, which {flag} is not for", path=without_secrets(name), hint=f"drop {flag}")
+
+
 def _check_file(name: str) -> None:
     path = Path(name)
     try:
@@ -66,7 +99,7 @@ def _check_file(name: str) -> None:
         if not path.exists():
             raise InputError("no such file", path=name, hint="check the path")
         if not path.is_file():
-            raise InputError("is no plain file", path=name, hint="read a pipe as -, with --format")
+            raise InputError("is no plain file", path=name, hint="read a pipe as -, with --format, or name a file")
         with path.open("rb") as file:
             if not file.read(1):
                 raise InputError("is empty (0 bytes)", path=name)

@@ -7,7 +7,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,11 +16,13 @@ import pyarrow.parquet as pq
 
 from scorer.disk.paths import STDIN
 from scorer.errors import InputError
-from scorer.files.arrow import in_one_piece, is_text, with_leaves
+from scorer.files.arrow import in_one_piece, is_text, leaves, with_leaves
 from scorer.files.bad_rows import Reject
+from scorer.files.int96 import int96_columns, lossless_unit
+from scorer.files.parquet_types import mark
 from scorer.files.source import Block, ReadOptions, Source
 from scorer.files.urls import is_url
-from scorer.safe_text import first_line
+from scorer.safe_text import first_line, quoted
 
 # Rows decoded at a time, fewer if they are large: data that unpack to far more than their size are noticed early.
 _BATCH_ROWS = 1024
@@ -45,10 +48,9 @@ class ParquetSource(Source):
             self._packed_bytes = self._bytes.size()
             if not self._packed_bytes:
                 raise InputError("is empty (0 bytes)", path=self.path)
-            # A buffer of the next pages would grow to the size of the file, for pyarrow releases none of it.
-            self._file = pq.ParquetFile(self._bytes, page_checksum_verification=True, pre_buffer=False)
+            self._int96_unit = "ns"
+            self._file = self._open()
             footer = self._file.metadata
-            self.schema = _with_all_metadata(self._file.schema_arrow, footer.metadata)
             self.n_rows: int = footer.num_rows
             self._group_rows = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
             if sum(self._group_rows) != self.n_rows or min(self._group_rows, default=0) < 0:
@@ -64,7 +66,29 @@ class ParquetSource(Source):
                     hint="write it with smaller row groups",
                 )
             options.check_unpacked(sum(self._group_bytes), self._packed_bytes, self.path)
+            self._fit_int96()
+            self.schema = mark(_with_all_metadata(self._file.schema_arrow, footer.metadata), footer.schema)
             self._strings = _string_leaves(footer.schema, self.schema)
+
+    def _open(self, **options: Any) -> pq.ParquetFile:
+        # A buffer of the next pages would grow to the size of the file, for pyarrow releases none of it.
+        fixed = {"page_checksum_verification": True, "pre_buffer": False}
+        return pq.ParquetFile(self._bytes, **{"coerce_int96_timestamp_unit": self._int96_unit, **fixed, **options})
+
+    def _fit_int96(self) -> None:
+        """Read the INT96 times, if there are any, for the unit that holds them all; reopen the file with it."""
+        metadata = self._file.metadata
+        if not (columns := int96_columns(metadata.schema)):
+            return
+        unit = lossless_unit(columns, lambda unit: self._open(coerce_int96_timestamp_unit=unit, metadata=metadata))
+        if unit is None:
+            raise InputError(
+                f"no unit of time holds the INT96 values of {', '.join(map(repr, columns))} without loss",
+                path=self.path,
+                hint="write them again as TIMESTAMP",
+            )
+        self._int96_unit = unit
+        self._file = self._open(metadata=metadata)
 
     def pieces(self, chunk_rows: int, *, start: int = 0, size: int) -> list[tuple[int, int | None]]:
         """Cut between row groups, so that two pieces decode the same rows only for a chunk that spans two groups."""
@@ -96,7 +120,7 @@ class ParquetSource(Source):
                     f"its rows unpack to more than {self.options.max_chunk_bytes >> 20:,} MiB a chunk",
                     path=self.path,
                     row=number * rows + 1,
-                    hint="lower --chunk-rows",
+                    hint="lower --chunk-rows, or split the file",
                 )
             with _reading_errors(self.path):
                 table = self._typed(piece, columns)
@@ -157,13 +181,10 @@ class ParquetSource(Source):
     def _reader(self, leaves: Sequence[int], *, buffer_size: int = 0) -> pq.ParquetFile:
         if not leaves:
             return self._file
-        return pq.ParquetFile(
-            self._bytes,
+        return self._open(
             metadata=self._file.metadata,
             read_dictionary=list(leaves),
             buffer_size=buffer_size,
-            page_checksum_verification=True,
-            pre_buffer=False,
             arrow_extensions_enabled=False,  # or strings of extension types would not be read as dictionaries
         )
 
@@ -209,11 +230,12 @@ class ParquetSource(Source):
     def _block(self, table: pa.Table, before: int) -> Block:
         wrong = _wrong_strings(table)
         rejects = [Reject(self.path, before + row + 1, None, wrong[row]) for row in sorted(wrong)]
-        good = table.filter(pa.array([row not in wrong for row in range(table.num_rows)])) if wrong else table
+        edges = [-1, *sorted(wrong), table.num_rows]  # slices, for pyarrow cannot filter views of strings
+        good = pa.concat_tables([table.slice(start + 1, end - start - 1) for start, end in pairwise(edges)])
         # Pieces and dictionaries follow row groups: give the rows a form that depends on their values alone.
         if good.columns:
             good = pa.table([in_one_piece(column) for column in good.columns], good.schema)
-        return good, rejects
+        return Block(good, rejects)
 
 
 def _wrong_strings(table: pa.Table) -> dict[int, str]:
@@ -222,12 +244,21 @@ def _wrong_strings(table: pa.Table) -> dict[int, str]:
     for name, column in zip(table.column_names, table.columns, strict=True):
         if not _holds_strings(column.type) or _is_valid(column):
             continue
-        plain = _without_dictionaries(column.type)
         for row in range(len(column)):
             # A dictionary may hold values that none of these rows has.
-            if row not in wrong and not _is_valid(_cast(column.take(pa.array([row])), plain)):
-                wrong[row] = f"column {name!r} holds bytes that are not UTF-8"
+            if row not in wrong and not _is_valid(_one_row(column, row)):
+                wrong[row] = f"column {quoted(name)} holds bytes that are not UTF-8"
     return wrong
+
+
+def _one_row(column: pa.ChunkedArray, row: int) -> pa.ChunkedArray:
+    """A row without the values of others, which a check of a slice of lists would look at too; no dictionaries."""
+    one = column.slice(row, 1)
+    if pa.types.is_list_view(one.type) or pa.types.is_large_list_view(one.type):
+        one = pc.list_flatten(one)
+    elif pa.types.is_nested(one.type):
+        one = column.take(pa.array([row]))
+    return _cast(one, _without_dictionaries(one.type))
 
 
 def _open_file(path: str) -> pa.NativeFile:
@@ -261,6 +292,8 @@ def _holds_list_views(kind: pa.DataType) -> bool:
 
 def _without_dictionaries(kind: pa.DataType) -> pa.DataType:
     """``kind`` with every dictionary replaced by the type of its values."""
+    if not any(map(pa.types.is_dictionary, leaves(kind))):
+        return kind  # without a cast of lists, in which pyarrow loses values of views
     return with_leaves(kind, lambda leaf: leaf.value_type if pa.types.is_dictionary(leaf) else leaf)
 
 
@@ -270,7 +303,9 @@ def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
         return column
     if pa.types.is_nested(column.type):  # pyarrow casts more of a slice than its own rows
         column = column.take(pa.array(range(len(column))))
-    return column.cast(_without_dictionaries(column.type)).cast(kind)
+    plain = column.cast(_without_dictionaries(column.type))
+    # Values of ENUM come as bytes; which of them are no strings is found out later, row by row.
+    return plain.cast(options=pc.CastOptions(kind, allow_invalid_utf8=True))
 
 
 def _small_pieces(table: pa.Table) -> Iterator[pa.Table]:
@@ -360,7 +395,7 @@ def _damaged(error: Exception, path: str) -> InputError:
     first = first_line(error)
     if "ncrypted" in first or "ecryption" in first:
         return InputError("is encrypted", path=path, hint="decrypt it first")
-    if isinstance(error, pa.ArrowNotImplementedError):
+    if isinstance(error, pa.ArrowNotImplementedError) or first.startswith("Not yet implemented"):
         return InputError(f"uses a part of Parquet that is not supported: {first}", path=path, hint="write it again")
     return InputError(f"is damaged or of another format: {first}", path=path)
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scorer.files.arrow import in_one_piece, is_bytes, is_text
+from scorer.files.parquet_types import times_in_utc, without_marks
 from scorer.files.sinks import arrow_errors
 from scorer.files.writing import TableWriter
 
@@ -29,6 +30,8 @@ class ParquetTableWriter(TableWriter):
 
     def __init__(self, file: BinaryIO, schema: pa.Schema, long_texts: str | None = None) -> None:
         described: Any = True
+        in_utc = any(times_in_utc(schema))
+        schema = without_marks(schema)
         if long_texts in schema.names and not pa.types.is_nested(schema.field(long_texts).type):
             described = [path for path in _leaf_paths(schema) if path != long_texts]
         self._writer = pq.ParquetWriter(
@@ -38,6 +41,7 @@ class ParquetTableWriter(TableWriter):
             use_dictionary=described,
             write_statistics=described,
             write_page_checksum=True,
+            write_time_adjusted_to_utc=in_utc,
         )
         self._schema = schema
         self._waiting = pa.Table.from_batches([], schema)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Self, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, Self, TypeVar, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,28 +15,25 @@ from scorer.errors import InputError, UsageError
 from scorer.files.arrow import holds_json, is_text
 from scorer.files.bad_rows import Reject
 from scorer.files.columns import named_column
+from scorer.files.file_options import FileOptions
 from scorer.files.urls import without_secrets
+from scorer.safe_text import quoted
 
 Row = TypeVar("Row")
-Block = tuple[pa.Table, list[Reject]]
-"""Good rows and bad rows."""
-
-OnBadRow = Literal["fail", "reject"]
+OnBadRow = Literal["fail", "reject", "keep"]
 
 # A file may unpack to this many bytes whatever its size, and beyond that to this many times its size.
 _BOMB_BYTES = 2**30
 _BOMB_RATIO = 200
 
 
-@dataclass(frozen=True)
-class ReadOptions:
-    """Options of reading input files; ``None`` leaves a choice to the file.
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions(FileOptions):
+    """Options of reading input files, with the limits that ``score`` sets; ``None`` leaves a choice to the file.
 
     Attributes:
-        format: ``parquet``, ``csv``, ``tsv`` or ``jsonl``; ``None`` goes by the extension.
-        encoding: of text formats, a name that Python knows; ``None`` is UTF-8, a byte order mark dropped.
-        delimiter: between the fields of a CSV file, one character; ``None`` is the format's.
-        on_bad_row: ``fail`` stops at the first bad row, ``reject`` sets bad rows aside.
+        on_bad_row: ``fail`` stops at the first bad row, ``reject`` sets bad rows aside, ``keep`` only those whose
+            columns cannot be carried.
         keep_raw: True if a reject carries the text of its row.
         max_row_bytes: a longer row of a text format is refused.
         max_chunk_bytes: a chunk of rows that is larger in memory is refused.
@@ -43,9 +41,6 @@ class ReadOptions:
             1 GiB and to more than 200 times its size.
     """
 
-    format: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
     on_bad_row: OnBadRow = "fail"
     keep_raw: bool = False
     max_row_bytes: int = 256 * 2**20
@@ -53,15 +48,9 @@ class ReadOptions:
     max_file_bytes: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.on_bad_row not in get_args(OnBadRow):
-            raise UsageError(f"unknown --on-bad-row {self.on_bad_row!r}", hint="choose fail or reject")
-        if self.delimiter == "\\t":  # as shells hand it over
-            object.__setattr__(self, "delimiter", "\t")
-        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
-            raise UsageError(
-                f"--delimiter {self.delimiter!r} is not one character that can divide fields",
-                hint="pass , or ; or $'\\t'",
-            )
+            raise UsageError(f"unknown --on-bad-row {self.on_bad_row!r}", hint="choose fail, reject or keep")
 
     def check_unpacked(self, n_bytes: int, packed: int, path: str) -> None:
         """Check that a file of ``packed`` bytes may unpack to ``n_bytes``.
@@ -73,15 +62,27 @@ class ReadOptions:
             raise InputError(
                 f"holds more than {self.max_file_bytes:,} bytes",
                 path=path,
-                hint="raise --max-file-bytes if that is right",
+                hint="raise --max-file-bytes if that is right, or split the file",
             )
         if self.max_file_bytes is None and n_bytes > max(_BOMB_BYTES, _BOMB_RATIO * packed):
             raise InputError(
                 f"unpacks to more than {_BOMB_RATIO} times its size and over {_BOMB_BYTES >> 30} GiB,"
                 " as decompression bombs do",
                 path=path,
-                hint="pass --max-file-bytes if it is right",
+                hint="pass --max-file-bytes if it is right, or unpack the file",
             )
+
+
+class KeptRow(dict[str, Any]):
+    """A row whose columns can be carried, but whose text is none: it is written as JSON in its place."""
+
+
+class Block(NamedTuple):
+    """Consecutive rows, see :class:`Chunk`."""
+
+    rows: pa.Table
+    rejects: list[Reject]
+    kept: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,13 @@ class Chunk:
         number: of the chunk, from 0.
         rows: the good rows, in order; a column is one piece, so that equal chunks are written to equal bytes.
         rejects: the bad rows, in order.
+        kept: places in ``rows`` of bad rows that are kept there.
     """
 
     number: int
     rows: pa.Table
     rejects: tuple[Reject, ...]
+    kept: tuple[int, ...] = ()
 
     @property
     def n_input_rows(self) -> int:
@@ -123,6 +126,21 @@ class Source(ABC):
         self.path = without_secrets(path)
         self.options = options
 
+    def advice(self) -> str | None:
+        """Options by which the file may have a column that it lacks, as a hint."""
+        return None
+
+    @contextmanager
+    def advised(self) -> Iterator[None]:
+        """Look for columns: an error in the block gets :meth:`advice` as its hint if there is one."""
+        try:
+            yield
+        except InputError as error:
+            advice = self.advice()
+            if advice is None:
+                raise
+            raise error.with_hint(advice) from error
+
     @abstractmethod
     def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[Block]:
         """The file, ``rows`` input rows at a time, from block ``start`` on."""
@@ -148,7 +166,7 @@ class Source(ABC):
         names = (
             self.schema.names if columns is None else [named_column(self.schema.names, c, self.path) for c in columns]
         )
-        for number, (table, rejects) in enumerate(self._blocks(chunk_rows, names, start), start):
+        for number, (table, rejects, kept) in enumerate(self._blocks(chunk_rows, names, start), start):
             if rejects and self.options.on_bad_row == "fail":
                 raise rejects[0].error()
             if table.nbytes > self.options.max_chunk_bytes:
@@ -156,9 +174,9 @@ class Source(ABC):
                     f"{table.num_rows + len(rejects)} rows from here on fill {table.nbytes >> 20:,} MiB of memory",
                     path=self.path,
                     row=number * chunk_rows + 1,
-                    hint="lower --chunk-rows",
+                    hint="lower --chunk-rows, or split the file",
                 )
-            yield Chunk(number, table, tuple(rejects))
+            yield Chunk(number, table, tuple(rejects), kept)
             del table
 
     def pieces(self, chunk_rows: int, *, start: int = 0, size: int) -> list[tuple[int, int | None]]:  # noqa: ARG002
@@ -179,19 +197,22 @@ def in_blocks(rows: Iterable[Row | Reject], n_rows: int, table_of: Callable[[lis
     """Gather rows and rejects into blocks of ``n_rows``, the good rows as the table that ``table_of`` makes of them."""
     good: list[Row] = []
     rejects: list[Reject] = []
+    kept: list[int] = []
     for row in rows:
         if isinstance(row, Reject):
             rejects.append(row)
         else:
+            if type(row) is KeptRow:
+                kept.append(len(good))
             good.append(row)
         if len(good) + len(rejects) == n_rows:
             table = table_of(good)
             good = []  # the texts are held once
-            yield table, rejects
+            yield Block(table, rejects, tuple(kept))
             del table
-            rejects = []
+            rejects, kept = [], []
     if good or rejects:
-        yield table_of(good), rejects
+        yield Block(table_of(good), rejects, tuple(kept))
 
 
 def check_text_type(field: pa.Field, path: str) -> None:
@@ -204,7 +225,7 @@ def check_text_type(field: pa.Field, path: str) -> None:
     if holds_json(field) or not (is_text(kind) or pa.types.is_null(kind)):
         held = "values of several types" if holds_json(field) else str(field.type)
         raise InputError(
-            f"column {field.name!r} holds {held}, not text", path=path, hint="name another with --text-column"
+            f"column {quoted(field.name)} holds {held}, not text", path=path, hint="name another with --text-column"
         )
 
 

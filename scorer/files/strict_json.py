@@ -36,6 +36,8 @@ KIND_NAMES = {
 }
 """Names of the types of values, for messages about one that should be a string or an object."""
 
+A_LIST = "is a list, not a JSON object"
+
 _QUOTE = re.compile(rb'"')
 
 _BACKSLASH = ord("\\")
@@ -161,7 +163,7 @@ def _parse_fast(line: bytes | bytearray) -> dict[str, Any] | str:
         # The part of orjson's message after the colon is the place, and holds none of the text.
         return f"is not JSON: {error.msg}"
     if type(value) is not dict:
-        return f"is {KIND_NAMES[type(value)]}, not a JSON object"
+        return A_LIST if type(value) is list else f"is {KIND_NAMES[type(value)]}, not a JSON object"
     n_keys = len(value)
     nested = _nested_in(value.values())
     if nested:

@@ -62,7 +62,8 @@ def text_bytes(path: str, options: ReadOptions) -> Iterator[TextReader]:
             yield Transcoded(reader, decoder)
             return
         if options.encoding is None and (wide := marked_encoding(reader.head)):
-            raise InputError(f"looks like {wide.upper()}", path=shown, hint=f"pass --encoding {wide}")
+            hint = f"pass --encoding {wide}, or convert the file to UTF-8"
+            raise InputError(f"looks like {wide.upper()}", path=shown, hint=hint)
         if reader.head.startswith(codecs.BOM_UTF8):
             reader.start = len(codecs.BOM_UTF8)
             reader.head = reader.head[reader.start :]

@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from scorer.errors import UsageError
 from scorer.files.formats import OutputFormat
+from scorer.files.parquet_types import lost_type, times_in_utc
+from scorer.safe_text import quoted
 
 
 class TableWriter(ABC):
@@ -33,14 +35,23 @@ def check_schema(format: OutputFormat, schema: pa.Schema) -> None:
     Raises:
         UsageError: it cannot.
     """
+    if (lost := lost_type(schema)) is not None:
+        name, kind = lost
+        raise UsageError(
+            f"column {quoted(name)} is of Parquet's type {kind}, which would not come out as such",
+            hint="leave it out with --columns",
+        )
     if format.kind == "parquet":
+        if len(set(times_in_utc(schema))) > 1:
+            hint = "leave those of one kind out with --columns"
+            raise UsageError("some times of day are in UTC and some are not, which one output cannot hold", hint=hint)
         return
     if format.kind == "jsonl" and (twice := _first_repeated(schema.names)) is not None:
-        raise UsageError(f"two columns are named {twice!r}, which JSON cannot hold", hint="rename one")
+        raise UsageError(f"two columns are named {quoted(twice)}, which JSON cannot hold", hint="rename one")
     for field in schema:
         if (twice := _first_repeated_inside(field.type)) is not None:
             raise UsageError(
-                f"column {field.name!r} holds two fields named {twice!r}, which JSON cannot hold",
+                f"column {quoted(field.name)} holds two fields named {quoted(twice)}, which JSON cannot hold",
                 hint="leave it out with --columns, or write Parquet",
             )
 

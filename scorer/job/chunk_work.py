@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import onnxruntime
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scorer.errors import UsageError
 from scorer.files.columns import named_column, text_column
@@ -19,8 +21,9 @@ from scorer.job.parts import ChunkResult
 from scorer.job.provenance import KEY
 from scorer.job.summary import ChunkCounts, JobCounts, ScoreSummary
 from scorer.model.encoding import Encoded
+from scorer.model.graph import Logits
 from scorer.model.scoring import Scorer
-from scorer.model.session import Logits
+from scorer.safe_text import quoted
 from scorer.version import package_version
 
 _COUNTED_PACKAGES = ("tokenizers", "pyarrow", "numpy")
@@ -39,7 +42,7 @@ class ModelIdentity:
     """The properties of a loaded model that an output depends on; equal identities give a chunk the same rows.
 
     Attributes:
-        bundle: fingerprint, labels, precision, preprocessing and threshold of the bundle.
+        bundle: fingerprint, labels, precision, preprocessing, activation and threshold of the bundle.
         added: names and types of the added columns.
         device, provider: what really runs.
         batching: ``alone`` or ``tokens``.
@@ -66,6 +69,7 @@ class ModelIdentity:
             "labels": list(bundle.labels),
             "precision": session.precision,
             "preprocessing": bundle.preprocessing.to_json(),
+            "activation": bundle.activation,
             "threshold": bundle.threshold,
         }
         stated = bundle.description.get("lineage")
@@ -95,16 +99,27 @@ class ChunkColumns:
 
     def encode(self, scorer: Scorer, chunk: Chunk) -> Encoded:
         """Tokenize the texts of a chunk: the half of the work that can be done ahead of the model."""
-        return scorer.encode(text_values(chunk.rows.column(self.text)))
+        texts = text_values(chunk.rows.column(self.text))
+        if chunk.kept:
+            texts = pc.if_else(_at(chunk.kept, len(texts)), None, texts)
+        return scorer.encode(texts)
 
     def score(self, scorer: Scorer, chunk: Chunk, encoded: Encoded, logits: Logits) -> ChunkResult:
         """Score a chunk; its rows depend on the chunk, the bundle, the options and the device alone."""
         scored = scorer.score_chunk(encoded, logits)
+        if chunk.kept:
+            scored = scored.with_errors(_at(chunk.kept, scored.predictions.num_rows))
         columns = chunk.rows.columns[: self.carried]
         table = pa.Table.from_arrays([*columns, *scored.predictions.columns], schema=self.schema)
-        by_status = scored.by_status(scorer.prefix)
+        by_status = scored.by_status()
         counts = ChunkCounts(chunk.n_input_rows, table.num_rows, len(chunk.rejects), scored.n_tokens, by_status)
         return ChunkResult(chunk.number, counts, table, chunk.rejects)
+
+
+def _at(places: Sequence[int], n_rows: int) -> pa.BooleanArray:
+    mask = np.zeros(n_rows, dtype=np.bool_)
+    mask[list(places)] = True
+    return pa.array(mask)
 
 
 @dataclass(frozen=True)
@@ -134,7 +149,8 @@ class ChunkWork:
             UsageError: a carried column has the name of an added one.
             ModelError: the model cannot be loaded.
         """
-        column = text_column(source.schema.names, options.text_column, source.path)
+        with source.advised():
+            column = text_column(source.schema.names, options.text_column, source.path)
         source = source.with_text(column)
         # The provenance in the input is that of another run.
         metadata = {key: value for key, value in (source.schema.metadata or {}).items() if key != KEY} or None
@@ -148,7 +164,9 @@ class ChunkWork:
         for name in model.added.names:
             if name in needed:
                 raise UsageError(
-                    f"a column {name!r} stands in the input already", path=source.path, hint="choose another --prefix"
+                    f"a column {quoted(name)} stands in the input already",
+                    path=source.path,
+                    hint="choose another --prefix",
                 )
         schema = pa.schema([*carried, *model.added], metadata=metadata)
         if column not in needed:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from scorer.errors import UsageError
 from scorer.files.bad_rows import MaxBad
+from scorer.files.file_options import FileOptions
 from scorer.model.options import ModelOptions
 
 if TYPE_CHECKING:
@@ -17,14 +19,14 @@ CPU_CHUNK_ROWS, CUDA_CHUNK_ROWS = 2_048, 16_384
 
 
 @dataclass(frozen=True)
-class ScoreOptions(ModelOptions):
-    """Options of :func:`scorer.score_file`, those of the model included.
+class ScoreOptions(ModelOptions, FileOptions):
+    """Options of :func:`scorer.score_file`, those of reading files and of the model included.
 
     ``None`` leaves a choice to the file, the bundle or the machine.
 
     Attributes:
-        format, encoding, delimiter: of the input.
-        on_bad_row: ``fail`` stops at a bad row, ``reject`` sets it aside.
+        on_bad_row: ``fail`` stops at a bad row, ``reject`` sets it aside, ``keep`` writes it without a prediction
+            where its columns can be carried, and sets aside the others.
         max_bad: maximum number of bad rows before the run fails, ``N`` or ``P%``.
         keep_raw: whether the rejects file holds the text of bad rows.
         max_row_bytes, max_file_bytes: limits on what is read, see :class:`scorer.files.source.ReadOptions`.
@@ -43,9 +45,6 @@ class ScoreOptions(ModelOptions):
             runs on them, else 0.
     """
 
-    format: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
     on_bad_row: OnBadRow = "fail"
     max_bad: str | None = None
     keep_raw: bool = False
@@ -66,14 +65,20 @@ class ScoreOptions(ModelOptions):
     gpus_per_actor: float | None = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        if isinstance(self.model, os.PathLike):
+            object.__setattr__(self, "model", os.fspath(self.model))
+        ModelOptions.__post_init__(self)
+        FileOptions.__post_init__(self)
+        self.number_columns("text_column", "columns")
         if self.chunk_rows is not None and self.chunk_rows < 1:
             raise UsageError(f"--chunk-rows {self.chunk_rows} must be at least 1")
         if self.columns is not None and len(set(self.columns)) < len(self.columns):
             raise UsageError("--columns names a column twice")
         if self.max_bad is not None:
             if self.on_bad_row == "fail":
-                raise UsageError("--max-bad does nothing without --on-bad-row reject", hint="pass both")
+                raise UsageError(
+                    "--max-bad does nothing with --on-bad-row fail", hint="pass --on-bad-row reject or keep"
+                )
             MaxBad.parse(self.max_bad)
         self._check_engine()
 
@@ -102,7 +107,7 @@ class ScoreOptions(ModelOptions):
                 raise UsageError(f"{name} does nothing without --engine ray", hint="pass both")
 
     def limit(self) -> MaxBad | None:
-        """How many bad rows are borne; ``None`` for any number."""
+        """Maximum number of bad rows; ``None`` for any number."""
         return None if self.max_bad is None else MaxBad.parse(self.max_bad)
 
     def reading(self) -> ReadOptions:
@@ -110,9 +115,7 @@ class ScoreOptions(ModelOptions):
         from scorer.files.source import ReadOptions
 
         return ReadOptions(
-            format=self.format,
-            encoding=self.encoding,
-            delimiter=self.delimiter,
+            **self.file_options(),
             on_bad_row=self.on_bad_row,
             keep_raw=self.keep_raw,
             max_row_bytes=self.max_row_bytes,
@@ -126,9 +129,7 @@ class ScoreOptions(ModelOptions):
         padded together (``batching`` is ``tokens``) and nowhere else.
         """
         names = [
-            "format",
-            "encoding",
-            "delimiter",
+            *self.file_options(),
             "on_bad_row",
             "keep_raw",
             "max_row_bytes",

@@ -129,21 +129,21 @@ class ResumableJob:
                     progress.advance(result.counts.rows_in, result.counts.tokens)
                 for chunk in in_order.ready(result):
                     counts.add(chunk)
-                    check_bad_rows(limit, bad=counts.rejected, rows=counts.rows_in, path=path, finished=False)
+                    check_bad_rows(limit, bad=counts.bad, rows=counts.rows_in, path=path, finished=False)
                 if is_local:  # a store is asked once, at the end
                     state.check()
             in_order.end()
         state.check()
 
     def _check_counts(self, work: ChunkWork, unfinished: UnfinishedWork, counts: JobCounts) -> None:
-        """Check that every row of the input was scored, empty or rejected, before anything is published."""
+        """Check that every row of the input has a status or was rejected, before anything is published."""
         path, rows_in = work.source.path, counts.rows_in
-        check_bad_rows(self.options.limit(), bad=counts.rejected, rows=rows_in, path=path, finished=True)
-        scored = sum(count for status, count in counts.by_status.items() if status != "empty")
+        check_bad_rows(self.options.limit(), bad=counts.bad, rows=rows_in, path=path, finished=True)
+        with_status = sum(counts.by_status.values())
         is_whole = unfinished.first_remaining == len(unfinished.records)
-        if not is_whole or rows_in != scored + counts.empty + counts.rejected:
+        if not is_whole or rows_in != with_status + counts.rejected:
             raise ScorerError(
-                f"{rows_in:,} rows were read, {scored:,} scored, {counts.empty:,} empty, {counts.rejected:,} rejected",
+                f"{rows_in:,} rows were read, {with_status:,} have a status, {counts.rejected:,} were rejected",
                 path=path,
             )
         if work.source.n_rows is not None and work.source.n_rows != rows_in:

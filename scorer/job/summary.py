@@ -61,13 +61,24 @@ class JobCounts:
         """Rows without any text."""
         return self.by_status.get("empty", 0)
 
+    @property
+    def error(self) -> int:
+        """Bad rows that are kept in the output."""
+        return self.by_status.get("error", 0)
+
+    @property
+    def bad(self) -> int:
+        """Bad rows, kept or set aside."""
+        return self.rejected + self.error
+
     def to_json(self) -> dict[str, int]:
-        """Rows as a summary and the provenance state them: ``in`` is ``scored + empty + rejected``."""
+        """Rows as a summary and the provenance state them: ``in`` is ``scored + empty + error + rejected``."""
         return {
             "in": self.rows_in,
             "out": self.rows,
-            "scored": self.rows - self.empty,
+            "scored": self.rows - self.empty - self.error,
             "empty": self.empty,
+            "error": self.error,
             "rejected": self.rejected,
         }
 

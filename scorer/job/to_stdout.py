@@ -51,7 +51,7 @@ def score_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress) 
     counts = JobCounts(by_status=dict.fromkeys(STATUSES, 0))
 
     def check_rejected(*, finished: bool) -> None:
-        bad, rows, path = counts.rejected, counts.rows_in, work.source.path
+        bad, rows, path = counts.bad, counts.rows_in, work.source.path
         check_bad_rows(options.limit(), bad=bad, rows=rows, path=path, finished=finished)
 
     # A copy, so that closing the writer does not close what the process still writes to.

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scorer.errors import OutputError, OutputExistsError, ScorerError, UsageError
+from scorer.errors import OutputError, OutputExistsError, UsageError
 from scorer.files.formats import OutputFormat
 from scorer.files.input_state import InputState
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile
 from scorer.files.opening import open_source
-from scorer.files.remote import file_system, place_of
+from scorer.files.remote import file_system, is_in_store, place_of, store_errors
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.chunk_work import ChunkWork
 from scorer.job.engine import Engine
@@ -50,12 +49,13 @@ def score_to_store(
     shown = without_secrets(url)
     name = shown.rstrip("/").rpartition("/")[2]
     format = OutputFormat.of(name, options.output_format, csv_safe=options.csv_safe)
-    store, target = file_system(url)
+    with store_errors(shown, writing=True):
+        store, target = file_system(url)
     if is_url(file.path) and place_of(file.path) == place_of(url):
         raise UsageError("is the input itself", path=shown, hint="write to another file")
     if not options.overwrite:
-        with _store_errors(shown):
-            exists = store.exists(target)
+        with store_errors(shown, writing=True):
+            exists = is_in_store(store, target)
             existing = _existing_output(store, target, format) if exists and like_make else None
         if exists and not (existing is not None and existing.is_made_from(in_utf8(file.name))):
             raise OutputExistsError("stands already", path=shown, hint="pass --overwrite to replace it")
@@ -71,13 +71,13 @@ def score_to_store(
         )
         beside = sorted(path for path in Path(folder).iterdir() if path != output)
         for path in [*beside, output]:
-            with _store_errors(shown):
+            with store_errors(shown, writing=True):
                 store.put_file(str(path), target.removesuffix(name) + path.name)
-        with _store_errors(shown):
+        with store_errors(shown, writing=True):
             store.invalidate_cache()
             for suffix in (REJECTS_SUFFIX, PROVENANCE_SUFFIX):
                 # Those of an earlier run, whose output has been replaced.
-                if not Path(f"{output}{suffix}").exists() and store.exists(target + suffix):
+                if not Path(f"{output}{suffix}").exists() and is_in_store(store, target + suffix):
                     store.rm_file(target + suffix)
             size = store.info(target)["size"]
         if size != output.stat().st_size:
@@ -91,20 +91,5 @@ def _existing_output(store: Any, target: str, format: OutputFormat) -> ExistingO
         with store.open(target, "rb") as file:
             text = in_footer(file)
     else:
-        text = store.cat_file(sidecar).removesuffix(b"\n") if store.exists(sidecar) else None
-    return ExistingOutput(text, store.info(target)["size"], store.exists(target + REJECTS_SUFFIX))
-
-
-@contextmanager
-def _store_errors(shown: str) -> Iterator[None]:
-    """Translate errors of a store by their kind alone: their texts may hold signed URLs."""
-    try:
-        yield
-    except ScorerError:
-        raise
-    except Exception as error:
-        raise OutputError(
-            f"could not be written ({type(error).__name__})",
-            path=shown,
-            hint="check the URL, the network and the credentials",
-        ) from error
+        text = store.cat_file(sidecar).removesuffix(b"\n") if is_in_store(store, sidecar) else None
+    return ExistingOutput(text, store.info(target)["size"], is_in_store(store, target + REJECTS_SUFFIX))

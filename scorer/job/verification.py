@@ -61,7 +61,7 @@ def verify_output(output: Path) -> str:
     value = _checked_bytes(output, text)
     try:
         rows = value["rows"]
-        added_up = rows["scored"] + rows["empty"]
+        added_up = rows["scored"] + rows["empty"] + rows.get("error", 0)
         if rows["in"] != added_up + rows["rejected"] or rows["out"] != added_up:
             raise InputError("its provenance states counts that do not add up", path=output)
         format = OutputFormat(value["output_format"]["kind"], value["output_format"]["compression"])

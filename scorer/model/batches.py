@@ -30,20 +30,24 @@ class BatchShape:
         pads: true where reviews of different lengths can share a batch.
         fills: true where the last batch is filled with its own reviews again, so that a width has one number of
             rows: cuDNN plans each new shape, which takes longer than a batch.
+        rows: of every batch, and
+        tokens: per row, where the graph has no other; they go before all else.
     """
 
     budget: int
     max_width: int | None
     pads: bool
     fills: bool = False
+    rows: int | None = None
+    tokens: int | None = None
 
     def width(self, longest: int) -> int:
         """Tokens per row of a batch whose longest review has ``longest``.
 
         Rounded up, so that a GPU sees few different shapes, but not past the model's positions.
         """
-        if not self.pads:
-            return longest
+        if self.tokens is not None or not self.pads:
+            return self.tokens or longest
         rounded = -(-longest // _ROUND_TO) * _ROUND_TO
         return rounded if self.max_width is None else max(longest, min(rounded, self.max_width))
 
@@ -64,10 +68,21 @@ class BatchShape:
 
     def filled(self, batch: npt.NDArray[np.int64], longest: int) -> npt.NDArray[np.int64]:
         """``batch``, repeated up to the number of rows of its width where this shape fills."""
-        return np.resize(batch, self._rows(longest)) if self.fills and self.pads else batch
+        fills = self.rows is not None or (self.fills and self.pads)
+        return np.resize(batch, self._rows(longest)) if fills else batch
+
+    @property
+    def is_fixed(self) -> bool:
+        """True if every batch has the same rows or tokens per row."""
+        return self.rows is not None or self.tokens is not None
+
+    def alone(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """One input of one review, ``(1, length)``, in the shape that the graph has: zeros behind it, and repeated."""
+        missing = 0 if self.tokens is None else self.tokens - values.shape[1]
+        return np.repeat(np.pad(values, ((0, 0), (0, missing))), self.rows or 1, axis=0)
 
     def _rows(self, longest: int) -> int:
-        return max(1, self.budget // self.width(longest))
+        return self.rows or max(1, self.budget // self.width(longest))
 
 
 class BatchBuffers:
@@ -116,30 +131,24 @@ class BatchBuffers:
 def distinct_runs(encoded: Encoded) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The first run of each different content, and for every run the place of its own among them.
 
-    Both int64; ``(n_distinct,)`` ascending, and ``(n_runs,)``. Runs are told apart by a polynomial hash modulo
-    2**64; runs of one hash are compared token by token, and count as different if any pair of them differs.
+    Both int64; ``(n_distinct,)`` ascending, and ``(n_runs,)``. Runs are told apart by length, sum and first tokens;
+    those that are alike there are compared token by token, and one that differs from the first is its own first.
     """
-    n_runs, lengths = len(encoded.rows), encoded.lengths
+    n_runs, lengths, starts = len(encoded.rows), encoded.lengths, encoded.offsets[:-1]
     if not n_runs:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    powers = np.full(int(lengths.max()), _HASH_BASE, np.uint64)
-    powers[0] = 1
-    np.multiply.accumulate(powers, out=powers)
-    terms = encoded.tokens.astype(np.uint64) + np.uint64(1)
-    terms *= powers[ranges(lengths)]
-    hashes = np.add.reduceat(terms, encoded.offsets[:-1])
-    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    for run in np.flatnonzero(first[inverse] != np.arange(n_runs)).tolist():
-        if not np.array_equal(encoded.run(run), encoded.run(int(first[inverse[run]]))):
-            return np.arange(n_runs), np.arange(n_runs)  # two texts of one hash: nobody has met them yet
-    order = np.argsort(first)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return first[order], place[inverse]
+    keys = np.add.reduceat(encoded.tokens, starts, dtype=np.uint64) * _MIX + lengths.astype(np.uint64)
+    for place in range(1, min(8, int(lengths.max()))):
+        keys = keys * _MIX + encoded.tokens[np.minimum(starts + place, starts + lengths - 1)].astype(np.uint64)
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    stands_for = first[inverse]
+    for run in np.flatnonzero(stands_for != np.arange(n_runs)).tolist():
+        if not np.array_equal(encoded.run(run), encoded.run(int(stands_for[run]))):
+            stands_for[run] = run
+    return np.unique(stands_for, return_inverse=True)
 
 
-_HASH_BASE = 0x9E3779B97F4A7C15
-"""An odd number without a pattern: 2**64 divided by the golden ratio."""
+_MIX = np.uint64(0x9E3779B97F4A7C15)  # odd and without a pattern: 2**64 divided by the golden ratio
 
 
 def _cuda_runtime() -> ctypes.CDLL | None:

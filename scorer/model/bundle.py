@@ -6,6 +6,7 @@ Any folder or Hub repository that Optimum exported for sequence classification w
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -13,16 +14,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from scorer.disk.checksums import sha256_of
 from scorer.disk.durable import write_durably, write_errors
 from scorer.disk.paths import check_folder, is_folder, is_plain_file, is_there
 from scorer.errors import DeviceError, ModelError, UsageError
 from scorer.files.urls import is_url, without_secrets
+from scorer.model.configuration import (
+    Activation,
+    activation_of,
+    has_one_logit,
+    labels_of,
+    max_length_of,
+    max_positions_of,
+)
 from scorer.model.hub import download
 from scorer.model.json_files import read_object
-from scorer.model.onnx_safety import refuse_external_data
+from scorer.model.onnx_safety import OnnxFile, is_name_within
+from scorer.model.own_code import refuse_own_code
 from scorer.model.preprocessing import LongText, Preprocessing
 
 BUNDLE_FILE = "bundle.json"
@@ -42,8 +52,6 @@ DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"
 
 EXPORT_HINT = "export one with: export-model CHECKPOINT -o BUNDLE --precision fp16,int8"
 
-Activation = Literal["softmax", "sigmoid"]
-
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -53,13 +61,15 @@ class ModelBundle:
 
     Attributes:
         folder: where it lies.
-        labels: label names in the order of the logits.
+        labels: label names in the order of the logits; a model of one logit has two, see ``one_logit``.
         preprocessing: how texts are cleaned and cut.
         variants: the ONNX file of each precision that is there.
         threshold: probability of the second of two labels from which on it is predicted; ``None`` is
             argmax.
         temperature: the logits are divided by it before softmax.
-        activation: ``softmax``, or ``sigmoid`` where labels do not exclude one another.
+        activation: ``softmax``, ``sigmoid`` where labels do not exclude one another, or ``none`` where the
+            model gives probabilities.
+        one_logit: true where ``config.json`` names one label: the model gives the logit of the second of ``labels``.
         max_positions: tokens that the model has positions for; ``None`` where it does not say.
         checksums: SHA-256 in hexadecimal by file name, as ``bundle.json`` states them; empty for
             folders of others.
@@ -73,6 +83,7 @@ class ModelBundle:
     threshold: float | None = None
     temperature: float = 1.0
     activation: Activation = "softmax"
+    one_logit: bool = False
     max_positions: int | None = None
     checksums: Mapping[str, str] = field(default_factory=dict)
     description: Mapping[str, Any] = field(default_factory=dict)
@@ -118,19 +129,34 @@ class ModelBundle:
         return self.folder / "tokenizer.json"
 
     def variant(self, precision: str) -> Path:
-        """The ONNX file of ``precision``, its checksum verified where the bundle states one.
+        """The ONNX file of ``precision``, its checksum and those of its weights verified where the bundle states them.
 
         Raises:
             DeviceError: the bundle has no such file.
-            ModelError: the file is damaged, or keeps weights in other files.
+            ModelError: the file or its weights are damaged, unsafe or not there.
         """
         if precision not in self.variants:
             there = ", ".join(self.variants)
             raise DeviceError(f"has no {precision} model, only {there}", path=self.folder, hint=EXPORT_HINT)
         path = self.variants[precision]
         self.verify(path)
-        refuse_external_data(path)
+        for file, size in OnnxFile.read(path).weights.items():
+            name = file.relative_to(path.parent)
+            if not is_plain_file(file):
+                raise ModelError(f"keeps weights in {name}, which is not there", path=path, hint="copy it here too")
+            if file.stat().st_size < size:
+                raise ModelError(f"keeps weights behind the end of {name}", path=path, hint="copy both files again")
+            self.verify(file)
         return path
+
+    def files(self, precision: str) -> list[Path]:
+        """The ONNX file of ``precision`` and the files of its weights.
+
+        Raises:
+            ModelError: the file is damaged or unsafe.
+        """
+        path = self.variants[precision]
+        return [path, *sorted(OnnxFile.read(path).weights)]
 
     def verify(self, path: Path) -> None:
         """Compare ``path`` with its stated checksum, where there is one.
@@ -152,8 +178,10 @@ class ModelBundle:
 
     def fingerprint(self, precision: str) -> str:
         """SHA-256 over everything of the bundle that a score of ``precision`` depends on."""
+        model, *weights = self.files(precision)
         parts = {
-            "model": checksum_of(self.variants[precision]),
+            "model": checksum_of(model),
+            **{f"weights in {file.relative_to(model.parent)}": checksum_of(file) for file in weights},
             "tokenizer": checksum_of(self.tokenizer_file),
             "labels": list(self.labels),
             "preprocessing": self.preprocessing.to_json(),
@@ -206,9 +234,18 @@ def _locate(model: str | os.PathLike[str] | None) -> tuple[Path, Path | None]:
         raise ModelError("is a file, not a model folder", path=path, hint="pass the folder that holds it")
     # A Hub id is ORG/NAME; anything else that is not there is a folder that is not there.
     if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/"):
-        folder = download(name)
+        folder = _downloaded(name)
         return folder, folder.parent.parent / "blobs"
     raise ModelError("no such model folder", path=path, hint="pass a bundle folder or a Hub id such as org/name")
+
+
+def _downloaded(hub_id: str) -> Path:
+    """The folder of a model of the Hub: what a bundle has, and weights beside its ONNX files under any name."""
+    names = [f"{place}{name}*" for names in VARIANT_FILES.values() for name in names for place in ("", "onnx/")]
+    folder = download(hub_id, ["*.json", *names])
+    weights = {file for path in _variants(folder).values() for file in OnnxFile.read(path).weights}
+    missing = [glob.escape(str(file.relative_to(folder))) for file in weights if not file.exists()]
+    return download(hub_id, missing, revision=folder.name) if missing else folder
 
 
 def _refuse_links(folder: Path, may_link_to: Path | None) -> None:
@@ -231,6 +268,7 @@ def _refuse_links(folder: Path, may_link_to: Path | None) -> None:
 
 
 def _read_folder(folder: Path) -> ModelBundle:
+    refuse_own_code(folder)
     config = read_object(folder / "config.json")
     if config is None:
         raise ModelError("has no config.json", path=folder, hint="pass a folder that export-model made")
@@ -240,12 +278,7 @@ def _read_folder(folder: Path) -> ModelBundle:
         raise ModelError(
             "has no tokenizer.json", path=folder, hint="save the tokenizer with a fast tokenizer of transformers"
         )
-    variants = {
-        precision: path
-        for precision, names in VARIANT_FILES.items()
-        for path in [_first_file(folder, names)]
-        if path is not None
-    }
+    variants = _variants(folder)
     if not variants:
         raise ModelError(
             "has no model.onnx, model_fp16.onnx or model_int8.onnx", path=folder, hint="export-model makes them"
@@ -254,7 +287,7 @@ def _read_folder(folder: Path) -> ModelBundle:
     if stated is not None:
         preprocessing = Preprocessing.from_json(stated, source=folder / BUNDLE_FILE)
     else:
-        preprocessing = Preprocessing().with_options(max_length=_max_length(config, tokenizer_config))
+        preprocessing = Preprocessing().with_options(max_length=max_length_of(config, tokenizer_config))
     checksums = description.get("files", {})
     if description and description.get("format") != BUNDLE_FORMAT:
         raise ModelError(
@@ -265,20 +298,20 @@ def _read_folder(folder: Path) -> ModelBundle:
     if not isinstance(checksums, dict):
         raise ModelError("files is not an object", path=folder / BUNDLE_FILE)
     for name, checksum in checksums.items():
-        parts = name.split("/")
-        if not name or "\\" in name or "\0" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
+        if not is_name_within(name):
             raise ModelError(f"files names {name!r}, which is no file of the bundle", path=folder / BUNDLE_FILE)
         if not isinstance(checksum, str) or not _SHA256.fullmatch(checksum):
             raise ModelError(f"files states no SHA-256 for {name!r}", path=folder / BUNDLE_FILE)
     bundle = ModelBundle(
         folder=folder,
-        labels=_labels(config, folder),
+        labels=labels_of(config, folder),
         preprocessing=preprocessing,
         variants=variants,
         threshold=_number(description, "threshold", folder, low=0.0, high=1.0),
         temperature=_number(description, "temperature", folder, low=1e-3, high=1e3) or 1.0,
-        activation=_activation(config, folder),
-        max_positions=_max_positions(config),
+        activation=activation_of(config, folder),
+        one_logit=has_one_logit(config),
+        max_positions=max_positions_of(config),
         checksums=checksums,
         description=description,
     )
@@ -287,59 +320,13 @@ def _read_folder(folder: Path) -> ModelBundle:
     return bundle
 
 
-def _first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
-    for name in names:
-        for path in (folder / name, folder / "onnx" / name):
-            if is_plain_file(path):
-                return path
-    return None
-
-
-def _labels(config: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
-    names = config.get("id2label")
-    if names is None:
-        # transformers leaves the default, two unnamed labels, out of config.json.
-        return ("LABEL_0", "LABEL_1")
-    path = folder / "config.json"
-    if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
-        raise ModelError("id2label is not an object of names", path=path)
-    if sorted(names) != sorted(str(number) for number in range(len(names))):
-        raise ModelError(f"id2label does not number its {len(names)} labels 0, 1, …", path=path)
-    labels = tuple(names[str(number)] for number in range(len(names)))
-    if len(set(labels)) < len(labels):
-        raise ModelError("id2label gives two labels the same name", path=path)
-    return labels
-
-
-def _activation(config: Mapping[str, Any], folder: Path) -> Activation:
-    """As the pipelines of ``transformers`` choose it: sigmoid for one label, or labels that go together."""
-    problem = config.get("problem_type")
-    if problem == "regression":
-        raise ModelError("is a regression model, not a classifier", path=folder)
-    one_label = isinstance(config.get("id2label"), dict) and len(config["id2label"]) == 1
-    return "sigmoid" if problem == "multi_label_classification" or one_label else "softmax"
-
-
-def _max_positions(config: Mapping[str, Any]) -> int | None:
-    positions = config.get("max_position_embeddings")
-    if not isinstance(positions, int) or isinstance(positions, bool) or positions < 3:
-        return None
-    # These count positions from behind the padding id.
-    offset = 2 if config.get("model_type") in ("roberta", "xlm-roberta", "camembert") else 0
-    return positions - offset
-
-
-def _max_length(config: Mapping[str, Any], tokenizer_config: Mapping[str, Any]) -> int:
-    """Tokens that a folder without ``bundle.json`` can read: the least of its own statements and 512."""
-    stated = tokenizer_config.get("model_max_length")
-    limits = [512]
-    # An unknown length is stated as 1e30.
-    if isinstance(stated, int) and not isinstance(stated, bool) and 3 <= stated < 10**6:
-        limits.append(stated)
-    positions = _max_positions(config)
-    if positions is not None:
-        limits.append(positions)
-    return min(limits)
+def _variants(folder: Path) -> dict[str, Path]:
+    """The first file of each precision that is there."""
+    found = {
+        precision: [path for name in names for path in (folder / name, folder / "onnx" / name) if is_plain_file(path)]
+        for precision, names in VARIANT_FILES.items()
+    }
+    return {precision: paths[0] for precision, paths in found.items() if paths}
 
 
 def _number(description: Mapping[str, Any], key: str, folder: Path, *, low: float, high: float) -> float | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from scorer.errors import UsageError
 from scorer.files.columns import text_column
+from scorer.safe_text import quoted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,32 +23,51 @@ Score = Callable[[Any], pa.Table]
 """Texts to the added columns, one row each."""
 
 
-def strings_of(texts: Any) -> pa.Array | Sequence[str | None]:
-    """Texts of any library as an Arrow array, or as the list that they are.
+def strings_of(texts: Any) -> pa.Array | pa.ChunkedArray | list[str | None]:
+    """Texts of any library as an Arrow array, or as a list.
 
     Raises:
         UsageError: they are no sequence of strings and nulls.
     """
-    if isinstance(texts, str | bytes):
+    if isinstance(texts, str | bytes | bytearray):
         raise UsageError("score() takes a list of texts, not one string", hint="wrap it in a list")
     if isinstance(texts, pa.Array | pa.ChunkedArray):
         return _checked(texts)
     if _is_of(texts, "polars", "Series"):
+        if texts.dtype == sys.modules["polars"].Object:  # which has no form in Arrow
+            raise UsageError("the Series holds objects, not strings", hint="pass the column with the text")
         return _checked(texts.to_arrow())
     if _is_of(texts, "pandas", "Series"):
         try:
             return _checked(pa.array(texts, from_pandas=True))
-        except pa.ArrowException as error:
-            raise UsageError(f"the Series {texts.name!r} holds something else than strings and nulls") from error
-    if _is_table(texts):
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            raise UsageError("the Series holds something else than strings and nulls") from error
+    if _is_table(texts) or isinstance(texts, Mapping | Set) or not _can_be_iterated(texts):
         raise UsageError(
-            f"score() takes texts, not a {type(texts).__name__}", hint="pass one column, or use score_table()"
+            f"score() takes texts, not an object of type {type(texts).__name__}",
+            hint="pass a list, an array or one column, or use score_table()",
         )
     values = list(texts)
     for place, value in enumerate(values):
-        if value is not None and not isinstance(value, str):
-            raise UsageError(f"text {place} is a {type(value).__name__}, not a string or None")
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise UsageError(f"text {place} has type {type(value).__name__}, not str or None")
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                hint = "read it again as UTF-8, or replace what cannot be read"
+                raise UsageError(f"text {place} holds half of a surrogate pair", hint=hint) from None
     return values
+
+
+def _can_be_iterated(value: Any) -> bool:
+    try:
+        iter(value)
+    except TypeError:
+        return False
+    return True
 
 
 def with_predictions(table: Any, wanted: str | None, added: pa.Schema, score: Score) -> Any:
@@ -61,15 +81,17 @@ def with_predictions(table: Any, wanted: str | None, added: pa.Schema, score: Sc
     """
     if not _is_table(table):
         raise UsageError(
-            f"score_table() takes a table of Arrow, Polars or pandas, not a {type(table).__name__}",
+            f"score_table() takes a table of Arrow, Polars or pandas, not an object of type {type(table).__name__}",
             hint="use score() for texts alone",
         )
     names = column_names(table)
-    column = text_column(names, wanted, type(table).__name__, option="text_column")
+    if wanted is not None:
+        check_name(wanted)
+    column = names.index(text_column(names, wanted, type(table).__name__, option="text_column"))
     for name in added.names:
         if name in names:
             raise UsageError(
-                f"a column {name!r} stands in the table already", hint="load the Scorer with another prefix"
+                f"a column {quoted(name)} stands in the table already", hint="load the Scorer with another prefix"
             )
     if isinstance(table, pa.RecordBatch):
         scored = score(table.column(column))
@@ -81,9 +103,9 @@ def with_predictions(table: Any, wanted: str | None, added: pa.Schema, score: Sc
     if _is_of(table, "polars", "DataFrame"):
         import polars as pl
 
-        scored_frame = pl.from_arrow(score(table[column]))
+        scored_frame = pl.from_arrow(score(table.to_series(column)))
         return table.hstack(scored_frame.get_columns())  # type: ignore[union-attr]
-    scored = score(table[column]).to_pandas()
+    scored = score(table.iloc[:, column]).to_pandas()
     scored.index = table.index
     return table.assign(**{str(name): scored[name] for name in scored.columns})
 
@@ -97,6 +119,7 @@ def polars_expr(column: str, added: pa.Schema, score: Score) -> pl.Expr:
     """An expression that stands for all added columns of the text in ``column``."""
     import polars as pl
 
+    check_name(column)
     empty = pl.DataFrame(pl.from_arrow(added.empty_table()))
     lock = threading.Lock()
     # Polars may ask once for each of the columns, and with the parts of a frame at the same time.
@@ -115,6 +138,27 @@ def polars_expr(column: str, added: pa.Schema, score: Score) -> pl.Expr:
     return pl.col(column).map_batches(score_series, return_dtype=dtype, is_elementwise=True).struct.unnest()
 
 
+def batches_of(batches: Any) -> Iterator[Any]:
+    """The batches that a caller gives, one after another.
+
+    Raises:
+        UsageError: there are none to go through.
+    """
+    if not _can_be_iterated(batches):
+        raise UsageError(f"score_batches() takes batches, not an object of type {type(batches).__name__}")
+    return iter(batches)
+
+
+def check_name(column: object) -> None:
+    """Check that a caller gives the name of a column.
+
+    Raises:
+        UsageError: it is no name.
+    """
+    if not isinstance(column, str):
+        raise UsageError(f"text_column has type {type(column).__name__}, not str", hint="pass the name of a column")
+
+
 def column_names(table: Any) -> list[str]:
     """Names of a table's columns."""
     if isinstance(table, pa.Table | pa.RecordBatch):
@@ -127,6 +171,10 @@ def _checked(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
     if not any(check(kind) for check in checks):
         raise UsageError(f"the texts are of type {texts.type}, not strings", hint="pass the column with the text")
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise UsageError("the texts hold bytes that are not UTF-8", hint="decode them first") from error
     return texts
 
 

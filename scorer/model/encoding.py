@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
 from scorer.errors import ModelError
+from scorer.files.arrow import in_one_piece
 from scorer.model.options import TokenizerChoice
 from scorer.model.preprocessing import Preprocessing
 from scorer.model.tokenization import FlatIds, flat_tokenizer
@@ -58,27 +59,26 @@ class Encoded:
 class TextEncoder:
     """Cleans, tokenizes and cuts texts as a :class:`Preprocessing` says.
 
-    Special tokens are taken from the tokenizer's own template, so that any single-sequence
+    Special tokens are those of the tokenizer's own template, so that any single-sequence
     classifier works: ``[CLS] … [SEP]``, ``<s> … </s>`` and so on.
     """
 
     def __init__(self, tokenizer: Tokenizer, preprocessing: Preprocessing, choice: TokenizerChoice = "auto") -> None:
         self.preprocessing = preprocessing
-        self._prefix, self._suffix = _special_tokens(tokenizer)
-        self._room = preprocessing.max_length - len(self._prefix) - len(self._suffix)
+        self._tokenizer = flat_tokenizer(tokenizer, choice)
+        self._room = preprocessing.max_length - len(self.special_tokens)
         if self._room < 1:
             raise ModelError(f"max_length {preprocessing.max_length} leaves no room beside the special tokens")
-        self._flat_ids = flat_tokenizer(tokenizer, choice)
 
     @property
     def tokenizer(self) -> str:
         """The package that tokenizes: ``nanotoken`` or ``tokenizers``."""
-        return self._flat_ids.name
+        return self._tokenizer.name
 
     @property
     def special_tokens(self) -> list[int]:
         """Ids of an empty text: those that the template puts around one."""
-        return [*self._prefix.tolist(), *self._suffix.tolist()]
+        return [*self._tokenizer.prefix, *self._tokenizer.suffix]
 
     def encode(self, texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> Encoded:
         """Token ids of ``texts``.
@@ -86,65 +86,42 @@ class TextEncoder:
         A text that is null, blank, or has no token left after cleaning gets no run.
         """
         cleaned = self.preprocessing.cleaned(_one_array(texts))
-        ends = None if self.preprocessing.long_text == "window" else self._room
-        found = self._flat_ids(cleaned, ends=ends)
-        lengths = np.diff(found.offsets)
-        lengths[pc.fill_null(pc.utf8_is_space(cleaned), True).to_numpy(zero_copy_only=False)] = 0
-        long = lengths > self._room
-        if self.preprocessing.long_text == "window":
-            starts, lengths, rows = self._windows(found.offsets[:-1], lengths)
-            return self._joined(found.ids, starts, lengths, rows, np.zeros(len(long), dtype=np.bool_))
-        rows = np.flatnonzero(lengths)
-        starts, kept = found.offsets[rows], np.minimum(lengths[rows], self._room)
-        if self.preprocessing.long_text == "head-tail" and long.any():
-            ids = _without_middles(found, long, self._room)
-            return self._joined(ids.ids, ids.offsets[rows], kept, rows, long)
-        return self._joined(found.ids, starts, kept, rows, long)
+        in_windows = self.preprocessing.long_text == "window"
+        found = self._tokenizer(cleaned, ends=None if in_windows else self._room)
+        starts, lengths = found.offsets[:-1], np.diff(found.offsets)
+        blank = pc.fill_null(pc.utf8_is_space(cleaned), True).to_numpy(zero_copy_only=False)
+        there = ~blank & (lengths > len(self.special_tokens))
+        long = there & (lengths > self.preprocessing.max_length)
+        if in_windows and long.any():
+            return self._windows(found, there)
+        tail = self._room // 2 if self.preprocessing.long_text == "head-tail" else 0
+        head = len(self._tokenizer.prefix) + self._room - tail
+        dropped = np.where(long, lengths - self.preprocessing.max_length, np.where(there, 0, lengths))
+        ids = found.ids
+        if dropped.any():
+            is_kept = np.ones(len(ids), dtype=np.bool_)
+            is_kept[np.repeat(np.where(long, starts + head, starts), dropped) + ranges(dropped)] = False
+            ids = ids[is_kept]
+        kept = (lengths - dropped)[there]
+        return Encoded(ids, np.concatenate([[0], np.cumsum(kept)]), np.flatnonzero(there), long)
 
-    def _windows(
-        self, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Starts, lengths and rows of the overlapping windows of texts, int64 ``(n_windows,)`` each."""
-        stride, room = self.preprocessing.stride, self._room
-        counts = np.where(lengths > room, -(-(lengths - stride) // (room - stride)), (lengths > 0).astype(np.int64))
+    def _windows(self, found: FlatIds, there: npt.NDArray[np.bool_]) -> Encoded:
+        """Overlapping windows of all texts, each between the special tokens."""
+        prefix, suffix = self._tokenizer.prefix, self._tokenizer.suffix
+        lengths = np.where(there, np.diff(found.offsets) - len(prefix) - len(suffix), 0)
+        step = self._room - self.preprocessing.stride
+        counts = np.where(lengths > self._room, -(-(lengths - self.preprocessing.stride) // step), there.astype(int))
         rows = np.repeat(np.arange(len(lengths)), counts)
-        skipped = ranges(counts) * (room - stride)
-        return starts[rows] + skipped, np.minimum(lengths[rows] - skipped, room), rows
-
-    def _joined(
-        self,
-        ids: npt.NDArray[np.int32],
-        starts: npt.NDArray[np.int64],
-        lengths: npt.NDArray[np.int64],
-        rows: npt.NDArray[np.int64],
-        truncated: npt.NDArray[np.bool_],
-    ) -> Encoded:
-        """Pieces of ``ids``, each between the special tokens."""
-        n_prefix, n_suffix = len(self._prefix), len(self._suffix)
-        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-        np.cumsum(lengths + (n_prefix + n_suffix), out=offsets[1:])
+        skipped = ranges(counts) * step
+        sizes = np.minimum(lengths[rows] - skipped, self._room)
+        bodies = np.repeat(found.offsets[rows] + len(prefix) + skipped, sizes) + ranges(sizes)
+        offsets = np.concatenate([[0], np.cumsum(sizes + len(prefix) + len(suffix))])
         tokens = np.empty(offsets[-1], dtype=np.int32)
-        is_body = np.ones(len(tokens), dtype=np.bool_)
-        for place, special in enumerate(self._prefix):
-            tokens[offsets[:-1] + place] = special
-            is_body[offsets[:-1] + place] = False
-        for place, special in enumerate(self._suffix):
-            tokens[offsets[1:] - n_suffix + place] = special
-            is_body[offsets[1:] - n_suffix + place] = False
-        ends = np.cumsum(lengths)
-        is_all = len(ends) > 0 and ends[-1] == len(ids) and np.array_equal(starts, ends - lengths)
-        tokens[is_body] = ids if is_all else ids[np.repeat(starts, lengths) + ranges(lengths)]
-        return Encoded(tokens, offsets, rows, truncated)
-
-
-def _one_array(texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> pa.LargeStringArray:
-    if not isinstance(texts, pa.Array | pa.ChunkedArray):
-        return pa.array(texts, pa.large_string())
-    if isinstance(texts, pa.ChunkedArray):
-        texts = (
-            texts.chunk(0) if texts.num_chunks == 1 else pa.concat_arrays(texts.chunks or [pa.array([], texts.type)])
-        )
-    return texts.cast(pa.large_string())
+        places = np.arange(len(tokens)) - np.repeat(offsets[:-1], np.diff(offsets))
+        is_body = (places >= len(prefix)) & (places < len(prefix) + np.repeat(sizes, np.diff(offsets)))
+        tokens[is_body] = found.ids[bodies]
+        tokens[~is_body] = np.tile([*prefix, *suffix], len(rows))
+        return Encoded(tokens, offsets, rows, np.zeros(len(lengths), dtype=np.bool_))
 
 
 def ranges(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -153,22 +130,9 @@ def ranges(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
 
 
-def _without_middles(found: FlatIds, long: npt.NDArray[np.bool_], room: int) -> FlatIds:
-    """The ids of texts, those of ``long`` ones reduced to ``room``: the first half and the last."""
-    starts, lengths = found.offsets[:-1], np.diff(found.offsets)
-    head = np.where(long, room - room // 2, lengths)
-    tail = np.where(long, room // 2, 0)
-    pieces = np.stack([starts, found.offsets[1:] - tail], axis=1).ravel()
-    sizes = np.stack([head, tail], axis=1).ravel()
-    offsets = np.concatenate([[0], np.cumsum(head + tail)])
-    return FlatIds(found.ids[np.repeat(pieces, sizes) + ranges(sizes)], offsets)
-
-
-def _special_tokens(tokenizer: Tokenizer) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """The ids that the tokenizer's template puts before and after a single sequence."""
-    body = tokenizer.encode("a", add_special_tokens=False).ids
-    whole = tokenizer.encode("a", add_special_tokens=True).ids
-    for start in range(len(whole) - len(body) + 1):
-        if whole[start : start + len(body)] == body:
-            return np.array(whole[:start], np.int32), np.array(whole[start + len(body) :], np.int32)
-    raise ModelError("the tokenizer's template does not keep the text in one piece")
+def _one_array(texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> pa.LargeStringArray:
+    if not isinstance(texts, pa.Array | pa.ChunkedArray):
+        return pa.array(texts, pa.large_string())
+    if isinstance(texts, pa.ChunkedArray):
+        texts = in_one_piece(texts) if texts.num_chunks else pa.array([], texts.type)
+    return texts.cast(pa.large_string())

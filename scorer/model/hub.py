@@ -1,17 +1,18 @@
-"""Bundles from the Hugging Face Hub."""
+"""Models from the Hugging Face Hub."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from scorer.errors import ModelError
 
 
-def download(hub_id: str) -> Path:
-    """The folder of the bundle ``hub_id`` in the local cache of the Hub, downloaded if need be.
+def download(hub_id: str, patterns: Sequence[str], *, revision: str | None = None) -> Path:
+    """Download the files of ``hub_id`` that match ``patterns``, and return their folder in the cache of the Hub.
 
     Raises:
-        ModelError: ``huggingface_hub`` is not installed, or the Hub has no such bundle or cannot be reached.
+        ModelError: ``huggingface_hub`` is not installed, or the Hub has no such model or cannot be reached.
     """
     try:
         from huggingface_hub import snapshot_download
@@ -22,9 +23,8 @@ def download(hub_id: str) -> Path:
             path=hub_id,
             hint="install review-scorer[remote], or pass a folder",
         ) from error
-    patterns = ["*.json", "*.onnx", "onnx/*.onnx"]
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=patterns))
+        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(patterns)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
             f"is no folder and cannot be had from the Hub ({type(error).__name__})",

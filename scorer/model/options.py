@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, Self, get_args
 
 from scorer.errors import UsageError
 from scorer.files.columns import PREFIX
@@ -18,7 +20,16 @@ TokenizerChoice = Literal["auto", "nanotoken", "tokenizers"]
 
 PRECISIONS = ("fp32", "fp16", "int8")
 
-Options = TypeVar("Options", bound="ModelOptions")
+# By the annotations of options; those that are not here, as literals, are strings.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "None": (type(None),),
+    "bool": (bool,),
+    "int": (int,),
+    "float": (float, int),
+    "os.PathLike[str]": (os.PathLike,),
+    "Sequence[str]": (str, list, tuple),
+    "tuple[str, ...]": (list, tuple),
+}
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,7 @@ class ModelOptions:
     tokenizer: TokenizerChoice = "auto"
 
     def __post_init__(self) -> None:
+        self._check_types()
         name, _, number = self.device.partition(":")
         if name not in ("auto", "cpu", "cuda") or (number and (name != "cuda" or not number.isdigit())):
             raise UsageError(f"unknown device {self.device!r}", hint="choose auto, cpu, cuda or cuda:N")
@@ -65,14 +77,31 @@ class ModelOptions:
             if value is not None and value < 1:
                 raise UsageError(f"{option} {value} must be at least 1")
 
+    @classmethod
+    def of_call(cls, options: Self | None, overrides: Mapping[str, Any], *, function: str) -> Self:
+        """``options``, or the default ones, with the keyword arguments of ``function`` in place of their fields.
 
-def with_overrides(options: Options, overrides: Mapping[str, Any], *, function: str) -> Options:
-    """``options`` with ``overrides`` in place of its own fields, as the keyword arguments of ``function`` give them.
+        Raises:
+            UsageError: ``options`` are of another type, an override is no field, or a value is out of range.
+        """
+        options = cls() if options is None else options
+        if not isinstance(options, cls):
+            raise UsageError(f"options of {function}() have type {type(options).__name__}, not {cls.__name__}")
+        names = [item.name for item in fields(options)]
+        unknown = sorted(overrides.keys() - set(names))
+        if unknown:
+            close = difflib.get_close_matches(unknown[0], names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+            raise UsageError(f"{function}() has no argument {unknown[0]!r}", hint=hint)
+        return replace(options, **overrides)
 
-    Raises:
-        TypeError: an override is no field.
-    """
-    unknown = sorted(overrides.keys() - {item.name for item in fields(options)})
-    if unknown:
-        raise TypeError(f"{function}() got an unexpected keyword argument {unknown[0]!r}")
-    return replace(options, **overrides)
+    def _check_types(self) -> None:
+        """Check the type of every field, those of the classes built on this one included."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            kinds = [kind for part in str(item.type).split(" | ") for kind in _TYPES.get(part, (str,))]
+            items = value if isinstance(value, list | tuple) else ()
+            if type(value) not in kinds and not (os.PathLike in kinds and isinstance(value, os.PathLike)):
+                raise UsageError(f"{item.name} has type {type(value).__name__}, not {item.type}")
+            if not all(isinstance(name, str) for name in items):
+                raise UsageError(f"{item.name} holds something else than strings")

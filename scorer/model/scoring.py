@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
+from scorer.disk.paths import path_text
 from scorer.errors import ModelError
 from scorer.files.columns import PREFIX
 from scorer.model import dataframes
 from scorer.model.bundle import ModelBundle
 from scorer.model.encoding import Encoded, TextEncoder
-from scorer.model.options import ModelOptions, with_overrides
-from scorer.model.session import Logits, ModelSession
+from scorer.model.graph import Logits
+from scorer.model.options import ModelOptions
+from scorer.model.session import ModelSession
 from scorer.overlap import one_ahead
 
 if TYPE_CHECKING:
@@ -29,10 +33,24 @@ if TYPE_CHECKING:
 
 Table = TypeVar("Table", bound="pa.Table | pa.RecordBatch | pl.DataFrame | pd.DataFrame")
 
-STATUSES = ("ok", "truncated", "windowed", "empty")
-"""Values of ``pred_status``."""
+STATUSES = ("ok", "truncated", "windowed", "empty", "error")
+"""Values of ``pred_status``; ``error`` is a bad row that a job keeps in its output."""
 
 _TEXTS_AT_A_TIME = 2048
+
+_BATTERY = (
+    "A warm, funny film; I would watch it again tomorrow.",
+    "Dull, loud and badly acted. Two hours that nobody will give back!",
+    "It arrived on Tuesday.",
+    "no",
+    "???",
+    "Nicht schlecht, aber viel zu lang. 这部电影很好看。 Très beau, 10/10",
+)
+"""Texts of many kinds, which logits do not all take for probabilities."""
+
+_SUM_TOLERANCE = 2e-3  # of probabilities in half precision
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,9 +65,15 @@ class ScoredChunk:
     predictions: pa.Table
     n_tokens: int
 
-    def by_status(self, prefix: str) -> dict[str, int]:
+    def with_errors(self, bad: pa.BooleanArray) -> ScoredChunk:
+        """The same with the status ``error`` in the rows where ``bad`` is true; these have no text."""
+        *columns, status = self.predictions.columns
+        marked = pc.if_else(bad, "error", status.combine_chunks())
+        return ScoredChunk(pa.table([*columns, marked], schema=self.predictions.schema), self.n_tokens)
+
+    def by_status(self) -> dict[str, int]:
         """Rows of each status."""
-        counted = self.predictions[f"{prefix}status"].value_counts().to_pylist()
+        counted = self.predictions.columns[-1].value_counts().to_pylist()
         return {**dict.fromkeys(STATUSES, 0), **{item["values"]: item["counts"] for item in counted}}
 
 
@@ -82,8 +106,8 @@ class Scorer:
             DeviceError: the device or the precision is not available.
             UsageError: an option is out of range.
         """
-        chosen = with_overrides(options or ModelOptions(), overrides, function="Scorer.load")
-        bundle = ModelBundle.load(model).with_options(
+        chosen = ModelOptions.of_call(options, overrides, function="Scorer.load")
+        bundle = ModelBundle.load(None if model is None else path_text(model)).with_options(
             max_length=chosen.max_length,
             long_text=chosen.long_text,
             stride=chosen.stride,
@@ -94,7 +118,15 @@ class Scorer:
             tokenizer = Tokenizer.from_file(str(bundle.tokenizer_file))
         except Exception as error:  # tokenizers raises bare Exception
             raise ModelError(f"is no tokenizer: {error}", path=bundle.tokenizer_file) from error
+        longest = session.graph.tokens
+        if longest is not None:
+            length = chosen.max_length or min(longest, bundle.preprocessing.max_length)
+            bundle = replace(bundle, max_positions=longest).with_options(max_length=length, stride=chosen.stride)
         encoder = TextEncoder(tokenizer, bundle.preprocessing, chosen.tokenizer)
+        # The graphs of export-model end in logits: it has proved that.
+        if "export" not in bundle.description and gives_probabilities(session, encoder):
+            log.debug("the model gives probabilities: they are taken as they are")
+            bundle = replace(bundle, activation="none")
         return cls(bundle, session, encoder, prefix=chosen.prefix)
 
     @property
@@ -128,7 +160,7 @@ class Scorer:
         """
         values = dataframes.strings_of(texts)
         slices = (values[place : place + _TEXTS_AT_A_TIME] for place in range(0, len(values), _TEXTS_AT_A_TIME))
-        encoded = one_ahead(self.encode(part) for part in slices)
+        encoded = one_ahead(self._encoder.encode(part) for part in slices)
         scored = [self.score_chunk(part).predictions for part in encoded]
         return pa.concat_tables(scored).combine_chunks() if scored else self.added_schema.empty_table()
 
@@ -155,7 +187,7 @@ class Scorer:
         Raises:
             InputError, UsageError: as :meth:`score_table` does.
         """
-        for batch in batches:
+        for batch in dataframes.batches_of(batches):
             yield self.score_table(batch, text_column)
 
     def expr(self, text_column: str) -> pl.Expr:
@@ -223,10 +255,26 @@ def probabilities_of(
 
     ``softmax`` over the labels, or ``sigmoid`` of each where labels do not exclude one another; the
     logits are divided by ``temperature`` first (Guo et al., 2017, "On Calibration of Modern Neural
-    Networks", section 4.2).
+    Networks", section 4.2). ``none`` takes them for probabilities.
     """
+    if activation == "none":
+        return logits.astype(np.float64)
     scaled = logits.astype(np.float64) / temperature
     if activation == "sigmoid":
         return np.asarray(1.0 / (1.0 + np.exp(-scaled)))
     exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+
+def gives_probabilities(session: ModelSession, encoder: TextEncoder) -> bool:
+    """True if the outputs for a few texts are probabilities: none outside 0 to 1, and those of a text sum to 1.
+
+    The outputs of a sigmoid need no sum.
+
+    Raises:
+        ModelError: the model fails on these texts.
+    """
+    outputs = session.logits(encoder.encode(_BATTERY))
+    sums = np.abs(outputs.sum(axis=1) - 1) <= _SUM_TOLERANCE
+    within = outputs.min() >= 0 and outputs.max() <= 1 + _SUM_TOLERANCE
+    return session.graph.gives_probabilities or bool(within and sums.all())

@@ -18,18 +18,11 @@ from scorer.errors import DeviceError, ModelError, OutOfMemoryError, ScorerError
 from scorer.model.batches import BatchBuffers, BatchShape, distinct_runs
 from scorer.model.bundle import EXPORT_HINT, ModelBundle
 from scorer.model.encoding import Encoded
+from scorer.model.graph import DYNAMIC_HINT, INPUTS, Graph, Logits
 from scorer.model.machine import compute_capability, cuda_device_count, cudnn_version, slow_attention, usable_cpus
 from scorer.model.options import ModelOptions
-from scorer.safe_text import first_line
 
 log = logging.getLogger(__name__)
-
-Logits = npt.NDArray[np.float32]
-"""``(n_runs, n_labels)``."""
-
-_NUMPY_TYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
-
-_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 _CPU_BATCH_TOKENS, _CUDA_BATCH_TOKENS = 16_384, 32_768
 """Tokens of a batch by default; the latter measured on an H100, DistilBERT-base in fp16."""
@@ -50,8 +43,7 @@ class ModelSession:
         precision: of the file that runs.
         batching: ``alone`` or ``tokens``.
         threads: reviews that run side by side.
-        pads: whether reviews of different lengths can share a batch; a graph without the input
-            ``attention_mask`` cannot tell padding from text.
+        graph: its inputs and output.
         note: what a user should know about the choice, or empty.
     """
 
@@ -66,7 +58,6 @@ class ModelSession:
         on_cpu = self.device == "cpu"
         self.batching: str = options.batching if options.batching != "auto" else ("alone" if on_cpu else "tokens")
         self.threads = (options.threads or usable_cpus()) if on_cpu else 1
-        self._n_labels = len(bundle.labels)
         path = bundle.variant(self.precision)
         # One thread per run where runs go side by side; all of them for one batch at a time.
         intra_threads = 1 if self.batching == "alone" else self.threads
@@ -74,15 +65,19 @@ class ModelSession:
         if not on_cpu:
             index = int(self.device.partition(":")[2])
             self.note = slow_attention(compute_capability(index), cudnn_version())
-        self._inputs = {item.name: _NUMPY_TYPES.get(item.type) for item in self._session.get_inputs()}
-        self._output = self._check_signature(path)
-        self.pads = "attention_mask" in self._inputs
+        self.graph = graph = Graph.of(self._session, bundle, path)
+        if graph.rows is not None and graph.rows > 1 and self.batching == "alone":
+            self.note = f"the model takes {graph.rows} texts at once, so each runs {graph.rows} times; {DYNAMIC_HINT}"
         budget = options.batch_tokens or (_CPU_BATCH_TOKENS if on_cpu else _CUDA_BATCH_TOKENS)
-        self._shape = BatchShape(budget, bundle.max_positions, self.pads, fills=not on_cpu)
-        kind = self._inputs["input_ids"] or np.int64
-        self._buffers = [BatchBuffers(kind, pinned=not on_cpu) for _ in range(_IN_FLIGHT + 1)]
+        self._shape = BatchShape(budget, bundle.max_positions, graph.pads, not on_cpu, graph.rows, graph.tokens)
+        self._buffers = [BatchBuffers(graph.inputs["input_ids"], pinned=not on_cpu) for _ in range(_IN_FLIGHT + 1)]
         # One thread owns the session: it never waits for the lock while another fills the next batch.
         self._runner = ThreadPoolExecutor(1, thread_name_prefix="session")
+
+    @property
+    def pads(self) -> bool:
+        """Whether reviews of different lengths can share a batch."""
+        return self.graph.pads
 
     @property
     def provider(self) -> str:
@@ -107,16 +102,16 @@ class ModelSession:
 
     def _run_side_by_side(self, encoded: Encoded, runs: npt.NDArray[np.int64]) -> Logits:
         """Logits of ``runs``, each alone and unpadded, float32 ``(n, n_labels)``."""
-        results = np.empty((len(runs), self._n_labels), dtype=np.float32)
+        results = np.empty((len(runs), self.graph.n_labels), dtype=np.float32)
         lengths = encoded.lengths[runs]
         # Long ones first: no thread is left with a long review when the others have ended.
         order = np.argsort(-lengths, kind="stable")
         # All that can be done once is done here: small models finish a run in less time than Python needs for a few.
-        tokens = encoded.tokens.astype(self._inputs["input_ids"], copy=False)[np.newaxis, :]
+        tokens = encoded.tokens.astype(self.graph.inputs["input_ids"], copy=False)[np.newaxis, :]
         longest = int(lengths.max(initial=0))
         fixed = [
             (name, np.full((1, longest), name == "attention_mask", kind))
-            for name, kind in self._inputs.items()
+            for name, kind in self.graph.inputs.items()
             if name != "input_ids"
         ]
         starts = encoded.offsets[runs]
@@ -129,7 +124,9 @@ class ModelSession:
                 place, start, length = item
                 feeds = {name: value[:, :length] for name, value in fixed}
                 feeds["input_ids"] = tokens[:, start : start + length]
-                results[place] = self._run(feeds, (1, length))[0]
+                if self._shape.is_fixed:
+                    feeds = {name: self._shape.alone(value) for name, value in feeds.items()}
+                results[place] = self._run(feeds)[0]
 
         if self.threads == 1 or len(runs) < 2:
             work()
@@ -148,7 +145,7 @@ class ModelSession:
 
         Which reviews share a batch, and its shape, depend on the reviews and the options alone.
         """
-        results = np.empty((len(runs), self._n_labels), dtype=np.float32)
+        results = np.empty((len(runs), self.graph.n_labels), dtype=np.float32)
         pending: deque[tuple[npt.NDArray[np.int64], BatchBuffers, Future[Logits]]] = deque()
 
         def collect() -> None:
@@ -156,7 +153,7 @@ class ModelSession:
             try:
                 results[places] = future.result()[: len(places)]  # the rest only filled the shape
             except OutOfMemoryError:
-                if len(places) == 1:
+                if len(places) == 1 or self._shape.rows is not None:
                     raise
                 results[places] = self._run_halved(encoded, runs[places], buffers)
 
@@ -181,7 +178,7 @@ class ModelSession:
         longest = int(encoded.lengths[runs].max())
         rows = self._shape.filled(runs, longest) if filled else runs
         values = buffers.fill(encoded, rows, self._shape.width(longest))
-        return self._runner.submit(self._run_bound, dict(zip(_INPUTS, values, strict=True)), values[0].shape)
+        return self._runner.submit(self._run_bound, dict(zip(INPUTS, values, strict=True)))
 
     def _run_halved(self, encoded: Encoded, runs: npt.NDArray[np.int64], buffers: BatchBuffers) -> Logits:
         """Logits of a batch that was too large for the memory, of each half by itself."""
@@ -197,51 +194,36 @@ class ModelSession:
                 halves.append(self._run_halved(encoded, half, buffers))
         return np.concatenate(halves)
 
-    def _run(self, feeds: dict[str, npt.NDArray[Any]], shape: tuple[int, int]) -> Logits:
+    def _run(self, feeds: dict[str, npt.NDArray[Any]]) -> Logits:
         try:
-            (logits,) = self._session.run([self._output], feeds)
+            (outputs,) = self._session.run([self.graph.output], feeds)
         except Exception as error:  # onnxruntime's errors share no base class of their own
-            raise self._translated(error, shape) from error
-        return np.asarray(logits, dtype=np.float32)
+            raise self._translated(error, feeds["input_ids"].shape) from error
+        return self.graph.logits(outputs, len(feeds["input_ids"]))
 
-    def _run_bound(self, values: dict[str, npt.NDArray[Any]], shape: tuple[int, int]) -> Logits:
+    def _run_bound(self, values: dict[str, npt.NDArray[Any]]) -> Logits:
         """One run whose inputs the device fetches from ``values`` themselves, without a copy in between."""
         binding = self._session.io_binding()
         try:
-            for name in self._inputs:
-                binding.bind_cpu_input(name, values[name].astype(self._inputs[name], copy=False))
-            binding.bind_output(self._output, "cpu")
+            for name, kind in self.graph.inputs.items():
+                binding.bind_cpu_input(name, values[name].astype(kind, copy=False))
+            binding.bind_output(self.graph.output, "cpu")
             self._session.run_with_iobinding(binding)
-            (logits,) = binding.copy_outputs_to_cpu()
+            (outputs,) = binding.copy_outputs_to_cpu()
         except Exception as error:  # as above
-            raise self._translated(error, shape) from error
-        return np.asarray(logits, dtype=np.float32)
+            raise self._translated(error, values["input_ids"].shape) from error
+        return self.graph.logits(outputs, len(values["input_ids"]))
 
-    def _translated(self, error: Exception, shape: tuple[int, int]) -> ScorerError:
+    def _translated(self, error: Exception, shape: tuple[int, ...]) -> ScorerError:
         message = str(error)
         if any(sign in message for sign in _OUT_OF_MEMORY):
             return OutOfMemoryError(
                 f"memory ran out on {self.device} in a batch of {shape[0]} × {shape[1]} tokens",
-                hint="lower --batch-tokens or --threads",
+                hint="lower --batch-tokens, or lower --threads",
             )
-        return ModelError(f"the model failed on {self.device}: {first_line(error)}")
-
-    def _check_signature(self, path: Path) -> str:
-        for name, kind in self._inputs.items():
-            if name not in _INPUTS or kind is None:
-                raise ModelError(f"has an input {name!r} that a text classifier does not need", path=path)
-        if "input_ids" not in self._inputs:
-            raise ModelError("has no input named input_ids", path=path, hint="export a sequence classifier")
-        outputs = {item.name: item.shape for item in self._session.get_outputs()}
-        name = "logits" if "logits" in outputs else next(iter(outputs))
-        shape = outputs[name]
-        if len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != self._n_labels):
-            raise ModelError(
-                f"its output {name!r} has shape {shape}, config.json names {self._n_labels} labels",
-                path=path,
-                hint="export with --task text-classification",
-            )
-        return name
+        batch = f"{shape[0]} × {shape[1]} tokens"
+        said = f"the model failed on {self.device} at {batch}: {_whole(error)}"
+        return ModelError(said, path=self.graph.path, hint=DYNAMIC_HINT)
 
 
 def _choose(bundle: ModelBundle, options: ModelOptions) -> tuple[str, str, str]:
@@ -288,6 +270,11 @@ def _require_cuda(device: str) -> None:
         raise DeviceError(f"device {device} was asked for, and {there}", hint="pass --device cpu or auto")
 
 
+def _whole(error: Exception) -> str:
+    """The text of an error of onnxruntime on one line: the numbers that matter stand at its end."""
+    return " ".join(str(error).split())
+
+
 def _load(path: Path, device: str, intra_threads: int) -> ort.InferenceSession:
     # Else onnxruntime prints a warning in colours at every load on CUDA; errors arrive as exceptions.
     ort.set_default_logger_severity(_ERRORS)
@@ -309,7 +296,7 @@ def _load(path: Path, device: str, intra_threads: int) -> ort.InferenceSession:
             path, options, providers=providers, enable_fallback=0, disabled_optimizers=disabled
         )
     except Exception as error:  # onnxruntime's errors share no base class of their own
-        raise ModelError(f"onnxruntime cannot load it: {first_line(error)}", path=path) from error
+        raise ModelError(f"onnxruntime cannot load it: {_whole(error)}", path=path) from error
     if device.startswith("cuda") and session.get_providers()[0] != "CUDAExecutionProvider":
         raise DeviceError(
             f"device {device} was asked for, and onnxruntime could not start CUDA",

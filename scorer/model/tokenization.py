@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from tokenizers import Tokenizer
 
+from scorer.errors import ModelError
 from scorer.model.options import TokenizerChoice
 
 log = logging.getLogger(__name__)
@@ -60,10 +61,10 @@ _MARGIN = 1000
 
 @dataclass(frozen=True)
 class FlatIds:
-    """Token ids of texts, without special tokens.
+    """Token ids of texts.
 
     Attributes:
-        ids: int32 ``(n_tokens,)``, the texts one after another.
+        ids: int32 ``(n_tokens,)``, the texts one after another, each between the special tokens.
         offsets: int64 ``(n_texts + 1,)``, where each text starts in ``ids``.
     """
 
@@ -78,19 +79,24 @@ class FlatTokenizer:
     Attributes:
         name: the package that does it.
         encoded: all ids of a list of texts.
+        prefix, suffix: the special tokens around a text.
         cuts_anywhere: true where no token depends on a place :data:`_MARGIN` tokens away; else only a space ends that.
     """
 
     name: str
     encoded: Callable[[list[str]], FlatIds]
+    prefix: list[int]
+    suffix: list[int]
     cuts_anywhere: bool = False
 
     def __call__(self, texts: pa.LargeStringArray, *, ends: int | None = None) -> FlatIds:
-        """Ids of ``texts``, none of null; with ``ends`` given, some in the middle of a very long text may be left out.
+        """Ids of ``texts``, null as empty; with ``ends`` given, some in the middle of a very long text may be left out.
 
         Its first and last ``ends`` ids are there all the same, and more than ``ends`` between them.
         """
-        values = [text or "" for text in texts.to_pylist()]
+        values = texts.to_pylist()
+        if texts.null_count:
+            values = [text or "" for text in values]
         if ends is None or max(map(len, values), default=0) <= _LONG:
             return self.encoded(values)
         long = {row: self._ids_of_ends(text, ends) for row, text in enumerate(values) if len(text) > _LONG}
@@ -105,25 +111,35 @@ class FlatTokenizer:
         if 0 < head < tail:
             found = self.encoded([text[:head], text[tail:]])
             if np.diff(found.offsets).min() > ends + _MARGIN:
-                return found.ids
+                first, last = np.split(found.ids, found.offsets[1:-1])
+                return np.concatenate([first[: len(first) - len(self.suffix)], last[len(self.prefix) :]])
         return self.encoded([text]).ids
 
 
 def by_tokenizers(tokenizer: Tokenizer) -> FlatTokenizer:
-    """The reference; truncation and padding of ``tokenizer`` are switched off."""
+    """The reference; truncation and padding of ``tokenizer`` are switched off.
+
+    Raises:
+        ModelError: its template does not keep a text in one piece.
+    """
     tokenizer.no_truncation()
     tokenizer.no_padding()
 
     def encoded(texts: list[str]) -> FlatIds:
-        rows = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+        rows = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=True)]
         offsets = np.cumsum([0, *map(len, rows)])
         return FlatIds(np.fromiter(chain.from_iterable(rows), np.int32, count=int(offsets[-1])), offsets)
 
-    return FlatTokenizer("tokenizers", encoded)
+    body = tokenizer.encode("a", add_special_tokens=False).ids
+    whole = tokenizer.encode("a", add_special_tokens=True).ids
+    for start in range(len(whole) - len(body) + 1):
+        if whole[start : start + len(body)] == body:
+            return FlatTokenizer("tokenizers", encoded, whole[:start], whole[start + len(body) :])
+    raise ModelError("the tokenizer's template does not keep the text in one piece")
 
 
-def by_nanotoken(described: str) -> FlatTokenizer:
-    """nanotoken with a tokenizer as ``Tokenizer.to_str()`` describes it.
+def by_nanotoken(reference: FlatTokenizer, described: str) -> FlatTokenizer:
+    """nanotoken with the tokenizer of ``reference`` as ``Tokenizer.to_str()`` describes it.
 
     Raises:
         ImportError: nanotoken is not installed.
@@ -135,11 +151,12 @@ def by_nanotoken(described: str) -> FlatTokenizer:
     tokenizer = nanotoken.Tokenizer.from_json(described)
 
     def encoded(texts: list[str]) -> FlatIds:
-        found = tokenizer.encode_batch(texts, add_special_tokens=False)
+        found = tokenizer.encode_batch(texts)
         return FlatIds(found.ids.view(np.int32), found.offsets)
 
     longest = re.search(r'"max_input_chars_per_word":\s*(\d+)', described)
-    return FlatTokenizer("nanotoken", encoded, cuts_anywhere=longest is not None and int(longest[1]) < _MARGIN)
+    short_words = longest is not None and int(longest[1]) < _MARGIN
+    return FlatTokenizer("nanotoken", encoded, reference.prefix, reference.suffix, cuts_anywhere=short_words)
 
 
 def flat_tokenizer(tokenizer: Tokenizer, choice: TokenizerChoice = "auto") -> FlatTokenizer:
@@ -148,7 +165,7 @@ def flat_tokenizer(tokenizer: Tokenizer, choice: TokenizerChoice = "auto") -> Fl
     if choice == "tokenizers":
         return reference
     try:
-        fast = by_nanotoken(tokenizer.to_str())
+        fast = by_nanotoken(reference, tokenizer.to_str())
     except ImportError:
         reason = "it is not installed"
     except ValueError as error:

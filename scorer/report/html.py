@@ -20,7 +20,7 @@ from scorer.evaluation.findings import FIGURES, EvaluationReport
 from scorer.evaluation.sections import ChangedReview, Difference, Review
 from scorer.metrics.values import Figure
 from scorer.report.blocks import excerpt
-from scorer.report.pictures import pictures_of, pictures_of_drift, tables_of_drift
+from scorer.report.pictures import pictures_of, pictures_of_drift
 from scorer.safe_text import HIDDEN, escaped, printable, visible
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _without_control(value: object) -> object:
 
 
 def _content(report: EvaluationReport) -> dict[str, Any]:
-    style, script = _source("style.css"), _source("search.js")
+    style, script = _source("base.css") + _source("style.css"), _source("search.js")
     drift = report.drift
     return {
         "report": report,
@@ -107,7 +107,6 @@ def _content(report: EvaluationReport) -> dict[str, Any]:
         else {
             "measures": _drift_measures(report),
             "plots": list(pictures_of_drift(drift)),
-            "tables": list(tables_of_drift(drift)),
         },
         "mistakes": [_entry(one, f"{one.gold}, predicted {one.predicted}", one.confidence) for one in report.mistakes],
         "suspects": [

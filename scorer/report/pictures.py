@@ -6,15 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from markupsafe import Markup
-
 from scorer.evaluation.findings import EvaluationReport
 from scorer.evaluation.sections import Drift, Histogram
 from scorer.metrics.values import Curves, Figure, ReliabilityBin
-from scorer.report import plots
-from scorer.report.blocks import value_text
-from scorer.report.plots import Words
-from scorer.safe_text import visible
+from scorer.report.blocks import excerpt, value_text
+from scorer.report.svg import SERIES, Axis, Plot
 
 _TABLE_POINTS = 21
 """Points of a curve in its table."""
@@ -22,17 +18,16 @@ _TABLE_POINTS = 21
 
 @dataclass(frozen=True)
 class Table:
-    """The data of a picture.
-
-    Attributes:
-        title: of the table.
-        columns: names.
-        rows: cells as text.
-    """
+    """The data of a picture: a title, names of columns, and cells as text."""
 
     title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def sentences(self) -> list[str]:
+        """Each row on a line, to be shown under the pointer."""
+        names = [excerpt(name, 40) for name in self.columns]
+        return [", ".join(f"{name} {cell}" for name, cell in zip(names, row, strict=True)) for row in self.rows]
 
 
 @dataclass(frozen=True)
@@ -40,147 +35,157 @@ class Picture:
     """A plot and its alternatives.
 
     Attributes:
-        words: title and description, also part of ``svg``.
+        name: prefix of the ids in the picture, unique in the page.
+        title: in a few words.
         caption: continues the title.
-        svg: the drawing.
+        description: in a sentence or two.
+        plot: the drawing.
         legend: names of the series, in order.
         tables: the same data.
     """
 
-    words: Words
+    name: str
+    title: str
     caption: str
-    svg: Markup
-    legend: tuple[str, ...]
-    tables: tuple[Table, ...]
+    description: str
+    plot: Plot
+    legend: Sequence[str]
+    tables: Sequence[Table]
 
 
 def pictures_of(report: EvaluationReport) -> Iterator[Picture]:
     """The pictures that have data."""
-    roc = [curve for curve in report.curves if curve.false_positive_rate]
-    if roc:
+    if roc := [curve for curve in report.curves if curve.false_positive_rate][:SERIES]:
         yield _roc(roc)
-    ranked = [curve for curve in report.curves if curve.recall]
-    if ranked:
+    if ranked := [curve for curve in report.curves if curve.recall][:SERIES]:
         yield _precision_recall(ranked)
-    if any(one.rows for one in report.reliability):
-        yield _reliability(report.reliability, report.figures.get("ece"))
+    if filled := [one for one in report.reliability if one.rows]:
+        yield _reliability(filled, len(report.reliability), report.figures.get("ece"))
     if report.histogram is not None:
         yield _histogram(report.histogram)
 
 
 def pictures_of_drift(drift: Drift) -> Iterator[Picture]:
     """The histogram of both sets of predictions, if both have scores."""
-    if not drift.current_scores:
-        return
-    words = _words(
-        "drift-scores",
-        "Scores then and now",
-        f"Histograms of the {drift.of}, as shares of {drift.baseline_rows:,} rows of the baseline and of"
-        f" {drift.current_rows:,} rows now. The population stability index is {_with_reason(drift.score_psi)}.",
-    )
-    series = {"baseline": drift.baseline_scores, "now": drift.current_scores}
-    yield Picture(
-        words=words,
-        caption=f"{drift.of}, as shares of the rows",
-        svg=plots.shares(drift.edges, list(series.values()), drift.of, words),
-        legend=tuple(series),
-        tables=(_bins(drift.edges, series),),
-    )
-
-
-def tables_of_drift(drift: Drift) -> Iterator[Table]:
-    """Shares of labels, lengths and words of both sets of predictions."""
-    yield Table(
-        "Predicted labels",
-        ("label", "baseline", "now"),
-        tuple((one.label, f"{one.baseline:.2%}", f"{one.current:.2%}") for one in drift.label_shares),
-    )
-    if drift.length is not None:
-        then, now = drift.length.baseline, drift.length.current
-        names = {"mean": "mean", "median": "median", "p90": "90 % are shorter than", "p99": "99 % are shorter than"}
-        rows = ((name, f"{getattr(then, key):,.0f}", f"{getattr(now, key):,.0f}") for key, name in names.items())
-        yield Table("Length in characters", ("", "baseline", "now"), tuple(rows))
-    if drift.vocabulary is not None and drift.vocabulary.words:
-        yield Table(
-            "Words that changed most, as shares of all words",
-            ("word", "baseline", "now"),
-            tuple((one.word, f"{one.baseline:.3%}", f"{one.current:.3%}") for one in drift.vocabulary.words),
+    if drift.current_scores:
+        counts = {"baseline": drift.baseline_scores, "now": drift.current_scores}
+        plot, table = _outlines(drift.edges, counts, drift.of, shares=True)
+        description = (
+            f"Histograms of the {drift.of}, as shares of {drift.baseline_rows:,} rows of the baseline and of"
+            f" {drift.current_rows:,} rows now. The population stability index is {_with_reason(drift.score_psi)}."
         )
+        caption = f"{drift.of}, as shares of the rows"
+        yield Picture("drift-scores", "Scores then and now", caption, description, plot, tuple(counts), [table])
+
+
+def draw_curve(
+    plot: Plot,
+    series: int,
+    name: str,
+    columns: Sequence[str],
+    *values: Sequence[float | None],
+    steps: bool = False,
+    dots: bool = False,
+) -> Table:
+    """Draw a line, whose x and y are the last two of ``values``; with ``steps``, each y lasts until the next x.
+
+    The table has at most 21 points, both ends among them; the plot shows the same ones under the pointer, and as dots
+    if ``dots`` is true.
+    """
+    points = [(x or 0.0, y or 0.0) for x, y in zip(*values[-2:], strict=True)]
+    corners = [corner for now, then in pairwise(points) for corner in (now, (then[0], now[1]))] if steps else points
+    plot.path([*corners, points[-1]], f"line series-{series}")
+    n, kept = len(points), min(len(points), _TABLE_POINTS)
+    places = [round(step * (n - 1) / max(1, kept - 1)) for step in range(kept)]
+    title = f"{name}: {kept} of {n} points as a table" if kept < n else f"{name} as a table"
+    table = Table(title, columns, [[_decimals(column[at]) for column in values] for at in places])
+    for at, text in zip(places, table.sentences(), strict=True):
+        look, radius = (f"dot series-{series}", 2.4) if dots else ("spot", 7)
+        plot.dot(*points[at], look, radius, f"{excerpt(name, 40)}: {text}")
+    return table
 
 
 def _roc(curves: Sequence[Curves]) -> Picture:
-    areas = [f"{curve.label}: area {_with_reason(curve.roc_auc)}" for curve in curves]
-    words = _words(
-        "roc",
-        "ROC curve" if len(curves) == 1 else "ROC curves",
-        "True positive rate over false positive rate, one against the others; the dotted diagonal is a guess."
-        f" {'; '.join(areas)}.",
-    )
-    names = ("threshold", "false positive rate", "true positive rate")
-    tables = (
-        _points(one.label, names, (one.roc_threshold, one.false_positive_rate, one.true_positive_rate))
-        for one in curves
-    )
-    return Picture(words, _caption(areas), plots.roc(curves, words), tuple(areas), tuple(tables))
+    columns = ("threshold", "false positive rate", "true positive rate")
+    plot = Plot(Axis(columns[1]), Axis(columns[2]))
+    plot.path([(0, 0), (1, 1)], "guess")
+    tables, areas = [], []
+    for n, one in enumerate(curves):
+        values = one.roc_threshold, one.false_positive_rate, one.true_positive_rate
+        tables.append(draw_curve(plot, n, one.label, columns, *values))
+        areas.append(f"{one.label}: area {_with_reason(one.roc_auc)}")
+    description = "True positive rate over false positive rate, one against the others; the dotted diagonal is a guess."
+    title = "ROC curve" if len(curves) == 1 else "ROC curves"
+    return Picture("roc", title, _caption(areas), f"{description} {'; '.join(areas)}.", plot, areas, tables)
 
 
 def _precision_recall(curves: Sequence[Curves]) -> Picture:
-    areas = [f"{curve.label}: average precision {_with_reason(curve.average_precision)}" for curve in curves]
-    description = f"Precision over recall as the threshold falls. {'; '.join(areas)}."
-    words = _words("precision-recall", "Precision and recall", description)
-    names = ("threshold", "recall", "precision")
-    tables = (_points(one.label, names, (one.precision_recall_threshold, one.recall, one.precision)) for one in curves)
-    return Picture(words, _caption(areas), plots.precision_recall(curves, words), tuple(areas), tuple(tables))
+    columns = ("threshold", "recall", "precision")
+    plot = Plot(Axis(columns[1]), Axis(columns[2]))
+    tables, areas = [], []
+    for n, one in enumerate(curves):
+        values = one.precision_recall_threshold, one.recall, one.precision
+        tables.append(draw_curve(plot, n, one.label, columns, *values, steps=True))
+        areas.append(f"{one.label}: average precision {_with_reason(one.average_precision)}")
+    title, description = "Precision and recall", f"Precision over recall as the threshold falls. {'; '.join(areas)}."
+    return Picture("precision-recall", title, _caption(areas), description, plot, areas, tables)
 
 
-def _reliability(bins: Sequence[ReliabilityBin], error: Figure | None) -> Picture:
-    filled = [one for one in bins if one.rows]
-    words = _words(
-        "reliability",
-        "Reliability",
-        "Share of right rows over mean confidence; on the dotted diagonal, confidence is what it says. Points below"
-        f" it are too sure. {len(filled)} of {len(bins)} bins have rows."
-        + (f" The expected calibration error is {_with_reason(error)}." if error else ""),
-    )
-    rows = tuple(
+def _reliability(filled: Sequence[ReliabilityBin], n_bins: int, error: Figure | None) -> Picture:
+    """Accuracy over mean confidence, a dot for each bin with rows, its area by their number."""
+    columns = ("confidence", "rows", "mean confidence", "share that is right")
+    points = [(one.confidence or 0.0, one.accuracy or 0.0) for one in filled]
+    rows = [
         (f"{one.low:.3f} to {one.high:.3f}", f"{one.rows:,}", _decimals(one.confidence), _decimals(one.accuracy))
         for one in filled
+    ]
+    table = Table("The data as a table", columns, rows)
+    plot = Plot(Axis(columns[2]), Axis(columns[3]))
+    plot.path([(0, 0), (1, 1)], "guess")
+    for x, y in points:
+        plot.path([(x, x), (x, y)], "line gap")
+    plot.path(points, "line series-0")
+    most = max(one.rows for one in filled)
+    for point, one, text in zip(points, filled, table.sentences(), strict=True):
+        plot.dot(*point, "dot series-0", 1.5 + 3.5 * (one.rows / most) ** 0.5, text)
+    description = (
+        "Share of right rows over mean confidence; on the dotted diagonal, confidence is what it says. Points below"
+        f" it are too sure. {len(filled)} of {n_bins} bins have rows."
+        + (f" The expected calibration error is {_with_reason(error)}." if error else "")
     )
-    table = Table("The data as a table", ("confidence", "rows", "mean confidence", "share that is right"), rows)
     caption = "below the diagonal the model is too sure, above it not sure enough"
-    return Picture(words, caption, plots.reliability(bins, words), (), (table,))
+    return Picture("reliability", "Reliability", caption, description, plot, (), [table])
 
 
 def _histogram(scores: Histogram) -> Picture:
+    plot, table = _outlines(scores.edges, scores.series, scores.of)
     counts = "; ".join(f"{name}: {sum(one):,} rows" for name, one in scores.series.items())
-    words = _words("histogram", "Scores", f"Histogram of the {scores.of}. {counts}.")
-    return Picture(
-        words=words,
-        caption=f"rows by {scores.of}, " + ("right and wrong ones" if scores.of == "confidence" else "by gold label"),
-        svg=plots.histogram(scores, words),
-        legend=tuple(scores.series)[: plots.SERIES],
-        tables=(_bins(scores.edges, scores.series),),
-    )
+    caption = f"rows by {scores.of}, " + ("right and wrong ones" if scores.of == "confidence" else "by gold label")
+    description = f"Histogram of the {scores.of}. {counts}."
+    return Picture("histogram", "Scores", caption, description, plot, tuple(scores.series), [table])
 
 
-def _bins(edges: Sequence[float], series: Mapping[str, Sequence[int]]) -> Table:
+def _outlines(
+    edges: Sequence[float], counts: Mapping[str, Sequence[int]], of: str, *, shares: bool = False
+) -> tuple[Plot, Table]:
+    """Rows by score, one outline for each series; with ``shares``, as shares of the rows of the series."""
     spans = [f"{low:.3f} to {high:.3f}" for low, high in pairwise(edges)]
-    rows = tuple((span, *(f"{one[place]:,}" for one in series.values())) for place, span in enumerate(spans))
-    return Table("The data as a table", ("score", *series), rows)
-
-
-def _points(label: str, columns: tuple[str, ...], values: tuple[Sequence[float | None], ...]) -> Table:
-    """A table of evenly chosen points, the first and the last among them."""
-    n, kept = len(values[0]), min(len(values[0]), _TABLE_POINTS)
-    places = [round(step * (n - 1) / max(1, kept - 1)) for step in range(kept)]
-    rows = tuple(tuple(_decimals(column[place]) for column in values) for place in places)
-    title = f"{label}: {kept} of {n} points as a table" if kept < n else f"{label} as a table"
-    return Table(title, columns, rows)
-
-
-def _words(name: str, title: str, description: str) -> Words:
-    # The drawing contains them as they are, past the filters of the templates.
-    return Words(name, title, visible(description))
+    cells = [[f"{count:,}" for count in one] for one in counts.values()]
+    table = Table("The data as a table", ("score", *counts), list(zip(spans, *cells, strict=True)))
+    series = [[count / max(1, sum(one)) if shares else count for count in one] for one in counts.values()]
+    heights = [height for one in series for height in one if height > 0] or [1.0]
+    y = Axis("share of rows" if shares else "rows", 0.0, max(heights) * 1.05, unit=0.0 if shares else 1.0)
+    # Most rows lie at the ends; a linear scale would hide the uncertain ones between.
+    if max(heights) > 30 * min(heights):
+        y = Axis(f"{y.label}, log scale", min(heights) / 2, max(heights) * 1.2, y.unit, logarithmic=True)
+    # "probability of …" holds the name of a label; the caption has it.
+    plot = Plot(Axis("confidence" if of == "confidence" else "probability", edges[0], edges[-1]), y)
+    for n, one in enumerate(series):
+        tops = [(x, height) for span, height in zip(pairwise(edges), one, strict=True) for x in span]
+        plot.path([(edges[0], y.low), *tops, (edges[-1], y.low)], f"line area series-{n % SERIES}")
+    for span, text in zip(pairwise(edges), table.sentences(), strict=True):
+        plot.column(*span, text)
+    return plot, table
 
 
 def _caption(parts: Sequence[str]) -> str:
@@ -192,4 +197,6 @@ def _with_reason(figure: Figure) -> str:
 
 
 def _decimals(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1000 else f"{value:,.4g}"

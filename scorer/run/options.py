@@ -14,7 +14,7 @@ from scorer.files.urls import is_url, without_secrets
 
 OnMissingInput = Literal["ok", "fail"]
 
-LEAST_FREE_EXIT_CODE, LAST_FREE_EXIT_CODE = 9, 119
+LEAST_FREE_EXIT_CODE, LAST_FREE_EXIT_CODE = 10, 119
 """Lower codes are errors of this program; higher ones are those of Python (120), timeout, the shell and signals."""
 
 _AGE = re.compile(r"(\d{1,6})(s|m|h|d|w)", re.ASCII)

@@ -28,7 +28,7 @@ def metrics_text(report: RunReport, *, before: Path) -> bytes:
 
     value, counts = report.to_json(), report.counts()
     rows = Gauge("score_rows", "Rows by status, and rejected ones, of the last run", ["status"], registry=registry)
-    statuses = dict.fromkeys(("ok", "truncated", "windowed", "empty"), 0)
+    statuses = dict.fromkeys(("ok", "truncated", "windowed", "empty", "error"), 0)
     for status, count in {**statuses, **counts.by_status, "rejected": counts.rejected}.items():
         rows.labels(status).set(count)
     files = Gauge("score_files", "Input files of the last run by result", ["result"], registry=registry)

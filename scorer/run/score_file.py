@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scorer.disk.paths import STDIN
+from scorer.disk.paths import STDIN, path_text
 from scorer.files.inputs import InputFile
 from scorer.job.job import run_job
 from scorer.job.options import ScoreOptions
@@ -39,8 +38,8 @@ def score_file(
         OutputError: the output could not be written.
         BusyError: another run holds the output.
     """
-    chosen = replace(options or ScoreOptions(), **overrides)
-    path, name = os.fspath(input), os.fspath(output)
+    chosen = ScoreOptions.of_call(options, overrides, function="score_file")
+    path, name = path_text(input), path_text(output)
     file = InputFile(path, "stdin" if path == STDIN else Path(path).name)
     check_streams([path], name, chosen)
     with engine_of(chosen) as engine:

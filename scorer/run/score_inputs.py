@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 from scorer.disk.durable import write_errors
 from scorer.disk.locking import locked
 from scorer.disk.paths import STDIN, STDOUT, identity_of, is_folder, is_there
-from scorer.errors import BusyError, InputError, MissingInputError, OutputError, ScorerError, UsageError
+from scorer.errors import (
+    BusyError,
+    InputError,
+    MissingInputError,
+    OutputError,
+    ScorerError,
+    UnreachableError,
+    UsageError,
+)
 from scorer.files.formats import OutputFormat, extension_of
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile, expand_inputs, searched_folder
 from scorer.files.remote import place_of
@@ -34,7 +42,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_OF_ONE_FILE = (OutputError, InputError, BusyError, UsageError)
+_OF_ONE_FILE = (OutputError, UnreachableError, InputError, BusyError, UsageError)
 """Errors that stop one file of many; the first of these that a run met gives its exit code."""
 
 _LOCK = ".score.lock"
@@ -68,7 +76,10 @@ def score_inputs(
         check_streams(inputs, output, options)
         if output == STDOUT and not outcome.of_one_file:
             raise UsageError("-o - takes one input", hint="name a folder")
-        found = expand_inputs(inputs, skip_missing=run.on_missing_input == "ok")
+        any_format = options.format is not None
+        found = expand_inputs(inputs, skip_missing=run.on_missing_input == "ok", any_format=any_format)
+        if found and outcome.of_one_file and found[0].path != inputs[0]:  # in a store, which alone knows
+            raise _is_a_folder(inputs[0])
         if outcome.of_one_file:
             return _score_one(outcome.without_older(found), output, options, progress, outcome)
         found = _without_outputs(found, inputs, output, run)
@@ -77,7 +88,7 @@ def score_inputs(
     with outcome.failure_reported():
         new = set(outcome.without_older(found))
         targets = {target: file for target, file in targets.items() if file in new}
-        _score_all(targets, output, options, progress, outcome)
+        _score_all(targets, inputs, output, options, progress, outcome)
         return outcome.finish()
 
 
@@ -152,11 +163,16 @@ def _score_one(
 
 
 def _score_all(
-    targets: dict[str, InputFile], output: str, options: ScoreOptions, progress: Progress, outcome: _Outcome
+    targets: dict[str, InputFile],
+    inputs: Sequence[str],
+    output: str,
+    options: ScoreOptions,
+    progress: Progress,
+    outcome: _Outcome,
 ) -> None:
     remote = is_url(output)
     if not remote:
-        _make_folder(Path(output))
+        _make_folder(Path(output), inputs)
     lock = nullcontext() if remote else locked(Path(output), lock=Path(output) / _LOCK)
     errors: list[ScorerError] = []
     with lock, engine_of(options) as engine:
@@ -260,9 +276,17 @@ def _real(path: str | Path) -> Path:
     return Path(os.path.realpath(path))  # Path.resolve raises for a circle of links
 
 
-def _make_folder(folder: Path) -> None:
+def _is_a_folder(name: str) -> UsageError:
+    shown = without_secrets(name)
+    hint = f"name a folder for them, as -o scored{'/' if is_url(name) else ''}"
+    return UsageError("is a folder, and each file in it has an output of its own", path=shown, hint=hint)
+
+
+def _make_folder(folder: Path, inputs: Sequence[str]) -> None:
     if not is_folder(folder) and (is_there(folder) or extension_of(folder.name).kind):
-        raise UsageError("is a file, and several outputs need a folder", path=folder, hint="name a folder")
+        if len(inputs) == 1 and is_folder(inputs[0]):
+            raise _is_a_folder(inputs[0])
+        raise UsageError("is the name of a file, and several outputs need a folder", path=folder, hint="name a folder")
     if not is_folder(folder.absolute().parent):
         raise OutputError("no such folder", path=folder.absolute().parent, hint="make it first")
     with write_errors(folder):

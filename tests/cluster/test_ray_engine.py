@@ -28,6 +28,7 @@ from scorer.progress import NoProgress
 from tests.helpers.pages import python_blocks
 from tests.helpers.processes import CODE, ROOT
 from tests.helpers.ray_nodes import RayNodes, ray_nodes
+from tests.helpers.stores import s3_store
 
 pytest.importorskip("ray", reason="the extra [ray] is not installed")
 if sys.platform != "linux":
@@ -58,18 +59,8 @@ for output, input, options in json.load(sys.stdin):
 @pytest.fixture(scope="module")
 def store() -> Iterator[dict[str, str]]:
     """An S3 of our own; the variables with which a process reaches it."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-    }
-    server.stop()
+    with s3_store() as variables:
+        yield variables
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,8 @@ def test_chunks_and_parts_are_the_same_on_the_other_side() -> None:
     schema = pa.schema([pa.field("t", pa.string(), metadata={"a": "b"})], metadata={"c": "d"})
     rows = pa.table([["x", None, "é😀"]], schema=schema)
     rejects = (Reject("a.csv", 3, 17, "why", "raw \N{REPLACEMENT CHARACTER}"), Reject("a.csv", 5, None, "why"))
-    for sent in (Chunk(2, rows, rejects), Chunk(0, rows.slice(0, 0), ())):
+    lines = (Reject("a.jsonl", 3, 17, "why", None, 5),)
+    for sent in (Chunk(2, rows, rejects), Chunk(0, rows.slice(0, 0), ()), Chunk(1, rows, lines, kept=(0, 2))):
         back = chunk_of(chunk_row(sent))
         assert isinstance(back, Chunk)
         assert back.rows.equals(sent.rows, check_metadata=True)

@@ -45,6 +45,7 @@ CODES = {
     "BusyError": 6,
     "OutOfMemoryError": 7,
     "QualityGateError": 8,
+    "UnreachableError": 9,
 }
 
 
@@ -55,7 +56,7 @@ def test_the_tree_has_no_error_without_a_code_here() -> None:
 @pytest.mark.parametrize("name", CODES)
 def test_each_error_is_one_line_and_its_code(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     error = getattr(errors, name)("is wrong", path="a\nb.csv", row=7, hint="do this")
-    assert outcome(error, capsys) == (CODES[name], "error: a\\nb.csv:7: is wrong; do this\n")
+    assert outcome(error, capsys) == (CODES[name], "error: a\\nb.csv: row 7: is wrong; do this\n")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_each_error_is_one_line_and_its_code(name: str, capsys: pytest.CaptureFi
         (None, 0, ""),
         (KeyboardInterrupt(), 130, "error: interrupted\n"),
         (Terminated(), 143, "error: terminated\n"),
-        (MemoryError(), 7, "error: memory ran out; lower --chunk-rows or --threads\n"),
+        (MemoryError(), 7, "error: memory ran out; free some memory\n"),
         (
             ValueError("odd\nvery"),
             1,

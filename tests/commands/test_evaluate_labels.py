@@ -269,7 +269,7 @@ def test_json_on_stdout_is_all_there_is(command):
         (["header.csv"], 3, "header.csv: holds no rows; there is nothing to evaluate"),
         (["no-label.csv"], 3, "no-label.csv: no column is named label, sentiment, gold or target;"
          " name one with --label-column; its columns: text"),
-        (["unknown.csv"], 3, "unknown.csv:2: 'so-so' in column 'label' is no label of the predictions;"
+        (["unknown.csv"], 3, "unknown.csv: row 2: 'so-so' in column 'label' is no label of the predictions;"
          " labels of the predictions: 'negative', 'positive' or their ids 0 to 1;"
          " labels in the file: 'positive', 'so-so'"),
         (["preds.csv", "--label-column", "gold"], 3, "preds.csv: no column 'gold'; its columns: id, label"),

@@ -66,12 +66,14 @@ def test_a_run_with_failures(call_score: Call, incoming: Path) -> None:
     assert (loaded["event"], loaded["precision"], loaded["device"]) == ("model_loaded", "int8", "cpu")
     assert (scored["event"], scored["file"], scored["output"]) == ("file_scored", "in/a.csv", "scored/a.csv")
     assert {name: scored[name] for name in scored if name.startswith("rows_")} == {
-        "rows_in": 2, "rows_out": 2, "rows_scored": 1, "rows_empty": 1, "rows_rejected": 0, "rows_resumed": 0,
+        "rows_in": 2, "rows_out": 2, "rows_scored": 1, "rows_empty": 1, "rows_error": 0, "rows_rejected": 0,
+        "rows_resumed": 0,
     }  # fmt: skip
-    assert (failed["level"], failed["event"], failed["file"], failed["row"]) == (
-        "error", "file_failed", "in/bad.csv", 2,
+    assert (failed["level"], failed["event"], failed["file"], failed["row"], failed["line"]) == (
+        "error", "file_failed", "in/bad.csv", 2, 3,
     )  # fmt: skip
-    assert failed["message"] == "in/bad.csv:2: 3 fields where the header has 2; mend it, or pass --on-bad-row reject"
+    said = "3 fields where the header has 2; mend it, or pass --on-bad-row reject"
+    assert failed["message"] == f"in/bad.csv: row 2 (line 3): {said}"
     assert failed["hint"] == "mend it, or pass --on-bad-row reject"
     assert (failed["exit_code"], failed["error"]) == (3, "InputError")
     assert (last["level"], last["event"], last["exit_code"]) == ("error", "error", 3)

@@ -13,6 +13,7 @@ import pytest
 
 from scorer import Scorer, score_file
 from scorer.commands.score import score
+from scorer.errors import UsageError
 from tests.conftest import Call, InProcess
 
 ROWS = pa.table(
@@ -221,7 +222,7 @@ def test_a_failure_in_the_middle_leaves_what_stood_there(call: Call, tiny_bundle
     arguments = (tmp_path / "a.csv", "-o", output, "--overwrite", "--model", tiny_bundle, "--chunk-rows", "10")
     code, _, err = call(*arguments)
     assert code == 3
-    assert "a.csv:51: a quote opens and is never closed" in err
+    assert "a.csv: row 51 (line 52): a quote opens and is never closed" in err
     assert output.read_bytes() == b"old"
     assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "b.parquet"}
 
@@ -236,9 +237,9 @@ def test_control_characters_of_a_name_are_escaped(call: Call, tmp_path: Path) ->
 def test_the_python_function(reviews: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     summary = score_file(reviews, tmp_path / "a.parquet", model=str(tiny_bundle), threads=1)
     assert summary.counts.rows == 5
-    assert summary.counts.by_status == {"ok": 2, "truncated": 1, "windowed": 0, "empty": 2}
+    assert summary.counts.by_status == {"ok": 2, "truncated": 1, "windowed": 0, "empty": 2, "error": 0}
     assert summary.provider == "CPUExecutionProvider"
-    with pytest.raises(TypeError, match="unexpected keyword argument 'modell'"):
+    with pytest.raises(UsageError, match=r"score_file\(\) has no argument 'modell'; did you mean 'model'\?"):
         score_file(reviews, tmp_path / "b.parquet", modell="x")
 
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from statsmodels.stats.contingency_tables import mcnemar as reference
 
 import scorer.evaluation.baseline
@@ -56,7 +57,21 @@ def command(folder, in_process):
 @given(st.integers(0, 400), st.integers(0, 400), st.integers(0, 50), st.integers(0, 50))
 def test_mcnemar_is_statsmodels(only_new, only_old, both, neither):
     expected = reference([[both, only_new], [only_old, neither]], exact=True)
-    assert mcnemar(only_new, only_old).p_value == pytest.approx(expected.pvalue, abs=1e-12)
+    assert mcnemar(only_new, only_old).p_value == pytest.approx(expected.pvalue, rel=1e-12)
+
+
+@pytest.mark.parametrize("pairs", [0, 1, 2, 3, 999, 1000, 99_999, 1_000_000, 1_000_001])
+@pytest.mark.parametrize("roots", [0.0, 0.5, 1.0, 3.0, 15.0])
+def test_mcnemar_of_many_pairs_is_scipys(pairs, roots):
+    fewer = max(0, int(pairs / 2 - roots * pairs**0.5))
+    expected = binomtest(fewer, pairs, 0.5).pvalue if pairs else 1.0
+    assert mcnemar(fewer, pairs - fewer).p_value == pytest.approx(expected, rel=1e-9, abs=1e-300)
+    assert mcnemar(pairs - fewer, fewer).p_value == mcnemar(fewer, pairs - fewer).p_value
+
+
+def test_mcnemar_of_a_certain_difference_is_zero():
+    assert mcnemar(0, 1_000_000).p_value == 0.0
+    assert mcnemar(0, 10).p_value == pytest.approx(2 / 2**10, rel=1e-15)
 
 
 def test_two_predictions_of_the_same_rows(folder):
@@ -117,21 +132,25 @@ def test_rows_that_one_of_the_two_does_not_predict_are_left_out_and_counted(fold
     ("old", "options", "message"),
     [
         (table(None, OLD[:6]), {}, "old.parquet: has 6 rows, the current predictions have 8: these are other rows"),
-        (table(None, OLD, ids=IDS[::-1]), {}, "old.parquet:1: its column 'id' is not that of the current predictions"),
-        (table(GOLD[::-1], OLD), {}, "old.parquet:1: its column 'label' is not that of the current predictions"),
+        (
+            table(None, OLD, ids=IDS[::-1]),
+            {},
+            "old.parquet: row 1: its column 'id' is not that of the current predictions",
+        ),
+        (table(GOLD[::-1], OLD), {}, "old.parquet: row 1: its column 'label' is not that of the current predictions"),
         (table(None, OLD, ids=[*IDS[:7], "z"]), {"on": "id"}, "1 of 8 ids has no row in old.parquet ('h'), and 1 of 8"),
         (table(None, OLD, ids=["a", *IDS[:7]]), {"on": "id"}, "old.parquet: 1 id occurs more than once"),
-        (table(None, OLD, ids=pa.array([None, *IDS[:7]])), {"on": "id"}, "old.parquet:1: the id in column"),
+        (table(None, OLD, ids=pa.array([None, *IDS[:7]])), {"on": "id"}, "old.parquet: row 1: the id in column"),
         (table(None, OLD), {"on": "id"}, "old.parquet: no column 'id'"),
         (table(None, []), {}, "old.parquet: holds no rows; there is nothing to compare with"),
         (pa.table({"label": ["positive"] * 8}), {}, "old.parquet: has no column 'pred_label', so it holds no"),
-        (pa.table({"pred_label": ["good"] * 8}), {}, "old.parquet:1: 'good' in column 'pred_label' is no label"),
+        (pa.table({"pred_label": ["good"] * 8}), {}, "old.parquet: row 1: 'good' in column 'pred_label' is no label"),
         (
             pa.table({"pred_label": ["a"] * 8, "pred_prob_a": [1.0] * 8}),
             {},
             "old.parquet: its columns of probabilities name the labels 'a', the current predictions have 'negative'",
         ),
-        (table(None, [float("nan"), *OLD[1:]]), {}, "old.parquet:1: nan in column 'pred_prob_negative', where a"),
+        (table(None, [float("nan"), *OLD[1:]]), {}, "old.parquet: row 1: nan in column 'pred_prob_negative', where a"),
         (table(None, [None] * 8), {}, "old.parquet: predicts no row that is predicted here"),
     ],
 )
@@ -153,7 +172,9 @@ def test_texts_tell_other_rows_apart_and_nothing_in_common_is_noted(folder):
     texts = [f"review {number}" for number in range(8)]
     pq.write_table(table(GOLD, NEW, texts=texts), "new.parquet")
     pq.write_table(table(None, OLD, texts=[*texts[:5], "another", *texts[6:]]), "old.parquet")
-    with pytest.raises(InputError, match=r"old.parquet:6: its column 'text' is not that of the current predictions"):
+    with pytest.raises(
+        InputError, match=r"old.parquet: row 6: its column 'text' is not that of the current predictions"
+    ):
         evaluate_labels("new.parquet", baseline="old.parquet")
     pq.write_table(table(None, OLD), "old.parquet")
     (note,) = evaluate_labels("new.parquet", baseline="old.parquet").notes

@@ -201,7 +201,7 @@ def test_texts_are_scored_before_they_are_compared(nights, tiny_bundle):
         (night([None, None]), "then.parquet: no row has a prediction"),
         (pa.table({"text": ["a"]}), "then.parquet: has no column 'pred_label', so it holds no predictions"),
         (night([0.5], labels=("bad", "good")), "then.parquet: its columns of probabilities name the labels 'bad'"),
-        (night([float("nan")]), "then.parquet:1: nan in column 'pred_prob_negative'"),
+        (night([float("nan")]), "then.parquet: row 1: nan in column 'pred_prob_negative'"),
     ],
 )
 def test_baselines_that_drift_cannot_be_measured_against(nights, then, message):

@@ -93,16 +93,35 @@ def test_gold_labels_are_names_or_ids_of_any_type(saved, gold, extension):
     assert report.matrix.tolist() == [[1, 1], [1, 2]]
 
 
-def test_labels_named_by_numbers_are_read_as_one_kind(saved):
-    stars = ("1", "2", "3", "4", "5")
-    table = predictions(["1", "5", "3"], pa.array([1, 5, 4]), labels=stars)
+@pytest.mark.parametrize("gold", [pa.array([1, 5, 4]), pa.array([1.0, 5.0, 4.0]), pa.array(["1", "5", "4.0"])])
+def test_labels_named_by_numbers_are_read_as_names(saved, gold):
+    table = predictions(["1", "5", "3"], gold, labels=("1", "2", "3", "4", "5"))
     assert evaluate_labels(saved(table)).matrix.trace() == 2
-    # 0 is the name of none, so all of them are ids.
-    table = predictions(["1", "5", "3"], pa.array([0, 4, 3]), labels=stars)
-    assert evaluate_labels(saved(table)).matrix.trace() == 2
-    table = predictions(["1", "5", "3"], pa.array([0, 4, 5]), labels=stars)
-    with pytest.raises(InputError, match=r"preds.parquet:1: '0' in column 'label' is no label of the predictions"):
+
+
+@pytest.mark.parametrize(
+    ("labels", "gold", "row"),
+    [
+        (("1", "2", "3", "4", "5"), [0, 4, 3], "1: '0'"),  # 4 would be the name of one and the id of another
+        (("1 point", "2 points", "3 points"), [2, 1, 2], "1: '2'"),
+        (("1 point", "2 points", "3 points"), ["1 point", "2 points", "1"], "3: '1'"),
+        (("LABEL_1", "LABEL_0"), [0, 1, 1], "1: '0'"),
+        (("top10", "other"), [1, 0, 1], "1: '1'"),
+    ],
+)
+def test_numbers_are_no_ids_where_names_hold_numbers(saved, labels, gold, row):
+    table = predictions([labels[0], labels[1], labels[0]], pa.array(gold), labels=labels)
+    with pytest.raises(InputError, match=rf"preds.parquet: row {row} in column 'label' is no label") as raised:
         evaluate_labels(saved(table))
+    said = str(raised.value)
+    assert f"labels of the predictions: {', '.join(map(repr, labels))}; labels in the file: " in said
+    assert "numbers are no ids here, because the names hold numbers: write these names into the column" in said
+
+
+@pytest.mark.parametrize("labels", [("LABEL_0", "LABEL_1"), ("0 stars", "1 star"), ("not covid19", "covid19")])
+def test_numbers_are_ids_where_names_hold_their_own_or_the_same(saved, labels):
+    table = predictions([labels[0], labels[1], labels[0]], pa.array([0, 1, 1]), labels=labels)
+    assert evaluate_labels(saved(table)).matrix.tolist() == [[1, 0], [1, 1]]
 
 
 def test_the_order_of_labels_is_that_of_the_probabilities(saved):
@@ -283,8 +302,8 @@ def test_ids_that_do_not_match_are_an_error_until_they_are_allowed(saved):
     [
         (["a", "b", "a"], ["a", "b"], "preds.parquet: 1 id occurs more than once in column 'id' ('a')"),
         (["a", "b"], ["a", "b", "b", "a"], "gold.csv: 2 ids occur more than once in column 'id' ('a', 'b')"),
-        (["a", None], ["a", "b"], "preds.parquet:2: the id in column 'id' is null"),
-        (["a", "b"], ["a", None], "gold.csv:2: the id in column 'id' is null"),
+        (["a", None], ["a", "b"], "preds.parquet: row 2: the id in column 'id' is null"),
+        (["a", "b"], ["a", None], "gold.csv: row 2: the id in column 'id' is null"),
         (["7", "8"], ["007", "008"], "no id of column 'id' is in gold.csv: '7', '8' here, '007', '008' there"),
         ([], ["a"], "preds.parquet: holds no rows"),
         (["a"], [], "gold.csv: holds no rows"),
@@ -306,38 +325,39 @@ def test_ids_that_cannot_be_joined_are_errors_whatever_is_allowed(saved, ids, go
         (
             predictions(FIVE[0], ["positive", "neutral", "negative", "negativ", "neutral"]),
             {},
-            "preds.parquet:2: 'neutral' in column 'label' is no label of the predictions; labels of the predictions:"
+            "preds.parquet: row 2: 'neutral' in column 'label' is no label of the predictions;"
+            " labels of the predictions:"
             " 'negative', 'positive' or their ids 0 to 1; labels in the file: 'negativ', 'negative', 'neutral',"
             " 'positive'",
         ),
         (
             predictions(FIVE[0], ["positive", "negativ", "negative", "negative", "positive"]),
             {},
-            "preds.parquet:2: 'negativ' in column 'label' is no label of the predictions; did you mean 'negative'?"
+            "preds.parquet: row 2: 'negativ' in column 'label' is no label of the predictions; did you mean 'negative'?"
             " labels of the predictions: 'negative', 'positive' or their ids 0 to 1; labels in the file: 'negativ',"
             " 'negative', 'positive'",
         ),
         (
             predictions(FIVE[0], [1, 0, 2, 0, 1]),
             {},
-            "preds.parquet:3: '2' in column 'label' is no label of the predictions; labels of the predictions:"
+            "preds.parquet: row 3: '2' in column 'label' is no label of the predictions; labels of the predictions:"
             " 'negative', 'positive' or their ids 0 to 1; labels in the file: '0', '1', '2'",
         ),
         (
             predictions(FIVE[0], pa.array([True, False, True, True, False])),
             {},
-            "preds.parquet:1: 'true' in column 'label' is no label of the predictions; labels of the predictions:"
+            "preds.parquet: row 1: 'true' in column 'label' is no label of the predictions; labels of the predictions:"
             " 'negative', 'positive' or their ids 0 to 1; labels in the file: 'false', 'true'",
         ),
         (
             predictions(FIVE[0], [1, 0, None, 0, 1]),
             {},
-            "preds.parquet:3: the label in column 'label' is null; label the row or drop it",
+            "preds.parquet: row 3: the label in column 'label' is null; label the row or drop it",
         ),
         (
             predictions(FIVE[0], [1.0, 0.0, float("nan"), 0.0, 1.0]),
             {},
-            "preds.parquet:3: the label in column 'label' is null; label the row or drop it",
+            "preds.parquet: row 3: the label in column 'label' is null; label the row or drop it",
         ),
         (
             predictions(FIVE[0], [["a"]] * 5),
@@ -347,7 +367,7 @@ def test_ids_that_cannot_be_joined_are_errors_whatever_is_allowed(saved, ids, go
         (
             predictions(["negative", "neutral"], ["negative", "positive"]),
             {},
-            "preds.parquet:2: 'neutral' in column 'pred_label' has no column of probabilities;"
+            "preds.parquet: row 2: 'neutral' in column 'pred_label' has no column of probabilities;"
             " labels that have one: 'negative', 'positive'",
         ),
         (
@@ -457,7 +477,7 @@ def test_options_that_do_not_fit_the_file(saved, options, message):
 
 
 def test_an_unknown_option_is_a_mistake_of_the_caller():
-    with pytest.raises(TypeError, match="unexpected keyword argument 'label'"):
+    with pytest.raises(UsageError, match=r"evaluate_labels\(\) has no argument 'label'; did you mean 'labels'\?"):
         evaluate_labels("preds.parquet", label="x")
 
 
@@ -529,7 +549,9 @@ def test_text_is_scored_and_joined_with_labels_of_another_file(saved, tiny_bundl
 def test_wrong_labels_are_found_before_the_first_text_is_scored(saved, tiny_bundle, monkeypatch):
     path = saved(pa.table({"text": ["good", "bad"], "label": ["positive", "unsure"]}), "labelled.parquet")
     monkeypatch.setattr(Scorer, "score_chunk", lambda *_: pytest.fail("a text was scored"))
-    with pytest.raises(InputError, match=r"labelled.parquet:2: 'unsure' in column 'label' is no label of the model"):
+    with pytest.raises(
+        InputError, match=r"labelled.parquet: row 2: 'unsure' in column 'label' is no label of the model"
+    ):
         evaluate_labels(path, model=tiny_bundle)
 
 

@@ -323,11 +323,11 @@ def test_a_precision_that_no_threshold_reaches(saved, tiny_bundle):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (float("nan"), "preds.parquet:2: nan in column 'pred_prob_positive', where a probability from 0 to 1 belongs"),
-        (1.5, "preds.parquet:2: 1.5 in column 'pred_prob_positive', where a probability from 0 to 1 belongs"),
-        (-0.1, "preds.parquet:2: -0.1 in column 'pred_prob_positive', where"),
-        (float("inf"), "preds.parquet:2: inf in column 'pred_prob_positive', where"),
-        (None, "preds.parquet:2: no value in column 'pred_prob_positive', where"),
+        (float("nan"), "preds.parquet: row 2: nan in column 'pred_prob_positive', where a probability from 0 to 1"),
+        (1.5, "preds.parquet: row 2: 1.5 in column 'pred_prob_positive', where a probability from 0 to 1 belongs"),
+        (-0.1, "preds.parquet: row 2: -0.1 in column 'pred_prob_positive', where"),
+        (float("inf"), "preds.parquet: row 2: inf in column 'pred_prob_positive', where"),
+        (None, "preds.parquet: row 2: no value in column 'pred_prob_positive', where"),
     ],
 )
 def test_a_value_that_is_not_a_probability_is_named_with_its_row(saved, value, message):

@@ -15,6 +15,7 @@ from export.differences import Difference, bucket_names, by_length, compare
 from export.parity import PADDED_BATCH, _of_all_lengths, prove, reference_logits
 from export.proof_texts import PROOF_TEXTS
 from scorer.errors import QualityGateError
+from scorer.model.graph import both_labels
 from scorer.model.scoring import Scorer
 
 
@@ -29,9 +30,9 @@ def test_differences_of_logits_and_probabilities() -> None:
     assert found.mean_probability == pytest.approx(moved / 3)
 
 
-def test_of_one_label_the_other_side_of_one_half_is_a_flip() -> None:
-    expected, logits = (np.array([[value], [3.0]], dtype=np.float32) for value in (-0.5, 0.25))
-    found = compare(logits, expected, "sigmoid")
+def test_of_one_logit_the_other_side_of_one_half_is_a_flip() -> None:
+    expected, logits = (both_labels(np.array([[value], [3.0]], dtype=np.float32)) for value in (-0.5, 0.25))
+    found = compare(logits, expected, "softmax")
     assert (found.flips, found.widest_flip) == (1, 0.5)
     assert found.max_probability == pytest.approx(1 / (1 + np.exp(-0.25)) - 1 / (1 + np.exp(0.5)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import subprocess
 import sys
 import uuid
@@ -21,6 +22,7 @@ from scorer.files.opening import open_source
 from scorer.files.remote import url_state
 from scorer.files.source import ReadOptions
 from scorer.files.urls import without_secrets
+from tests.helpers.stores import s3_store
 
 
 def names(*arguments: object) -> list[str]:
@@ -33,6 +35,7 @@ def folder(tmp_path: Path) -> Path:
     kept = ["b.csv", "a.parquet", "deep/er/c.jsonl.gz", "deep/d.tsv.zst", "10.ndjson", "UPPER.CSV"]
     passed_over = [".hidden.csv", ".git/x.csv", "notes.txt", "x.parquet.partial/p.parquet", "b.csv.rejects.jsonl"]
     passed_over += ["b.csv.provenance.json", "x.csv.tmp", "x.csv~", "p.parquet.gz", "a.parquet.lock", ".b.csv.7.tmp"]
+    passed_over += ["_SUCCESS", "_part.csv", "_temporary/0/p.csv", "deep/.ipynb_checkpoints/a.csv", "deep/_old/a.csv"]
     for name in kept + passed_over:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +59,53 @@ def test_globs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert names("what[1].csv") == ["what[1].csv"]
     with pytest.raises(InputError, match="matches no file of a known format"):
         expand_inputs(["*.xyz"])
+
+
+def test_lines_of_json_under_their_usual_names(tmp_path: Path) -> None:
+    lines = b'{"text": "a"}\n{"text": "b"}\n'
+    (tmp_path / "a.json").write_bytes(lines)
+    (tmp_path / "b.json.gz").write_bytes(gzip.compress(lines))
+    (tmp_path / "c.JSON.zst").write_bytes(pa.compress(lines, "zstd", asbytes=True))
+    assert names(tmp_path) == ["a.json", "b.json.gz", "c.JSON.zst"]
+    for file in expand_inputs([tmp_path]):
+        assert [row["text"] for table in open_source(file.path).tables(9) for row in table.to_pylist()] == ["a", "b"]
+    assert OutputFormat.of("x.json.gz") == OutputFormat("jsonl", "gzip")
+
+
+def test_hidden_names_are_read_where_they_are_named(folder: Path) -> None:
+    assert names(folder / "_part.csv") == ["_part.csv"]
+    assert names(folder / "_temporary") == ["0/p.csv"]
+    assert names(folder / "_*.csv") == ["_part.csv"]
+    assert names(folder / "_temporary" / "*" / "*.csv") == ["0/p.csv"]
+    assert names(folder / "deep" / "_o*" / "*") == ["_old/a.csv"]
+    with pytest.raises(InputError, match="matches no file of a known format"):
+        expand_inputs([f"{folder}/deep/*/a.csv"])
+
+
+def test_a_format_that_is_named_decides_for_every_file(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "scorer"):
+        assert "notes.txt" not in names(folder)
+    said = next(line for line in caplog.messages if "left out" in line)
+    assert said.startswith(f"{folder}: left out: .b.csv.7.tmp, .git/, .hidden.csv, _SUCCESS, _part.csv, _temporary/, ")
+    assert said.endswith(" more")
+    found = expand_inputs([folder], any_format=True)
+    assert [file.name for file in found if "." not in file.name or file.name.endswith(("txt", "gz"))] == [
+        "deep/er/c.jsonl.gz", "notes.txt", "p.parquet.gz",
+    ]  # fmt: skip
+    assert not [file for file in found if file.name.startswith(("_", ".")) or file.name.endswith(("~", "tmp", "lock"))]
+    assert [file.name for file in expand_inputs([f"{folder}/*.t*"], any_format=True)] == ["notes.txt"]
+
+
+def test_levels_of_a_hive_folder_come_with_the_name(tmp_path: Path) -> None:
+    for year in (2024, 2025):
+        path = tmp_path / f"year={year}" / "lang=en" / "a.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text("text\na\n")
+    both = [f"year={year}/lang=en/a.csv" for year in (2024, 2025)]
+    assert names(tmp_path) == names(tmp_path / "*" / "*" / "*") == both
+    assert names(tmp_path / "year=2024", tmp_path / "year=2025" / "lang=en") == both
+    assert names(tmp_path / "year=2024" / "*" / "*.csv") == both[:1]
+    assert names(tmp_path / "year=2024" / "lang=en" / "a.csv") == ["a.csv"]
 
 
 def test_several_inputs(folder: Path) -> None:
@@ -175,18 +225,10 @@ def test_the_memory_file_system() -> None:
 
 @pytest.fixture
 def s3_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    yield endpoint
-    server.stop()
+    with s3_store() as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        yield variables["AWS_ENDPOINT_URL"]
 
 
 def test_s3(s3_server: str) -> None:
@@ -199,7 +241,6 @@ def test_s3(s3_server: str) -> None:
     before = url_state("s3://reviews/in/b.csv")
     files.pipe("reviews/in/b.csv", b"id,text\n1,z\n2,b e\n3,c\n")
     assert url_state("s3://reviews/in/b.csv") != before
-    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def test_a_place_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scorer.errors import InputError
 from scorer.files.arrow import holds_json
 from scorer.files.opening import open_source
-from scorer.files.source import ReadOptions
+from scorer.files.source import OnBadRow, ReadOptions
 
 REJECT = ReadOptions(on_bad_row="reject", keep_raw=True)
 
@@ -70,7 +70,7 @@ def test_bad_lines(tmp_path: Path, line: bytes, reason: str) -> None:
     assert reject.reason.startswith(reason)
     with pytest.raises(InputError) as caught:
         list(open_source(path).with_text("text").chunks(10))
-    assert str(caught.value).startswith(f"{path}:2: {reason}")
+    assert str(caught.value).startswith(f"{path}: row 2 (line 3): {reason}")
     assert caught.value.exit_code == 3
 
 
@@ -190,3 +190,43 @@ def test_every_value_survives(tmp_path: Path, rows: list[dict[str, Any]], spaced
         for row in read
     ]
     assert back == [{k: v for k, v in row.items() if v is not None} for row in rows]
+
+
+@pytest.mark.parametrize("policy", ["fail", "reject", "keep"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'[{"text": "a"}, {"text": "b"}]',
+        b'\n  [{"text": "a"},\n{"text": "b"}]\n\n',
+        b'[\n  {"text": "a"},\n  {"text": "b"}\n]\n',
+        b"[\n]\n",
+        b'["a", "b"]\n',
+    ],
+)
+def test_an_array_is_called_one(tmp_path: Path, content: bytes, policy: OnBadRow) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.jsonl: is a JSON array, not one JSON object a line; write each object"):
+        open_source(path, ReadOptions(on_bad_row=policy))
+
+
+def test_what_only_begins_as_an_array_is_a_bad_row(tmp_path: Path) -> None:
+    for first in (b"[1, 2]", b'[{"text": "a"}]', b"[2026-01-31] started", b"[warn"):
+        path = written(tmp_path, first, b'{"text": "last"}')
+        (chunk,) = open_source(path, REJECT).chunks(10)
+        assert (chunk.rows["text"].to_pylist(), [bad.row for bad in chunk.rejects]) == (["last"], [1])
+        with pytest.raises(InputError, match=r"row 1 \(line 1\): is "):
+            open_source(path)
+    pretty = written(tmp_path, b"{", b' "text": "a"', b"}")
+    with pytest.raises(InputError, match="no row is a JSON object; write each object on a line of its own"):
+        open_source(pretty, REJECT)
+
+
+def test_lines_count_what_rows_do_not(tmp_path: Path) -> None:
+    path = written(tmp_path, b"", b'{"text": "a"}', b"", b" ", b"bad", b'{"text": 5}')
+    (chunk,) = open_source(path, REJECT).with_text("text").chunks(10)
+    assert [(bad.row, bad.line) for bad in chunk.rejects] == [(2, 5), (3, 6)]
+    (chunk,) = open_source(path, ReadOptions(on_bad_row="keep")).with_text("text").chunks(10)
+    assert ([(bad.row, bad.line) for bad in chunk.rejects], chunk.kept) == ([(2, 5)], (1,))
+    with pytest.raises(InputError, match=r"a\.jsonl: row 2 \(line 5\): is not JSON"):
+        open_source(path)

@@ -111,11 +111,11 @@ def test_header_only(tmp_path: Path) -> None:
     [
         (b"", "is empty (0 bytes)"),
         (b"\n", "has no header"),
-        (b'a,b\n1,2\n"x,3\n4,5\n', ":2: a quote opens and is never closed"),
-        (b"a,b\n1,2\n1,2,3\n", ":2: 3 fields where the header has 2"),
-        (b"a,b\n1\n", ":1: 1 field where the header has 2"),
-        (b'a,b\n"x"y,3\n', ":1: text follows a closing quote"),
-        (b"a,b\n1,\xff\n", ":1: holds bytes that are not UTF-8; pass --encoding"),
+        (b'a,b\n1,2\n"x,3\n4,5\n', ": row 2 (line 3): a quote opens and is never closed"),
+        (b"a,b\n1,2\n1,2,3\n", ": row 2 (line 3): 3 fields where the header has 2"),
+        (b"a,b\n1\n", ": row 1 (line 2): 1 field where the header has 2"),
+        (b'a,b\n"x"y,3\n', ": row 1 (line 2): text follows a closing quote"),
+        (b"a,b\n1,\xff\n", ": row 1 (line 2): holds bytes that are not UTF-8; pass --encoding"),
     ],
 )
 def test_broken_csv(tmp_path: Path, content: bytes, says: str) -> None:

@@ -66,7 +66,8 @@ def in_lists(values: pa.Array) -> pa.Array:
 
 
 @pytest.mark.parametrize(
-    "kind", ["plain", "struct", "list", "dictionary", "list of dictionary", "json", "list of json"]
+    "kind",
+    ["plain", "struct", "list", "dictionary", "list of dictionary", "json", "list of json", "view", "list of views"],
 )
 @pytest.mark.parametrize("name", ["text", "other"])
 def test_strings_that_are_not_utf8_are_bad_rows(tmp_path: Path, name: str, kind: str) -> None:
@@ -79,13 +80,18 @@ def test_strings_that_are_not_utf8_are_bad_rows(tmp_path: Path, name: str, kind:
         column = in_lists(column)
     if kind == "struct":
         column = pa.StructArray.from_arrays([strings], ["s"])
+    if "view" in kind:
+        places, ones = pa.array(range(5), pa.int32()), pa.array([1] * 5, pa.int32())
+        column = (
+            strings.cast(pa.string_view()) if kind == "view" else pa.ListViewArray.from_arrays(places, ones, strings)
+        )
     pq.write_table(pa.table({name: column, "n": range(5)}), tmp_path / "a.parquet", row_group_size=2)
     chunks = list(open_source(tmp_path / "a.parquet", REJECT).chunks(3))
     assert [n for c in chunks for n in c.rows["n"].to_pylist()] == [0, 2, 4]
     assert [(r.row, r.reason) for c in chunks for r in c.rejects] == [
         (row, f"column {name!r} holds bytes that are not UTF-8") for row in (2, 4)
     ]
-    with pytest.raises(InputError, match=rf"a\.parquet:2: column '{name}' holds bytes"):
+    with pytest.raises(InputError, match=rf"a\.parquet: row 2: column '{name}' holds bytes"):
         list(open_source(tmp_path / "a.parquet").chunks(3))
 
 
@@ -218,7 +224,8 @@ print(peak())
     )
     *said, kib = done.stdout.splitlines()
     assert said == [
-        f"{path}: holds more than 50,000,000 bytes; raise --max-file-bytes if that is right" for path in paths
+        f"{path}: holds more than 50,000,000 bytes; raise --max-file-bytes if that is right, or split the file"
+        for path in paths
     ]
     assert int(kib) < 400 * 2**10
 

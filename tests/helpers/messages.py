@@ -72,6 +72,13 @@ class Module:
                 for text in self.texts(call.args[place], function, frozenset()):
                     yield Message(re.sub(f"{HOLE}+", HOLE, text), KINDS.get(name, 3), f"{self.path.name}:{call.lineno}")
 
+    def keyword_texts(self, name: str) -> Iterator[tuple[int, list[str]]]:
+        """Line and every text of each argument ``name`` of a call in this module."""
+        for function, call in _calls(self.tree, None):
+            for keyword in call.keywords:
+                if keyword.arg == name:
+                    yield call.lineno, self.texts(keyword.value, function, frozenset())
+
     def texts(self, node: ast.expr, function: ast.FunctionDef | None, seen: frozenset[str]) -> list[str]:
         """Every text that an expression can have, as far as the source tells."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):

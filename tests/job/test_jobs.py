@@ -91,7 +91,7 @@ def test_provenance_says_where_an_output_came_from(call: Call, incoming: Path, t
     assert value["inputs"][0]["name"] == "b.csv"
     assert value["inputs"][0]["bytes"] == 25
     assert value["provider"] == "CPUExecutionProvider"
-    assert value["rows"] == {"in": 2, "out": 2, "scored": 2, "empty": 0, "rejected": 0}
+    assert value["rows"] == {"in": 2, "out": 2, "scored": 2, "empty": 0, "error": 0, "rejected": 0}
     assert {"review-scorer", "onnxruntime", "tokenizers", "pyarrow"} <= set(value["versions"])
     assert str(tmp_path) not in json.dumps(value)
 
@@ -143,6 +143,12 @@ def test_several_inputs_and_globs_go_into_a_folder(call: Call, incoming: Path, t
     assert [path.name for path in (tmp_path / "two").iterdir()] == ["a.parquet"]
     code, _, err = call("incoming/a.parquet", "incoming/c.jsonl", "-o", "all.parquet")
     assert (code, "several outputs need a folder" in err) == (2, True)
+    (tmp_path / "incoming").rename(tmp_path / "reviews.parquet")  # as Spark calls its folders
+    code, _, err = call("reviews.parquet", "-o", "all.parquet")
+    assert code == 2
+    assert "error: reviews.parquet: is a folder, and each file in it has an output of its own; name a folder" in err
+    assert call("reviews.parquet", "-o", "three")[0] == 0
+    (tmp_path / "reviews.parquet").rename(tmp_path / "incoming")
     code, _, err = call("incoming/a.parquet", "incoming/c.jsonl", "-o", "-")
     assert (code, "takes one input" in err) == (2, True)
     code, _, err = call("incoming", "-o", "no/such")
@@ -329,11 +335,11 @@ def test_the_summary_of_one_file(call: Call, tmp_path: Path) -> None:
     arguments = ("a.csv", "-o", "b.csv", "--on-bad-row", "reject", "--summary", "s.json")
     assert call(*arguments)[0] == 0
     value = json.loads((tmp_path / "s.json").read_text())
-    assert value["rows"] == {"in": 3, "out": 2, "scored": 1, "empty": 1, "rejected": 1}
+    assert value["rows"] == {"in": 3, "out": 2, "scored": 1, "empty": 1, "error": 0, "rejected": 1}
     assert value["outputs"][0]["provider"] == "CPUExecutionProvider"
     rejects = (tmp_path / "b.csv.rejects.jsonl").read_text()
     assert json.loads(rejects) == {
-        "file": "a.csv", "row": 3, "byte_offset": 18, "reason": "3 fields where the header has 2",
+        "file": "a.csv", "row": 3, "line": 4, "byte_offset": 18, "reason": "3 fields where the header has 2",
     }  # fmt: skip
     assert call(*arguments, "--overwrite", "--keep-raw")[0] == 0
     assert json.loads((tmp_path / "b.csv.rejects.jsonl").read_text())["raw"] == "3,a,b"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ import pytest
 
 from scorer.errors import DeviceError, ModelError, UsageError
 from scorer.model.bundle import ModelBundle, write_description
-from scorer.model.onnx_safety import refuse_external_data
 
 
 @pytest.fixture
@@ -51,7 +48,7 @@ def test_models_in_the_onnx_subfolder_and_quantized_names(optimum_folder: Path, 
 
 def test_labels_that_transformers_leaves_out(bundle: Path) -> None:
     content = json.loads((bundle / "config.json").read_text())
-    del content["id2label"]
+    del content["id2label"], content["label2id"]
     (bundle / "config.json").write_text(json.dumps(content))
     (bundle / "bundle.json").unlink()
     assert ModelBundle.load(bundle).labels == ("LABEL_0", "LABEL_1")
@@ -229,63 +226,6 @@ def test_a_model_that_bundle_json_does_not_know(bundle: Path) -> None:
     (bundle / "bundle.json").write_text(json.dumps(content))
     with pytest.raises(ModelError, match=r"is not among the files of bundle\.json"):
         ModelBundle.load(bundle).variant("int8")
-
-
-def test_weights_in_other_files_are_refused(optimum_folder: Path, tmp_path: Path) -> None:
-    import onnx
-
-    folder = shutil.copytree(optimum_folder, tmp_path / "external")
-    model = onnx.load(folder / "model.onnx")
-    onnx.save(model, folder / "model.onnx", save_as_external_data=True, location="weights.data", size_threshold=0)
-    with pytest.raises(ModelError, match="keeps weights in other files"):
-        ModelBundle.load(folder).variant("fp32")
-
-
-@pytest.mark.parametrize("place", ["attribute", "subgraph", "sparse", "function"])
-def test_hidden_weights_in_other_files_are_refused(optimum_folder: Path, tmp_path: Path, place: str) -> None:
-    import onnx
-    from onnx import TensorProto, helper
-
-    folder = shutil.copytree(optimum_folder, tmp_path / "external")
-    model = onnx.load(folder / "model.onnx")
-    tensor = TensorProto(name="w", data_type=1, dims=[1], data_location=TensorProto.EXTERNAL)
-    tensor.external_data.add(key="location", value="../../etc/passwd")
-    constant = helper.make_node("Constant", [], ["w"], value=tensor)
-    if place == "attribute":
-        model.graph.node.append(constant)
-    elif place == "subgraph":
-        inner = helper.make_graph([constant], "inner", [], [])
-        model.graph.node.append(helper.make_node("If", ["c"], ["x"], then_branch=inner, else_branch=inner))
-    elif place == "sparse":
-        model.graph.sparse_initializer.add(values=tensor, indices=tensor, dims=[1])
-    else:
-        model.functions.append(helper.make_function("d", "f", [], ["w"], [constant], []))
-    (folder / "model.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(ModelError, match="keeps weights in other files"):
-        ModelBundle.load(folder).variant("fp32")
-
-
-def test_a_model_that_is_no_protobuf(bundle: Path) -> None:
-    (bundle / "bundle.json").unlink()
-    for content in (b"", b"\xff" * 100, b"{}", b"\x3a\xff\x01abc"):
-        (bundle / "model.onnx").write_bytes(content)
-        with pytest.raises(ModelError):
-            ModelBundle.load(bundle).variant("fp32")
-
-
-def test_a_model_that_is_cut_off_or_altered(optimum_folder: Path, tmp_path: Path) -> None:
-    whole = (optimum_folder / "model.onnx").read_bytes()
-    path = tmp_path / "model.onnx"
-    draw = random.Random(4)
-    damaged = 0
-    for _ in range(100):
-        cut = draw.randrange(1, len(whole))
-        path.write_bytes(whole[:cut])
-        with suppress(ModelError):  # a cut between two fields leaves a message
-            refuse_external_data(path)
-            continue
-        damaged += 1
-    assert damaged > 90
 
 
 def test_operators_of_other_libraries_are_refused(optimum_folder: Path, tmp_path: Path) -> None:

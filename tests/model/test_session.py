@@ -188,17 +188,17 @@ def test_filled_batches_give_what_others_give(tiny_bundle: Path) -> None:
     assert set(shapes) == {(max(1, 128 // width), width) for width in widths}  # one number of rows for each width
 
 
-@settings(max_examples=200)
-@given(runs=st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=4), max_size=30), base=st.sampled_from([None, 1]))
-def test_distinct_runs_are_those_of_a_dictionary(runs: list[list[int]], base: int | None) -> None:
+@settings(max_examples=300)
+@given(runs=st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=12), max_size=30), mix=st.sampled_from([None, 0]))
+def test_distinct_runs_are_those_of_a_dictionary(runs: list[list[int]], mix: int | None) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        if base is not None:  # then all runs of one sum have one hash
-            patch.setattr(batches, "_HASH_BASE", base)
+        if mix is not None:  # then many different runs look alike until they are compared
+            patch.setattr(batches, "_MIX", np.uint64(mix))
         first, inverse = distinct_runs(encoded(*runs))
-    places = {tuple(run): place for place, run in reversed(list(enumerate(runs)))}
     assert [runs[first[place]] for place in inverse] == runs
-    if base is None:
-        assert first.tolist() == sorted(places.values())
+    assert first.tolist() == sorted(set(first.tolist()))
+    if mix is None and all(len(run) <= 8 for run in runs):
+        assert len(first) == len({tuple(run) for run in runs})
 
 
 def test_buffers_are_used_again_and_hold_nothing_of_the_last_batch() -> None:

@@ -7,6 +7,7 @@ import logging
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -51,7 +52,8 @@ def same_ids(one: FlatIds, other: FlatIds) -> bool:
 
 @cache
 def both(described: str) -> tuple[FlatTokenizer, FlatTokenizer]:
-    return by_nanotoken(described), by_tokenizers(Tokenizer.from_str(described))
+    reference = by_tokenizers(Tokenizer.from_str(described))
+    return by_nanotoken(reference, described), reference
 
 
 def assert_equal(tokenizer: Tokenizer, texts: list[str | None]) -> None:
@@ -126,19 +128,20 @@ def test_added_tokens_are_part_of_the_battery() -> None:
     assert_equal(tokenizer, ["a zz-film b", "azz-filmb", "in New York  now", "NewYork new york"])
 
 
-def wrong(described: str) -> FlatTokenizer:
+def wrong(reference: FlatTokenizer, described: str) -> FlatTokenizer:
     """nanotoken with one other id at the end."""
-    fast = by_nanotoken(described)
+    fast = by_nanotoken(reference, described)
 
     def encoded(texts: list[str]) -> FlatIds:
         found = fast.encoded(texts)
         return FlatIds(np.concatenate([found.ids[:-1], found.ids[-1:] + 1]), found.offsets)
 
-    return FlatTokenizer("nanotoken", encoded)
+    return replace(fast, encoded=encoded)
 
 
 def test_other_ids_bring_the_reference_back(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    assert not equal_ids(wrong(embedded().to_str()), by_tokenizers(embedded()), embedded())
+    reference = by_tokenizers(embedded())
+    assert not equal_ids(wrong(reference, embedded().to_str()), reference, embedded())
     monkeypatch.setattr(tokenization, "by_nanotoken", wrong)
     with caplog.at_level(logging.INFO, "scorer"):
         assert flat_tokenizer(embedded()).name == "tokenizers"

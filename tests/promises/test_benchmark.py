@@ -32,7 +32,19 @@ def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_whole_on_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
-    options = ["--model", tiny_bundle, "--no-pipelines", "--reviews", 12, "--rounds", 2, "--threads", 1]
+    options = [
+        "--model",
+        tiny_bundle,
+        "--no-pipelines",
+        "--reviews",
+        12,
+        "--rounds",
+        2,
+        "--threads",
+        1,
+        "--host-reviews",
+        0,
+    ]
     done = run(*options, "--seconds", 0.1, "--rows", "50,100", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     *table, last = done.stdout.splitlines()
@@ -83,7 +95,21 @@ def test_the_contestants_take_part_on_models_that_are_kept(tmp_path: Path) -> No
 
 
 def test_models_are_made_without_pipelines_too(tmp_path: Path) -> None:
-    options = ["--size", "tiny", "--no-pipelines", "--reviews", 3, "--rounds", 1, "--threads", 1, "--seconds", 0.05]
+    options = [
+        "--size",
+        "tiny",
+        "--no-pipelines",
+        "--reviews",
+        3,
+        "--rounds",
+        1,
+        "--threads",
+        1,
+        "--seconds",
+        0.05,
+        "--host-reviews",
+        40,
+    ]
     done = run(*options, "--rows", "20", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])

@@ -170,6 +170,20 @@ def test_texts_can_be_read_on_every_ground(browser: Page, hostile_page: Path) ->
     assert browser.run(ink) != by_day
 
 
+def test_values_are_under_the_pointer(browser: Page, hostile_page: Path) -> None:
+    browser.open(hostile_page, width=390)
+    found = browser.run("""[...document.querySelectorAll('svg.plot')].map(plot => {
+        const marks = [...plot.querySelectorAll('circle, rect')];
+        return marks.filter(one => {
+            one.scrollIntoView({block: 'center'});
+            const box = one.getBoundingClientRect();
+            const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+            return top.querySelector('title') && marks.includes(top);
+        }).length / marks.length;
+    })""")
+    assert found == [1] * 5
+
+
 def test_wide_tables_fit_the_paper(browser: Page, hostile_page: Path) -> None:
     browser.open(hostile_page, width=700, media="print")
     assert browser.run("document.documentElement.scrollWidth") <= 700

@@ -127,7 +127,7 @@ def test_a_code_that_means_something_else(call_score: Call, tmp_path: Path, code
     assert got == 2
     assert err == (
         f"error: --exit-code-nothing-new {code} could be taken for another outcome; "
-        "pass 0 or a code from 9 to 119, such as 99\n"
+        "pass 0 or a code from 10 to 119, such as 99\n"
     )
     assert not (tmp_path / "scored").exists()
 

@@ -41,9 +41,38 @@ def test_everything_stands_in_it() -> None:
     assert "&lt;b&gt;base&lt;/b&gt;" in page
     for text in ("0.3747", "0.8501", "0.9058", "74 s", "1.370", "0.0510", "0.0120", "ab12", "torch", "2e-05"):
         assert text in page, text
-    assert page.count("<svg") == 4
+    assert page.count('<svg class="plot"') == 4
     assert re.search(r'<tr class="kept">\s*<td class="figure">2</td>', page)
     assert "patience" not in page
+
+
+def test_curves_have_their_values_and_a_dot_for_every_epoch() -> None:
+    page = render_report(HISTORY, name="m")
+    assert re.findall(r'class="dot series-(\d)"[^>]*><title>([^<]*)', page) == [
+        ("1", "validation: epoch 1.0000, loss 0.3747"),
+        ("1", "validation: epoch 2.0000, loss 0.5010"),
+        ("0", "accuracy: epoch 1.0000, share 0.8450"),
+        ("0", "accuracy: epoch 2.0000, share 0.8500"),
+        ("1", "F1: epoch 1.0000, share 0.8447"),
+        ("1", "F1: epoch 2.0000, share 0.8501"),
+    ]
+    assert page.count("learning rate 1e-05</title>") == len(HISTORY.steps)
+    ids = re.findall(r' id="([^"]*)"', page)
+    assert len(ids) == len(set(ids)) == 8
+
+
+def test_a_training_that_diverged_has_a_page() -> None:
+    losses = (float("nan"), float("inf"), 1e308, 3.0, 2.0)
+    steps = tuple({"step": n, "epoch": n / 5, "loss": loss} for n, loss in enumerate(losses))
+    rows = (EpochRow(1.0, float("inf"), float("nan"), 0.5, 0.0),)
+    page = render_report(replace(HISTORY, steps=steps, rows=rows, baseline=None), name="m")
+    assert re.findall(r"<title>training: epoch ([\d.]+), loss ([\d.]+)<", page) == [
+        ("0.6000", "3.0000"),
+        ("0.8000", "2.0000"),
+    ]
+    assert not re.search(r'="[^"]*(nan|inf)', page)
+    nothing = replace(HISTORY, steps=(steps[0],), rows=())
+    assert "<svg" not in render_report(nothing, name="m")
 
 
 def test_it_loads_nothing_and_runs_nothing() -> None:

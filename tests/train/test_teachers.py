@@ -113,7 +113,7 @@ def test_label_smoothing_is_of_the_labelled_rows(labelled_texts: Path, tmp_path:
 @pytest.mark.parametrize(
     ("positive", "column", "says"),
     [
-        ([0.5, 1.5], None, "p.parquet:2: -0.5, 1.5 are no probabilities that sum to 1"),
+        ([0.5, 1.5], None, "p.parquet: row 2: -0.5, 1.5 are no probabilities that sum to 1"),
         ([0.5, math.nan], None, None),
         ([None, None], None, "no row of the teacher can be used"),
         ([0.5, 0.5], "pred_prob_LABEL_1", "labels of the predictions (LABEL_1, negative)"),
@@ -138,7 +138,7 @@ def test_what_cannot_be_learnt_from(
 
 @pytest.mark.parametrize(
     ("texts", "says"),
-    [(["a", "c"], "two.parquet:2: has another text than"), (["a"], "two.parquet: holds 1 rows, ")],
+    [(["a", "c"], "two.parquet: row 2: has another text than"), (["a"], "two.parquet: holds 1 rows, ")],
 )
 def test_averaged_teachers_are_about_the_same_rows(
     labelled_texts: Path, tmp_path: Path, texts: list[str | None], says: str
