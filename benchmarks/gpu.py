@@ -35,11 +35,11 @@ from benchmarks.texts import made_up_reviews, reviews_of
 from export.variants import build_variant
 from scorer.commands.console import run
 from scorer.model.bundle import write_description
-from scorer.model.encoding import Encoded
 from scorer.model.machine import compute_capability, cudnn_version, usable_cpus
 from scorer.model.options import ModelOptions
 from scorer.model.scoring import Scorer
 from scorer.model.session import ModelSession
+from scorer.model.token_runs import Encoded
 
 _BUDGETS = (4_096, 8_192, 16_384, 32_768, 65_536)
 _PACKAGES = ("review-scorer", "onnxruntime-gpu", "onnxruntime", "nanotoken", "tokenizers", "torch", "transformers")

@@ -23,9 +23,9 @@ from scorer.job.job import run_job
 from scorer.job.local_engine import LocalEngine
 from scorer.job.options import ScoreOptions
 from scorer.model.bundle import ModelBundle
-from scorer.model.encoding import TextEncoder
 from scorer.model.scoring import Scorer
 from scorer.model.session import ModelSession
+from scorer.model.token_runs import TextEncoder
 from scorer.progress import NoProgress
 
 _SWITCH_SECONDS = 1e-4

@@ -22,8 +22,8 @@ from benchmarks.tables import Growth
 from benchmarks.texts import made_up_reviews
 from scorer.files.opening import open_source
 from scorer.files.source import text_values
-from scorer.model.encoding import Encoded
 from scorer.model.scoring import Scorer
+from scorer.model.token_runs import Encoded
 
 _HELP = "from scorer.commands.score import score_main; import sys; sys.argv[1:] = ['--help']; score_main()"
 

@@ -25,8 +25,8 @@ from scorer.files.inputs import InputFile
 from scorer.job.job import run_job
 from scorer.job.local_engine import LocalEngine
 from scorer.job.options import ScoreOptions
-from scorer.model.encoding import Encoded
 from scorer.model.scoring import Scorer
+from scorer.model.token_runs import Encoded
 from scorer.progress import NoProgress
 
 SCORE, LOOP = "score, file to file", "bare loop of session runs"

@@ -27,10 +27,10 @@ from export.report import ExportReport, VariantReport
 from export.variants import INT8_SETTINGS, build_variant
 from scorer.errors import ModelError
 from scorer.model.bundle import VARIANT_FILES, ModelBundle, write_description
-from scorer.model.encoding import TextEncoder
 from scorer.model.machine import usable_cpus
 from scorer.model.options import PRECISIONS
 from scorer.model.preprocessing import Preprocessing
+from scorer.model.token_runs import TextEncoder
 from scorer.version import package_version
 
 log = logging.getLogger(__name__)

@@ -16,10 +16,10 @@ from transformers import PreTrainedModel
 from export.differences import Bucket, Difference, Logits, by_length, compare, rounded
 from scorer.errors import ModelError, QualityGateError
 from scorer.model.bundle import ModelBundle
-from scorer.model.encoding import Encoded
 from scorer.model.graph import both_labels
 from scorer.model.options import ModelOptions
 from scorer.model.session import ModelSession
+from scorer.model.token_runs import Encoded
 
 TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "int8": 0.25}
 """Largest difference of a logit, as a share of the range of all logits of the reference.

@@ -14,7 +14,7 @@ from scorer.evaluation.labels import LabelSet
 from scorer.evaluation.options import EvaluateOptions
 from scorer.files.source import text_values
 from scorer.model.bundle import ModelBundle
-from scorer.model.encoding import TextEncoder
+from scorer.model.token_runs import TextEncoder
 
 PER_BUCKET = 32
 """Reviews of the labelled file, of each bucket of lengths, whose logits are compared with PyTorch's."""

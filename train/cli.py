@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from scorer.commands.console import common_options, run, set_up_logging
-from scorer.commands.options import reading_options
+from scorer.commands.shared_options import reading_options
 
 EPILOG = """\b
 Examples:

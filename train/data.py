@@ -25,7 +25,7 @@ from scorer.files.file_options import FileOptions
 from scorer.files.formats import FORMATS, extension_of
 from scorer.files.opening import check_fit, fitting, open_source
 from scorer.files.source import ReadOptions
-from scorer.model.encoding import TextEncoder
+from scorer.model.token_runs import TextEncoder
 from scorer.safe_text import first_line, quoted
 from train.options import TrainOptions
 

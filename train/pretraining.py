@@ -28,8 +28,8 @@ from transformers.activations import get_activation
 
 from scorer.disk.durable import write_durably
 from scorer.errors import InputError, ModelError
-from scorer.model.encoding import TextEncoder
 from scorer.model.preprocessing import Preprocessing
+from scorer.model.token_runs import TextEncoder
 from train.checkpoints import backend_tokenizer, last_whole_checkpoint, saving
 from train.data import read_texts
 from train.options import TrainOptions

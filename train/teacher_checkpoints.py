@@ -15,10 +15,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from scorer.errors import ModelError
 from scorer.metrics.calibration import temperature_of
-from scorer.model.encoding import Encoded, TextEncoder
 from scorer.model.json_files import read_object
 from scorer.model.own_code import refuse_own_code
 from scorer.model.preprocessing import Preprocessing, load_preprocessing
+from scorer.model.token_runs import Encoded, TextEncoder
 from scorer.safe_text import first_line
 from train.checkpoints import backend_tokenizer, require_weights
 from train.history import HISTORY_FILE

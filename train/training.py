@@ -25,8 +25,8 @@ from transformers import (
 
 from scorer.disk.locking import locked
 from scorer.errors import ScorerError, UsageError
-from scorer.model.encoding import TextEncoder
 from scorer.model.preprocessing import save_preprocessing
+from scorer.model.token_runs import TextEncoder
 from train.averaging import WeightAverage
 from train.callbacks import SaveBetweenEpochs, StopEarly
 from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, saving

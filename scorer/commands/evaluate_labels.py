@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from scorer.commands.console import common_options, log_error, log_format_option, logs_json, run, set_up_logging
-from scorer.commands.options import reading_options, session_options
+from scorer.commands.shared_options import reading_options, session_options
 
 EPILOG = """\b
 Examples:

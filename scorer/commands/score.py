@@ -19,7 +19,7 @@ from scorer.commands.console import (
     say,
     set_up_logging,
 )
-from scorer.commands.options import engine_options, reading_options, session_options
+from scorer.commands.shared_options import engine_options, reading_options, session_options
 from scorer.safe_text import printable
 
 _TO_VERIFY = "scorer.to_verify"

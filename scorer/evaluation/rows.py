@@ -36,8 +36,8 @@ from scorer.overlap import one_ahead
 from scorer.safe_text import quoted
 
 if TYPE_CHECKING:
-    from scorer.model.encoding import Encoded
     from scorer.model.scoring import Scorer
+    from scorer.model.token_runs import Encoded
 
 SCORED_CHUNK_ROWS = 1024
 """Rows read and scored at a time."""

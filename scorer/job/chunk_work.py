@@ -20,9 +20,9 @@ from scorer.job.options import CPU_CHUNK_ROWS, CUDA_CHUNK_ROWS, ScoreOptions
 from scorer.job.parts import ChunkResult
 from scorer.job.provenance import KEY
 from scorer.job.summary import ChunkCounts, JobCounts, ScoreSummary
-from scorer.model.encoding import Encoded
 from scorer.model.graph import Logits
 from scorer.model.scoring import Scorer
+from scorer.model.token_runs import Encoded
 from scorer.safe_text import quoted
 from scorer.version import package_version
 

@@ -11,9 +11,9 @@ from scorer.job.chunk_work import ChunkWork, ModelIdentity
 from scorer.job.engine import RemainingChunks
 from scorer.job.options import ScoreOptions
 from scorer.job.parts import ChunkResult
-from scorer.model.encoding import Encoded
 from scorer.model.graph import Logits
 from scorer.model.scoring import Scorer
+from scorer.model.token_runs import Encoded
 from scorer.overlap import one_ahead
 
 log = logging.getLogger(__name__)

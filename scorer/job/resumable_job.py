@@ -26,9 +26,9 @@ from scorer.job.destination import Destination
 from scorer.job.engine import ChunkFailure, Engine, RemainingChunks
 from scorer.job.in_order import InOrder
 from scorer.job.journal import UnfinishedWork
-from scorer.job.made_by import ExistingOutput, describe, is_published, may_be_replaced
 from scorer.job.options import ScoreOptions
 from scorer.job.summary import FilesBeside, JobCounts, ScoreSummary
+from scorer.job.up_to_date import ExistingOutput, describe, is_published, may_be_replaced
 from scorer.model.scoring import STATUSES
 from scorer.overlap import OneBehind, one_ahead
 from scorer.progress import Progress

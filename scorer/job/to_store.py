@@ -18,11 +18,11 @@ from scorer.files.remote import file_system, is_in_store, place_of, store_errors
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.chunk_work import ChunkWork
 from scorer.job.engine import Engine
-from scorer.job.made_by import ExistingOutput, describe
 from scorer.job.options import ScoreOptions
 from scorer.job.provenance import in_footer
 from scorer.job.summary import JobCounts, ScoreSummary
 from scorer.job.to_disk import score_to_disk
+from scorer.job.up_to_date import ExistingOutput, describe
 from scorer.progress import Progress
 from scorer.safe_text import in_utf8
 

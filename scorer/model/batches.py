@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scorer.model.encoding import Encoded, ranges
+from scorer.model.token_runs import Encoded, ranges
 
 log = logging.getLogger(__name__)
 

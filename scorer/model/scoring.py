@@ -19,10 +19,10 @@ from scorer.errors import ModelError
 from scorer.files.columns import PREFIX
 from scorer.model import dataframes
 from scorer.model.bundle import ModelBundle
-from scorer.model.encoding import Encoded, TextEncoder
 from scorer.model.graph import Logits
 from scorer.model.options import ModelOptions
 from scorer.model.session import ModelSession
+from scorer.model.token_runs import Encoded, TextEncoder
 from scorer.overlap import one_ahead
 
 if TYPE_CHECKING:

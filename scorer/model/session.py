@@ -17,10 +17,10 @@ from scorer import interrupts
 from scorer.errors import DeviceError, ModelError, OutOfMemoryError, ScorerError
 from scorer.model.batches import BatchBuffers, BatchShape, distinct_runs
 from scorer.model.bundle import EXPORT_HINT, ModelBundle
-from scorer.model.encoding import Encoded
 from scorer.model.graph import DYNAMIC_HINT, INPUTS, Graph, Logits
 from scorer.model.machine import compute_capability, cuda_device_count, cudnn_version, slow_attention, usable_cpus
 from scorer.model.options import ModelOptions
+from scorer.model.token_runs import Encoded
 
 log = logging.getLogger(__name__)
 

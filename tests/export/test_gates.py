@@ -23,9 +23,9 @@ from export.parity import prove, reference_logits
 from export.proof_texts import PROOF_TEXTS
 from export.quality import PER_BUCKET
 from scorer.errors import QualityGateError
-from scorer.model.encoding import TextEncoder
 from scorer.model.preprocessing import Preprocessing
 from scorer.model.scoring import Scorer
+from scorer.model.token_runs import TextEncoder
 from tests.conftest import VOCABULARY_TEXTS, tiny_tokenizer
 from tests.helpers.exports import exit_code, state_of
 

@@ -15,9 +15,9 @@ from scorer.errors import DeviceError, ModelError, OutOfMemoryError
 from scorer.model import batches, machine
 from scorer.model.batches import BatchBuffers, BatchShape, distinct_runs
 from scorer.model.bundle import ModelBundle
-from scorer.model.encoding import Encoded
 from scorer.model.options import ModelOptions
 from scorer.model.session import ModelSession
+from scorer.model.token_runs import Encoded
 
 
 def encoded(*runs: list[int]) -> Encoded:

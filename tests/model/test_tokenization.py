@@ -20,8 +20,8 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 
 from scorer.model import tokenization
 from scorer.model.bundle import DEFAULT_MODEL
-from scorer.model.encoding import Encoded, TextEncoder
 from scorer.model.preprocessing import LongText, Preprocessing
+from scorer.model.token_runs import Encoded, TextEncoder
 from scorer.model.tokenization import (
     BATTERY,
     FlatIds,
@@ -230,7 +230,7 @@ PROGRAM = (
     + """
 import json, sys, time
 from tokenizers import Tokenizer
-from scorer.model.encoding import TextEncoder
+from scorer.model.token_runs import TextEncoder
 from scorer.model.preprocessing import Preprocessing
 texts = {
     "words": lambda: "a warm and funny film, " * 2_200_000,

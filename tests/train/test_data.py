@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.errors import InputError, UsageError
-from scorer.model.encoding import TextEncoder
 from scorer.model.preprocessing import Preprocessing
+from scorer.model.token_runs import TextEncoder
 from tests.conftest import Call, tiny_tokenizer
 from train.data import encode_rows, load_splits, read_rows
 from train.options import TrainOptions

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scorer.job.made_by import ExistingOutput
 from scorer.job.provenance import sealed_text
+from scorer.job.up_to_date import ExistingOutput
 
 PROVENANCE = {"fingerprint": "f", "inputs": [{"name": "a.csv"}], "rejects": {"rows": 1}, "output": {"bytes": 7}}
 

@@ -12,8 +12,8 @@ from tokenizers import processors
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from scorer.errors import ModelError
-from scorer.model.encoding import Encoded, TextEncoder
 from scorer.model.preprocessing import Preprocessing
+from scorer.model.token_runs import Encoded, TextEncoder
 from tests.conftest import tiny_tokenizer
 
 TEXTS = ["A warm, funny film.", "", None, "   \n\t", "Das Essen war kalt 😀", "<br />", "x" * 500, "good " * 40]
