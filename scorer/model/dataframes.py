@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -42,7 +42,7 @@ def strings_of(texts: Any) -> pa.Array | pa.ChunkedArray | list[str | None]:
             return _checked(pa.array(texts, from_pandas=True))
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise UsageError("the Series holds something else than strings and nulls") from error
-    if _is_table(texts) or isinstance(texts, Mapping | Set) or not _can_be_iterated(texts):
+    if _is_table(texts) or isinstance(texts, Mapping | Set) or not isinstance(texts, Iterable):
         raise UsageError(
             f"score() takes texts, not an object of type {type(texts).__name__}",
             hint="pass a list, an array or one column, or use score_table()",
@@ -60,14 +60,6 @@ def strings_of(texts: Any) -> pa.Array | pa.ChunkedArray | list[str | None]:
                 hint = "read it again as UTF-8, or replace what cannot be read"
                 raise UsageError(f"text {place} holds half of a surrogate pair", hint=hint) from None
     return values
-
-
-def _can_be_iterated(value: Any) -> bool:
-    try:
-        iter(value)
-    except TypeError:
-        return False
-    return True
 
 
 def with_predictions(table: Any, wanted: str | None, added: pa.Schema, score: Score) -> Any:
@@ -144,7 +136,7 @@ def batches_of(batches: Any) -> Iterator[Any]:
     Raises:
         UsageError: there are none to go through.
     """
-    if not _can_be_iterated(batches):
+    if not isinstance(batches, Iterable):
         raise UsageError(f"score_batches() takes batches, not an object of type {type(batches).__name__}")
     return iter(batches)
 

@@ -157,6 +157,7 @@ def test_evaluate_labels(files: Any) -> None:
     [
         (None, "score() takes texts, not an object of type NoneType"),
         (7, "score() takes texts, not an object of type int"),
+        (pl.LazyFrame({"text": ["a"]}), "score() takes texts, not an object of type LazyFrame"),
         ({"a": "b"}, "score() takes texts, not an object of type dict"),
         ([["a"]], "text 0 has type list, not str or None"),
         (["a", HALF], "text 1 holds half of a surrogate pair"),
