@@ -42,7 +42,7 @@ def strings_of(texts: Any) -> pa.Array | pa.ChunkedArray | list[str | None]:
             return _checked(pa.array(texts, from_pandas=True))
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
             raise UsageError("the Series holds something else than strings and nulls") from error
-    if _is_table(texts) or isinstance(texts, Mapping | Set) or not isinstance(texts, Iterable):
+    if _is_table(texts) or isinstance(texts, Mapping | Set) or not _can_be_iterated(texts):
         raise UsageError(
             f"score() takes texts, not an object of type {type(texts).__name__}",
             hint="pass a list, an array or one column, or use score_table()",
@@ -60,6 +60,14 @@ def strings_of(texts: Any) -> pa.Array | pa.ChunkedArray | list[str | None]:
                 hint = "read it again as UTF-8, or replace what cannot be read"
                 raise UsageError(f"text {place} holds half of a surrogate pair", hint=hint) from None
     return values
+
+
+def _can_be_iterated(value: Any) -> bool:
+    """True for what has an iterator: a lazy frame only looks as if it had one, and an array without axes has none."""
+    try:
+        return isinstance(value, Iterable) and iter(value) is not None
+    except TypeError:
+        return False
 
 
 def with_predictions(table: Any, wanted: str | None, added: pa.Schema, score: Score) -> Any:
@@ -136,7 +144,7 @@ def batches_of(batches: Any) -> Iterator[Any]:
     Raises:
         UsageError: there are none to go through.
     """
-    if not isinstance(batches, Iterable):
+    if not _can_be_iterated(batches):
         raise UsageError(f"score_batches() takes batches, not an object of type {type(batches).__name__}")
     return iter(batches)
 
