@@ -157,6 +157,11 @@ def check_name(column: object) -> None:
     """
     if not isinstance(column, str):
         raise UsageError(f"text_column has type {type(column).__name__}, not str", hint="pass the name of a column")
+    if not column.isascii():
+        try:
+            column.encode()
+        except UnicodeEncodeError:
+            raise UsageError("text_column holds half of a surrogate pair", hint="pass the name of a column") from None
 
 
 def column_names(table: Any) -> list[str]:

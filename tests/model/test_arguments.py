@@ -37,7 +37,7 @@ CONTAINERS = st.sampled_from(
     [
         list, tuple, iter, in_numpy, lambda values: in_numpy(values).reshape(1, -1), lambda values: (v for v in values),
         lambda values: dict(enumerate(values)), lambda values: pd.Series(values, dtype=object),
-        lambda values: pd.Series(values, dtype=object, name=7), lambda values: pd.Index(values, dtype=object),
+        lambda values: pd.Series(values, dtype=object, name=7), lambda values: pd.Index(list(map(repr, values))),
         lambda values: pl.Series("a", values, dtype=pl.Object), lambda values: map(str, values),
     ]
 )  # fmt: skip
