@@ -29,7 +29,7 @@ from scorer.model.token_runs import TextEncoder
 from scorer.progress import NoProgress
 
 _SWITCH_SECONDS = 1e-4
-"""How soon a thread has to give Python's lock away, while the share of the lock is measured."""
+"""Time after which a thread has to give Python's lock away, while the share of the lock is measured."""
 
 Package = Literal["nanotoken", "tokenizers"]
 

@@ -8,7 +8,7 @@ from scorer.commands.console import F, with_options
 
 
 def reading_options(command: F) -> F:
-    """How files are read, as keyword arguments: the fields of :class:`scorer.files.file_options.FileOptions`."""
+    """Options of reading files, as keyword arguments: the fields of :class:`scorer.files.file_options.FileOptions`."""
     return with_options(command, _READING)
 
 

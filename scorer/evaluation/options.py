@@ -1,4 +1,4 @@
-"""What ``evaluate-labels`` is asked to do."""
+"""Options of ``evaluate-labels``."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class EvaluateOptions(ModelOptions, FileOptions):
 
     @property
     def needs_gold(self) -> bool:
-        """Whether something is asked for that only gold labels can give."""
+        """True if an option needs gold labels."""
         asked = (self.label_column, self.labels, self.baseline, self.min_accuracy, self.min_f1, self.at_precision)
         return any(value is not None for value in (*asked, self.at_recall, self.write_threshold)) or bool(self.slice_by)
 

@@ -50,7 +50,7 @@ def current_files(table: str) -> list[str]:
 
 
 def _unsupported(table: Any, files: list[str], deleted: int) -> str:
-    """What the table uses that its files alone do not show; empty if nothing."""
+    """Features of the table that its files alone do not show; empty without any."""
     protocol, about = table.protocol(), table.metadata()
     if deleted:
         return "deletion vectors"

@@ -16,7 +16,7 @@ _HINTS = {"delimiter": "pass , or ; or $'\\t'", "quote": f"pass a quotation mark
 
 @dataclass(frozen=True, kw_only=True)
 class FileOptions:
-    """How files are read; ``None`` leaves a choice to the file.
+    """Options of reading files; ``None`` leaves a choice to the file.
 
     Attributes:
         format: ``parquet``, ``csv``, ``tsv`` or ``jsonl``; ``None`` goes by the extension.

@@ -111,7 +111,7 @@ class ScoreOptions(ModelOptions, FileOptions):
         return None if self.max_bad is None else MaxBad.parse(self.max_bad)
 
     def reading(self) -> ReadOptions:
-        """How the input is read."""
+        """Options of reading the input."""
         from scorer.files.source import ReadOptions
 
         return ReadOptions(

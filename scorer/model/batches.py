@@ -22,7 +22,7 @@ _ROUND_TO = 16
 
 @dataclass(frozen=True)
 class BatchShape:
-    """How batches are cut.
+    """The rule by which batches are cut.
 
     Attributes:
         budget: tokens per batch, padding included.

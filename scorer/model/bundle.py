@@ -368,7 +368,7 @@ def writable_bundle(folder: Path, labels: tuple[str, ...], positive: int | None)
 
 
 def is_embedded(folder: Path) -> bool:
-    """Whether ``folder`` is the bundle inside the package."""
+    """True for the bundle inside the package."""
     return folder.is_dir() and folder.samefile(DEFAULT_MODEL)
 
 

@@ -1,4 +1,4 @@
-"""What ``config.json`` and ``tokenizer_config.json`` of ``transformers`` say of a classifier."""
+"""Labels and sizes of a classifier, as ``config.json`` and ``tokenizer_config.json`` of ``transformers`` state them."""
 
 from __future__ import annotations
 

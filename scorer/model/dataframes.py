@@ -190,7 +190,7 @@ def _is_table(value: Any) -> bool:
 
 
 def _is_of(value: Any, library: str, name: str) -> bool:
-    """Whether ``value`` is of a class of ``library``, which nobody has to have for that."""
+    """True for an object of a class of ``library``; False too if that was never imported."""
     module = sys.modules.get(library)
     return module is not None and isinstance(value, getattr(module, name))
 

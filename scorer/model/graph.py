@@ -90,7 +90,7 @@ class Graph:
 
     @property
     def pads(self) -> bool:
-        """Whether texts of different lengths can share a batch: only the mask tells padding from text."""
+        """True if texts of different lengths can share a batch: only the mask tells padding from text."""
         return "attention_mask" in self.inputs
 
     def logits(self, outputs: npt.NDArray[Any], rows: int) -> Logits:

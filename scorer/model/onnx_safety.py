@@ -1,4 +1,4 @@
-"""What an ONNX file says of other files and of its outputs, found without the ``onnx`` package.
+"""Other files that an ONNX file names, and its outputs, found without the ``onnx`` package.
 
 An ONNX file is a protobuf message. Only the fields on the way to tensors are followed, everything else is
 stepped over, so that a file of gigabytes costs milliseconds. Field numbers are those of ``onnx.proto3``.
@@ -41,7 +41,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 @dataclass
 class OnnxFile:
-    """What was found in an ONNX file.
+    """Findings about an ONNX file.
 
     Attributes:
         path: of the file.

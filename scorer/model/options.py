@@ -34,7 +34,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """How a model is loaded and run; ``None`` leaves a choice to the bundle or the machine.
+    """Options of loading and running a model; ``None`` leaves a choice to the bundle or the machine.
 
     Attributes:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.

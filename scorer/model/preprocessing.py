@@ -1,4 +1,4 @@
-"""What happens to a text before the model sees it: a value that travels with the model.
+"""The steps between a text and the model: a value that travels with the model.
 
 Training writes it beside the checkpoint, export copies it into the bundle, and scoring reads it
 there, so that all three clean and cut a review in the same way.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LongText = Literal["truncate", "head-tail", "window"]
-"""How a text of more tokens than ``max_length`` is read.
+"""Modes of reading a text of more tokens than ``max_length``.
 
 ``truncate`` keeps its first tokens, ``head-tail`` the first and the last halves, ``window`` reads
 all of it in overlapping windows and takes the mean of their probabilities.
@@ -40,7 +40,7 @@ CLEANERS: Mapping[str, tuple[str, str]] = {"html-breaks": (f"<[bB][rR][{_WHITE}]
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How texts are cleaned and cut.
+    """Settings by which texts are cleaned and cut.
 
     Attributes:
         max_length: tokens that the model sees at most, special tokens included.
@@ -122,7 +122,7 @@ def save_preprocessing(preprocessing: Preprocessing, folder: Path) -> None:
 
 
 def load_preprocessing(folder: Path) -> Preprocessing | None:
-    """What :func:`save_preprocessing` wrote, or ``None`` where a folder of others has no such file.
+    """Read the file of :func:`save_preprocessing`; ``None`` if a folder of others has none.
 
     Raises:
         ModelError: the file cannot be read or holds something else.

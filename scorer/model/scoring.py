@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ScoredChunk:
-    """What scoring one chunk gave.
+    """Predictions of one chunk.
 
     Attributes:
         predictions: the added columns, one row per row of the chunk.
@@ -142,7 +142,7 @@ class Scorer:
         return pa.schema([*fields, pa.field(f"{self.prefix}status", pa.string())])
 
     def scored_schema(self, schema: pa.Schema) -> pa.Schema:
-        """What :meth:`score_table` makes of a table of ``schema``: its columns, and the added ones behind them."""
+        """Schema that :meth:`score_table` gives a table of ``schema``: its columns, and the added ones behind them."""
         return dataframes.joined_schema(schema, self.added_schema)
 
     def score(self, texts: Texts) -> pa.Table:

@@ -76,7 +76,7 @@ class ModelSession:
 
     @property
     def pads(self) -> bool:
-        """Whether reviews of different lengths can share a batch."""
+        """True if reviews of different lengths can share a batch."""
         return self.graph.pads
 
     @property

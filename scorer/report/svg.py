@@ -46,7 +46,7 @@ class Axis:
     logarithmic: bool = False
 
     def share(self, value: float) -> float:
-        """Where ``value`` lies between the ends, from 0 to 1; beyond an end it lies on that end."""
+        """Place of ``value`` between the ends, from 0 to 1; beyond an end it is on that end."""
         low, value, high = self.low, min(max(value, self.low), self.high), self.high
         if self.logarithmic:
             low, value, high = math.log(low), math.log(value), math.log(high)
