@@ -199,6 +199,11 @@ def by_polars(path: Path) -> None:
     pl.DataFrame({"text": ["good film"] * 3, **columns}).write_parquet(path)
 
 
+def by_spark(name: str) -> Callable[[Path], None]:
+    """A file that Spark wrote, see ``written_by_spark/README.md``."""
+    return lambda path: path.write_bytes((Path(__file__).parent / "written_by_spark" / f"{name}.parquet").read_bytes())
+
+
 def by_fastparquet(times: str) -> Callable[[Path], None]:
     """As fastparquet writes a frame of pandas; ``times`` are int64 or int96."""
     moments = np.array([0, -1, 1, 951_782_400 * 10**9, -9_214_560_000 * 10**9, 9_214_646_400 * 10**9], "int64")
@@ -254,6 +259,10 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "duckdb v1, times in UTC": by_duckdb(
         {"text": "'x'", "at": "unnest(['23:59:59.999999+00', '01:00:00+05:30', NULL]::TIMETZ[])"}, "v1"),
     "polars": by_polars,
+    "INT96, years of Spark, legacy": by_spark("int96-v1-legacy"),
+    "INT96, years of Spark, parquet-mr's version 2": by_spark("int96-v2"),
+    "Spark, parquet-mr's version 2": by_spark("micros-v2"),
+    "Spark, legacy": by_spark("millis-v1-legacy"),
     "fastparquet": by_fastparquet("int64"),
     "fastparquet, INT96": by_fastparquet("int96"),
 }  # fmt: skip
