@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from scorer.errors import UsageError
+from scorer.files.arrow import in_one_piece
 from scorer.files.columns import text_column
 from scorer.safe_text import quoted
 
@@ -95,7 +96,7 @@ def with_predictions(table: Any, wanted: str | None, added: pa.Schema, score: Sc
             )
     if isinstance(table, pa.RecordBatch):
         scored = score(table.column(column))
-        arrays = [*table.columns, *(_one_piece(array) for array in scored.columns)]
+        arrays = [*table.columns, *(in_one_piece(array) for array in scored.columns)]
         return pa.RecordBatch.from_arrays(arrays, schema=joined_schema(table.schema, added))
     if isinstance(table, pa.Table):
         scored = score(table.column(column))
@@ -193,7 +194,3 @@ def _is_of(value: Any, library: str, name: str) -> bool:
     """True for an object of a class of ``library``; False too if that was never imported."""
     module = sys.modules.get(library)
     return module is not None and isinstance(value, getattr(module, name))
-
-
-def _one_piece(array: pa.ChunkedArray) -> pa.Array:
-    return array.chunk(0) if array.num_chunks == 1 else pa.concat_arrays(array.chunks or [pa.array([], array.type)])
