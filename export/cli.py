@@ -17,7 +17,7 @@ Examples:
 
 Every variant is compared with PyTorch before the bundle is moved into place: a logit that is no
 number or too far off, another label, a fusion that was missed, or too large a drop of accuracy is
-exit code 8, and what stood at BUNDLE still stands there.
+exit code 8, and an existing BUNDLE is left untouched.
 """
 
 

@@ -58,7 +58,7 @@ class ExportOptions:
             raise UsageError(f"--max-drop {self.max_drop:g} is not a share", hint="pass a number from 0 to 1")
         if self.opset is not None and self.opset not in OPSETS:
             raise UsageError(
-                f"--opset {self.opset} cannot be had", hint=f"pass {OPSETS[0]} to {OPSETS[-1]}, or leave it out"
+                f"--opset {self.opset} is not supported", hint=f"pass {OPSETS[0]} to {OPSETS[-1]}, or leave it out"
             )
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"--threads {self.threads} must be at least 1")

@@ -23,7 +23,7 @@ def require_free(output: Path, *, overwrite: bool) -> None:
     """
     if output.is_symlink() or output.exists():
         if not overwrite:
-            raise OutputExistsError("stands already", path=output, hint="pass --overwrite to replace it")
+            raise OutputExistsError("already exists", path=output, hint="pass --overwrite to replace it")
         if output.is_symlink() or not (output / BUNDLE_FILE).is_file():
             raise OutputExistsError(
                 f"is no bundle (no {BUNDLE_FILE}) and is left alone", path=output, hint="choose another name"
@@ -77,7 +77,7 @@ def publish(finished: Path, output: Path, *, overwrite: bool) -> None:
             require_free(output, overwrite=overwrite)
             _exchange(finished, output, old)
     except OSError as error:
-        hint = f"what stood there is {old} now" if old.exists() else None
+        hint = f"the old bundle is now {old}" if old.exists() else None
         raise OutputError(f"the bundle could not be written: {error.strerror}", path=output, hint=hint) from error
     shutil.rmtree(old, ignore_errors=True)
 

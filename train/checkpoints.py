@@ -176,12 +176,12 @@ def distilbert_from_bert(bert: BertModel, **overrides: Any) -> DistilBertModel:
 def _require_expressible(config: BertConfig) -> None:
     # DistilBERT fixes these two; any other value would change every hidden state a little.
     if config.layer_norm_eps != 1e-12:
-        raise ModelError(f"layer_norm_eps {config.layer_norm_eps} cannot be had in DistilBERT's layout (1e-12)")
+        raise ModelError(f"layer_norm_eps {config.layer_norm_eps} does not fit DistilBERT's layout (1e-12)")
     position_type = getattr(config, "position_embedding_type", "absolute") or "absolute"
     if position_type != "absolute":
-        raise ModelError(f"{position_type} positions cannot be had in DistilBERT's layout")
+        raise ModelError(f"{position_type} positions do not fit DistilBERT's layout")
     if config.hidden_act not in ("gelu", "relu"):
-        raise ModelError(f"activation {config.hidden_act!r} cannot be had in DistilBERT's layout")
+        raise ModelError(f"activation {config.hidden_act!r} does not fit DistilBERT's layout")
 
 
 def backend_tokenizer(tokenizer: PreTrainedTokenizerBase, model: str) -> Tokenizer:

@@ -236,7 +236,7 @@ def _read(sources: Sequence[str], split: str, options: ReadOptions) -> datasets.
         return datasets.load_dataset(name, split=split)
     except Exception as error:  # the Hub's client raises whatever its transport does
         raise OSError(
-            f"the data set {name} cannot be had from the Hub ({type(error).__name__}); "
+            f"the data set {name} could not be downloaded from the Hub ({type(error).__name__}); "
             "without a network, pass --train and --eval with files"
         ) from None
 

@@ -170,7 +170,7 @@ class TrainOptions(FileOptions):
                 hint="pass the names of the ids 0, 1, … with commas between",
             )
         if not 0 <= self.seed < 2**32:
-            raise UsageError(f"--seed {self.seed} cannot be had", hint="pass a number from 0 to 4294967295")
+            raise UsageError(f"--seed {self.seed} is out of range", hint="pass a number from 0 to 4294967295")
         if self.metric not in METRICS:
             raise UsageError(f"unknown metric {self.metric!r}", hint=f"choose one of {', '.join(METRICS)}")
         if self.fp16 and self.bf16:

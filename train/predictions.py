@@ -47,7 +47,7 @@ def require_writable(path: Path, *, overwrite: bool) -> None:
     if path.suffix not in _KINDS:
         raise UsageError(f"predictions cannot be written as {path.name!r}", hint=f"choose {', '.join(_KINDS)}")
     if path.exists() and not overwrite:
-        raise OutputExistsError("stands already", path=path, hint="pass --overwrite to replace it")
+        raise OutputExistsError("already exists", path=path, hint="pass --overwrite to replace it")
     if not path.absolute().parent.is_dir():
         raise OutputError("no such folder", path=path.absolute().parent, hint="make it first")
 

@@ -144,7 +144,7 @@ class UnfinishedTraining:
     def _require_free_output(self) -> None:
         output = self._options.folder
         if output.exists() and not self._options.overwrite:
-            raise OutputExistsError("stands already", path=output, hint="pass --overwrite to replace it")
+            raise OutputExistsError("already exists", path=output, hint="pass --overwrite to replace it")
         if output.exists() and not (output / "config.json").is_file():
             raise OutputExistsError("is no checkpoint and is left alone", path=output, hint="choose another name")
 

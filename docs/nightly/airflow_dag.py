@@ -45,12 +45,12 @@ class Command(BaseOperator):
         if code == NOTHING_NEW:
             raise AirflowSkipException("nothing new")
         if code in CAN_HEAL:
-            raise AirflowException(f"left with exit code {code}; another try goes on where this one stopped")
+            raise AirflowException(f"exit code {code}; another try resumes where this one stopped")
         if code != 0:
-            raise AirflowFailException(f"left with exit code {code}, which another try would meet again")
+            raise AirflowFailException(f"exit code {code}, which another try would meet again")
 
     def on_kill(self) -> None:
-        """SIGTERM: what is done is kept, and the command leaves within 10 s."""
+        """SIGTERM: what is done is kept, and the command exits within 10 s."""
         self.hook.send_sigterm()
 
 

@@ -132,7 +132,7 @@ def load_model(files: dict[str, bytes], options: ScoreOptions) -> tuple[Scorer, 
             scorer = new_scorer(replace(options, model=folder))
             return scorer, ModelIdentity.of(scorer)
         except ScorerError as error:
-            raise _renamed(error, folder, options.model or "the model inside the package") from error
+            raise _renamed(error, folder, options.model or "the built-in model") from error
 
 
 class ChunkWorker:

@@ -256,7 +256,7 @@ def _code_and_message(error: BaseException) -> tuple[int, str]:
     if isinstance(error, FileNotFoundError) and not _working_folder_exists():
         return 2, "the working folder is gone; change to another one"
     what = f"{type(error).__name__}: {error}".splitlines()[0]
-    return 1, f"a fault of ours: {what}; run again with --debug and report it"
+    return 1, f"internal error (please report it): {what}; run again with --debug to see where"
 
 
 def _working_folder_exists() -> bool:

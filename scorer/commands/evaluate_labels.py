@@ -25,7 +25,7 @@ Examples:
   evaluate-labels preds.parquet --report report.html
   evaluate-labels preds.parquet --json - | jq .figures.f1.value
 
-Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or device,
+Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or device,
 5 output could not be written, 7 out of memory, 8 a gate was not met,
 9 a store or network does not answer.
 """
@@ -68,7 +68,7 @@ Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or
     " [default: the one named text, review, content, sentence, comment or body]",
 )
 @click.option(
-    "--model", metavar="BUNDLE", help="A bundle folder or a Hub id that scores. [default: the model inside the package]"
+    "--model", metavar="BUNDLE", help="A bundle folder or a Hub id that scores. [default: the built-in model]"
 )
 @session_options
 @click.option("--min-accuracy", type=float, metavar="SHARE", help="Gate: exit 8 if accuracy is below, 0 to 1.")
@@ -100,7 +100,7 @@ Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Keep these predictions for a later --baseline or --drift, a Parquet file, once every gate is met. It may be"
-    " the file that is compared with; where that does not stand yet, nothing is compared.",
+    " the file that is compared with; if it does not exist yet, nothing is compared.",
 )
 @click.option("--slice-by", metavar="NAME", multiple=True, help="Column to show figures by; may be repeated.")
 @click.option(

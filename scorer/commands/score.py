@@ -36,7 +36,7 @@ Examples:
   zcat reviews.csv.gz | score - --format csv -o - --output-format jsonl
   score --verify preds.parquet
 
-Exit codes: 0 done, 1 a fault of ours, 2 usage, 3 bad input data, 4 bad model or device,
+Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or device,
 5 output could not be written, 6 another run holds the output, 7 out of memory, 9 a store or network does not answer.
 """
 
@@ -96,7 +96,9 @@ def _keep_for_verify(context: click.Context, _parameter: click.Parameter, output
     help="Stop at a bad row, or set it aside in OUTPUT.rejects.jsonl; keep leaves it in OUTPUT with pred_status error "
     "where its columns can be carried.",
 )
-@click.option("--max-bad", metavar="N|P%", help="Bad rows that are borne before the run fails. [default: any number]")
+@click.option(
+    "--max-bad", metavar="N|P%", help="Maximum number of bad rows before the run fails. [default: any number]"
+)
 @click.option("--keep-raw", is_flag=True, help="Put the text of bad rows into the rejects file.")
 @click.option(
     "--max-row-bytes",
@@ -119,7 +121,7 @@ def _keep_for_verify(context: click.Context, _parameter: click.Parameter, output
     "--model",
     metavar="BUNDLE",
     is_eager=True,
-    help="A bundle folder or a Hub id. [default: the model inside the package]",
+    help="A bundle folder or a Hub id. [default: the built-in model]",
 )
 @click.option("--columns", metavar="A,B,…", help="Input columns to carry through. [default: all]")
 @click.option("--prefix", default="pred_", show_default=True, help="Prefix of the added columns.")
@@ -227,7 +229,7 @@ def score(
     pred_prob_<label> and pred_status. It appears whole or not at all.
 
     A folder or several inputs go into a folder, where what is up to date is left as it is. A run that
-    was interrupted is gone on with by the same command.
+    was interrupted is resumed by the same command.
     """
     set_up_logging(quiet=quiet, verbose=verbose)
     from scorer.job.options import ScoreOptions

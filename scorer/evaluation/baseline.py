@@ -145,7 +145,7 @@ def without_first_baseline(options: EvaluateOptions) -> tuple[EvaluateOptions, t
         dropped |= dict.fromkeys(("drift", *gates))
     if not dropped:
         return options, ()
-    note = f"{os.fspath(kept)} does not stand yet, so nothing was compared with it"
+    note = f"{os.fspath(kept)} does not exist yet, so nothing was compared with it"
     return replace(options, **dropped), (note,)
 
 

@@ -250,8 +250,8 @@ def _write_threshold(thresholds: Thresholds, bundle: ModelBundle) -> tuple[Thres
     threshold, where = chosen_threshold(thresholds), str(bundle.folder)
     write_threshold(bundle, threshold)
     if is_embedded(bundle.folder):
-        where = "the model inside the package"
-        log.warning("--write-threshold changed the model inside the package: its threshold is %g", threshold)
+        where = "the built-in model"
+        log.warning("--write-threshold changed the built-in model: its threshold is %g", threshold)
     written = replace(thresholds, written=threshold, written_to=str(bundle.folder))
     return written, f"the threshold {threshold:g} was written into {where}"
 

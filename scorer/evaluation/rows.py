@@ -168,7 +168,7 @@ def _gold_ids(chunk: PredictedChunk, gold: GoldLabels, ids: Mapping[str, int], s
         found = np.array([*(ids[value] for value in gold.values.first), -1], np.int64)[codes]
         has_changed = len(codes) < n_rows
     if has_changed:
-        raise InputError("changed while it was read", path=path, hint="run again when it stands still")
+        raise InputError("changed while it was read", path=path, hint="run again once it no longer changes")
     return found
 
 

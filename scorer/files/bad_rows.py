@@ -37,7 +37,7 @@ class Reject:
 
     def error(self) -> InputError:
         """The error to raise for this row if bad rows stop the run."""
-        other = "mend it"
+        other = "fix the row"
         if self.reason == NOT_UTF8:
             other = "pass --encoding if the file has another, or convert it to UTF-8"
         hint = f"{other}, or pass --on-bad-row reject"
@@ -98,5 +98,5 @@ def check_bad_rows(limit: MaxBad | None, *, bad: int, rows: int, path: str, fini
     if limit is None or (limit.share is not None and not finished) or limit.allows(bad=bad, rows=rows):
         return
     raise InputError(
-        f"{bad:,} of {rows:,} rows are bad, more than --max-bad {limit}", path=path, hint="mend them or raise --max-bad"
+        f"{bad:,} of {rows:,} rows are bad, more than --max-bad {limit}", path=path, hint="fix them or raise --max-bad"
     )

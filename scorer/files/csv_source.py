@@ -125,7 +125,7 @@ class CsvSource(Source):
                     reason = NOT_UTF8
                 elif len(record) != width and not reason:
                     fields = "1 field" if len(record) == 1 else f"{len(record):,} fields"
-                    reason = f"{fields} where the {first} has {width}"
+                    reason = f"{fields}, but the {first} has {width}"
                 elif records.n_lines > 1 and self._may_be_rows(records):
                     raise InputError(
                         f"its {records.n_lines:,} lines are as many rows if quotes are plain characters",

@@ -164,7 +164,7 @@ class ChunkWork:
         for name in model.added.names:
             if name in needed:
                 raise UsageError(
-                    f"a column {quoted(name)} stands in the input already",
+                    f"column {quoted(name)} already exists in the input",
                     path=source.path,
                     hint="choose another --prefix",
                 )

@@ -72,5 +72,5 @@ class Destination:
         if is_there(self.path) and not is_plain_file(self.path):
             raise UsageError("is no regular file", path=self.path, hint="write to - and redirect stdout")
         if is_there(self.path) and not overwrite:
-            raise OutputExistsError("stands already", path=self.path, hint="pass --overwrite to replace it")
+            raise OutputExistsError("already exists", path=self.path, hint="pass --overwrite to replace it")
         check_folder(self.path)

@@ -58,7 +58,7 @@ def score_to_store(
             exists = is_in_store(store, target)
             existing = _existing_output(store, target, format) if exists and like_make else None
         if exists and not (existing is not None and existing.is_made_from(in_utf8(file.name))):
-            raise OutputExistsError("stands already", path=shown, hint="pass --overwrite to replace it")
+            raise OutputExistsError("already exists", path=shown, hint="pass --overwrite to replace it")
         if existing is not None:
             state = InputState.of(file)
             work = ChunkWork.plan(open_source(file.path, options.reading()), options, engine().model)

@@ -92,7 +92,7 @@ def with_predictions(table: Any, wanted: str | None, added: pa.Schema, score: Sc
     for name in added.names:
         if name in names:
             raise UsageError(
-                f"a column {quoted(name)} stands in the table already", hint="load the Scorer with another prefix"
+                f"column {quoted(name)} already exists in the table", hint="load the Scorer with another prefix"
             )
     if isinstance(table, pa.RecordBatch):
         scored = score(table.column(column))

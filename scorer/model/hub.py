@@ -27,7 +27,7 @@ def download(hub_id: str, patterns: Sequence[str], *, revision: str | None = Non
         return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(patterns)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
-            f"is no folder and cannot be had from the Hub ({type(error).__name__})",
+            f"is not a folder and could not be downloaded from the Hub ({type(error).__name__})",
             path=hub_id,
             hint="check the name and the network, or pass a folder",
         ) from error

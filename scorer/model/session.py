@@ -51,7 +51,7 @@ class ModelSession:
         """Load the file of ``bundle`` that ``options`` ask for.
 
         Raises:
-            DeviceError: the device or the precision cannot be had.
+            DeviceError: the device or the precision cannot be used.
             ModelError: the file is damaged or no sequence classifier.
         """
         self.device, self.precision, self.note = _choose(bundle, options)

@@ -45,7 +45,7 @@ class ReportFiles:
             refuse_input(target, local)
             # An older report is replaced, and may be named .json as data may.
             if is_there(target) and target.suffix.lower() in FORMATS and target.suffix.lower() != ".json":
-                raise UsageError("stands already and has the name of data", path=target, hint="name another file")
+                raise UsageError("already exists and looks like a data file", path=target, hint="name another file")
             if any(_place(target) == _place(Path(name)) for name in _around(outputs, target.name)):
                 raise UsageError("is an output itself, or lies beside one", path=target, hint="write to another file")
             check_folder(target)

@@ -26,7 +26,7 @@ from scorer.job.summary import ChunkCounts
 from scorer.model.bundle import ModelBundle
 
 ERRORS = [
-    *(kind("is wrong", path="a.csv", row=7, hint="mend it") for kind in vars(errors).values()
+    *(kind("is wrong", path="a.csv", row=7, hint="fix the row") for kind in vars(errors).values()
       if isinstance(kind, type) and issubclass(kind, ScorerError)),
     MemoryError("no more"), ValueError("x"), KeyError("x"), ZeroDivisionError(""),
 ]  # fmt: skip

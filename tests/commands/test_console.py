@@ -69,7 +69,7 @@ def test_each_error_is_one_line_and_its_code(name: str, capsys: pytest.CaptureFi
         (
             ValueError("odd\nvery"),
             1,
-            "error: a fault of ours: ValueError: odd; run again with --debug and report it\n",
+            "error: internal error (please report it): ValueError: odd; run again with --debug to see where\n",
         ),
     ],
 )

@@ -33,7 +33,7 @@ FORWARDED = {
 """Files that pass on a whole message, and the origin of its words."""
 
 BY_HAND = {
-    "a fault of ours: …",
+    "internal error (please report it): …",
     "stdout could not be written: …",
     "interrupted",
     "terminated",

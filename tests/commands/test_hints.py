@@ -99,6 +99,6 @@ def test_the_line_of_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str
         return capsys.readouterr().err.splitlines()[-1]
 
     path = str(tmp_path / "a.csv")
-    what = f"error: {path}: row 2 (line 3): 1 field where the header has 2; mend it"
+    what = f"error: {path}: row 2 (line 3): 1 field, but the header has 2; fix the row"
     assert said(evaluate_labels, path, prefix="SCORER") == what
     assert said(train_model, "-o", str(tmp_path / "m"), "--train", path, "--eval", path, prefix="T") == what

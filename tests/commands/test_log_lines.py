@@ -72,9 +72,9 @@ def test_a_run_with_failures(call_score: Call, incoming: Path) -> None:
     assert (failed["level"], failed["event"], failed["file"], failed["row"], failed["line"]) == (
         "error", "file_failed", "in/bad.csv", 2, 3,
     )  # fmt: skip
-    said = "3 fields where the header has 2; mend it, or pass --on-bad-row reject"
+    said = "3 fields, but the header has 2; fix the row, or pass --on-bad-row reject"
     assert failed["message"] == f"in/bad.csv: row 2 (line 3): {said}"
-    assert failed["hint"] == "mend it, or pass --on-bad-row reject"
+    assert failed["hint"] == "fix the row, or pass --on-bad-row reject"
     assert (failed["exit_code"], failed["error"]) == (3, "InputError")
     assert (last["level"], last["event"], last["exit_code"]) == ("error", "error", 3)
     assert last["message"] == "1 of 2 files could not be scored: in/bad.csv; the other 1 is done"
@@ -166,7 +166,7 @@ def test_faults_and_warnings_of_libraries(capsys: pytest.CaptureFixture[str]) ->
     warning, error = objects(capsys.readouterr().err)
     assert (warning["level"], "something is odd" in warning["message"]) == ("warning", True)
     assert (error["error"], error["exit_code"]) == ("ValueError", 1)
-    assert error["message"].startswith("a fault of ours: ValueError: broken; ")
+    assert error["message"].startswith("internal error (please report it): ValueError: broken; ")
 
 
 def test_the_periodic_line(call_score: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,7 +168,7 @@ def test_what_train_model_advises(tmp_path: Path, call: Call) -> None:
     )
     code, _, err = call(train_model, "--baseline", "--train", path, "--eval", path)
     assert code == 3
-    assert err.endswith("row 1 (line 2): 2 fields where the header has 1; try --delimiter ';', or mend it\n")
+    assert err.endswith("row 1 (line 2): 2 fields, but the header has 1; try --delimiter ';', or fix the row\n")
     path.write_text("review;sentiment\nfine;positive\n")
     code, _, err = call(train_model, "--baseline", "--train", path, "--eval", path)
     assert code == 3

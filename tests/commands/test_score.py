@@ -184,7 +184,7 @@ def test_an_existing_output_is_left_alone(call: Call, reviews: Path, tiny_bundle
     output = tmp_path / "a.parquet"
     output.write_bytes(b"old")
     code, _, err = call(reviews, "-o", output, "--model", tiny_bundle)
-    assert (code, err) == (2, f"error: {output}: stands already; pass --overwrite to replace it\n")
+    assert (code, err) == (2, f"error: {output}: already exists; pass --overwrite to replace it\n")
     assert output.read_bytes() == b"old"
     assert call(reviews, "-o", output, "--model", tiny_bundle, "--overwrite")[0] == 0
     assert pq.read_table(output).num_rows == 5
@@ -209,7 +209,7 @@ def test_an_added_column_that_stands_in_the_input(call: Call, tiny_bundle: Path,
     pq.write_table(pa.table({"text": ["a"], "pred_score": [1.0]}), tmp_path / "a.parquet")
     code, _, err = call(tmp_path / "a.parquet", "-o", tmp_path / "b.parquet", "--model", tiny_bundle)
     assert code == 2
-    assert "a column 'pred_score' stands in the input already; choose another --prefix" in err
+    assert "column 'pred_score' already exists in the input; choose another --prefix" in err
     arguments = (tmp_path / "a.parquet", "-o", tmp_path / "b.parquet", "--model", tiny_bundle)
     assert call(*arguments, "--columns", "text")[0] == 0
 

@@ -211,7 +211,7 @@ def test_a_nightly_job_keeps_its_own_baseline(command, folder):
     arguments = ("--baseline", "kept.parquet", "--max-drop", "0.2", "--on", "id", "--write-baseline", "kept.parquet")
     code, out, _ = command("new.parquet", *arguments)
     assert code == 0
-    assert "note: kept.parquet does not stand yet, so nothing was compared with it\n" in out
+    assert "note: kept.parquet does not exist yet, so nothing was compared with it\n" in out
     assert out.endswith("note: these predictions are the next baseline: kept.parquet\n")
     kept = pq.read_table("kept.parquet")
     assert kept.column_names == ["id", "label", "pred_label", "pred_score", "pred_prob_negative", "pred_prob_positive"]

@@ -176,7 +176,7 @@ def test_a_nightly_job_without_labels_keeps_its_own_baseline(command, tmp_path):
     arguments = ("--drift", "kept.parquet", "--max-psi", "0.25", "--write-baseline", "kept.parquet")
     code, out, _ = command("then.parquet", *arguments)
     assert code == 0
-    assert "note: kept.parquet does not stand yet, so nothing was compared with it" in out
+    assert "note: kept.parquet does not exist yet, so nothing was compared with it" in out
     assert pq.read_table(kept).column_names == [
         "text", "pred_label", "pred_score", "pred_prob_negative", "pred_prob_positive"
     ]  # fmt: skip

@@ -283,8 +283,8 @@ def test_changing_the_model_inside_the_package_warns(saved, tiny_bundle, tmp_pat
     monkeypatch.setattr(logging.getLogger("scorer"), "propagate", True)  # commands turn it off
     with caplog.at_level("WARNING", "scorer"):
         report = evaluate_labels(saved(table(GOLD, POSITIVE)), write_threshold=bundle)
-    assert "written into the model inside the package" in report.notes[0]
-    assert "--write-threshold changed the model inside the package: its threshold is 0." in caplog.text
+    assert "written into the built-in model" in report.notes[0]
+    assert "--write-threshold changed the built-in model: its threshold is 0." in caplog.text
 
 
 def test_bundles_that_a_threshold_does_not_fit(saved, tiny_bundle, three_label_bundle):

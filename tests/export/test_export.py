@@ -291,7 +291,7 @@ def test_what_stands_at_the_output_is_left_alone(
     (out / "diary.txt").write_text("dear diary")
     before = state_of(tmp_path)
     assert exit_code(tiny_checkpoint, "-o", out) == 2
-    assert capsys.readouterr().err == f"error: {out}: stands already; pass --overwrite to replace it\n"
+    assert capsys.readouterr().err == f"error: {out}: already exists; pass --overwrite to replace it\n"
     assert exit_code(tiny_checkpoint, "-o", out, "--overwrite") == 2
     assert capsys.readouterr().err == (
         f"error: {out}: is no bundle (no bundle.json) and is left alone; choose another name\n"
@@ -318,8 +318,8 @@ def test_overwrite_replaces_a_bundle(three_label_bundle: Path, tiny_checkpoint: 
         (["--precision", "int8,int8"], "precision int8 is named twice"),
         (["--max-drop", "5"], "--max-drop 5 is not a share; pass a number from 0 to 1"),
         (["--text-column", "review"], "--text-column needs --eval; it names a column of the labelled file"),
-        (["--opset", "13"], "--opset 13 cannot be had; pass 14 to 20, or leave it out"),
-        (["--opset", "99"], "--opset 99 cannot be had; pass 14 to 20, or leave it out"),
+        (["--opset", "13"], "--opset 13 is not supported; pass 14 to 20, or leave it out"),
+        (["--opset", "99"], "--opset 99 is not supported; pass 14 to 20, or leave it out"),
     ],
 )
 def test_usage_errors(

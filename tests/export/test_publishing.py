@@ -68,7 +68,7 @@ def test_a_bundle_that_cannot_be_replaced_is_not_lost(
     with pytest.raises(OutputError, match="the bundle could not be written: Input/output error") as caught:
         publish(finished, output, overwrite=True)
     old = tmp_path / f".bundle.{os.getpid()}.old" if fails_at == "restore" else output
-    assert str(caught.value).endswith(f"what stood there is {old} now") == (fails_at == "restore")
+    assert str(caught.value).endswith(f"the old bundle is now {old}") == (fails_at == "restore")
     assert (old / "bundle.json").read_text() == "old"
     assert finished.is_dir()
 
@@ -77,7 +77,7 @@ def test_a_bundle_that_cannot_be_replaced_is_not_lost(
 def test_what_appears_at_the_output_meanwhile_is_left_alone(overwrite: bool, tmp_path: Path) -> None:
     finished, output = two_bundles(tmp_path)
     (output / "bundle.json").rename(output / "diary.txt")
-    with pytest.raises(OutputExistsError, match="left alone" if overwrite else "stands already"):
+    with pytest.raises(OutputExistsError, match="left alone" if overwrite else "already exists"):
         publish(finished, output, overwrite=overwrite)
     assert (output / "diary.txt").read_text() == "old"
 

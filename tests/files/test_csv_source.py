@@ -44,8 +44,8 @@ def test_bad_rows_are_set_aside_with_their_place(tmp_path: Path) -> None:
     content = path.read_bytes()
     rejects = [reject for chunk in chunks for reject in chunk.rejects]
     assert [(r.row, r.reason, r.raw) for r in rejects] == [
-        (2, "1 field where the header has 2", "2"),
-        (3, "3 fields where the header has 2", "3,a,b"),
+        (2, "1 field, but the header has 2", "2"),
+        (3, "3 fields, but the header has 2", "3,a,b"),
         (4, "text follows a closing quote", '4,"x"y'),
         (5, "holds bytes that are not UTF-8", "5,\\xff"),
     ]
@@ -290,7 +290,7 @@ def test_without_a_header(tmp_path: Path, start: int) -> None:
     options = ReadOptions(no_header=True, on_bad_row="reject")
     chunks = chunks_of(path, options)
     assert chunks[0].rows.to_pylist() == [{"column_1": "1", "column_2": "x"}]
-    assert [(r.row, r.line, r.reason) for r in chunks[0].rejects] == [(2, 2, "1 field where the first row has 2")]
+    assert [(r.row, r.line, r.reason) for r in chunks[0].rejects] == [(2, 2, "1 field, but the first row has 2")]
     assert [row["column_1"] for c in chunks for row in c.rows.to_pylist()] == ["1", "3", "4", "5"]
     assert chunks_of(path, options, start=start) == chunks[start:]
 

@@ -130,7 +130,7 @@ def test_a_file_of_others_in_the_folder_is_not_replaced(call: Call, incoming: Pa
     (tmp_path / "scored" / "c.jsonl").write_text("precious")
     code, _, err = call("incoming", "-o", "scored")
     assert code == 2
-    assert "error: scored/c.jsonl: stands already; pass --overwrite" in err
+    assert "error: scored/c.jsonl: already exists; pass --overwrite" in err
     assert (tmp_path / "scored" / "c.jsonl").read_text() == "precious"
     assert (tmp_path / "scored" / "a.parquet").exists()
 
@@ -339,7 +339,7 @@ def test_the_summary_of_one_file(call: Call, tmp_path: Path) -> None:
     assert value["outputs"][0]["provider"] == "CPUExecutionProvider"
     rejects = (tmp_path / "b.csv.rejects.jsonl").read_text()
     assert json.loads(rejects) == {
-        "file": "a.csv", "row": 3, "line": 4, "byte_offset": 18, "reason": "3 fields where the header has 2",
+        "file": "a.csv", "row": 3, "line": 4, "byte_offset": 18, "reason": "3 fields, but the header has 2",
     }  # fmt: skip
     assert call(*arguments, "--overwrite", "--keep-raw")[0] == 0
     assert json.loads((tmp_path / "b.csv.rejects.jsonl").read_text())["raw"] == "3,a,b"

@@ -38,7 +38,7 @@ def test_an_output_is_sent_with_what_belongs_beside_it(
     assert {name.rpartition("/")[2] for name in store.find("/bucket")} == {
         "a.csv", "a.csv.provenance.json", "a.csv.rejects.jsonl",
     }  # fmt: skip
-    with pytest.raises(OutputExistsError, match="stands already"):
+    with pytest.raises(OutputExistsError, match="already exists"):
         score_file(tmp_path / "a.csv", "memory://bucket/scored/a.csv", **options)
     score_file(tmp_path / "a.csv", "memory://bucket/scored/a.parquet", overwrite=True, **options)
     # Rows that are good now have no rejects any more; those of the run before would tell of others.

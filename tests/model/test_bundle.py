@@ -126,7 +126,7 @@ def test_a_file_is_no_folder(bundle: Path) -> None:
 
 
 def test_a_hub_id_without_a_network() -> None:
-    with pytest.raises(ModelError, match="cannot be had from the Hub"):
+    with pytest.raises(ModelError, match="could not be downloaded from the Hub"):
         ModelBundle.load("nobody-at-all/no-such-model")
 
 

@@ -138,7 +138,7 @@ def test_tables_that_cannot_be_scored(scorer: Scorer, make: Any) -> None:
     assert "name one with text_column; its columns: a, b" in fails(make({"a": ["x"], "b": ["y"]}))
     assert "could hold the text: text, review" in fails(make({"text": ["x"], "review": ["y"]}))
     line = fails(make({"text": ["a"], "pred_score": [1]}))
-    assert line == "a column 'pred_score' stands in the table already; load the Scorer with another prefix"
+    assert line == "column 'pred_score' already exists in the table; load the Scorer with another prefix"
     assert "not strings" in fails(make({"text": [1, 2]}))
 
 

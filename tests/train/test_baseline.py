@@ -66,7 +66,7 @@ def test_its_predictions_are_those_of_score(
     total = rows["pred_prob_negative"] + rows["pred_prob_positive"]
     assert total.drop_nulls().to_list() == pytest.approx([1, 1], abs=1e-6)
     # And a training takes it for a teacher; see tests/train/test_teachers.py for what follows.
-    assert "stands already" in call_train("--baseline", *data, "--predictions", output)[2]
+    assert "already exists" in call_train("--baseline", *data, "--predictions", output)[2]
 
 
 def test_lists_go_into_no_csv(call_train: Call, data: tuple[object, ...], tmp_path: Path) -> None:

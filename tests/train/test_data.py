@@ -154,11 +154,11 @@ def test_validation_labels_that_training_does_not_have(tmp_path: Path) -> None:
         ("a.csv", b"", r"a\.csv: is empty \(0 bytes\)"),
         ("a.jsonl", b"", r"a\.jsonl: is empty \(0 bytes\)"),
         ("a.csv", b"text,label\n\n", r"a\.csv: holds no rows"),
-        ("a.csv", b"text,label\na,good\nb,bad,more\n", r"a\.csv: row 2 \(line 3\): 3 fields where the header has 2; "),
+        ("a.csv", b"text,label\na,good\nb,bad,more\n", r"a\.csv: row 2 \(line 3\): 3 fields, but the header has 2; "),
         ("a.csv", b"text,label\ncaf\xe9,good\nb,bad\n", r"a\.csv: row 1 \(line 2\): holds bytes that are not UTF-8; "),
-        ("a.csv", b"text,label\na,good\nb\n", r"a\.csv: row 2 \(line 3\): 1 field where the header has 2; "),
+        ("a.csv", b"text,label\na,good\nb\n", r"a\.csv: row 2 \(line 3\): 1 field, but the header has 2; "),
         ("a.csv", b'text,label\na,good\n"b,bad\n', r"a\.csv: row 2 .*: a quote opens and is never closed; try --quote"),
-        ("a.tsv", b"text\tlabel\na\tgood\tb\n", r"a\.tsv: row 1 \(line 2\): 3 fields where the header has 2"),
+        ("a.tsv", b"text\tlabel\na\tgood\tb\n", r"a\.tsv: row 1 \(line 2\): 3 fields, but the header has 2"),
         ("a.csv", b"text,text,label\na,b,good\n", r"a\.csv: 2 columns are named 'text'; rename all but one"),
         ("a.jsonl", b'{"text": "a", "label": 1}\n{"text":\n', "JSON parse error"),
         ("a.xlsx", b"x", "unknown format"),
@@ -191,7 +191,7 @@ def test_files_of_other_columns_or_formats(tmp_path: Path) -> None:
 
 
 def test_the_hub_without_a_network_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"stanfordnlp/imdb cannot be had from the Hub .* pass --train and --eval"):
+    with pytest.raises(InputError, match=r"stanfordnlp/imdb could not be downloaded from the Hub .* pass --train and --eval"):
         load_splits(TrainOptions(output=tmp_path / "out"))
 
 

@@ -233,7 +233,7 @@ def test_texts_on_both_sides_are_reported(
         (("--learning-rate", "-1"), 2, "--learning-rate -1.0 must be more than 0"),
         (("--learning-rate", "inf"), 2, "--learning-rate inf must be more than 0 and finite"),
         (("--weight-decay", "nan"), 2, "--weight-decay nan must be finite and not negative"),
-        (("--seed", "-1"), 2, "--seed -1 cannot be had"),
+        (("--seed", "-1"), 2, "--seed -1 is out of range"),
         (("--label-names", "a,a"), 2, "--label-names a,a does not name two labels or more, each once"),
         (("--model", "./nowhere"), 4, "./nowhere: no such folder"),
         (("--label-column", "gold"), 3, "no column 'gold'"),

@@ -68,7 +68,7 @@ def test_a_run_that_replaces_a_checkpoint_is_resumed(call_train: Call, recipe: R
     assert call_train("-o", tmp_path / "whole", *recipe)[0] == 0
     stopped(call_train, 8, "-o", output, *recipe, "--overwrite")
     assert (output / "history.json").read_bytes() == before
-    assert "stands already; pass --overwrite" in call_train("-o", output, *recipe, "--resume")[2]
+    assert "already exists; pass --overwrite" in call_train("-o", output, *recipe, "--resume")[2]
     assert call_train("-o", output, *recipe, "--resume", "--overwrite")[0] == 0
     assert_same_training(tmp_path / "whole", output)
     assert {path.name for path in tmp_path.iterdir()} == {"model", "whole"}
@@ -126,7 +126,7 @@ def test_what_appears_at_the_output_meanwhile_stands(
         patch.setattr(train.training, "_publish", appears)
         code, _, err = call_train("-o", output, *recipe)
     assert code == 2
-    assert f"error: {output}: stands already; pass --overwrite to replace it" in err
+    assert f"error: {output}: already exists; pass --overwrite to replace it" in err
     assert (output / "mine.txt").read_text() == "x"
     output.rename(tmp_path / "aside")
     assert call_train("-o", output, *recipe, "--resume")[0] == 0
@@ -220,7 +220,7 @@ def test_what_stood_there_comes_back_after_a_kill_between_two_renames(
     stopped(call_train, NOT_REACHED, "-o", output, *recipe, "--overwrite")
     output.rename(tmp_path / "model.training" / "replaced")  # as it lies there in between
     code, _, err = call_train("-o", output, *recipe)
-    assert (code, "model: stands already" in err) == (2, True)
+    assert (code, "model: already exists" in err) == (2, True)
     assert {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()} == before
     assert call_train("-o", output, *recipe, "--resume", "--overwrite")[0] == 0
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
