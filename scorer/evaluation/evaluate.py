@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from scorer.disk.checksums import sha256_of
 from scorer.disk.paths import path_texts
 from scorer.errors import InputError, UsageError
@@ -22,6 +25,7 @@ from scorer.evaluation.baseline import (
     write_baseline,
 )
 from scorer.evaluation.comparison import comparison_of
+from scorer.evaluation.coverage import Coverage, coverage_of
 from scorer.evaluation.drift import Profile, baseline_profile, drift_of
 from scorer.evaluation.findings import FIGURES, EvaluationReport, Provenance
 from scorer.evaluation.gates import gates_of
@@ -181,6 +185,7 @@ class _Evaluation:
             thresholds=thresholds,
             suspects=tuple(suspect(rows, place, reviews[place]) for place in doubtful[:most].tolist()),
             n_suspects=len(doubtful),
+            coverage=_coverage(rows, places) if labelled else _coverage(rows, None),
         )
 
     def _thresholds(self, ranking: Ranking | None) -> Thresholds | None:
@@ -235,6 +240,15 @@ class _Evaluation:
             else:
                 notes.append(f"{path} was left as it is: a gate was not met")
         return replace(report, thresholds=thresholds, notes=tuple(notes))
+
+
+def _coverage(rows: EvaluatedRows, places: npt.NDArray[np.int64] | None) -> Coverage | None:
+    """Accuracy against coverage of the rows at ``places``, which have gold labels; without ``places`` none has."""
+    if rows.confidence is None:
+        return None
+    if places is None:
+        return coverage_of(rows.confidence[rows.predicted >= 0], None)
+    return coverage_of(rows.confidence[places], rows.gold[places] == rows.predicted[places])
 
 
 def _counted(chunks: Iterator[PredictedChunk], profile: Profile | None, progress: Progress) -> Iterator[PredictedChunk]:

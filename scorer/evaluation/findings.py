@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scorer.errors import QualityGateError
+from scorer.evaluation.coverage import Coverage
+from scorer.evaluation.expectation import Expectation
 from scorer.evaluation.gates import Gate
 from scorer.evaluation.sections import (
     Comparison,
@@ -100,6 +102,8 @@ class EvaluationReport:
         n_suspects: number of all suspect labels.
         comparison: with ``--baseline``.
         drift: with ``--drift``.
+        coverage: accuracy against coverage; ``None`` without confidences.
+        expectation: accuracy to expect without gold labels; ``None`` without confidences.
     """
 
     provenance: Provenance
@@ -126,6 +130,8 @@ class EvaluationReport:
     n_suspects: int = 0
     comparison: Comparison | None = None
     drift: Drift | None = None
+    coverage: Coverage | None = None
+    expectation: Expectation | None = None
 
     @property
     def labelled(self) -> bool:
@@ -178,6 +184,8 @@ class EvaluationReport:
             "suspects": {"total": self.n_suspects, "shown": plain(self.suspects)},
             "comparison": plain(self.comparison),
             "drift": plain(self.drift),
+            "coverage": plain(self.coverage),
+            "expectation": plain(self.expectation),
             "gates": plain(self.gates),
             "notes": list(self.notes),
         }

@@ -26,7 +26,7 @@ RANK_CELLS = 2048
 _BLOCK = 4_000_000
 
 
-def wilson(part: int, whole: int) -> Interval | None:
+def wilson(part: float, whole: int) -> Interval | None:
     """Wilson's score interval (1927, without continuity correction) of a share; ``None`` if ``whole`` is 0."""
     if not whole:
         return None

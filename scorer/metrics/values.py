@@ -38,16 +38,19 @@ def plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Interval(Section):
-    """A confidence interval of 95 %.
+    """A confidence interval of 95 %, or an approximate one.
 
     Attributes:
         low, high: its ends.
-        method: ``wilson``, ``bootstrap``, ``normal`` or ``simulation``, see :mod:`scorer.metrics.intervals`.
+        method: such as ``wilson``, see :mod:`scorer.metrics.intervals`.
+        warning: why it holds the true value less often than in 95 of 100 cases, so that it is only approximate;
+            ``None`` if it is one of 95 %.
     """
 
     low: float
     high: float
     method: str
+    warning: str | None = None
 
 
 @dataclass(frozen=True)

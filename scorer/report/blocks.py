@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from scorer.evaluation.coverage import Coverage
+from scorer.evaluation.expectation import Expectation
 from scorer.evaluation.findings import FIGURES, EvaluationReport
 from scorer.evaluation.sections import Comparison, Drift, Review, SliceGroup, Thresholds
 from scorer.metrics.values import Figure
@@ -57,6 +59,8 @@ def blocks(report: EvaluationReport) -> Iterator[Block]:
         yield _figures(report)
         yield _by_label(report)
         yield _matrix(report)
+    elif report.expectation is not None:
+        yield _expectation(report.expectation)
     if report.comparison is not None:
         yield from _comparison(report.comparison)
     if report.drift is not None:
@@ -65,6 +69,8 @@ def blocks(report: EvaluationReport) -> Iterator[Block]:
         yield _slices(group)
     if report.thresholds is not None:
         yield _thresholds(report.thresholds)
+    if report.coverage is not None:
+        yield _coverage(report.coverage, labelled=report.labelled)
     if report.mistakes:
         yield _reviews(f"most confident of {_count(report.n_mistakes, 'mistake')}", report.mistakes)
     if report.suspects:
@@ -250,6 +256,42 @@ def _thresholds(thresholds: Thresholds) -> Block:
     )
     columns = _columns("threshold", "predicted", "precision", "recall", "F1", "accuracy", remark=True)
     return Block(f"thresholds of {thresholds.label}", lines, columns, rows)
+
+
+def _coverage(coverage: Coverage, *, labelled: bool) -> Block:
+    rows = tuple(
+        (
+            f"{row.share:.0%}",
+            f"{row.taken:,}",
+            f"{row.threshold:.4f}",
+            *((value_text(row.accuracy), _interval_text(row.accuracy), value_text(row.caught)) if labelled else ()),
+            f"{row.expected:.4f}",
+        )
+        for row in coverage.rows
+    )
+    measured = ("accuracy of the rest", "95 %", "mistakes caught") if labelled else ()
+    columns = _columns("for people", "rows", "below", *measured, "expected")
+    return Block("if people take the least sure rows", columns=columns, rows=rows)
+
+
+def _expectation(expectation: Expectation) -> Block:
+    lines = [(expectation.basis, None), *((doubt, "red") for doubt in expectation.doubts)]
+    if not expectation.drift_checked:
+        lines.append(("pass --drift with predictions of an earlier night: drift makes these figures worthless", None))
+    rows = [
+        ("accuracy", f"{expectation.rows:,}", value_text(expectation.accuracy), _interval_text(expectation.accuracy))
+    ]
+    rows += [
+        (
+            f"precision of {item.label}",
+            f"{item.predicted:,}",
+            value_text(item.precision),
+            _interval_text(item.precision),
+        )
+        for item in expectation.by_label
+    ]
+    title = "expected without gold labels, if the probabilities are calibrated"
+    return Block(title, tuple(lines), _columns("figure", "rows", "expected", "95 %"), tuple(rows))
 
 
 _REVIEW_COLUMNS = (
