@@ -21,6 +21,8 @@ from scorer.disk.durable import sync, write_errors
 from scorer.disk.publishing import Move, publish, stage
 from scorer.errors import InputError, OutputError, OutputExistsError, UsageError
 from scorer.files.columns import text_column
+from scorer.files.jsonl_writer import JsonlTableWriter
+from scorer.files.sinks import BlockSink
 from scorer.job.provenance import KEY, seal_parquet, sealed_text, sidecar_of, unsealed_text
 from scorer.safe_text import quoted
 from scorer.version import package_version
@@ -152,7 +154,8 @@ def _write(table: pa.Table, path: Path, kind: str, provenance: dict[str, Any]) -
     if kind == "csv":
         pyarrow.csv.write_csv(table, path)
     else:
-        import polars
-
-        polars.from_arrow(table).write_ndjson(path)  # type: ignore[union-attr]  # a table is never a Series
+        with path.open("wb") as file:
+            writer = JsonlTableWriter(BlockSink(file), table.schema)
+            writer.write(table)
+            writer.finish()
     return sealed_text({**provenance, "output": {"bytes": path.stat().st_size, "sha256": sha256_of(path)}}) + b"\n"

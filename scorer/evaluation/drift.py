@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scorer.errors import InputError
 from scorer.evaluation.inputs import open_predictions, read_gold
@@ -35,6 +37,8 @@ LATER_STEP = 16
 
 MAX_WORDS = 500_000
 """Maximum number of different words to keep; above it, words seen once are dropped."""
+
+_BETWEEN_WORDS = r"[^\p{L}\p{N}']+"
 
 
 @dataclass
@@ -84,17 +88,17 @@ class Profile:
             self._add_texts(chunk.texts, predicted)
 
     def _add_texts(self, column: pa.ChunkedArray, predicted: npt.NDArray[np.bool_]) -> None:
-        import polars as pl
-
-        texts = pl.Series("text", column, dtype=pl.String).filter(pl.Series(predicted)).drop_nulls()
-        for length, count in texts.str.len_chars().value_counts().iter_rows():
+        texts = column.cast(pa.large_string()).filter(pa.array(predicted)).drop_null()
+        for length, count in _counted(pc.utf8_length(texts)):
             self.lengths[length] += count
         left = max(0, ALL_TEXTS - self.n_texts)
-        counted = pl.concat([texts[:left], texts[left::LATER_STEP]])
         self.n_texts += len(texts)
-        words = counted.str.to_lowercase().str.extract_all(r"[\p{L}\p{N}']+").explode().drop_nulls()
-        for word, count in words.value_counts().iter_rows():
-            self.words[word[:64]] += count
+        later = texts[left:].take(pa.array(range(0, max(0, len(texts) - left), LATER_STEP), pa.int64()))
+        lowered = pc.utf8_lower(pa.chunked_array([*texts[:left].chunks, *later.chunks], pa.large_string()))
+        spaced = pc.replace_substring_regex(lowered, _BETWEEN_WORDS, " ")
+        for word, count in _counted(pc.list_flatten(pc.split_pattern(spaced, " "))):
+            if word:
+                self.words[word[:64]] += count
         if len(self.words) > MAX_WORDS:
             self.words = Counter({word: count for word, count in self.words.items() if count > 1})
 
@@ -215,3 +219,9 @@ def _vocabulary_shift(baseline: Counter[str], current: Counter[str]) -> Vocabula
 def _information(shares: npt.NDArray[np.float64], middle: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Terms of the Jensen-Shannon divergence in bits, Lin, 1991, "Divergence measures based on Shannon entropy"."""
     return shares * np.log2(np.divide(shares, middle, out=np.ones_like(shares), where=shares > 0))
+
+
+def _counted(values: pa.ChunkedArray) -> Iterator[tuple[Any, int]]:
+    """Each different value and its number of occurrences."""
+    counted = pc.value_counts(values)
+    return zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -41,12 +40,13 @@ def join_labels(
             f"column {quoted(on)} cannot hold both the ids and the labels", hint="pass another --label-column"
         )
     where = ", ".join(source.path for source in sources)
-    rows = pl.DataFrame({"id": _ids(sources, on)})
-    if rows.is_empty():
+    rows = _ids(sources, on)
+    if not len(rows):
         raise InputError("holds no rows", path=where, hint="there is nothing to evaluate")
-    values, gold = _read_labels(labels, on, name)
-    codes, n_unused = _matched(rows, gold, where, labels.path, on=on, allow_missing=allow_missing, what="label")
-    return GoldLabels(name, values, len(codes), codes.astype(np.int32), n_unused)
+    values, ids, codes = _read_labels(labels, on, name)
+    places, n_unused = _places(rows, ids, where, labels.path, on=on, allow_missing=allow_missing, what="label")
+    gold = np.append(codes, np.int32(-1))[places]  # the place of a row without a label is -1, the one appended
+    return GoldLabels(name, values, len(gold), gold, n_unused)
 
 
 def join_rows(sources: Sequence[Source], baseline: Source, *, on: str, allow_missing: bool) -> npt.NDArray[np.int64]:
@@ -57,21 +57,28 @@ def join_rows(sources: Sequence[Source], baseline: Source, *, on: str, allow_mis
     """
     for source in (*sources, baseline):
         named_column(source.schema.names, on, source.path)
-    rows = pl.DataFrame({"id": _ids(sources, on)})
-    others = pl.DataFrame({"id": _ids([baseline], on)}).with_row_index("code").cast({"code": pl.Int64})
     where = ", ".join(source.path for source in sources)
-    places, _ = _matched(rows, others, where, baseline.path, on=on, allow_missing=allow_missing, what="row")
+    rows, others = _ids(sources, on), _ids([baseline], on)
+    places, _ = _places(rows, others, where, baseline.path, on=on, allow_missing=allow_missing, what="row")
     return places
 
 
-def _matched(
-    rows: pl.DataFrame, others: pl.DataFrame, where: str, there: str, *, on: str, allow_missing: bool, what: str
+def _places(
+    rows: pa.ChunkedArray,
+    others: pa.ChunkedArray,
+    where: str,
+    there: str,
+    *,
+    on: str,
+    allow_missing: bool,
+    what: str,
 ) -> tuple[npt.NDArray[np.int64], int]:
-    """The ``code`` of each id of ``rows`` in ``others``, -1 for none, and the number of unused ids in ``others``."""
+    """The place of each id of ``rows`` in ``others``, -1 for none, and the number of unused ids in ``others``."""
     _require_unique(rows, on, where)
     _require_unique(others, on, there)
-    codes = rows.join(others, on="id", how="left", maintain_order="left")["code"].fill_null(-1).to_numpy()
-    n_unmatched = int((codes < 0).sum())
+    places = pc.index_in(rows, value_set=others).fill_null(-1).to_numpy().astype(np.int64)
+    missing = places < 0
+    n_unmatched = int(missing.sum())
     # Ids are unique, so every matched row uses another one.
     n_unused = len(others) - (len(rows) - n_unmatched)
     if n_unmatched == len(rows):
@@ -84,44 +91,48 @@ def _matched(
         parts = []
         if n_unmatched:
             have = "has" if n_unmatched == 1 else "have"
-            some = _first(rows.filter(pl.Series(codes < 0)))
+            some = _first(rows.filter(pa.array(missing)))
             parts.append(f"{n_unmatched:,} of {len(rows):,} ids {have} no {what} in {there} ({some})")
         if n_unused:
             are = "is" if n_unused == 1 else "are"
-            some = _first(others.join(rows, on="id", how="anti", maintain_order="left"))
+            unused = np.ones(len(others), bool)
+            unused[places[~missing]] = False
+            some = _first(others.filter(pa.array(unused)))
             parts.append(f"{n_unused:,} of {len(others):,} ids of {there} {are} not here ({some})")
         raise InputError(
             ", and ".join(parts), path=where, hint="correct the ids, or pass --allow-missing to leave these out"
         )
-    return codes, n_unused
+    return places, n_unused
 
 
-def _ids(sources: Sequence[Source], on: str) -> pl.Series:
-    pieces = [pl.Series([], dtype=pl.String)]
+def _ids(sources: Sequence[Source], on: str) -> pa.ChunkedArray:
+    """The ids of all ``sources`` as large strings, which hold more than 2 GiB together."""
+    pieces = []
     for source in sources:
         start = 0
         for table in source.tables(LABEL_CHUNK_ROWS, [on]):
             pieces.append(_id_strings(table, on, source.path, start))
             start += table.num_rows
-    return pl.concat(pieces)
+    return pa.chunked_array(pieces, pa.large_string())
 
 
-def _read_labels(labels: Source, on: str, name: str) -> tuple[LabelValues, pl.DataFrame]:
-    """The different labels, and a frame of ids (``id``) and the places of their labels (``code``, int32)."""
+def _read_labels(labels: Source, on: str, name: str) -> tuple[LabelValues, pa.ChunkedArray, npt.NDArray[np.int32]]:
+    """The different labels, the ids, and the place of each id's label among the different ones."""
     values = LabelValues()
-    pieces, start = [], 0
+    ids, codes, start = [], [], 0
     for table in labels.tables(LABEL_CHUNK_ROWS, [on, name]):
-        ids, strings = _id_strings(table, on, labels.path, start), label_strings(table, name, labels.path)
+        ids.append(_id_strings(table, on, labels.path, start))
+        strings = label_strings(table, name, labels.path)
         values.add(strings, name=name, path=labels.path, start=start)
         places = {value: place for place, value in enumerate(values.first)}
-        pieces.append(pl.DataFrame({"id": ids, "code": to_ids(strings, places).astype(np.int32)}))
+        codes.append(to_ids(strings, places).astype(np.int32))
         start += table.num_rows
-    if not pieces:
+    if not ids:
         raise InputError("holds no rows", path=labels.path, hint="there are no labels to join")
-    return values, pl.concat(pieces)
+    return values, pa.chunked_array(ids), np.concatenate(codes)
 
 
-def _id_strings(table: pa.Table, on: str, path: str, start: int) -> pl.Series:
+def _id_strings(table: pa.Table, on: str, path: str, start: int) -> pa.Array:
     try:
         values = label_strings(table, on, path)
     except InputError as error:
@@ -130,13 +141,14 @@ def _id_strings(table: pa.Table, on: str, path: str, start: int) -> pl.Series:
     if values.null_count:
         row = start + pc.index(pc.is_null(values), True).as_py() + 1
         raise InputError(f"the id in column {quoted(on)} is null", path=path, row=row, hint="every row needs an id")
-    return pl.Series(values)
+    return values
 
 
-def _require_unique(ids: pl.DataFrame, on: str, path: str) -> None:
-    if ids["id"].n_unique() == len(ids):
+def _require_unique(ids: pa.ChunkedArray, on: str, path: str) -> None:
+    if pc.count_distinct(ids).as_py() == len(ids):
         return
-    repeated = ids.filter(pl.col("id").is_duplicated()).unique("id", maintain_order=True)
+    counted = pc.value_counts(ids)  # in the order in which they first occur
+    repeated = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
     raise InputError(
         f"{len(repeated):,} {'id occurs' if len(repeated) == 1 else 'ids occur'} more than once in column {quoted(on)}"
         f" ({_first(repeated)})",
@@ -145,5 +157,5 @@ def _require_unique(ids: pl.DataFrame, on: str, path: str) -> None:
     )
 
 
-def _first(ids: pl.DataFrame) -> str:
-    return listed(ids["id"].head(_SHOWN_IDS).to_list()) + (", …" if len(ids) > _SHOWN_IDS else "")
+def _first(ids: pa.Array | pa.ChunkedArray) -> str:
+    return listed(ids[:_SHOWN_IDS].to_pylist()) + (", …" if len(ids) > _SHOWN_IDS else "")
