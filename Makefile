@@ -7,7 +7,7 @@ comma := ,
 
 demo: .venv/base
 	$(BIN)/score sample_data/reviews.parquet -o preds.parquet --overwrite
-	$(BIN)/python -c "import polars as pl; pl.Config.set_tbl_cols(-1).set_tbl_rows(8).set_fmt_str_lengths(44).set_tbl_width_chars(140).set_tbl_hide_dataframe_shape(True); print(pl.read_parquet('preds.parquet').select('id', 'text', 'pred_label', 'pred_score', 'pred_status').head(8))"
+	$(BIN)/python sample_data/show.py preds.parquet
 
 test: .venv/dev lint
 	$(BIN)/python -m pytest

@@ -74,7 +74,7 @@ def _require_extra() -> None:
 
     for module in ("torch", "transformers", "optimum", "optimum.onnxruntime", "onnx"):
         if find_spec(module) is None:
-            raise UsageError(f"exporting needs {module}", hint="install review-scorer[export]")
+            raise UsageError(f"exporting needs {module}", hint='pip install "review-scorer[export]"')
 
 
 def main() -> NoReturn:

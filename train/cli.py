@@ -127,7 +127,7 @@ def train_model(
         ),
         **options,
     )
-    _require_extra()
+    _require_extra(baseline=chosen.baseline)
     _hush_libraries(verbose)
     if chosen.baseline:
         from train.baseline import fit_baseline
@@ -163,11 +163,14 @@ def _hush_libraries(verbose: int) -> None:
     transformers.logging.set_verbosity_error()
 
 
-def _require_extra() -> None:
+def _require_extra(*, baseline: bool) -> None:
     from importlib.util import find_spec
 
     from scorer.errors import UsageError
 
-    for module in ("torch", "transformers", "datasets", "evaluate", "accelerate", "sklearn"):
+    needed = {"sklearn": "baseline"}
+    if not baseline:
+        needed |= dict.fromkeys(("torch", "transformers", "datasets", "evaluate", "accelerate"), "train")
+    for module, extra in needed.items():
         if find_spec(module) is None:
-            raise UsageError(f"training needs {module}", hint="install review-scorer[train]")
+            raise UsageError(f"training needs {module}", hint=f'pip install "review-scorer[{extra}]"')

@@ -38,7 +38,7 @@ def require_ray() -> None:
     except ImportError as error:
         raise UsageError(
             "--engine ray needs a package that is not installed",
-            hint='install it with: pip install "review-scorer[ray]"',
+            hint='pip install "review-scorer[ray]"',
         ) from error
 
 

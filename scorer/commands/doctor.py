@@ -18,7 +18,7 @@ from scorer.model.machine import cuda_device_count, cudnn_version, usable_cpus
 from scorer.model.scoring import Scorer
 from scorer.version import package_version
 
-_PACKAGES = ("onnxruntime-gpu", "onnxruntime", "nanotoken", "tokenizers", "pyarrow", "polars", "numpy")
+_PACKAGES = ("onnxruntime-gpu", "onnxruntime", "nanotoken", "tokenizers", "pyarrow", "numpy", "polars")
 
 _REVIEW = "A quiet, tender and very funny film."
 

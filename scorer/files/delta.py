@@ -29,7 +29,7 @@ def current_files(table: str) -> list[str]:
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
     except ImportError as error:
-        hint = 'install it with: pip install "review-scorer[delta]"'
+        hint = 'pip install "review-scorer[delta]"'
         raise UsageError(
             "is a Delta table, which needs a package that is not installed", path=shown, hint=hint
         ) from error

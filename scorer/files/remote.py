@@ -160,7 +160,7 @@ def file_system(url: str) -> tuple[Any, str]:
 
         files, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        hint = 'install them with: pip install "review-scorer[remote]"'
+        hint = 'pip install "review-scorer[remote]"'
         raise UsageError("needs packages that are not installed", path=shown, hint=hint) from error
     except ValueError as error:
         hint = "known: s3://, gs://, hf://"

@@ -21,7 +21,7 @@ def download(hub_id: str, patterns: Sequence[str], *, revision: str | None = Non
         raise ModelError(
             "is no folder, and a Hub id needs huggingface_hub",
             path=hub_id,
-            hint="install review-scorer[remote], or pass a folder",
+            hint='pip install "review-scorer[remote]", or pass a folder',
         ) from error
     try:
         return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(patterns)))

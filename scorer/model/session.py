@@ -261,7 +261,7 @@ def _require_cuda(device: str) -> None:
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         raise DeviceError(
             f"device {device} was asked for, and this onnxruntime is built for the CPU alone",
-            hint="install review-scorer[gpu], or pass --device cpu",
+            hint='pip install "review-scorer[gpu]", or pass --device cpu',
         )
     count = cuda_device_count()
     index = int(device.partition(":")[2] or 0)
@@ -300,6 +300,6 @@ def _load(path: Path, device: str, intra_threads: int) -> ort.InferenceSession:
     if device.startswith("cuda") and session.get_providers()[0] != "CUDAExecutionProvider":
         raise DeviceError(
             f"device {device} was asked for, and onnxruntime could not start CUDA",
-            hint="install review-scorer[gpu] for its CUDA libraries, or pass --device cpu",
+            hint='pip install "review-scorer[gpu]" for its CUDA libraries, or pass --device cpu',
         )
     return session

@@ -296,7 +296,7 @@ def fails(inputs: Inputs, tmp_path: Path, **options: object) -> str:
 
 def test_a_missing_extra(inputs: Inputs, tmp_path: Path, no_ray: None) -> None:
     assert fails(inputs, tmp_path, engine="ray") == (
-        '2 --engine ray needs a package that is not installed; install it with: pip install "review-scorer[ray]"'
+        '2 --engine ray needs a package that is not installed; pip install "review-scorer[ray]"'
     )
 
 

@@ -153,7 +153,7 @@ def test_without_the_package(table: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == (
         f"error: {table}: is a Delta table, which needs a package that is not installed;"
-        ' install it with: pip install "review-scorer[delta]"\n'
+        ' pip install "review-scorer[delta]"\n'
     )
 
 

@@ -271,7 +271,7 @@ def test_what_to_install_for_a_url() -> None:
         "except UsageError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().endswith('install them with: pip install "review-scorer[remote]"')
+    assert done.stdout.strip().endswith('pip install "review-scorer[remote]"')
 
 
 def test_standard_input_of_parquet(tmp_path: Path) -> None:

@@ -191,7 +191,9 @@ def test_files_of_other_columns_or_formats(tmp_path: Path) -> None:
 
 
 def test_the_hub_without_a_network_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"stanfordnlp/imdb could not be downloaded from the Hub .* pass --train and --eval"):
+    with pytest.raises(
+        InputError, match=r"stanfordnlp/imdb could not be downloaded from the Hub .* pass --train and --eval"
+    ):
         load_splits(TrainOptions(output=tmp_path / "out"))
 
 

@@ -1,0 +1,27 @@
+"""Show the first predictions in a file that ``score`` wrote: ``python sample_data/show.py preds.parquet``."""
+
+from __future__ import annotations
+
+import sys
+
+import pyarrow.parquet as pq
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+ROWS = 8
+
+
+def show(path: str) -> None:
+    """Print the first rows of ``path``, their texts cut to the width of the terminal."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("text", no_wrap=True, overflow="ellipsis", ratio=1)
+    for name in ("pred_label", "pred_score", "pred_status"):
+        table.add_column(name, no_wrap=True, width=len(name))
+    for row in pq.read_table(path, columns=["text", "pred_label", "pred_score", "pred_status"])[:ROWS].to_pylist():
+        table.add_row(row["text"], row["pred_label"], f"{row['pred_score']:.3f}", row["pred_status"])
+    Console(width=None if sys.stdout.isatty() else 80, highlight=False).print(table)
+
+
+if __name__ == "__main__":
+    show(sys.argv[1])
