@@ -21,10 +21,19 @@ raises; only the edge (:mod:`scorer.commands.console`) turns an error into a lin
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+from collections.abc import Iterator
 from typing import Self
 
-from scorer.safe_text import in_utf8
+from scorer.safe_text import first_line, in_utf8
+
+# Words with which libraries say, in errors of other classes, that memory ran out.
+_OF_MEMORY = re.compile(
+    r"bad_alloc|bad allocation|can't start new thread|[Cc]annot allocate memory|[Ff]ailed to allocate memory"
+    r"|[Mm]emory allocation|failed to map segment|[Oo]ut of memory"
+)
 
 
 class ScorerError(Exception):
@@ -54,6 +63,10 @@ class ScorerError(Exception):
         self.row = row
         self.line = line
         self.hint = hint
+
+    def at(self, path: str | os.PathLike[str] | None) -> Self:
+        """The same error of the file ``path``."""
+        return type(self)(self.message, path=path, row=self.row, line=self.line, hint=self.hint)
 
     def with_hint(self, hint: str | None) -> Self:
         """The same error with another hint."""
@@ -118,3 +131,38 @@ class UnreachableError(ScorerError):
     """A store or the network does not answer; unlike a missing input, it may do so at another try."""
 
     exit_code = 9
+
+
+def explained(error: BaseException, *, path: str | os.PathLike[str] | None = None) -> ScorerError:
+    """``error`` as one of this tree: itself, one of memory if that is behind it, else an internal error.
+
+    ``path`` is the file in hand, for an error that names none.
+    """
+    named = error.path if isinstance(error, ScorerError) and error.path is not None else path
+    if isinstance(error, OutOfMemoryError):
+        return error if error.path == named else error.at(named)
+    if any(map(_is_of_memory, _chain(error))):
+        hint = "lower --chunk-rows, or lower --threads, or free some memory"
+        return OutOfMemoryError("memory ran out", path=named, hint=hint)
+    if isinstance(error, ScorerError):
+        return error
+    what = f"{type(error).__name__}: {first_line(error)}"
+    hint = "run again with --debug to see where"
+    return ScorerError(f"internal error (please report it): {what}", path=named, hint=hint)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """``error`` and the errors that led to it."""
+    for _ in range(20):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    if isinstance(error, ScorerError):
+        return isinstance(error, OutOfMemoryError)
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return isinstance(error, ImportError | OSError | RuntimeError) and _OF_MEMORY.search(str(error)) is not None

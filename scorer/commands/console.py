@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import click
 
 from scorer.disk.durable import DISK_IS_FULL
-from scorer.errors import OutOfMemoryError, OutputError, ScorerError, UsageError
+from scorer.errors import OutOfMemoryError, OutputError, ScorerError, UsageError, explained
 from scorer.files.urls import is_url, without_secrets
 from scorer.interrupts import Terminated, arrived, ignore, install
 from scorer.log_lines import FORMATS, JsonLines, TextLines, error_fields, json_line
@@ -99,18 +99,23 @@ def _choose_log_format(value: str) -> None:
     _log_format = value
 
 
-def _asked_log_format(command: click.Command, argv: Sequence[str], env_prefix: str) -> str:
-    """The format that a command line asks for, found before click parses it and may fail."""
-    if not any("--log-format" in parameter.opts for parameter in command.params):
-        return "text"
-    asked = os.environ.get(f"{env_prefix}_LOG_FORMAT", "text")
+def asked_for(option: str, argv: Sequence[str], env_prefix: str) -> str:
+    """The value of ``option`` in a command line that click has not parsed, or could not; empty without one."""
+    asked = os.environ.get(f"{env_prefix}_{option.removeprefix('--').replace('-', '_').upper()}", "")
     for word, following in zip_longest(argv, argv[1:], fillvalue=""):
         if word == "--":
             break
-        if word == "--log-format":
+        if word == option:
             asked = following
-        elif word.startswith("--log-format="):
+        elif word.startswith(f"{option}="):
             asked = word.partition("=")[2]
+    return asked
+
+
+def _asked_log_format(command: click.Command, argv: Sequence[str], env_prefix: str) -> str:
+    """The format that a command line asks for, found before click parses it and may fail."""
+    has_option = any("--log-format" in parameter.opts for parameter in command.params)
+    asked = asked_for("--log-format", argv, env_prefix) if has_option else ""
     return asked if asked in FORMATS else "text"
 
 
@@ -206,7 +211,9 @@ def _outcome(command: click.Command, argv: list[str], env_prefix: str) -> int:
         # Not command.main(): it takes a broken pipe for a failure of the command.
         with command.make_context(str(command.name), list(argv), auto_envvar_prefix=env_prefix) as context:
             command.invoke(context)
-    except (Exception, KeyboardInterrupt, Terminated) as caught:
+    except SystemExit:
+        raise
+    except BaseException as caught:  # a panic of a library in Rust is no Exception
         error = _with_own_options(caught, command)
         code, message = _code_and_message(error)
         if message:
@@ -218,8 +225,10 @@ def _outcome(command: click.Command, argv: list[str], env_prefix: str) -> int:
 
 def _with_own_options(error: BaseException, command: click.Command) -> BaseException:
     """``error``, its hint without the alternatives (after ``, or``) that name an option which ``command`` lacks."""
-    if isinstance(error, MemoryError):
-        error = _out_of_memory()
+    found = explained(error)
+    if isinstance(found, OutOfMemoryError) and found is not error:
+        found.__cause__ = error
+        error = found
     if not isinstance(error, ScorerError) or error.hint is None:
         return error
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
@@ -230,10 +239,6 @@ def _with_own_options(error: BaseException, command: click.Command) -> BaseExcep
     changed = error.with_hint(", or ".join(own) or None).with_traceback(error.__traceback__)
     changed.__cause__ = error.__cause__
     return changed
-
-
-def _out_of_memory() -> OutOfMemoryError:
-    return OutOfMemoryError("memory ran out", hint="lower --chunk-rows, or lower --threads, or free some memory")
 
 
 def _code_and_message(error: BaseException) -> tuple[int, str]:
@@ -247,16 +252,12 @@ def _code_and_message(error: BaseException) -> tuple[int, str]:
     signalled = type(error) if isinstance(error, tuple(_SIGNALLED)) else arrived()
     if signalled is not None:
         return _SIGNALLED[signalled]
-    if isinstance(error, ScorerError):
-        return error.exit_code, str(error)
-    if isinstance(error, MemoryError):
-        return 7, str(_out_of_memory())
     if isinstance(error, OSError) and error.errno in DISK_IS_FULL and error.filename is None:  # of stdout, say
         return OutputError.exit_code, f"could not be written: {error.strerror}"
     if isinstance(error, FileNotFoundError) and not _working_folder_exists():
         return 2, "the working folder is gone; change to another one"
-    what = f"{type(error).__name__}: {error}".splitlines()[0]
-    return 1, f"internal error (please report it): {what}; run again with --debug to see where"
+    known = explained(error)
+    return known.exit_code, str(known)
 
 
 def _working_folder_exists() -> bool:

@@ -11,6 +11,7 @@ import click
 
 from scorer.commands.console import (
     LocalPath,
+    asked_for,
     common_options,
     exit_code_of,
     log_format_option,
@@ -20,6 +21,8 @@ from scorer.commands.console import (
     set_up_logging,
 )
 from scorer.commands.shared_options import engine_options, reading_options, session_options
+from scorer.errors import OutputError, UsageError
+from scorer.files.urls import is_url
 from scorer.safe_text import printable
 
 _TO_VERIFY = "scorer.to_verify"
@@ -71,7 +74,33 @@ def _keep_for_verify(context: click.Context, _parameter: click.Parameter, output
     context.meta[_TO_VERIFY] = output
 
 
-@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Score(click.Command):
+    """The command, which writes the metrics of a command line that click refuses too."""
+
+    def make_context(self, info_name: str | None, args: list[str], *more: Any, **options: Any) -> click.Context:
+        """Parse ``args``; see :meth:`click.Command.make_context`."""
+        try:
+            return super().make_context(info_name, list(args), *more, **options)
+        except (click.UsageError, UsageError) as error:
+            metrics = asked_for("--metrics-file", args, "SCORER")
+            if metrics and not is_url(metrics):
+                _report_refusal(Path(metrics), error)
+            raise
+
+
+def _report_refusal(metrics: Path, error: click.UsageError | UsageError) -> None:
+    """Write the metrics of a run that its options have refused."""
+    from scorer.run.report import Failure, RunReport
+    from scorer.run.report_files import ReportFiles
+
+    report = RunReport(2, failures=[Failure("", str(error), 2)])
+    with suppress(OutputError):  # the error itself is about to be said
+        ReportFiles(metrics=metrics).write(report, checked=False)
+
+
+@click.command(
+    cls=_Score, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.argument("inputs", metavar="INPUT...", nargs=-1, is_eager=True, callback=_verify)
 @click.option(
     "-o",
@@ -238,8 +267,13 @@ def score(
     from scorer.run.report_files import ReportFiles
     from scorer.run.score_inputs import score_inputs
 
-    chosen = ScoreOptions(columns=_names(columns), **options)
-    of_run = RunOptions(on_missing_input, since, exit_code_nothing_new)
+    try:
+        chosen = ScoreOptions(columns=_names(columns), **options)
+        of_run = RunOptions(on_missing_input, since, exit_code_nothing_new)
+    except UsageError as error:
+        if metrics_file is not None:
+            _report_refusal(metrics_file, error)
+        raise
     progress = progress_for_stderr(quiet=quiet, lines=logs_json())
     report = score_inputs(
         inputs,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import glob
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
 from scorer.disk.paths import STDIN, is_folder, is_missing, is_plain_file, is_there
-from scorer.errors import InputError, MissingInputError, UsageError
+from scorer.errors import InputError, MissingInputError, ScorerError, UnreachableError, UsageError
 from scorer.files import delta
 from scorer.files.formats import KNOWN_FORMATS, extension_of
 from scorer.files.urls import folder_to_search, has_wildcard, is_url, without_secrets
@@ -40,20 +40,25 @@ class InputFile:
 
 
 def expand_inputs(
-    arguments: Sequence[str | os.PathLike[str]], *, skip_missing: bool = False, any_format: bool = False
+    arguments: Sequence[str | os.PathLike[str]],
+    *,
+    skip_missing: bool = False,
+    any_format: bool = False,
+    failed: Callable[[ScorerError], None] | None = None,
 ) -> list[InputFile]:
     """Expand files, folders, globs, URLs and ``-`` to files, sorted by name within each argument.
 
     Folders are searched to any depth for files of known formats, or for all with ``any_format``; names that begin
     with ``_`` or ``.``, links to folders, and the files that a run leaves beside its output are skipped. Of a Delta
     table the files of its current version are taken. A file that is named twice is read once.
-    With ``skip_missing`` an argument without files is skipped, and the log says so.
+    With ``skip_missing`` an argument without files is skipped, and so is a folder in it that is gone when its turn
+    comes; the log says so. ``failed`` takes the error of one of several arguments, or of a folder or a Delta table in
+    one; the others are expanded all the same. Without it the error is raised.
 
     Raises:
         MissingInputError: an argument has no file; for a plain path with a known extension, opening it tells.
         InputError: a folder or a store cannot be listed.
-        UsageError: there is no argument, two files would have one name, ``-`` is not alone,
-            or a URL needs a package that is not installed.
+        UsageError: there is no argument, ``-`` is not alone, or a URL needs a package that is not installed.
     """
     if not arguments:
         raise UsageError("no input was named")
@@ -63,19 +68,18 @@ def expand_inputs(
     if STDIN in names and len(names) > 1:
         raise UsageError("- stands beside other inputs", hint="read standard input alone")
     found: dict[str, InputFile] = {}
+    search = _Search(any_format, skip_missing, failed)
     for name in names:
-        for file in _expand_or_skip(name, any_format) if skip_missing else _expand(name, any_format):
+        try:
+            files = search.expand(name)
+        except (InputError, UnreachableError) as error:
+            if failed is None or len(names) == 1:
+                raise
+            failed(error)
+            continue
+        for file in files:
             key = file.path if is_url(file.path) or file.path == STDIN else os.path.realpath(file.path)
             found.setdefault(key, file)
-    by_name: dict[str, InputFile] = {}
-    for file in found.values():
-        other = by_name.setdefault(file.name, file)
-        if other is not file:
-            raise UsageError(
-                f"has the same name as {without_secrets(other.path)}, so their outputs would be one",
-                path=without_secrets(file.path),
-                hint="score them in separate runs",
-            )
     return list(found.values())
 
 
@@ -88,19 +92,44 @@ def searched_folder(name: str) -> Path | None:
     return Path(folder_to_search(name)) if _is_glob(name) else None
 
 
-def _expand_or_skip(name: str, any_format: bool) -> list[InputFile]:
-    try:
-        files = _expand(name, any_format)
-        if len(files) == 1 and files[0].path == name and not (name == STDIN or is_url(name)) and is_missing(name):
-            raise MissingInputError("no such file", path=name, hint="check the path")
-    except MissingInputError as error:
-        fields = {"file": error.path}
-        log.info("%s: %s: left out", error.path, error.message, extra={"event": "missing_input", "fields": fields})
-        return []
-    return files
+def say_left_out(error: ScorerError) -> None:
+    """Say in the log that an input which is missing is left out."""
+    about = {"event": "missing_input", "fields": {"file": error.path}}
+    log.info("%s: %s: left out", error.path, error.message, extra=about)
 
 
-def _expand(name: str, any_format: bool) -> list[InputFile]:
+@dataclass(frozen=True)
+class _Search:
+    """Options of :func:`expand_inputs`."""
+
+    any_format: bool
+    skip_missing: bool
+    failed: Callable[[ScorerError], None] | None
+
+    def expand(self, name: str) -> list[InputFile]:
+        """The files of one argument."""
+        if not self.skip_missing:
+            return _expand(name, self)
+        try:
+            files = _expand(name, self)
+            if len(files) == 1 and files[0].path == name and not (name == STDIN or is_url(name)) and is_missing(name):
+                raise MissingInputError("no such file", path=name, hint="check the path")
+        except MissingInputError as error:
+            say_left_out(error)
+            return []
+        return files
+
+    def fail(self, error: InputError) -> None:
+        """Pass on the error of a part of an argument, or raise it."""
+        if isinstance(error, MissingInputError) and self.skip_missing:
+            say_left_out(error)
+        elif self.failed is None:
+            raise error
+        else:
+            self.failed(error)
+
+
+def _expand(name: str, search: _Search) -> list[InputFile]:
     if name == STDIN:
         return [InputFile(STDIN, "stdin")]
     in_tables: list[InputFile] = []
@@ -114,7 +143,7 @@ def _expand(name: str, any_format: bool) -> list[InputFile]:
         found, in_tables = _tables_of_store(base, found)
     elif is_folder(name):
         base = name
-        found, in_tables = _walk(Path(name))
+        found, in_tables = _walk(Path(name), search)
     elif _is_glob(name):
         base = folder_to_search(name)
         # Not Path.glob: it takes no absolute patterns.
@@ -124,7 +153,7 @@ def _expand(name: str, any_format: bool) -> list[InputFile]:
         raise MissingInputError("no such file or folder", path=name, hint="check the path")
     else:
         return [InputFile(name, Path(name).name)]
-    inputs = [file for file in found if _is_input(file.name, name.removeprefix(base), any_format)]
+    inputs = [file for file in found if _is_input(file.name, name.removeprefix(base), search.any_format)]
     shown = without_secrets(name) if is_url(name) else Path(name)
     if left_out := sorted({file.name for file in found} - {file.name for file in inputs}):
         more = f" and {len(left_out) - 10:,} more" if len(left_out) > 10 else ""
@@ -138,19 +167,32 @@ def _expand(name: str, any_format: bool) -> list[InputFile]:
     return [InputFile(file.path, levels + file.name) for file in sorted(inputs, key=lambda file: file.name)]
 
 
-def _walk(folder: Path) -> tuple[list[InputFile], list[InputFile]]:
+def _walk(folder: Path, search: _Search) -> tuple[list[InputFile], list[InputFile]]:
     """The files in ``folder``, with hidden folders in place of theirs, and the files of its Delta tables."""
 
     def refuse(error: OSError) -> None:
-        raise InputError(f"cannot be listed: {error.strerror}", path=error.filename) from error
+        if isinstance(error, FileNotFoundError):
+            refused: InputError = MissingInputError("went away while it was listed", path=error.filename)
+        else:
+            hint = "give this user the right to read it" if isinstance(error, PermissionError) else None
+            refused = InputError(f"cannot be listed: {error.strerror}", path=error.filename, hint=hint)
+        refused.__cause__ = error
+        if error.filename == str(folder):
+            raise refused
+        search.fail(refused)
+
+    def files_of_table(table: str) -> list[str]:
+        try:
+            return delta.current_files(table)
+        except InputError as error:
+            search.fail(error)
+            return []
 
     found: list[InputFile] = []
     in_tables: list[InputFile] = []
     for parent, folders, files in os.walk(folder, onerror=refuse):
         is_table = delta.LOG in folders
-        files = (
-            delta.current_files(parent) if is_table else [*files, *(f"{name}/" for name in folders if _is_hidden(name))]
-        )
+        files = files_of_table(parent) if is_table else [*files, *(f"{name}/" for name in folders if _is_hidden(name))]
         folders[:] = [] if is_table else [name for name in folders if not _is_hidden(name)]
         below = Path(parent).relative_to(folder).as_posix().removeprefix(".")
         for file in files:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from scorer.errors import OutputError, ScorerError
+from scorer.errors import BusyError, MissingInputError, OutputError, ScorerError
 from scorer.files.inputs import InputFile
 from scorer.job.summary import ScoreSummary
+from scorer.log_lines import error_fields
 from scorer.run.options import RunOptions, modified_since
 from scorer.run.report import Failure, RunReport
 from scorer.run.report_files import ReportFiles
 
 log = logging.getLogger(__name__)
+
+_WORST_FIRST = (5, 9, 7, 1, 4, 3, 6, 2)
+"""Exit codes of errors that stop one file of many; the first of these that a run met is its own."""
 
 
 @dataclass
@@ -28,17 +32,71 @@ class Outcome:
     of_one_file: bool
     summaries: list[ScoreSummary] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    errors: list[ScorerError] = field(default_factory=list)
     older: int = 0
     begun: float = field(default_factory=time.monotonic)
+    begun_at: float = field(default_factory=time.time)
+    files_are_checked: bool = False
 
     def report(self, exit_code: int = 0) -> RunReport:
         """The report at this moment."""
         seconds = time.monotonic() - self.begun
-        return RunReport(exit_code, tuple(self.summaries), tuple(self.failures), self.older, seconds, self.of_one_file)
+        results = tuple(self.summaries), tuple(self.failures), self.older
+        return RunReport(exit_code, *results, seconds, self.of_one_file, begun_at=self.begun_at)
+
+    def failed(self, error: ScorerError, name: str | None = None) -> None:
+        """Say, and keep for the report, that the input ``name`` could not be scored; default the path of ``error``."""
+        name = name or error.path or ""
+        fields = {**error_fields(error, error.exit_code), "file": name}
+        log.error("%s", error, extra={"event": "file_failed", "fields": fields})
+        self.errors.append(error)
+        self.failures.append(Failure(name, str(error), error.exit_code))
+
+    def skips(self, error: ScorerError) -> bool:
+        """True for the error of an input that is gone if missing ones are left out."""
+        return isinstance(error, MissingInputError) and self.run.on_missing_input == "ok"
+
+    def raise_worst(self) -> None:
+        """End a run in which some inputs failed.
+
+        Raises:
+            ScorerError: with the class, and so the exit code, of the worst failure.
+        """
+        if not self.errors:
+            return
+        worst = min(self.errors, key=lambda error: _WORST_FIRST.index(error.exit_code))
+        failed, done = len(self.errors), len(self.summaries)
+        names = ", ".join(failure.input for failure in self.failures[:3])
+        more = f" and {failed - 3} more" if failed > 3 else ""
+        raise type(worst)(
+            f"{failed} of {failed + done} files could not be scored: {names}{more}",
+            hint=f"the other {done} {'is' if done == 1 else 'are'} done" if done else "see the lines above",
+        ) from worst
+
+    def check_files(self, inputs: Sequence[str], output: str, targets: Iterable[str] = ()) -> None:
+        """Check the files of the report, see :meth:`ReportFiles.check`; only then is a failure written to all of them.
+
+        Raises:
+            UsageError, OutputError: one of the files cannot be written.
+        """
+        self.files_are_checked = False
+        self.files.check(inputs, output, targets)
+        self.files_are_checked = True
+
+    def started(self) -> None:
+        """Write the start of the run into the metrics: call it once no other run holds the output.
+
+        Raises:
+            OutputError: it could not be written.
+        """
+        self.files.write_start(self.begun_at)
 
     @contextmanager
     def failure_reported(self) -> Iterator[None]:
-        """Write the report if the block fails; if the report cannot be written, only the log says so."""
+        """Write the report if the block fails; if the report cannot be written, only the log says so.
+
+        A run that finds another one at work leaves the report of that one alone.
+        """
         try:
             yield
         except BaseException as error:
@@ -47,10 +105,11 @@ class Outcome:
                 self.failures.append(Failure("", type(error).__name__, code))
             elif not self.failures:
                 self.failures.append(Failure(error.path or "", str(error), code))
-            try:
-                self.files.write(self.report(code))
-            except OutputError as failure:
-                log.warning("%s", failure)
+            if not isinstance(error, BusyError) or self.errors:
+                try:
+                    self.files.write(self.report(code), checked=self.files_are_checked)
+                except OutputError as failure:
+                    log.warning("%s", failure)
             raise
 
     def without_older(self, found: list[InputFile]) -> list[InputFile]:

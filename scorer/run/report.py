@@ -28,6 +28,7 @@ class RunReport:
         older: number of inputs that were left out because they were modified before ``--since``.
         seconds: wall time.
         of_one_file: True if the run is from one file to one, not into a folder.
+        begun_at: when the run began, Unix time; ``None`` if it was refused before.
     """
 
     exit_code: int = 0
@@ -36,6 +37,7 @@ class RunReport:
     older: int = 0
     seconds: float = 0.0
     of_one_file: bool = False
+    begun_at: float | None = None
 
     @property
     def nothing_new(self) -> bool:

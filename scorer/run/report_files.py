@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scorer.disk.durable import write_errors
-from scorer.disk.paths import STDOUT, check_folder, is_plain_file, is_there, refuse_input
+from scorer.disk.paths import STDOUT, check_folder, is_folder, is_plain_file, is_there, refuse_input
 from scorer.disk.publishing import Move, publish, stage
 from scorer.errors import UsageError
 from scorer.files.formats import FORMATS
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX
 from scorer.files.urls import is_url
-from scorer.run.prometheus import metrics_text
+from scorer.run.prometheus import is_metrics, metrics_text, started_text
 from scorer.run.report import RunReport
 
 
@@ -65,24 +65,48 @@ class ReportFiles:
             moves.append(stage(self.summary, orjson.dumps(report.to_json(), option=orjson.OPT_INDENT_2) + b"\n"))
         if self.metrics is not None:
             moves.append(stage(self.metrics, metrics_text(report, before=self.metrics)))
-        for move in moves:
-            if move.temporary is not None:
-                with write_errors(move.target):
-                    move.temporary.chmod(0o644)  # a collector may run under another user
-        return moves
+        return _readable(moves)
 
-    def write(self, report: RunReport) -> None:
+    def write(self, report: RunReport, *, checked: bool = True) -> None:
         """Write the files to their places.
+
+        Without ``checked``, nothing shows that they are no data of somebody: only metrics of an earlier run are
+        replaced, or written where nothing is.
 
         Raises:
             OutputError: one could not be written.
         """
-        moves = self.moves(report)
+        files = self if checked else ReportFiles(metrics=self.metrics if self._may_take_metrics() else None)
+        moves = files.moves(report)
         if moves:
             publish(moves, last=False)
 
+    def write_start(self, moment: float) -> None:
+        """Put the start of a run, Unix time, into the metrics of the last one.
+
+        Raises:
+            OutputError: it could not be written.
+        """
+        if self.metrics is not None:
+            publish(_readable([stage(self.metrics, started_text(moment, before=self.metrics))]), last=False)
+
+    def _may_take_metrics(self) -> bool:
+        path = self.metrics
+        if path is None or path.suffix.lower() in FORMATS or not is_folder(path.absolute().parent):
+            return False
+        return not is_there(path) or (is_plain_file(path) and is_metrics(path))
+
     def _targets(self) -> list[Path]:
         return [path for path in (self.summary, self.metrics) if path is not None]
+
+
+def _readable(moves: list[Move]) -> list[Move]:
+    """``moves`` of files that everybody may read: a collector may run under another user."""
+    for move in moves:
+        if move.temporary is not None:
+            with write_errors(move.target):
+                move.temporary.chmod(0o644)
+    return moves
 
 
 def _around(outputs: Sequence[str], name: str) -> Iterator[str]:

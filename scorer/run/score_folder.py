@@ -7,24 +7,20 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from scorer import interrupts
 from scorer.disk.durable import write_errors
 from scorer.disk.locking import locked
-from scorer.errors import BusyError, InputError, OutputError, ScorerError, UnreachableError, UsageError
-from scorer.files.inputs import InputFile
+from scorer.errors import ModelError, ScorerError, explained
+from scorer.files.inputs import InputFile, say_left_out
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.job import run_job
 from scorer.job.options import ScoreOptions
-from scorer.log_lines import error_fields
 from scorer.progress import Progress
 from scorer.run.engines import engine_of
 from scorer.run.outcome import Outcome
-from scorer.run.report import Failure
 from scorer.run.targets import make_folder
 
 log = logging.getLogger(__name__)
-
-_OF_ONE_FILE = (OutputError, UnreachableError, InputError, BusyError, UsageError)
-"""Errors that stop one file of many; the first of these that a run met gives its exit code."""
 
 _LOCK = ".score.lock"
 
@@ -46,30 +42,35 @@ def score_all(
     if not remote:
         make_folder(Path(output), inputs)
     lock = nullcontext() if remote else locked(Path(output), lock=Path(output) / _LOCK)
-    errors: list[ScorerError] = []
     with lock, engine_of(options) as engine:
+        outcome.started()
         for target, file in targets.items():
             try:
                 if not remote:
                     with write_errors(Path(target)):
                         Path(target).parent.mkdir(parents=True, exist_ok=True)
                 summary = run_job(file, target, options, progress, engine=engine, like_make=True, is_last=False)
-                outcome.summaries.append(summary)
-                if not summary.skipped:
-                    about = {"event": "file_scored", "fields": summary.log_fields()}
-                    log.info("%s", summary.line(), extra=about)
-            except _OF_ONE_FILE as error:
-                name = without_secrets(file.path)
-                fields = {**error_fields(error, error.exit_code), "file": name}
-                log.error("%s", error, extra={"event": "file_failed", "fields": fields})
-                errors.append(error)
-                outcome.failures.append(Failure(name, str(error), error.exit_code))
-    if errors:
-        worst = min(errors, key=lambda error: [isinstance(error, kind) for kind in _OF_ONE_FILE].index(True))
-        done = len(targets) - len(errors)
-        names = ", ".join(failure.input for failure in outcome.failures[:3])
-        more = f" and {len(errors) - 3} more" if len(errors) > 3 else ""
-        raise type(worst)(
-            f"{len(errors)} of {len(targets)} files could not be scored: {names}{more}",
-            hint=f"the other {done} {'is' if done == 1 else 'are'} done" if done else "see the lines above",
-        )
+            except BaseException as caught:
+                error = _of_one_file(caught, file)
+                if error is None:
+                    raise
+                if outcome.skips(error):
+                    say_left_out(error)
+                else:
+                    outcome.failed(error, without_secrets(file.path))
+                continue
+            outcome.summaries.append(summary)
+            if not summary.skipped:
+                about = {"event": "file_scored", "fields": summary.log_fields()}
+                log.info("%s", summary.line(), extra=about)
+    outcome.raise_worst()
+
+
+def _of_one_file(caught: BaseException, file: InputFile) -> ScorerError | None:
+    """The error that stops ``file`` and no other; ``None`` for one that stops the run: a model, or a signal."""
+    is_panic = type(caught).__name__ == "PanicException"  # of a library in Rust, and no Exception
+    is_of_the_run = isinstance(caught, BrokenPipeError) or interrupts.arrived() is not None
+    if is_of_the_run or not (is_panic or isinstance(caught, Exception)):
+        return None
+    error = explained(caught, path=without_secrets(file.path))
+    return None if isinstance(error, ModelError) else error

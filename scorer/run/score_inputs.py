@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scorer.disk.paths import STDIN, STDOUT
-from scorer.errors import UsageError
-from scorer.files.inputs import InputFile, expand_inputs
+from scorer.errors import MissingInputError, UsageError
+from scorer.files.inputs import InputFile, expand_inputs, say_left_out
+from scorer.job.engine import Engine
 from scorer.job.job import run_job
 from scorer.job.options import ScoreOptions
 from scorer.job.summary import ScoreSummary
@@ -44,25 +45,27 @@ def score_inputs(
     Raises:
         ScorerError: as :func:`scorer.run.score_file.score_file` says; with many files, once all are through.
     """
-    if run.since is not None and STDIN in inputs:
-        raise UsageError("standard input has no time of its own", hint="drop --since")
     outcome = Outcome(run, files, exit_code_of, not goes_into_folder(inputs, output))
-    # A failure outside the two blocks below is not reported: a file of the report could be an input.
-    files.check(inputs, output)
     with outcome.failure_reported():
+        if run.since is not None and STDIN in inputs:
+            raise UsageError("standard input has no time of its own", hint="drop --since")
+        outcome.check_files(inputs, output)
         check_streams(inputs, output, options)
         if output == STDOUT and not outcome.of_one_file:
             raise UsageError("-o - takes one input", hint="name a folder")
-        any_format = options.format is not None
-        found = expand_inputs(inputs, skip_missing=run.on_missing_input == "ok", any_format=any_format)
+        found = expand_inputs(
+            inputs,
+            skip_missing=run.on_missing_input == "ok",
+            any_format=options.format is not None,
+            failed=None if outcome.of_one_file else outcome.failed,
+        )
         if found and outcome.of_one_file and found[0].path != inputs[0]:  # in a store, which alone knows
             raise is_a_folder(inputs[0])
         if outcome.of_one_file:
             return _score_one(outcome.without_older(found), output, options, progress, outcome)
         found = without_outputs(found, inputs, output, run)
-    targets = targets_of(found, output, options)
-    files.check([file.path for file in found], output, targets)
-    with outcome.failure_reported():
+        targets = targets_of(found, output, options, outcome.failed)
+        outcome.check_files([file.path for file in found], output, targets)
         new = set(outcome.without_older(found))
         targets = {target: file for target, file in targets.items() if file in new}
         score_all(targets, inputs, output, options, progress, outcome)
@@ -82,6 +85,17 @@ def _score_one(
 
     if found:
         with engine_of(options) as engine:
-            summary = run_job(found[0], output, options, progress, engine=engine, files_beside=report_files)
-        outcome.summaries.append(summary)
+
+            def started() -> Engine:
+                """The engine, which is asked for once the output is locked."""
+                outcome.started()
+                return engine()
+
+            try:
+                summary = run_job(found[0], output, options, progress, engine=started, files_beside=report_files)
+                outcome.summaries.append(summary)
+            except MissingInputError as error:
+                if not outcome.skips(error):
+                    raise
+                say_left_out(error)
     return outcome.finish(is_written=is_written)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scorer.disk.durable import write_errors
 from scorer.disk.paths import STDIN, identity_of, is_folder, is_there
-from scorer.errors import MissingInputError, OutputError, UsageError
+from scorer.errors import MissingInputError, OutputError, ScorerError, UsageError
 from scorer.files.formats import OutputFormat, extension_of
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile, searched_folder
 from scorer.files.remote import place_of
@@ -29,11 +29,13 @@ def goes_into_folder(inputs: Sequence[str], output: str) -> bool:
     return many or folder or (is_url(name) and not extension_of(without_secrets(name)).kind)
 
 
-def targets_of(found: Sequence[InputFile], output: str, options: ScoreOptions) -> dict[str, InputFile]:
+def targets_of(
+    found: Sequence[InputFile], output: str, options: ScoreOptions, failed: Callable[[ScorerError], None]
+) -> dict[str, InputFile]:
     """The file of each output in the folder ``output``.
 
-    Raises:
-        UsageError: two inputs would write one file, or one would write over another; each job checks its own.
+    ``failed`` takes the error of a file that has no output: it has no name, is that of another input too, or is an
+    input itself. Each job checks its own.
     """
 
     def identity(path: str) -> object:
@@ -42,31 +44,40 @@ def targets_of(found: Sequence[InputFile], output: str, options: ScoreOptions) -
     inputs = {identity(file.path): file for file in found}
     inputs.pop(None, None)  # what is not a regular file has no identity
     targets: dict[str, InputFile] = {}
-    taken: dict[str, InputFile] = {}
+    writers: dict[str, list[InputFile]] = {}
     for file in found:
-        name, shown = file.name, without_secrets(file.path)
-        if options.output_format is not None:
-            suffix = OutputFormat.of("x", options.output_format).suffix
-            name = name.removesuffix(extension_of(name).suffix) + suffix
-        elif not extension_of(name).kind:
-            raise UsageError(
-                "its name does not say in which format to write it", path=shown, hint="pass --output-format"
-            )
+        shown = without_secrets(file.path)
+        name = _output_name(file.name, options)
+        if name is None:
+            what = "its name does not say in which format to write it"
+            failed(UsageError(what, path=shown, hint="pass --output-format"))
+            continue
         target = f"{output.rstrip('/')}/{name}"
         for path in (target, target + REJECTS_SUFFIX, target + PROVENANCE_SUFFIX):
-            other = taken.setdefault(path, file)
-            if other is not file:
-                raise UsageError(
-                    f"would be written by {without_secrets(other.path)} and {shown}",
-                    path=without_secrets(path),
-                    hint="score them in separate runs",
-                )
+            writers.setdefault(path, []).append(file)
         if inputs.get(identity(target), file) is not file:
-            raise UsageError(
-                "is an input of this run itself", path=without_secrets(target), hint="write to another folder"
-            )
-        targets[target] = file
-    return targets
+            what = "is an input of this run itself"
+            failed(UsageError(what, path=without_secrets(target), hint="write to another folder"))
+            continue
+        targets.setdefault(target, file)
+    clashes = {
+        file: (path, next(other for other in several if other is not file))
+        for path, several in reversed(writers.items())
+        for file in several
+        if len(several) > 1
+    }
+    for file, (path, other) in clashes.items():
+        what = f"its output {without_secrets(path)} would also be written by {without_secrets(other.path)}"
+        failed(UsageError(what, path=without_secrets(file.path), hint="score them in separate runs"))
+    return {target: file for target, file in targets.items() if file not in clashes}
+
+
+def _output_name(name: str, options: ScoreOptions) -> str | None:
+    """Name of the output of a file named ``name``; ``None`` if nothing says its format."""
+    if options.output_format is not None:
+        suffix = OutputFormat.of("x", options.output_format).suffix
+        return name.removesuffix(extension_of(name).suffix) + suffix
+    return name if extension_of(name).kind else None
 
 
 def without_outputs(found: list[InputFile], inputs: Sequence[str], output: str, run: RunOptions) -> list[InputFile]:

@@ -20,6 +20,7 @@ from train.cli import train_model
 ROOT = Path(__file__).parents[2]
 
 OF_ROOMS = {
+    "scorer/errors.py": (score, evaluate_labels, train_model),
     "scorer/files": (score, evaluate_labels, train_model),
     "scorer/model": (score, evaluate_labels),
     "scorer/job": (score,),
@@ -59,7 +60,7 @@ def hints_of(module: Module) -> list[tuple[int, str]]:
 
 
 def commands_for(place: str, hint: str) -> tuple[click.Command, ...]:
-    commands = next(commands for room, commands in OF_ROOMS.items() if place.startswith(f"{room}/"))
+    commands = next(commands for room, commands in OF_ROOMS.items() if place.startswith(room))
     if any(option in hint for option in OF_SCORE_ALONE):
         return (score,)
     return (evaluate_labels,) if any(option in hint for option in OF_EVALUATE_ALONE) else commands

@@ -110,9 +110,6 @@ def test_levels_of_a_hive_folder_come_with_the_name(tmp_path: Path) -> None:
 
 def test_several_inputs(folder: Path) -> None:
     assert names(folder / "b.csv", folder / "a.parquet", folder / "b.csv") == ["b.csv", "a.parquet"]
-    (folder / "deep" / "b.csv").write_text("text\n")
-    with pytest.raises(UsageError, match="has the same name as"):
-        expand_inputs([folder / "b.csv", folder / "deep" / "b.csv"])
 
 
 def test_arguments_that_stand_for_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,162 @@
+"""One bad file, or folder, of many: it fails with its name, the others are done, and the metrics say so."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from scorer.files import inputs
+from scorer.job import resumable_job
+from tests.conftest import Call
+from tests.helpers.prometheus import metrics
+
+REPORT = ("--metrics-file", "m.prom", "--chunk-rows", "20")
+
+
+@pytest.fixture
+def incoming(tmp_path: Path) -> Path:
+    folder = tmp_path / "incoming"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("a", "b", "sub/c"):
+        (folder / f"{name}.csv").write_text("text\ngood\n")
+    return folder
+
+
+def scored(tmp_path: Path) -> set[str]:
+    return {str(path.relative_to(tmp_path / "scored")) for path in (tmp_path / "scored").rglob("*.csv")}
+
+
+FAILURES = {
+    "out of memory": (MemoryError(), 7, "memory ran out"),
+    "out of memory in a library": (RuntimeError("std::bad_alloc"), 7, "memory ran out"),
+    "no memory from the system": (OSError(errno.ENOMEM, "Cannot allocate memory"), 7, "memory ran out"),
+    "an error of ours": (KeyError("no such key"), 1, "internal error (please report it): KeyError: 'no such key'"),
+}
+
+
+@pytest.mark.parametrize(("error", "code", "says"), FAILURES.values(), ids=FAILURES)
+def test_what_no_one_foresaw_stops_one_file(
+    call_score: Call, incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    error: Exception, code: int, says: str,
+) -> None:  # fmt: skip
+    opened = resumable_job.open_source
+
+    def fails(path: str, *rest: object) -> object:
+        if path.endswith("b.csv"):
+            raise error
+        return opened(path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(resumable_job, "open_source", fails)
+    got, _, err = call_score("incoming", "-o", "scored", *REPORT)
+    assert got == code
+    assert f"error: incoming/b.csv: {says}" in err
+    assert "error: 1 of 3 files could not be scored: incoming/b.csv; the other 2 are done\n" in err
+    assert scored(tmp_path) == {"a.csv", "sub/c.csv"}
+    values = metrics(tmp_path / "m.prom")
+    assert (values[("score_exit_code",)], values["score_files", "failed"]) == (code, 1)
+
+
+def test_two_inputs_for_one_output_stop_each_other_alone(call_score: Call, incoming: Path, tmp_path: Path) -> None:
+    (incoming / "b.jsonl").write_text('{"text": "good"}\n')
+    code, _, err = call_score("incoming", "-o", "scored", "--output-format", "csv", *REPORT)
+    assert code == 2
+    for one, other in (("b.csv", "b.jsonl"), ("b.jsonl", "b.csv")):
+        assert f"error: incoming/{one}: its output scored/b.csv would also be written by incoming/{other}; " in err
+    assert scored(tmp_path) == {"a.csv", "sub/c.csv"}
+    assert metrics(tmp_path / "m.prom")[("score_exit_code",)] == 2
+
+
+@pytest.fixture
+def unlisted(monkeypatch: pytest.MonkeyPatch) -> list[OSError]:
+    """Errors with which the folder `sub` answers when it is listed; root may list every folder otherwise."""
+    errors: list[OSError] = []
+    scandir = os.scandir
+
+    def listed(path: str) -> object:
+        if errors and str(path).endswith("sub"):
+            raise errors[0]
+        return scandir(path)
+
+    monkeypatch.setattr(inputs.os, "scandir", listed)
+    return errors
+
+
+def test_a_folder_that_cannot_be_listed(
+    call_score: Call, incoming: Path, tmp_path: Path, unlisted: list[OSError]
+) -> None:
+    unlisted.append(PermissionError(errno.EACCES, "Permission denied", str(incoming / "sub")))
+    code, _, err = call_score(incoming, "-o", "scored", *REPORT, "--on-missing-input", "ok")
+    assert code == 3
+    assert f"error: {incoming}/sub: cannot be listed: Permission denied; " in err
+    assert scored(tmp_path) == {"a.csv", "b.csv"}
+    assert metrics(tmp_path / "m.prom")["score_files", "failed"] == 1
+
+
+def test_a_folder_that_vanishes(call_score: Call, incoming: Path, tmp_path: Path, unlisted: list[OSError]) -> None:
+    unlisted.append(FileNotFoundError(errno.ENOENT, "No such file or directory", str(incoming / "sub")))
+    code, _, err = call_score(incoming, "-o", "scored", *REPORT)
+    assert (code, f"error: {incoming}/sub: went away while it was listed" in err) == (3, True)
+    assert scored(tmp_path) == {"a.csv", "b.csv"}
+    code, _, err = call_score(incoming, "-o", "scored", *REPORT, "--on-missing-input", "ok")
+    assert (code, f"{incoming}/sub: went away while it was listed: left out\n" in err) == (0, True)
+
+
+def test_a_file_that_goes_away_after_the_listing(
+    call_score: Call, incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = resumable_job.InputState.of.__func__  # type: ignore[attr-defined]
+
+    def gone(kind: type, file: inputs.InputFile) -> object:
+        if file.name == "b.csv":
+            (incoming / "b.csv").unlink(missing_ok=True)
+        return state(kind, file)
+
+    monkeypatch.setattr(resumable_job.InputState, "of", classmethod(gone))
+    code, _, err = call_score("incoming", "-o", "scored", *REPORT)
+    assert (code, "error: incoming/b.csv: no such file; check the path\n" in err) == (3, True)
+    (incoming / "b.csv").write_text("text\ngood\n")
+    code, _, err = call_score("incoming", "-o", "again", *REPORT, "--on-missing-input", "ok")
+    assert (code, "incoming/b.csv: no such file: left out\n" in err) == (0, True), err
+
+
+def test_one_of_several_arguments_that_is_not_there(call_score: Call, incoming: Path, tmp_path: Path) -> None:
+    code, _, err = call_score("nowhere", "incoming", "-o", "scored", *REPORT)
+    assert code == 3
+    assert re.search(r"error: 1 of 4 files could not be scored: nowhere; the other 3 are done\n$", err)
+    assert scored(tmp_path) == {"a.csv", "b.csv", "sub/c.csv"}
+
+
+REFUSED = [
+    ("--no-such-option",),
+    ("--since", "soon"),
+    ("--chunk-rows", "0"),
+    ("--max-bad", "1%"),
+    ("--summary", "incoming/a.csv"),
+    ("-o", "-"),
+]
+
+
+@pytest.mark.parametrize("options", REFUSED, ids=" ".join)
+@pytest.mark.usefixtures("incoming")
+def test_a_run_that_is_refused_has_metrics(call_score: Call, tmp_path: Path, options: tuple[str, ...]) -> None:
+    assert call_score("incoming", "-o", "scored", *REPORT)[0] == 0
+    before = metrics(tmp_path / "m.prom")
+    assert call_score("incoming", "-o", "scored", *REPORT, *options)[0] == 2
+    values = metrics(tmp_path / "m.prom")
+    last = ("score_last_success_timestamp_seconds",)
+    assert (values[("score_exit_code",)], values[last]) == (2, before[last])
+
+
+def test_metrics_of_a_refused_run_take_the_place_of_nothing_else(
+    call_score: Call, incoming: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "notes").write_text("mine\n")
+    before = (incoming / "a.csv").read_bytes()
+    for name in ("notes", "incoming/a.csv"):
+        assert call_score("incoming", "-o", "scored", "--no-such-option", "--metrics-file", name)[0] == 2
+    assert (tmp_path / "notes").read_text() == "mine\n"
+    assert (incoming / "a.csv").read_bytes() == before
