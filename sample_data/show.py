@@ -15,12 +15,13 @@ ROWS = 8
 def show(path: str) -> None:
     """Print the first rows of ``path``, their texts cut to the width of the terminal."""
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("text", no_wrap=True, overflow="ellipsis", ratio=1)
+    console = Console(width=None if sys.stdout.isatty() else 80, highlight=False)
+    table.add_column("text", no_wrap=True, overflow="ellipsis", width=console.width - 44)
     for name in ("pred_label", "pred_score", "pred_status"):
         table.add_column(name, no_wrap=True, width=len(name))
     for row in pq.read_table(path, columns=["text", "pred_label", "pred_score", "pred_status"])[:ROWS].to_pylist():
         table.add_row(row["text"], row["pred_label"], f"{row['pred_score']:.3f}", row["pred_status"])
-    Console(width=None if sys.stdout.isatty() else 80, highlight=False).print(table)
+    console.print(table)
 
 
 if __name__ == "__main__":
