@@ -205,7 +205,7 @@ def benchmark(
     Prints tables, the goals as met or not, and last one line of JSON.
     """
     if model is not None and sizes:
-        raise UsageError("--size and --model exclude each other", hint="drop one of them")
+        raise UsageError("--size and --model cannot be combined", hint="drop one of them")
     if len(set(sizes)) < len(sizes):
         raise UsageError("--size names a size twice", hint="drop one of them")
     reviews = reviews or (150 if quick else 400)
@@ -218,7 +218,7 @@ def benchmark(
     try:
         row_counts = [int(part) for part in (rows or "").split(",") if part]
     except ValueError as error:
-        raise UsageError(f"--rows {rows!r} is no list of numbers", hint="such as 10000,100000") from error
+        raise UsageError(f"--rows {rows!r} is not a list of numbers", hint="such as 10000,100000") from error
     count = threads or usable_cpus()
     if threads:
         torch.set_num_threads(threads)  # else its own default, as people have it

@@ -121,7 +121,7 @@ def _load_model(source: str) -> PreTrainedModel:
         missing = sorted(info["missing_keys"])
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ModelError(
-            f"is no finished classifier: it has no weights for {missing[0]}{more}",
+            f"is not a finished classifier: it has no weights for {missing[0]}{more}",
             path=source,
             hint="fine-tune it with train-model first",
         )

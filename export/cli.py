@@ -46,8 +46,8 @@ def _listed(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option("--opset", type=click.IntRange(min=1), help="ONNX opset. [default: Optimum's for the architecture]")
 @click.option("--base-model", metavar="NAME", help="Pretrained model that the checkpoint began from, for bundle.json.")
 @click.option("--license", metavar="NAME", help="Licence of that model, such as Apache-2.0.")
-@click.option("--threads", type=click.IntRange(min=1), help="[default: the processors that are there]")
-@click.option("--overwrite", is_flag=True, help="Replace an existing bundle, once the new one is proved.")
+@click.option("--threads", type=click.IntRange(min=1), help="[default: the CPUs that this process may use]")
+@click.option("--overwrite", is_flag=True, help="Replace an existing bundle once the new one is proved.")
 @common_options
 def export_model(quiet: bool, verbose: int, debug: bool, **options: Any) -> None:
     """Export CHECKPOINT, a fine-tuned classifier, to a BUNDLE of ONNX files that `score` runs.

@@ -244,7 +244,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(_text(path))
     except ValueError as error:
-        raise InputError(f"is no JSON: {error}", path=path) from error
+        raise InputError(f"cannot be parsed as JSON: {error}", path=path) from error
     if not isinstance(value, dict):
         raise InputError("is not what evaluate-labels --json writes", path=path)
     return value

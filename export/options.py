@@ -55,7 +55,7 @@ class ExportOptions:
             if self.precisions.count(precision) > 1:
                 raise UsageError(f"precision {precision} is named twice")
         if not 0 <= self.max_drop <= 1:
-            raise UsageError(f"--max-drop {self.max_drop:g} is not a share", hint="pass a number from 0 to 1")
+            raise UsageError(f"--max-drop {self.max_drop:g} must be between 0 and 1", hint="pass a number from 0 to 1")
         if self.opset is not None and self.opset not in OPSETS:
             raise UsageError(
                 f"--opset {self.opset} is not supported", hint=f"pass {OPSETS[0]} to {OPSETS[-1]}, or leave it out"

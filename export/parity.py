@@ -204,12 +204,12 @@ def _require_within(logits: Logits, reference: Reference, activation: str, toler
     if not found.widest_flip <= 2 * tolerance:
         raise QualityGateError(
             f"{what}: {found.flips} of {len(reference.logits)} texts get another label than in PyTorch, one of them "
-            f"against a lead of {found.widest_flip:.3g} where {2 * tolerance:.3g} is tolerated",
+            f"against a lead of {found.widest_flip:.3g}; the tolerance is {2 * tolerance:.3g}",
             hint=_HINT,
         )
     if not found.max_logit <= tolerance:
         raise QualityGateError(
-            f"{what}: a logit differs from PyTorch's by {found.max_logit:.3g} where {tolerance:.3g} is tolerated",
+            f"{what}: a logit differs from PyTorch's by {found.max_logit:.3g}; the tolerance is {tolerance:.3g}",
             hint=_HINT,
         )
     return found

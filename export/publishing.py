@@ -26,7 +26,7 @@ def require_free(output: Path, *, overwrite: bool) -> None:
             raise OutputExistsError("already exists", path=output, hint="pass --overwrite to replace it")
         if output.is_symlink() or not (output / BUNDLE_FILE).is_file():
             raise OutputExistsError(
-                f"is no bundle (no {BUNDLE_FILE}) and is left alone", path=output, hint="choose another name"
+                f"is not a bundle (no {BUNDLE_FILE}), so it was not replaced", path=output, hint="choose another name"
             )
     parent = output.absolute().parent
     if not parent.is_dir():

@@ -106,7 +106,7 @@ def require_accuracy(precision: str, accuracy: float, reference: float, options:
     # Half a millionth is less than one row of any file; it absorbs the rounding of the subtraction.
     if drop > options.max_drop + 5e-7:
         raise QualityGateError(
-            f"{precision} has an accuracy of {accuracy:.4f} where fp32 has {reference:.4f}, a drop of {drop:.4f}; "
+            f"{precision} has an accuracy of {accuracy:.4f}, but fp32 has {reference:.4f}: a drop of {drop:.4f}; "
             f"--max-drop is {options.max_drop:g}",
             path=options.eval,
             hint="leave this precision out with --precision, or allow more with --max-drop",

@@ -98,8 +98,8 @@ def require_exact(rewritten: onnx.ModelProto, fused: Path, config: PretrainedCon
         # In this form NaN does not pass.
         if not difference <= EXACTNESS:
             raise QualityGateError(
-                f"a rewrite of the graph is not exact: a logit differs by {difference:.3g} of the largest "
-                f"where {EXACTNESS:g} is tolerated",
+                f"a rewrite of the graph is not exact: a logit differs by {difference:.3g} of the largest;"
+                f" the tolerance is {EXACTNESS:g}",
                 hint="try the versions of onnxruntime and transformers in constraints.txt",
             )
         largest = max(largest, difference)

@@ -56,7 +56,7 @@ def load_classifier(
     if not Path(model).is_dir() and (model.startswith((".", "/", "~")) or model.count("/") > 1):
         raise ModelError("no such folder", path=model, hint="pass a checkpoint folder or a Hub id")
     if Path(model).exists() and not (Path(model) / "config.json").is_file():
-        raise ModelError("has no config.json, so it is no checkpoint", path=model, hint="pass a folder that has one")
+        raise ModelError("has no config.json, so it is not a checkpoint", path=model, hint="pass a folder that has one")
     refuse_own_code(model)
     given = {"dropout": dropout, "attention_dropout": attention_dropout}
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}

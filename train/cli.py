@@ -30,7 +30,7 @@ printed and saved in CHECKPOINT/history.json.
     "--model", default="distilbert-base-uncased", show_default=True, help="A folder or a Hub id to start from."
 )
 @click.option("--train", multiple=True, default=["imdb"], help="Files, a folder, or `imdb` for the Hub's data set.")
-@click.option("--eval", "eval_", multiple=True, help="The same, for validation after each epoch.")
+@click.option("--eval", "eval_", multiple=True, help="The same, to validate on after each epoch.")
 @click.option("--validation-split", default=0.0, help="Share of the training rows to hold out in place of --eval.")
 @click.option("--group-column", metavar="NAME", help="Keep rows of the same value on one side of that split.")
 @reading_options
@@ -42,22 +42,30 @@ printed and saved in CHECKPOINT/history.json.
 @click.option("--epochs", default=2.0, show_default=True)
 @click.option("--fp16/--no-fp16", default=None, help="Mixed precision on CUDA. [default: on where CUDA is]")
 @click.option("--bf16/--no-bf16", default=None, help="bfloat16 autocast. [default: on for a CPU with the instructions]")
-@click.option("--max-length", default=512, show_default=True, type=click.IntRange(min=3), help="Tokens of a review.")
-@click.option("--train-max-length", type=click.IntRange(min=3), help="Fewer of them in training alone, for speed.")
+@click.option(
+    "--max-length",
+    default=512,
+    show_default=True,
+    type=click.IntRange(min=3),
+    help="Maximum number of tokens per review.",
+)
+@click.option("--train-max-length", type=click.IntRange(min=3), help="The same for training only: fewer, for speed.")
 @click.option(
     "--long-text",
     default="truncate",
     show_default=True,
     type=click.Choice(["truncate", "head-tail"]),
-    help="What is kept of a longer review: its head, or its head and its tail.",
+    help="Part of a longer review to keep: its head, or its head and tail.",
 )
 @click.option(
     "--clean", multiple=True, type=click.Choice(["html-breaks"]), help="Clean texts before they are tokenized."
 )
-@click.option("--warmup-ratio", default=0.0, show_default=True, help="Share of the steps in which the rate rises.")
+@click.option(
+    "--warmup-ratio", default=0.0, show_default=True, help="Share of the steps in which the learning rate rises."
+)
 @click.option("--weight-decay", default=0.0, show_default=True)
 @click.option(
-    "--layer-decay", default=1.0, show_default=True, help="Factor of the rate from layer to layer, head first."
+    "--layer-decay", default=1.0, show_default=True, help="Factor of the learning rate from layer to layer, head first."
 )
 @click.option("--label-smoothing", default=0.0, show_default=True)
 @click.option("--grad-accumulation", default=1, show_default=True, type=click.IntRange(min=1))
@@ -67,40 +75,53 @@ printed and saved in CHECKPOINT/history.json.
     type=click.FloatRange(0, 1),
     help="0 trains more than twice as fast on a CPU. [default: the checkpoint's]",
 )
-@click.option("--metric", default="f1", show_default=True, help="f1, accuracy or loss: what the best epoch is best in.")
-@click.option("--patience", type=click.IntRange(min=1), help="Stop after so many epochs without a better one.")
-@click.option("--max-train-samples", type=click.IntRange(min=1), help="Train on so many rows, drawn at random.")
-@click.option("--class-weights", metavar="balanced|A=1,B=2", help="Weights of the labels in the loss.")
-@click.option("--average", default=0.0, show_default=True, help="Decay of a moving average of the weights, as 0.999.")
 @click.option(
-    "--pretrain-on", multiple=True, metavar="FILE", help="First adapt the encoder to these texts: masked words."
+    "--metric", default="f1", show_default=True, help="Figure that picks the best epoch: f1, accuracy or loss."
+)
+@click.option("--patience", type=click.IntRange(min=1), help="Stop after this many epochs without a better one.")
+@click.option("--max-train-samples", type=click.IntRange(min=1), help="Train on this many rows, drawn at random.")
+@click.option("--class-weights", metavar="balanced|A=1,B=2", help="Weights of the labels in the loss.")
+@click.option(
+    "--average", default=0.0, show_default=True, help="Decay of a moving average of the weights, such as 0.999."
+)
+@click.option(
+    "--pretrain-on", multiple=True, metavar="FILE", help="First adapt the encoder to these texts, by masked words."
 )
 @click.option("--pretrain-epochs", default=1.0, show_default=True)
 @click.option("--pretrain-learning-rate", default=1e-4, show_default=True)
 @click.option("--pretrain-batch-size", default=32, show_default=True, type=click.IntRange(min=1))
-@click.option("--max-pretrain-samples", type=click.IntRange(min=1), help="Adapt to so many texts, drawn at random.")
+@click.option("--max-pretrain-samples", type=click.IntRange(min=1), help="Adapt to this many texts, drawn at random.")
 @click.option("--pretrain-max-length", default=128, show_default=True, type=click.IntRange(min=3))
 @click.option(
     "--teacher",
     multiple=True,
     metavar="FILE|FOLDER",
-    help="Predictions of `score`, or a checkpoint, to learn from; several: their mean.",
+    help="Teacher: predictions of `score`, or a checkpoint; the mean of several.",
 )
-@click.option("--unlabelled", multiple=True, metavar="FILE", help="Texts for teachers that are checkpoints to label.")
-@click.option("--teacher-weight", default=1.0, show_default=True, help="Weight of such a row; a labelled one has 1.")
-@click.option("--max-teacher-samples", type=click.IntRange(min=1), help="Learn from so many of them, drawn at random.")
 @click.option(
-    "--baseline", is_flag=True, help="Fit TF-IDF and a linear SVM instead; its row joins the table of -o, if given."
+    "--unlabelled", multiple=True, metavar="FILE", help="Texts to be labelled by teachers that are checkpoints."
+)
+@click.option("--teacher-weight", default=1.0, show_default=True, help="Weight of such a row; a labelled one has 1.")
+@click.option(
+    "--max-teacher-samples", type=click.IntRange(min=1), help="Learn from this many of them, drawn at random."
+)
+@click.option(
+    "--baseline", is_flag=True, help="Fit TF-IDF and a linear SVM instead; with -o, add its row to that table."
 )
 @click.option("--predict", multiple=True, metavar="FILE", help="Texts for the baseline. [default: the validation rows]")
-@click.option("--predictions", type=click.Path(path_type=Path), help="Write its predictions, as `score` does.")
+@click.option("--predictions", type=click.Path(path_type=Path), help="Write its predictions in the format of `score`.")
 @click.option("--group-by-length/--no-group-by-length", default=True, help="Batches of like lengths. [default: on]")
-@click.option("--save-steps", default=0, type=click.IntRange(min=0), help="Checkpoint between epochs as well.")
-@click.option("--seed", default=42, show_default=True)
-@click.option("--report-to", multiple=True, type=click.Choice(["tensorboard"]), help="Log to OUTPUT/runs as well.")
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint of the same run.")
 @click.option(
-    "--overwrite", is_flag=True, help="Replace an existing checkpoint; without --resume, drop an unfinished one."
+    "--save-steps",
+    default=0,
+    type=click.IntRange(min=0),
+    help="Also save a checkpoint between epochs, every this many steps.",
+)
+@click.option("--seed", default=42, show_default=True)
+@click.option("--report-to", multiple=True, type=click.Choice(["tensorboard"]), help="Also log to OUTPUT/runs.")
+@click.option("--resume", is_flag=True, help="Resume from the last checkpoint of the same run.")
+@click.option(
+    "--overwrite", is_flag=True, help="Replace an existing checkpoint; without --resume, discard an unfinished one."
 )
 @common_options
 def train_model(

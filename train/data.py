@@ -381,7 +381,7 @@ def _labelled(part: _Part, ids: Mapping[str, int | None], names: Sequence[str]) 
     for number, value in enumerate(part.rows[part.label], start=1):
         text = _label_text(value)
         if text is None:
-            raise InputError("the label is null", path=part.where, row=number, hint="drop the row or label it")
+            raise InputError("the label is null", path=part.where, row=number, hint="add a label, or drop the row")
         label = ids.get(text)
         if label is None:
             said = shown(value) if isinstance(value, str) else text

@@ -65,5 +65,7 @@ def load_epoch_order(folder: Path) -> torch.Tensor | None:
         state: torch.Tensor = load_file(file)[_STATE]
         torch.Generator().set_state(state)
     except (OSError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
-        raise InputError("is no order of rows to resume with", path=file, hint="begin anew with --overwrite") from error
+        raise InputError(
+            "is not an order of rows to resume with", path=file, hint="start over with --overwrite"
+        ) from error
     return state

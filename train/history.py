@@ -154,7 +154,7 @@ class History:
         except FileNotFoundError as error:
             raise UsageError("no such file", path=path, hint="name the folder of a finished training") from error
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UsageError("is no history of a training", path=path) from error
+            raise UsageError("is not the history of a training", path=path) from error
 
     def save(self, folder: Path) -> None:
         """Write :data:`HISTORY_FILE` into ``folder``."""

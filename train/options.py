@@ -163,7 +163,7 @@ class TrainOptions(FileOptions):
         if self.output is None and not self.baseline:
             raise UsageError("--output is missing", hint="pass -o FOLDER for the new checkpoint")
         if not self.baseline and self.folder.name in ("", ".."):
-            raise UsageError("is no name for a new folder", path=self.folder, hint="choose another name")
+            raise UsageError("is not a valid name for a new folder", path=self.folder, hint="choose another name")
         if self.label_names and (len(set(self.label_names)) < max(2, len(self.label_names)) or "" in self.label_names):
             raise UsageError(
                 f"--label-names {','.join(self.label_names)} does not name two labels or more, each once",
@@ -174,9 +174,9 @@ class TrainOptions(FileOptions):
         if self.metric not in METRICS:
             raise UsageError(f"unknown metric {self.metric!r}", hint=f"choose one of {', '.join(METRICS)}")
         if self.fp16 and self.bf16:
-            raise UsageError("--fp16 and --bf16 exclude each other", hint="pass one of them")
+            raise UsageError("--fp16 and --bf16 cannot be combined", hint="pass one of them")
         if self.eval and self.validation_split:
-            raise UsageError("--eval and --validation-split exclude each other", hint="pass one of them")
+            raise UsageError("--eval and --validation-split cannot be combined", hint="pass one of them")
         if self.group_column and not self.validation_split:
             raise UsageError("--group-column needs --validation-split", hint="pass the share to hold out")
         if not self.teacher and (self.teacher_weight != 1.0 or self.max_teacher_samples is not None):
@@ -191,7 +191,7 @@ class TrainOptions(FileOptions):
             ("--average", self.average),
         ):
             if not 0 <= value < 1:
-                raise UsageError(f"{name} {value} is not a share", hint="pass a number from 0 to below 1")
+                raise UsageError(f"{name} {value} must be from 0 to below 1", hint="pass a number from 0 to below 1")
         for name, value in (
             ("--learning-rate", self.learning_rate),
             ("--batch-size", self.batch_size),

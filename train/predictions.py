@@ -81,7 +81,7 @@ def write_predictions(
         raise UsageError(
             f"column {quoted(nested)} holds lists or objects, which CSV cannot hold",
             path=path,
-            hint="choose .parquet or .jsonl, or drop it before",
+            hint="choose .parquet or .jsonl, or drop it first",
         )
     table = with_predictions(rows, text, probabilities, names)
     provenance = _provenance(table, path, sources, options)
@@ -107,7 +107,7 @@ def with_predictions(rows: datasets.Dataset, text: str, probabilities: Probabili
     texts = texts_of(rows, text, None)
     clash = next((column for column in rows.column_names if column.startswith("pred_")), None)
     if clash is not None:
-        raise InputError(f"has a column {quoted(clash)} already", hint="drop it before")
+        raise InputError(f"already has a column {quoted(clash)}", hint="drop it first")
     blank = np.array([not text.strip() for text in texts])
     found = probabilities(texts).astype(np.float32)
     table = rows.with_format("arrow")[:].replace_schema_metadata(None)

@@ -66,7 +66,7 @@ def class_weights_of(wanted: str | None, labelled: LabelledReviews) -> list[floa
     try:
         weights = [float(given[name]) for name in names]
     except ValueError as error:
-        raise UsageError(f"--class-weights {wanted} holds what is no number") from error
+        raise UsageError(f"--class-weights {wanted} holds a value that is not a number") from error
     if not all(0 < weight < float("inf") for weight in weights):
         raise UsageError(f"--class-weights {wanted} must be more than 0")
     return weights

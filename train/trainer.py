@@ -147,7 +147,7 @@ class ReviewTrainer(ResumableTrainer):
     def _load_best_model(self) -> None:
         best = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.best_global_step}"
         if not (best / SAFE_WEIGHTS_NAME).is_file():  # Trainer would keep the last weights
-            raise InputError("has lost the weights of the best epoch", path=best, hint="begin anew with --overwrite")
+            raise InputError("has lost the weights of the best epoch", path=best, hint="start over with --overwrite")
         # The state has the path as of when it was written; since then the folder may have moved.
         self.state.best_model_checkpoint = str(best)
         super()._load_best_model()

@@ -146,7 +146,7 @@ def _training_arguments(options: TrainOptions, work: Path) -> TrainingArguments:
     if "tensorboard" in options.report_to and not (find_spec("tensorboard") or find_spec("tensorboardX")):
         raise UsageError("--report-to tensorboard needs tensorboard", hint="pip install tensorboard")
     if options.fp16 and not cuda:
-        raise UsageError("--fp16 needs CUDA, which is not here", hint="leave it out or pass --bf16")
+        raise UsageError("--fp16 needs CUDA, and none was found", hint="drop it, or pass --bf16")
     fp16 = cuda if options.fp16 is None else options.fp16
     bf16 = options.bf16
     if bf16 is None:

@@ -54,24 +54,26 @@ class UnfinishedTraining:
         self._restore_output()
         self._require_free_output()
         if (self.folder.is_symlink() or self.folder.exists()) and not self._is_ours():
-            raise OutputExistsError("stands where unfinished work is kept", path=self.folder, hint="move it away")
+            raise OutputExistsError(
+                "is in the way: unfinished work is kept under this name", path=self.folder, hint="move or rename it"
+            )
         if not self._options.resume:
             if self.can_be_resumed() and not self._options.overwrite:
                 raise OutputExistsError(
                     "holds an unfinished training",
                     path=self.folder,
-                    hint="pass --resume to go on with it, or --overwrite to begin anew",
+                    hint="pass --resume to continue it, or --overwrite to start over",
                 )
             return
         if not self.can_be_resumed():
-            raise UsageError("there is no checkpoint to resume from", path=self.folder, hint="leave --resume out")
+            raise UsageError("there is no checkpoint to resume from", path=self.folder, hint="drop --resume")
         before, now = self._recorded(), _as_json(self._options)
         name = next((name for name in now if before.get(name, now[name]) != now[name]), None)
         if name is not None:
             raise UsageError(
                 f"--{name.replace('_', '-')} was {before[name]} and is {now[name]}",
                 path=self.folder,
-                hint="a run is resumed with the command that began it",
+                hint="resume with the command that started the run",
             )
 
     def can_be_resumed(self) -> bool:
@@ -90,9 +92,9 @@ class UnfinishedTraining:
         changed = sorted(name for name in {*before, *files} if before.get(name) != files.get(name))
         if changed:
             raise InputError(
-                "is not the file that this training began with",
+                "has changed since this training began",
                 path=changed[0],
-                hint="put it back and resume, or begin anew with --overwrite",
+                hint="restore it and resume, or start over with --overwrite",
             )
 
     def begin(self) -> None:
@@ -146,7 +148,9 @@ class UnfinishedTraining:
         if output.exists() and not self._options.overwrite:
             raise OutputExistsError("already exists", path=output, hint="pass --overwrite to replace it")
         if output.exists() and not (output / "config.json").is_file():
-            raise OutputExistsError("is no checkpoint and is left alone", path=output, hint="choose another name")
+            raise OutputExistsError(
+                "is not a checkpoint, so it was not replaced", path=output, hint="choose another name"
+            )
 
     def _is_ours(self) -> bool:
         """True if a training made it: it has the options of one, or was killed before it wrote them."""

@@ -54,13 +54,13 @@ def require_address(wanted: str | None) -> None:
     address = _address(wanted)
     if "://" in address:
         raise UsageError(
-            f"--ray-address {address} is no HOST:PORT", hint="run this command on a machine of the cluster"
+            f"--ray-address {address} is not HOST:PORT", hint="run this command on a machine of the cluster"
         )
     if address in ("auto", "local"):
         return  # Ray finds it in files of this machine
     host, _, port = address.rpartition(":") if ":" in address else (address, "", str(_DEFAULT_PORT))
     if not port.isdigit() or not host:
-        raise UsageError(f"--ray-address {address} is no HOST:PORT", hint="pass for example 10.0.0.5:6379, or auto")
+        raise UsageError(f"--ray-address {address} is not HOST:PORT", hint="pass for example 10.0.0.5:6379, or auto")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:

@@ -104,7 +104,7 @@ class RayEngine:
             room = min(room, _total("GPU") / self._gpus)
         self._actors = options.actors or max(1, int(room))
         if self._actors > room:
-            log.warning("%d actors were asked for, the cluster has room for %d", self._actors, int(room))
+            log.warning("%d actors were requested, but the cluster has room for %d", self._actors, int(room))
         about = {"precision": model.precision, "device": model.device, "provider": model.provider}
         log.info(
             "scoring with %s on %s, %d actors with %s on Ray",
@@ -253,11 +253,11 @@ def _translated(error: Exception) -> ScorerError:
         return OutOfMemoryError("memory ran out on a node of the cluster", hint="lower --chunk-rows or --actors")
     if isinstance(error, ray.exceptions.ActorDiedError | ray.exceptions.ActorUnavailableError):
         return OutOfMemoryError(
-            f"a chunk has ended {_TRIES + 1} processes one after another, most likely for want of memory",
+            f"a chunk crashed {_TRIES + 1} processes in a row, most likely for lack of memory",
             hint="lower --chunk-rows or --actors",
         )
     last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), type(error).__name__)
-    return ScorerError(f"Ray failed: {last[:300]}", hint="run again: what is done is kept")
+    return ScorerError(f"Ray failed: {last[:300]}", hint="run again: finished chunks are kept")
 
 
 def _nodes() -> list[dict[str, float]]:

@@ -51,7 +51,7 @@ class LocalPath(click.ParamType[Path]):
             UsageError: it is a URL.
         """
         if isinstance(value, str) and is_url(value):
-            raise UsageError("is a URL, and only a file of this machine will do here", path=without_secrets(value))
+            raise UsageError("is a URL, but this must be a local file", path=without_secrets(value))
         return Path(value)
 
 
@@ -68,7 +68,7 @@ def common_options(command: F) -> F:
         command,
         (
             click.version_option(package_version(), "--version", prog_name=PACKAGE),
-            click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors."),
+            click.option("-q", "--quiet", is_flag=True, help="Print only errors on stderr."),
             click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for more still."),
             click.option("--debug", is_flag=True, help="Show a traceback when something fails."),
         ),

@@ -86,7 +86,7 @@ def _output_on_cuda(model: str | None) -> str:
 def cuda_lines(output: str) -> list[str]:
     """The result and the attention kernel of a run on CUDA, from what it printed; its result is the last line."""
     result = output.strip().rpartition("\n")[2] or "failed: the process ended without a result"
-    kernels = ", ".join(dict.fromkeys(_KERNEL.findall(output))) or "not told by onnxruntime"
+    kernels = ", ".join(dict.fromkeys(_KERNEL.findall(output))) or "not reported by onnxruntime"
     return [f"on CUDA        {result}"] + ([] if result.startswith("failed") else [f"attention      {kernels}"])
 
 

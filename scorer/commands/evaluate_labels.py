@@ -46,18 +46,18 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     "--labels",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="File with the gold labels, where FILE... do not have them; needs --on.",
+    help="File with the gold labels, if FILE... have none; needs --on.",
 )
 @click.option("--on", metavar="NAME", help="Column of ids that FILE... and --labels or --baseline both have.")
 @click.option(
     "--allow-missing",
     is_flag=True,
-    help="Leave out, and count, rows whose id the other file does not have.",
+    help="Leave out, and count, rows whose id is missing in the other file.",
 )
 @click.option(
     "--positive",
     metavar="LABEL",
-    help="Label, by name or id, that precision, recall and F1 are of. [default: the second of two]",
+    help="Label, by name or id, to compute precision, recall and F1 for. [default: the second of two]",
 )
 @reading_options
 @click.option("--prefix", default="pred_", show_default=True, help="Prefix of the columns with predictions.")
@@ -68,15 +68,15 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     " [default: the one named text, review, content, sentence, comment or body]",
 )
 @click.option(
-    "--model", metavar="BUNDLE", help="A bundle folder or a Hub id that scores. [default: the built-in model]"
+    "--model", metavar="BUNDLE", help="Model that scores: a bundle folder or a Hub id. [default: the built-in model]"
 )
 @session_options
-@click.option("--min-accuracy", type=float, metavar="SHARE", help="Gate: exit 8 if accuracy is below, 0 to 1.")
+@click.option("--min-accuracy", type=float, metavar="SHARE", help="Gate: exit 8 if accuracy is below this, 0 to 1.")
 @click.option(
     "--min-f1",
     type=float,
     metavar="SHARE",
-    help="Gate: exit 8 if F1 is below, 0 to 1; of the positive label, or macro F1 where there is none.",
+    help="Gate: exit 8 if F1 is below this, 0 to 1: of the positive label, or macro F1 if there is none.",
 )
 @click.option(
     "--baseline",
@@ -108,7 +108,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     type=click.IntRange(min=0),
     default=20,
     show_default=True,
-    help="Mistakes, suspect labels and changed reviews that reports keep, of each this many.",
+    help="Number of mistakes, suspect labels and changed reviews to keep in reports, of each.",
 )
 @click.option(
     "--at-precision", type=float, metavar="SHARE", help="Find the threshold with the best recall at this precision."
@@ -126,31 +126,31 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     "--drift",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Predictions of another night, to compare with; neither needs labels.",
+    help="Earlier predictions to compare the distribution with; needs no labels.",
 )
 @click.option(
     "--max-psi",
     type=float,
     metavar="INDEX",
-    help="Gate: exit 8 if the population stability index of predicted labels or of scores is above, such as 0.25.",
+    help="Gate: exit 8 if the population stability index of predicted labels or of scores is above this, such as 0.25.",
 )
 @click.option(
     "--max-share-shift",
     type=float,
     metavar="SHARE",
-    help="Gate: exit 8 if the share of a label changed by more, 0 to 1.",
+    help="Gate: exit 8 if the share of a label changed by more than this, 0 to 1.",
 )
 @click.option(
     "--max-length-psi",
     type=float,
     metavar="INDEX",
-    help="Gate: exit 8 if the population stability index of text lengths is above.",
+    help="Gate: exit 8 if the population stability index of text lengths is above this.",
 )
 @click.option(
     "--max-vocabulary-shift",
     type=float,
     metavar="DISTANCE",
-    help="Gate: exit 8 if the Jensen-Shannon distance of the words is above, 0 to 1.",
+    help="Gate: exit 8 if the Jensen-Shannon distance of the words is above this, 0 to 1.",
 )
 @click.option(
     "--json",
@@ -158,7 +158,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     envvar="SCORER_JSON",
     metavar="FILE|-",
     type=click.Path(path_type=Path, allow_dash=True),
-    help="Write the report as JSON, also when a gate is not met; - is stdout, in place of the tables.",
+    help="Write the report as JSON, even if a gate is not met; - prints it on stdout in place of the tables.",
 )
 @click.option(
     "--markdown",
@@ -166,7 +166,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     envvar="SCORER_MARKDOWN",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write the report as Markdown, as for a pull request, also when a gate is not met.",
+    help="Write the report as Markdown, for a pull request, even if a gate is not met.",
 )
 @click.option(
     "--report",
@@ -174,7 +174,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     envvar="SCORER_REPORT",
     metavar="FILE.html",
     type=click.Path(path_type=Path),
-    help="Write the report as one HTML page with plots, also when a gate is not met.",
+    help="Write the report as one HTML page with plots, even if a gate is not met.",
 )
 @log_format_option
 @common_options

@@ -122,8 +122,8 @@ def _report_refusal(metrics: Path, error: click.UsageError | UsageError) -> None
     type=click.Choice(["fail", "reject", "keep"]),
     default="fail",
     show_default=True,
-    help="Stop at a bad row, or set it aside in OUTPUT.rejects.jsonl; keep leaves it in OUTPUT with pred_status error "
-    "where its columns can be carried.",
+    help="On a bad row: fail stops, reject moves it to OUTPUT.rejects.jsonl, keep leaves it in OUTPUT with pred_status "
+    "error if its columns can be carried.",
 )
 @click.option(
     "--max-bad", metavar="N|P%", help="Maximum number of bad rows before the run fails. [default: any number]"
@@ -134,12 +134,12 @@ def _report_refusal(metrics: Path, error: click.UsageError | UsageError) -> None
     type=click.IntRange(min=1),
     default=256 * 2**20,
     show_default=True,
-    help="A longer row of a text input is bad (JSONL) or stops the run (CSV, TSV).",
+    help="Maximum bytes of a row of text: a longer one is bad (JSONL) or stops the run (CSV, TSV).",
 )
 @click.option(
     "--max-file-bytes",
     type=click.IntRange(min=1),
-    help="Bytes that an input may unpack to. [default: 1 GiB, and beyond that 200 times its packed size]",
+    help="Maximum decompressed bytes of an input. [default: 1 GiB, and beyond that 200 times its compressed size]",
 )
 @click.option(
     "--text-column",
@@ -156,7 +156,7 @@ def _report_refusal(metrics: Path, error: click.UsageError | UsageError) -> None
 @click.option("--prefix", default="pred_", show_default=True, help="Prefix of the added columns.")
 @session_options
 @click.option(
-    "--max-length", type=click.IntRange(min=3), help="Tokens of a review that the model reads. [default: the bundle's]"
+    "--max-length", type=click.IntRange(min=3), help="Maximum number of tokens per review. [default: the bundle's]"
 )
 @click.option(
     "--long-text",
@@ -188,14 +188,14 @@ def _report_refusal(metrics: Path, error: click.UsageError | UsageError) -> None
 @click.option(
     "--resume/--no-resume",
     default=True,
-    help="Go on with what an interrupted run has left in OUTPUT.partial, or drop it. [default: resume]",
+    help="Resume the unfinished run in OUTPUT.partial, or discard it. [default: resume]",
 )
 @click.option(
     "--on-missing-input",
     type=click.Choice(["ok", "fail"]),
     default="fail",
     show_default=True,
-    help="What an INPUT that is not there, an empty folder or a glob without a match is: nothing to do, or exit 3.",
+    help="If an INPUT is missing, a folder empty or a glob without a match: fail exits with code 3, ok skips it.",
 )
 @click.option(
     "--since",
@@ -208,14 +208,14 @@ def _report_refusal(metrics: Path, error: click.UsageError | UsageError) -> None
     type=int,
     default=0,
     show_default=True,
-    help="Exit code when all is well and no file was there to score: 0, or 10 to 119, such as 99.",
+    help="Exit code if nothing failed and there was no file to score: 0, or 10 to 119, such as 99.",
 )
-@click.option("--summary", metavar="FILE", type=LocalPath(), help="Write what was done as JSON.")
+@click.option("--summary", metavar="FILE", type=LocalPath(), help="Write a summary of the run as JSON.")
 @click.option(
     "--metrics-file",
     metavar="FILE",
     type=LocalPath(),
-    help="Write metrics for Prometheus' textfile collector, also when the run fails.",
+    help="Write metrics for Prometheus' textfile collector, even if the run fails.",
 )
 @click.option(
     "--verify",
@@ -224,7 +224,7 @@ def _report_refusal(metrics: Path, error: click.UsageError | UsageError) -> None
     is_eager=True,
     expose_value=False,
     callback=_keep_for_verify,
-    help="Check outputs, or folders of them, against their provenance, and leave: 0 if all are whole, else 3.",
+    help="Check outputs, or folders of them, against their provenance, then exit: 0 if all are intact, else 3.",
 )
 @click.option(
     "--doctor",
@@ -232,8 +232,8 @@ def _report_refusal(metrics: Path, error: click.UsageError | UsageError) -> None
     is_eager=True,
     expose_value=False,
     callback=_doctor,
-    help="Say what this machine can run, and leave: 0 if the model scores here, else 4. The model is the default one, "
-    "or a --model named before.",
+    help="Show what this machine can run, then exit: 0 if the model scores here, else 4. The model is the default one, "
+    "or a --model given before.",
 )
 @log_format_option
 @common_options

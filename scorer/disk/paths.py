@@ -28,7 +28,9 @@ def path_text(path: object) -> str:
     except UnicodeEncodeError:
         is_name = False
     if not is_name:
-        raise UsageError(f"{text!r} is no path", hint="names of files hold whole characters, and no null")
+        raise UsageError(
+            f"{text!r} is not a path", hint="a path cannot hold a null character or half of a surrogate pair"
+        )
     return text
 
 

@@ -83,7 +83,7 @@ def pair(
         return join_rows(sources, baseline.file.source, on=options.on, allow_missing=options.allow_missing), ()
     if n_rows != baseline.n_rows:
         raise InputError(
-            f"has {baseline.n_rows:,} rows, the current predictions have {n_rows:,}: these are other rows",
+            f"has {baseline.n_rows:,} rows, but the current predictions have {n_rows:,}: these are not the same rows",
             path=path,
             hint="name the predictions of the same rows, or pass --on with a column of ids",
         )
@@ -163,7 +163,9 @@ def write_baseline(path: Path, rows: EvaluatedRows, labels: Sequence[str], optio
         _write_table(temporary, rows, labels, options)
         with pq.ParquetFile(temporary) as written:
             if written.metadata.num_rows != len(rows.gold):
-                raise OutputError(f"{len(rows.gold)} rows were written, {written.metadata.num_rows} stand", path=path)
+                raise OutputError(
+                    f"{len(rows.gold)} rows were written, but {written.metadata.num_rows} are in the file", path=path
+                )
         temporary.replace(path)
         sync_folder(path.parent)
     except (OSError, pa.ArrowException) as error:
@@ -251,7 +253,7 @@ def _require_equal(files: Sequence[EvaluatedFile], baseline: Source, name: str) 
         if not pc.all(same).as_py():
             place = row + pc.index(same, False).as_py() + 1
             raise InputError(
-                f"its column {quoted(name)} is not that of the current predictions:"
+                f"its column {quoted(name)} differs from that of the current predictions:"
                 " these are other rows, or another order",
                 path=baseline.path,
                 row=place,

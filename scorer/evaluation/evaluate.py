@@ -238,7 +238,7 @@ class _Evaluation:
                 write_baseline(Path(path), rows, self.labels.names, self.options)
                 notes.append(f"these predictions are the next baseline: {path}")
             else:
-                notes.append(f"{path} was left as it is: a gate was not met")
+                notes.append(f"{path} was not changed: a gate was not met")
         return replace(report, thresholds=thresholds, notes=tuple(notes))
 
 
@@ -285,7 +285,7 @@ def _positive_id(labels: LabelSet, wanted: str | int | None) -> int | None:
         return 1 if len(labels.names) == 2 else None
     found = labels.ids_of([str(wanted)])[str(wanted)]
     if found is None:
-        raise UsageError(f"--positive {wanted} is no label of {labels.owner}", hint=f"labels: {labels.described()}")
+        raise UsageError(f"--positive {wanted} is not a label of {labels.owner}", hint=f"labels: {labels.described()}")
     return found
 
 

@@ -69,7 +69,7 @@ def open_files(files: Sequence[str | os.PathLike[str]], options: EvaluateOptions
         UsageError: an option does not fit a file.
     """
     if not files:
-        raise UsageError("there is no file to evaluate")
+        raise UsageError("no file to evaluate")
     others = (path for path in (options.labels, options.baseline, options.drift) if path is not None)
     check_fit([*files, *others], ReadOptions(**options.file_options()))
     found = [_with_columns(_open(file, options), options) for file in files]
@@ -101,7 +101,7 @@ def open_predictions(path: str | os.PathLike[str], options: EvaluateOptions, lab
     if labels and file.labels and set(labels) != set(file.labels):
         raise InputError(
             f"its columns of probabilities name the labels {listed(file.labels)},"
-            f" the current predictions have {listed(labels)}",
+            f" but the current predictions have {listed(labels)}",
             path=source.path,
             hint="compare predictions of the same labels",
         )

@@ -53,7 +53,7 @@ class LabelValues:
         """
         if values.null_count and not self.predicted:
             row = start + pc.index(pc.is_null(values), True).as_py() + 1
-            hint = "label the row or drop it"
+            hint = "add a label, or drop the row"
             raise InputError(f"the label in column {quoted(name)} is null", path=path, row=row, hint=hint)
         for value in pc.unique(values).drop_null().to_pylist():
             if value in self.first:
@@ -161,7 +161,7 @@ class LabelSet:
             if not self.complete:
                 hint += "; keep the columns of probabilities, which name the labels never predicted"
             raise InputError(
-                f"{shown(value)} in column {quoted(name)} is no label of {self.owner}",
+                f"{shown(value)} in column {quoted(name)} is not a label of {self.owner}",
                 path=path,
                 row=row,
                 hint=f"did you mean {close[0]!r}? {hint}" if close else hint,

@@ -111,13 +111,13 @@ class EvaluateOptions(ModelOptions, FileOptions):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 percent = f"; for {value:g} % pass {value / 100:g}" if 1 < value <= 100 else ""
-                raise UsageError(f"{_option(name)} {value:g} is not between 0 and 1{percent}")
+                raise UsageError(f"{_option(name)} {value:g} must be between 0 and 1{percent}")
         for name in ("max_psi", "max_length_psi"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
-                raise UsageError(f"{_option(name)} {value:g} is not 0 or more")
+                raise UsageError(f"{_option(name)} {value:g} must be 0 or more")
         if self.mistakes < 0:
-            raise UsageError(f"--mistakes {self.mistakes} is not 0 or more")
+            raise UsageError(f"--mistakes {self.mistakes} must be 0 or more")
 
 
 def _option(name: str) -> str:

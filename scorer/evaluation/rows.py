@@ -142,7 +142,9 @@ def collect_rows(
             truncation.add(chunk.status)
         n_rows += len(chunk.predicted)
     if n_rows != gold.rows:
-        raise InputError(f"{gold.rows:,} rows were read at first, {n_rows:,} later", hint="the input must not change")
+        raise InputError(
+            f"{gold.rows:,} rows were read at first, {n_rows:,} later", hint="run again once it no longer changes"
+        )
     return EvaluatedRows(
         files=tuple(files),
         starts=tuple(starts),
@@ -209,7 +211,8 @@ def predicted_chunks(
                     what = f"{value} in column {quoted(column)} has no column of probabilities"
                     hint = f"labels that have one: {listed(labels.names)}"
                 else:
-                    what, hint = f"{value} in column {quoted(column)} is no label", f"labels: {listed(labels.names)}"
+                    what = f"{value} in column {quoted(column)} is not a label"
+                    hint = f"labels: {listed(labels.names)}"
                 raise InputError(what, path=path, row=start + place + 1, hint=hint)
             probabilities, confidence = _probabilities(file, table, found, start)
             yield PredictedChunk(

@@ -68,7 +68,7 @@ class SliceValues:
             self.add(string_array(column))
         except pa.ArrowException as error:
             raise InputError(
-                f"column {quoted(self.by)} holds {column.type}, which nothing can be sliced by",
+                f"column {quoted(self.by)} holds {column.type}, which cannot be sliced by",
                 path=path,
                 hint="name another with --slice-by",
             ) from error

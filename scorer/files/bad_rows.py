@@ -72,7 +72,10 @@ class MaxBad:
         """
         match = _MAX_BAD.fullmatch(text.strip())
         if match is None or (match[2] is not None and Fraction(match[2]) > 100):
-            raise UsageError(f"--max-bad {text!r} is no number of rows and no share", hint="pass N or P%, as 100 or 1%")
+            raise UsageError(
+                f"--max-bad {text!r} is neither a number of rows nor a percentage",
+                hint="pass a number or a percentage, such as 100 or 1%",
+            )
         return cls(rows=int(match[1])) if match[1] is not None else cls(share=Fraction(match[2]) / 100)
 
     def allows(self, *, bad: int, rows: int) -> bool:

@@ -31,7 +31,7 @@ def count_rows(path: Path, format: OutputFormat, *, shown: Path) -> int:
             delivered = sum(batch.num_rows for batch in file.iter_batches(65536, columns=last, use_threads=False))
             if delivered != file.metadata.num_rows:
                 raise OutputError(
-                    f"the footer counts {file.metadata.num_rows} rows, {delivered} are read back", path=shown
+                    f"the footer counts {file.metadata.num_rows} rows, but {delivered} were read back", path=shown
                 )
             return int(delivered)
         with path.open("rb") as raw:

@@ -233,7 +233,7 @@ class Records:
 
     def _too_long(self) -> bytes:
         raise InputError(
-            f"a row of more than {self._limit:,} bytes begins at byte {self.byte_offset:,}",
+            f"a row of more than {self._limit:,} bytes starts at byte {self.byte_offset:,}",
             path=self._path,
             hint="close its quote, or raise --max-row-bytes",
         )

@@ -74,10 +74,12 @@ def format_of(path: str) -> str:
     if extension.is_input:
         return extension.kind
     if extension.kind:
-        raise InputError("is packed Parquet, which is packed already", path=shown, hint="unpack it first")
+        raise InputError(
+            "is Parquet in a compressed file, which cannot be read", path=shown, hint="decompress it first"
+        )
     suffix = Path(shown).suffix.lower()
     raise InputError(
-        f"unknown format {suffix!r}" if suffix else "has no extension that names its format",
+        f"unknown format {suffix!r}" if suffix else "has no extension that gives its format",
         path=shown,
         hint=f"known: {_WRITABLE}, or pass --format",
     )
@@ -115,11 +117,11 @@ class OutputFormat:
             kind, _, packed = chosen.lower().partition(".")
             compression = COMPRESSIONS.get(f".{packed}", "") if packed else compression
             if kind not in KINDS or (packed and not compression):
-                raise UsageError(f"--output-format {chosen!r} is no format", hint=f"known: {', '.join(KINDS)}")
+                raise UsageError(f"unknown --output-format {chosen!r}", hint=f"known: {', '.join(KINDS)}")
         if not kind:
             hint = f"known: {_WRITABLE}, or pass --output-format"
-            raise UsageError("its extension names no format that can be written", path=name, hint=hint)
+            raise UsageError("no output format has this extension", path=name, hint=hint)
         if kind == "parquet" and compression:
             packed = cls(kind, compression).suffix.removeprefix(".parquet")
-            raise UsageError("Parquet is packed already", path=name, hint=f"leave {packed} away")
+            raise UsageError("Parquet is compressed inside", path=name, hint=f"drop {packed}")
         return cls(kind, compression, csv_safe and kind in ("csv", "tsv"))

@@ -53,9 +53,11 @@ class InputState:
         except MissingInputError:
             now = "gone"
         if now != self.mark:
-            what = "is gone" if now == "gone" else "has changed"
+            what = "was removed" if now == "gone" else "has changed"
             raise InputError(
-                f"{what} since this run began", path=without_secrets(self.file.path), hint="run again when it is whole"
+                f"{what} since this run began",
+                path=without_secrets(self.file.path),
+                hint="run again once it is complete",
             )
 
     def description(self) -> dict[str, Any]:

@@ -61,12 +61,12 @@ def expand_inputs(
         UsageError: there is no argument, ``-`` is not alone, or a URL needs a package that is not installed.
     """
     if not arguments:
-        raise UsageError("no input was named")
+        raise UsageError("no input was given")
     names = [os.fspath(argument) for argument in arguments]
     if "" in names:
         raise UsageError("an input has an empty name", hint="is a variable unset?")
     if STDIN in names and len(names) > 1:
-        raise UsageError("- stands beside other inputs", hint="read standard input alone")
+        raise UsageError("- (standard input) cannot be combined with other inputs", hint="pass - alone")
     found: dict[str, InputFile] = {}
     search = _Search(any_format, skip_missing, failed)
     for name in names:
@@ -172,7 +172,7 @@ def _walk(folder: Path, search: _Search) -> tuple[list[InputFile], list[InputFil
 
     def refuse(error: OSError) -> None:
         if isinstance(error, FileNotFoundError):
-            refused: InputError = MissingInputError("went away while it was listed", path=error.filename)
+            refused: InputError = MissingInputError("was removed while it was listed", path=error.filename)
         else:
             hint = "give this user the right to read it" if isinstance(error, PermissionError) else None
             refused = InputError(f"cannot be listed: {error.strerror}", path=error.filename, hint=hint)

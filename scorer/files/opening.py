@@ -37,7 +37,7 @@ def open_source(path: str | os.PathLike[str], options: ReadOptions | None = None
     name = os.fspath(path)
     chosen = options or ReadOptions()
     if name == STDIN and chosen.format is None:
-        raise UsageError("standard input has no extension that names its format", hint="pass --format, or name a file")
+        raise UsageError("standard input needs a format", hint="pass --format, or name a file")
     if name != STDIN and not is_url(name):
         _check_file(name)
     kind = chosen.format or format_of(name)
@@ -99,7 +99,7 @@ def _check_file(name: str) -> None:
         if not path.exists():
             raise InputError("no such file", path=name, hint="check the path")
         if not path.is_file():
-            raise InputError("is no plain file", path=name, hint="read a pipe as -, with --format, or name a file")
+            raise InputError("is not a regular file", path=name, hint="read a pipe as -, with --format, or name a file")
         with path.open("rb") as file:
             if not file.read(1):
                 raise InputError("is empty (0 bytes)", path=name)

@@ -61,7 +61,7 @@ class ParquetSource(Source):
             self._group_bytes = [footer.row_group(group).total_byte_size for group in range(footer.num_row_groups)]
             if max(self._group_bytes, default=0) > _MAX_ROW_GROUP_BYTES:
                 raise InputError(
-                    f"a row group claims to unpack to {max(self._group_bytes) >> 30:,} GiB",
+                    f"a row group claims to decompress to {max(self._group_bytes) >> 30:,} GiB",
                     path=self.path,
                     hint="write it with smaller row groups",
                 )
@@ -117,7 +117,7 @@ class ParquetSource(Source):
             n_bytes += n_piece
             if n_bytes > self.options.max_chunk_bytes:
                 raise InputError(
-                    f"its rows unpack to more than {self.options.max_chunk_bytes >> 20:,} MiB a chunk",
+                    f"its rows decompress to more than {self.options.max_chunk_bytes >> 20:,} MiB a chunk",
                     path=self.path,
                     row=number * rows + 1,
                     hint="lower --chunk-rows, or split the file",

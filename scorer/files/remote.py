@@ -154,7 +154,7 @@ def file_system(url: str) -> tuple[Any, str]:
     shown = without_secrets(url)
     scheme = url.partition("://")[0].lower()
     if scheme in _ON_THIS_MACHINE:
-        raise UsageError("is no remote file", path=shown, hint="pass a plain path")
+        raise UsageError("is not a remote file", path=shown, hint="pass a plain path")
     try:
         import fsspec
 
@@ -164,7 +164,7 @@ def file_system(url: str) -> tuple[Any, str]:
         raise UsageError("needs packages that are not installed", path=shown, hint=hint) from error
     except ValueError as error:
         hint = "known: s3://, gs://, hf://"
-        raise UsageError(f"{scheme}:// is no place that files are read from", path=shown, hint=hint) from error
+        raise UsageError(f"{scheme}:// is not supported", path=shown, hint=hint) from error
     return files, str(path)
 
 

@@ -66,10 +66,10 @@ class ReadOptions(FileOptions):
             )
         if self.max_file_bytes is None and n_bytes > max(_BOMB_BYTES, _BOMB_RATIO * packed):
             raise InputError(
-                f"unpacks to more than {_BOMB_RATIO} times its size and over {_BOMB_BYTES >> 30} GiB,"
+                f"decompresses to more than {_BOMB_RATIO} times its size and over {_BOMB_BYTES >> 30} GiB,"
                 " as decompression bombs do",
                 path=path,
-                hint="pass --max-file-bytes if it is right, or unpack the file",
+                hint="pass --max-file-bytes if it is right, or decompress the file",
             )
 
 

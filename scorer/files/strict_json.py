@@ -209,7 +209,7 @@ def _parse_exactly(line: bytes | bytearray) -> dict[str, Any] | str:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _Refused("a key stands in an object twice")
+        raise _Refused("a key occurs twice in an object")
     return found
 
 

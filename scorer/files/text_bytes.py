@@ -119,7 +119,7 @@ class _Unpacked:
         elif _ZSTD.match(magic):
             self._reader = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
         elif suffix in (".gz", ".zst"):
-            raise InputError(f"is not packed as {suffix} says, or damaged at its first byte", path=shown)
+            raise InputError(f"is not compressed as {suffix} says, or is damaged at its first byte", path=shown)
         self.start: int | None = 0
         self.head = self.read(_BLOCK_BYTES)
 
@@ -139,13 +139,13 @@ def _unpacking_errors(shown: str) -> Iterator[None]:
     try:
         yield
     except EOFError as error:
-        raise InputError("is cut short: its packed data end too early", path=shown) from error
+        raise InputError("is truncated: its compressed data end too early", path=shown) from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"is damaged gzip: {error}", path=shown) from error
     except (pa.ArrowException, OSError) as error:
         what = first_line(error)
         if "runcated" in what:
-            what = "its packed data end too early"
+            what = "its compressed data end too early"
         elif isinstance(error, OSError) and error.strerror:
             what = error.strerror
         raise InputError(f"cannot be read: {what}", path=shown) from error

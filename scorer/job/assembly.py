@@ -73,7 +73,7 @@ def assemble(
     rows = provenance["rows"]["out"]
     counted = count_rows(temporary, destination.format, shown=target)
     if counted != rows:
-        raise OutputError(f"{rows:,} rows were written and {counted:,} are read back", path=target)
+        raise OutputError(f"{rows:,} rows were written, but {counted:,} were read back", path=target)
     if destination.has_sidecar:
         sidecar = destination.provenance
         with write_errors(target), create(destination.temporary(sidecar)) as file:

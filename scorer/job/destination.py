@@ -70,7 +70,7 @@ class Destination:
             for name in (target, self.temporary(target), Move(None, target).backup):
                 refuse_input(name, inputs)
         if is_there(self.path) and not is_plain_file(self.path):
-            raise UsageError("is no regular file", path=self.path, hint="write to - and redirect stdout")
+            raise UsageError("is not a regular file", path=self.path, hint="write to - and redirect stdout")
         if is_there(self.path) and not overwrite:
             raise OutputExistsError("already exists", path=self.path, hint="pass --overwrite to replace it")
         check_folder(self.path)

@@ -59,7 +59,9 @@ class UnfinishedWork:
         """
         work = cls(folder, output)
         if folder.is_symlink() or (folder.exists() and not _is_ours(folder)):
-            raise UsageError("stands where unfinished work is kept", path=folder, hint="move it away")
+            raise UsageError(
+                "is in the way: unfinished work is kept under this name", path=folder, hint="move or rename it"
+            )
         with write_errors(output):
             length = work._read(fingerprint) if resume else 0
             if not length:
@@ -89,7 +91,7 @@ class UnfinishedWork:
         """Forget parts whose files differ from the journal: their chunks are scored again."""
         for record in list(self.records.values()):
             if not is_whole(self.folder, record):
-                log.warning("%s: chunk %d has changed on the disk, scoring it anew", self.folder, record.number)
+                log.warning("%s: chunk %d has changed on the disk, scoring it again", self.folder, record.number)
                 del self.records[record.number]
 
     @property
@@ -133,7 +135,7 @@ class UnfinishedWork:
                 raise OutputError(
                     "unfinished work has changed on the disk",
                     path=part_file(self.folder, number),
-                    hint="run again: what is damaged is scored anew",
+                    hint="run again: damaged chunks are scored again",
                 )
             yield part
 

@@ -90,7 +90,7 @@ class ScoreOptions(ModelOptions, FileOptions):
                 if value is not None and value < 1:
                     raise UsageError(f"--{name} {value} must be at least 1")
             if self.gpus_per_actor is not None and self.gpus_per_actor < 0:
-                raise UsageError(f"--gpus-per-actor {self.gpus_per_actor:g} is less than nothing")
+                raise UsageError(f"--gpus-per-actor {self.gpus_per_actor:g} must be 0 or more")
             if self.device.startswith("cuda:"):
                 raise UsageError(
                     f"--device {self.device} with --engine ray", hint="Ray gives out GPUs: pass --device cuda"

@@ -104,10 +104,10 @@ class ResumableJob:
             counts.add(record.counts)
         counts.rows_before = counts.rows_in
         if published:
-            log.info("%s: an earlier run had published it", self.destination.path)
+            log.info("%s: already published by an earlier run", self.destination.path)
             return counts
         if counts.rows_before:
-            log.info("%s: going on behind %s rows of an earlier run", self.destination.path, f"{counts.rows_before:,}")
+            log.info("%s: resuming after %s rows of an earlier run", self.destination.path, f"{counts.rows_before:,}")
         self._score_remaining(work, unfinished, counts, state)
         self._check_counts(work, unfinished, counts)
         self._publish(work, unfinished, counts, made_by)

@@ -81,7 +81,7 @@ def score_to_store(
                     store.rm_file(target + suffix)
             size = store.info(target)["size"]
         if size != output.stat().st_size:
-            raise OutputError(f"{output.stat().st_size:,} bytes were sent, {size:,} are there", path=shown)
+            raise OutputError(f"{output.stat().st_size:,} bytes were sent, but {size:,} arrived", path=shown)
     return replace(summary, output=shown)
 
 

@@ -43,7 +43,7 @@ def verify(paths: Sequence[Path]) -> Iterator[str]:
             bad += 1
     if bad:
         where = paths[0] if len(paths) == 1 else None
-        raise InputError(f"{bad} of {len(files)} files are not what was published", path=where)
+        raise InputError(f"{bad} of {len(files)} files failed verification", path=where)
 
 
 def verify_output(output: Path) -> str:
@@ -57,7 +57,7 @@ def verify_output(output: Path) -> str:
     text = read_provenance(output)
     if text is None:
         where = "its footer has no provenance" if is_parquet(output) else f"{sidecar_of(output).name} is missing"
-        raise InputError(f"cannot be verified: {where}", path=output, hint="only outputs of score can")
+        raise InputError(f"cannot be verified: {where}", path=output, hint="pass an output of score")
     value = _checked_bytes(output, text)
     try:
         rows = value["rows"]
@@ -96,7 +96,7 @@ def _check_content(output: Path, value: dict[str, Any], format: OutputFormat) ->
     rows = value["rows"]["out"]
     counted = count_rows(output, format, shown=output)
     if counted != rows:
-        raise InputError(f"has {counted:,} rows, its provenance states {rows:,}", path=output)
+        raise InputError(f"has {counted:,} rows, but its provenance states {rows:,}", path=output)
     if format.kind != "parquet":
         return
     try:

@@ -116,9 +116,9 @@ class ModelBundle:
         if max_length is not None and self.max_positions is not None and max_length > self.max_positions:
             raise UsageError(f"--max-length {max_length} is more than the model's {self.max_positions} positions")
         if threshold is not None and not 0 <= threshold <= 1:
-            raise UsageError(f"--threshold {threshold} is no probability", hint="pass a number from 0 to 1")
+            raise UsageError(f"--threshold {threshold} is not a probability", hint="pass a number from 0 to 1")
         if threshold is not None and len(self.labels) != 2:
-            raise UsageError(f"--threshold needs a model of two labels, this one has {len(self.labels)}")
+            raise UsageError(f"--threshold needs a model of two labels, but this one has {len(self.labels)}")
         preprocessing = self.preprocessing.with_options(max_length=max_length, long_text=long_text, stride=stride)
         chosen = self.threshold if threshold is None else threshold
         return replace(self, preprocessing=preprocessing, threshold=chosen)
@@ -299,7 +299,7 @@ def _read_folder(folder: Path) -> ModelBundle:
         raise ModelError("files is not an object", path=folder / BUNDLE_FILE)
     for name, checksum in checksums.items():
         if not is_name_within(name):
-            raise ModelError(f"files names {name!r}, which is no file of the bundle", path=folder / BUNDLE_FILE)
+            raise ModelError(f"files names {name!r}, which is not a file of the bundle", path=folder / BUNDLE_FILE)
         if not isinstance(checksum, str) or not _SHA256.fullmatch(checksum):
             raise ModelError(f"files states no SHA-256 for {name!r}", path=folder / BUNDLE_FILE)
     bundle = ModelBundle(
@@ -351,11 +351,11 @@ def writable_bundle(folder: Path, labels: tuple[str, ...], positive: int | None)
     bundle = ModelBundle.load(folder)
     if len(bundle.labels) != 2:
         raise UsageError(
-            f"--write-threshold needs a model of two labels, this one has {len(bundle.labels)}", path=folder
+            f"--write-threshold needs a model of two labels, but this one has {len(bundle.labels)}", path=folder
         )
     if bundle.labels != labels:
         raise UsageError(
-            f"has the labels {', '.join(bundle.labels)}, the predictions have {', '.join(labels)}",
+            f"has the labels {', '.join(bundle.labels)}, but the predictions have {', '.join(labels)}",
             path=folder,
             hint="name the bundle that made the predictions",
         )

@@ -42,7 +42,7 @@ def strings_of(texts: Any) -> pa.Array | pa.ChunkedArray | list[str | None]:
         try:
             return _checked(pa.array(texts, from_pandas=True))
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-            raise UsageError("the Series holds something else than strings and nulls") from error
+            raise UsageError("the Series holds other values than strings and nulls") from error
     if _is_table(texts) or isinstance(texts, Mapping | Set) or not _can_be_iterated(texts):
         raise UsageError(
             f"score() takes texts, not an object of type {type(texts).__name__}",

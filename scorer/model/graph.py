@@ -106,7 +106,7 @@ class Graph:
 
     def _unfit(self, shape: Sequence[object]) -> ModelError:
         return ModelError(
-            f"its output {self.output!r} has shape {list(shape)}, config.json names {self.columns[0]} labels",
+            f"its output {self.output!r} has shape {list(shape)}, but config.json names {self.columns[0]} labels",
             path=self.path,
             hint="name its labels there, or export it for the task text-classification",
         )

@@ -19,7 +19,7 @@ def download(hub_id: str, patterns: Sequence[str], *, revision: str | None = Non
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ImportError as error:
         raise ModelError(
-            "is no folder, and a Hub id needs huggingface_hub",
+            "is not a folder, and a Hub id needs huggingface_hub",
             path=hub_id,
             hint='pip install "review-scorer[remote]", or pass a folder',
         ) from error

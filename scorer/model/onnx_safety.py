@@ -79,7 +79,7 @@ class OnnxFile:
             reason = getattr(error, "strerror", None) or str(error)
             raise ModelError(f"cannot be read: {reason}", path=path) from error
         if damaged:
-            raise ModelError("is no ONNX model, or damaged", path=path, hint="export or copy it again")
+            raise ModelError("is not an ONNX model, or is damaged", path=path, hint="export or copy it again")
         for tensor in tensors:
             found._add_weights(tensor)
         return found
@@ -97,7 +97,9 @@ class OnnxFile:
         """Add the file of a tensor that is described by ``tensor``."""
         name = tensor.get("location", "")
         if not is_name_within(name) or "*" in name:  # onnxruntime takes a name with stars for an address in memory
-            raise ModelError(f"keeps weights in {name!r:.80}, which is no file beside it", path=self.path, hint=_HINT)
+            raise ModelError(
+                f"keeps weights in {name!r:.80}, which is not a file beside it", path=self.path, hint=_HINT
+            )
         ends = [tensor.get(key, "0") for key in ("offset", "length")]
         if tensor.keys() - {"location", "offset", "length", "checksum"} or not all(map(_NUMBER.fullmatch, ends)):
             raise ModelError(f"keeps weights in {name!r:.80} in an unknown way", path=self.path, hint=_HINT)

@@ -104,4 +104,4 @@ class ModelOptions:
             if type(value) not in kinds and not (os.PathLike in kinds and isinstance(value, os.PathLike)):
                 raise UsageError(f"{item.name} has type {type(value).__name__}, not {item.type}")
             if not all(isinstance(name, str) for name in items):
-                raise UsageError(f"{item.name} holds something else than strings")
+                raise UsageError(f"{item.name} holds other values than strings")

@@ -117,7 +117,7 @@ class Scorer:
         try:
             tokenizer = Tokenizer.from_file(str(bundle.tokenizer_file))
         except Exception as error:  # tokenizers raises bare Exception
-            raise ModelError(f"is no tokenizer: {error}", path=bundle.tokenizer_file) from error
+            raise ModelError(f"is not a tokenizer: {error}", path=bundle.tokenizer_file) from error
         longest = session.graph.tokens
         if longest is not None:
             length = chosen.max_length or min(longest, bundle.preprocessing.max_length)

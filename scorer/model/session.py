@@ -235,7 +235,7 @@ def _choose(bundle: ModelBundle, options: ModelOptions) -> tuple[str, str, str]:
         wanted = "cpu"
         if cuda_device_count() and "CUDAExecutionProvider" in ort.get_available_providers():
             if for_cuda is None:
-                note = f"running on the CPU although a GPU is here: the model has int8 alone; {EXPORT_HINT}"
+                note = f"running on the CPU although a GPU is present: the model has only int8; {EXPORT_HINT}"
             elif options.precision != "int8":  # which runs on the CPU alone, and was asked for
                 wanted = "cuda"
     if wanted.startswith("cuda"):
@@ -260,14 +260,14 @@ def _choose(bundle: ModelBundle, options: ModelOptions) -> tuple[str, str, str]:
 def _require_cuda(device: str) -> None:
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         raise DeviceError(
-            f"device {device} was asked for, and this onnxruntime is built for the CPU alone",
+            f"device {device} was requested, but this onnxruntime supports only the CPU",
             hint='pip install "review-scorer[gpu]", or pass --device cpu',
         )
     count = cuda_device_count()
     index = int(device.partition(":")[2] or 0)
     if index >= count:
-        there = "no CUDA device is here" if count == 0 else f"there are {count}, numbered from 0"
-        raise DeviceError(f"device {device} was asked for, and {there}", hint="pass --device cpu or auto")
+        there = "no CUDA device was found" if count == 0 else f"this machine has {count}, numbered from 0"
+        raise DeviceError(f"device {device} was requested, but {there}", hint="pass --device cpu or auto")
 
 
 def _whole(error: Exception) -> str:
@@ -299,7 +299,7 @@ def _load(path: Path, device: str, intra_threads: int) -> ort.InferenceSession:
         raise ModelError(f"onnxruntime cannot load it: {_whole(error)}", path=path) from error
     if device.startswith("cuda") and session.get_providers()[0] != "CUDAExecutionProvider":
         raise DeviceError(
-            f"device {device} was asked for, and onnxruntime could not start CUDA",
+            f"device {device} was requested, but onnxruntime could not start CUDA",
             hint='pip install "review-scorer[gpu]" for its CUDA libraries, or pass --device cpu',
         )
     return session

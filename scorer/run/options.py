@@ -73,7 +73,7 @@ def parse_since(text: str, *, now: datetime) -> datetime:
             moment = now - timedelta(**{_UNITS[age[2]]: int(age[1])})
     except (ValueError, OverflowError) as error:
         raise UsageError(
-            f"--since {text!r} is no time and no age",
+            f"--since {text!r} is neither a time nor an age",
             hint="pass 2026-01-31, 2026-01-31T18:00 or an age such as 24h, 7d",
         ) from error
     if moment > now:

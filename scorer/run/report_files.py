@@ -41,16 +41,18 @@ class ReportFiles:
         outputs = [name for name in (output, *targets) if not is_url(name) and name != STDOUT]
         for target in self._targets():
             if is_there(target) and not is_plain_file(target):
-                raise UsageError("is no regular file", path=target, hint="name a file")
+                raise UsageError("is not a regular file", path=target, hint="name a file")
             refuse_input(target, local)
             # An older report is replaced, and may be named .json as data may.
             if is_there(target) and target.suffix.lower() in FORMATS and target.suffix.lower() != ".json":
                 raise UsageError("already exists and looks like a data file", path=target, hint="name another file")
             if any(_place(target) == _place(Path(name)) for name in _around(outputs, target.name)):
-                raise UsageError("is an output itself, or lies beside one", path=target, hint="write to another file")
+                raise UsageError(
+                    "is an output, or a file that belongs to one", path=target, hint="write to another file"
+                )
             check_folder(target)
         if self.summary is not None and self.metrics is not None and _place(self.summary) == _place(self.metrics):
-            raise UsageError("--summary and --metrics-file name one file", path=self.summary)
+            raise UsageError("--summary and --metrics-file name the same file", path=self.summary)
 
     def moves(self, report: RunReport) -> list[Move]:
         """Write the files durably under temporary names.

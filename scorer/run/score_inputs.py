@@ -48,7 +48,7 @@ def score_inputs(
     outcome = Outcome(run, files, exit_code_of, not goes_into_folder(inputs, output))
     with outcome.failure_reported():
         if run.since is not None and STDIN in inputs:
-            raise UsageError("standard input has no time of its own", hint="drop --since")
+            raise UsageError("standard input has no modification time", hint="drop --since")
         outcome.check_files(inputs, output)
         check_streams(inputs, output, options)
         if output == STDOUT and not outcome.of_one_file:

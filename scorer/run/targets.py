@@ -49,14 +49,14 @@ def targets_of(
         shown = without_secrets(file.path)
         name = _output_name(file.name, options)
         if name is None:
-            what = "its name does not say in which format to write it"
+            what = "its extension does not give the output format"
             failed(UsageError(what, path=shown, hint="pass --output-format"))
             continue
         target = f"{output.rstrip('/')}/{name}"
         for path in (target, target + REJECTS_SUFFIX, target + PROVENANCE_SUFFIX):
             writers.setdefault(path, []).append(file)
         if inputs.get(identity(target), file) is not file:
-            what = "is an input of this run itself"
+            what = "is also an input of this run"
             failed(UsageError(what, path=without_secrets(target), hint="write to another folder"))
             continue
         targets.setdefault(target, file)
@@ -93,7 +93,7 @@ def without_outputs(found: list[InputFile], inputs: Sequence[str], output: str, 
     named = {_real(name) for name in inputs if name not in searched}
     rest = [file for file in found if not (path := _real(file.path)).is_relative_to(folder) or path in named]
     if found and not rest and run.on_missing_input == "fail":
-        raise MissingInputError("holds no file but those of the output", path=inputs[0], hint="check the path")
+        raise MissingInputError("holds only files of the output", path=inputs[0], hint="check the path")
     return rest
 
 
@@ -105,7 +105,7 @@ def is_a_folder(name: str) -> UsageError:
     """The error of an input that is a folder while the output is a file."""
     shown = without_secrets(name)
     hint = f"name a folder for them, as -o scored{'/' if is_url(name) else ''}"
-    return UsageError("is a folder, and each file in it has an output of its own", path=shown, hint=hint)
+    return UsageError("is a folder, so the output must be a folder too", path=shown, hint=hint)
 
 
 def make_folder(folder: Path, inputs: Sequence[str]) -> None:
@@ -118,7 +118,7 @@ def make_folder(folder: Path, inputs: Sequence[str]) -> None:
     if not is_folder(folder) and (is_there(folder) or extension_of(folder.name).kind):
         if len(inputs) == 1 and is_folder(inputs[0]):
             raise is_a_folder(inputs[0])
-        raise UsageError("is the name of a file, and several outputs need a folder", path=folder, hint="name a folder")
+        raise UsageError("is a file name, but several outputs need a folder", path=folder, hint="name a folder")
     if not is_folder(folder.absolute().parent):
         raise OutputError("no such folder", path=folder.absolute().parent, hint="make it first")
     with write_errors(folder):

@@ -233,7 +233,7 @@ def test_a_signal_leaves_the_rest_to_the_local_engine(nodes: RayNodes, inputs: I
     with start(inputs, output, "--overwrite", environment=plain_environment()) as process:
         _, err = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 0
-    assert "going on behind" in err
+    assert "resuming after" in err
     assert output.read_bytes() == (inputs.folder / "local.parquet").read_bytes()
 
 
@@ -356,8 +356,8 @@ def test_what_answers_there_is_not_ray(inputs: Inputs, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"engine": "ray", "ray_address": "ray://head:10001"}, "--ray-address ray://head:10001 is no HOST:PORT"),
-        ({"engine": "ray", "ray_address": "head:port"}, "--ray-address head:port is no HOST:PORT"),
+        ({"engine": "ray", "ray_address": "ray://head:10001"}, "--ray-address ray://head:10001 is not HOST:PORT"),
+        ({"engine": "ray", "ray_address": "head:port"}, "--ray-address head:port is not HOST:PORT"),
         ({"engine": "ray", "device": "cuda:1"}, "--device cuda:1 with --engine ray"),
         ({"actors": 2}, "--actors does nothing without --engine ray"),
         ({"ray_address": "auto"}, "--ray-address does nothing without --engine ray"),

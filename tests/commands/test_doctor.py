@@ -10,7 +10,7 @@ from scorer.commands.doctor import _output_on_cuda, cuda_lines
 from scorer.model.machine import cuda_device_count
 from tests.conftest import Call
 
-NOT_TOLD = "attention      not told by onnxruntime"
+NOT_TOLD = "attention      not reported by onnxruntime"
 
 SHOWN = (
     "\x1b[36mOperator=Attention Node=Attention_0 DataType=fp16 SdpaKernel=CUDNN_FLASH_ATTENTION\x1b[0m\n"
@@ -36,7 +36,7 @@ def test_a_device_that_is_not_there_is_said_in_one_line(tiny_bundle: Path) -> No
     if cuda_device_count():
         pytest.skip("a GPU is here")
     (line,) = cuda_lines(_output_on_cuda(str(tiny_bundle)))
-    assert line.startswith("on CUDA        failed: device cuda was asked for, and no CUDA device is here")
+    assert line.startswith("on CUDA        failed: device cuda was requested, but no CUDA device was found")
 
 
 def test_a_named_model_is_tried(call_score: Call, three_label_bundle: Path) -> None:

@@ -19,14 +19,14 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "errors.md"
 
 FORWARDED = {
-    "bad_rows.py": "the reason of a Reject, found where that is made",
+    "bad_rows.py": "the reason for a Reject, found where that is made",
     "findings.py": "a gate, see test_the_gates_have_their_messages",
     "joining.py": "one or two parts of its own, which are on the page",
     "verification.py": "what count_rows said",
     "csv_source.py": "nothing: the reason is set before, by name",
     "jsonl_source.py": "a row that is good",
     "parquet_source.py": "one reason per row, which is on the page",
-    "data.py": "the reason of a Reject, found where that is made",
+    "data.py": "the reason for a Reject, found where that is made",
     "parts.py": "a Reject that was read back",
     "wire.py": "a Reject that was read back",
 }

@@ -261,7 +261,7 @@ def test_json_on_stdout_is_all_there_is(command):
     ("arguments", "code", "message"),
     [
         (["preds.csv", "--on", "id"], 2, "--on needs --labels or --baseline; name the file with the gold labels"),
-        (["preds.csv", "--min-f1", "-1"], 2, "--min-f1 -1 is not between 0 and 1"),
+        (["preds.csv", "--min-f1", "-1"], 2, "--min-f1 -1 must be between 0 and 1"),
         (["preds.csv", "--json", "preds.csv"], 2, "preds.csv: --json names a file that is read; write to another file"),
         (["preds.csv", "--json", "."], 2, ".: is a folder; name a file in it"),
         (["nope.csv"], 3, "nope.csv: no such file; check the path"),
@@ -269,7 +269,7 @@ def test_json_on_stdout_is_all_there_is(command):
         (["header.csv"], 3, "header.csv: holds no rows; there is nothing to evaluate"),
         (["no-label.csv"], 3, "no-label.csv: no column is named label, sentiment, gold or target;"
          " name one with --label-column; its columns: text"),
-        (["unknown.csv"], 3, "unknown.csv: row 2: 'so-so' in column 'label' is no label of the predictions;"
+        (["unknown.csv"], 3, "unknown.csv: row 2: 'so-so' in column 'label' is not a label of the predictions;"
          " labels of the predictions: 'negative', 'positive' or their ids 0 to 1;"
          " labels in the file: 'positive', 'so-so'"),
         (["preds.csv", "--label-column", "gold"], 3, "preds.csv: no column 'gold'; its columns: id, label"),

@@ -98,7 +98,7 @@ def test_a_run_that_ends_well(call_score: Call, incoming: Path) -> None:
         (("--log-format", "json", "--bogus"), 2, "No such option '--bogus'"),
         (("in/a.csv", "--log-format=json"), 2, "Missing option '-o' / '--output'; see score --help"),
         (("in/a.csv", "-o", "b.csv", "--log-format", "json", "--threads", "0"), 2, "Invalid value for '--threads'"),
-        (("in/a.csv", "-o", "b.csv", "--since", "x", "--log-format", "json"), 2, "--since 'x' is no time"),
+        (("in/a.csv", "-o", "b.csv", "--since", "x", "--log-format", "json"), 2, "--since 'x' is neither a time"),
         (("gone\n\x1b.csv", "-o", "b.csv", "--log-format", "json"), 3, "gone\\n\\x1b.csv: no such file"),
         (("--verify", "in/a.csv", "--log-format", "json"), 3, "in/a.csv: cannot be verified"),
     ],

@@ -151,7 +151,7 @@ def broken(tmp_path: Path) -> dict[str, Path]:
         ("no-text", ("--text-column", "b"), 3, "column 'b' holds int64, not text"),
         ("two", ("--text-column", "text", "--columns", "reviews"), 3, "no column 'reviews'; did you mean 'review'?"),
         ("two", ("--text-column", "text", "--model", "no-such"), 4, "no-such: no such model folder"),
-        ("two", ("--text-column", "text", "--device", "cuda"), 4, "device cuda was asked for, and"),
+        ("two", ("--text-column", "text", "--device", "cuda"), 4, "device cuda was requested, but"),
         ("two", ("--text-column", "text", "--device", "tpu"), 2, "unknown device 'tpu'"),
         ("two", ("--text-column", "text", "--precision", "int4"), 2, "Invalid value for '--precision'"),
         ("two", ("--text-column", "text", "--threads", "0"), 2, "Invalid value for '--threads'"),
@@ -197,7 +197,7 @@ def test_destinations_that_cannot_be(call: Call, reviews: Path, tmp_path: Path) 
         (reviews, 2, "is the input itself"),
         (tmp_path / "link.parquet", 2, "is the input itself"),
         (tmp_path / "folder.csv", 2, "is a folder"),
-        (tmp_path / "a.xlsx", 2, "its extension names no format that can be written"),
+        (tmp_path / "a.xlsx", 2, "no output format has this extension"),
         (tmp_path / "nowhere" / "a.csv", 5, "no such folder"),
     ]:
         got, _, err = call(reviews, "-o", output, "--overwrite")

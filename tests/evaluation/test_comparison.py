@@ -131,24 +131,36 @@ def test_rows_that_one_of_the_two_does_not_predict_are_left_out_and_counted(fold
 @pytest.mark.parametrize(
     ("old", "options", "message"),
     [
-        (table(None, OLD[:6]), {}, "old.parquet: has 6 rows, the current predictions have 8: these are other rows"),
+        (
+            table(None, OLD[:6]),
+            {},
+            "old.parquet: has 6 rows, but the current predictions have 8: these are not the same rows",
+        ),
         (
             table(None, OLD, ids=IDS[::-1]),
             {},
-            "old.parquet: row 1: its column 'id' is not that of the current predictions",
+            "old.parquet: row 1: its column 'id' differs from that of the current predictions",
         ),
-        (table(GOLD[::-1], OLD), {}, "old.parquet: row 1: its column 'label' is not that of the current predictions"),
+        (
+            table(GOLD[::-1], OLD),
+            {},
+            "old.parquet: row 1: its column 'label' differs from that of the current predictions",
+        ),
         (table(None, OLD, ids=[*IDS[:7], "z"]), {"on": "id"}, "1 of 8 ids has no row in old.parquet ('h'), and 1 of 8"),
         (table(None, OLD, ids=["a", *IDS[:7]]), {"on": "id"}, "old.parquet: 1 id occurs more than once"),
         (table(None, OLD, ids=pa.array([None, *IDS[:7]])), {"on": "id"}, "old.parquet: row 1: the id in column"),
         (table(None, OLD), {"on": "id"}, "old.parquet: no column 'id'"),
         (table(None, []), {}, "old.parquet: holds no rows; there is nothing to compare with"),
         (pa.table({"label": ["positive"] * 8}), {}, "old.parquet: has no column 'pred_label', so it holds no"),
-        (pa.table({"pred_label": ["good"] * 8}), {}, "old.parquet: row 1: 'good' in column 'pred_label' is no label"),
+        (
+            pa.table({"pred_label": ["good"] * 8}),
+            {},
+            "old.parquet: row 1: 'good' in column 'pred_label' is not a label",
+        ),
         (
             pa.table({"pred_label": ["a"] * 8, "pred_prob_a": [1.0] * 8}),
             {},
-            "old.parquet: its columns of probabilities name the labels 'a', the current predictions have 'negative'",
+            "old.parquet: its columns of probabilities name the labels 'a', but the current predictions",
         ),
         (table(None, [float("nan"), *OLD[1:]]), {}, "old.parquet: row 1: nan in column 'pred_prob_negative', where a"),
         (table(None, [None] * 8), {}, "old.parquet: predicts no row that is predicted here"),
@@ -173,7 +185,7 @@ def test_texts_tell_other_rows_apart_and_nothing_in_common_is_noted(folder):
     pq.write_table(table(GOLD, NEW, texts=texts), "new.parquet")
     pq.write_table(table(None, OLD, texts=[*texts[:5], "another", *texts[6:]]), "old.parquet")
     with pytest.raises(
-        InputError, match=r"old.parquet: row 6: its column 'text' is not that of the current predictions"
+        InputError, match=r"old.parquet: row 6: its column 'text' differs from that of the current predictions"
     ):
         evaluate_labels("new.parquet", baseline="old.parquet")
     pq.write_table(table(None, OLD), "old.parquet")
@@ -222,7 +234,7 @@ def test_a_nightly_job_keeps_its_own_baseline(command, folder):
     pq.write_table(table(GOLD, [1 - p for p in NEW], ids=IDS), "worse.parquet")
     code, out, err = command("worse.parquet", *arguments)
     assert code == 8
-    assert out.endswith("note: kept.parquet was left as it is: a gate was not met\n")
+    assert out.endswith("note: kept.parquet was not changed: a gate was not met\n")
     assert err.count("error: worse.parquet: drop in ") == 2
     assert (folder / "kept.parquet").read_bytes() == before
     # Only the first night may be without one.

@@ -111,7 +111,7 @@ def test_labels_named_by_numbers_are_read_as_names(saved, gold):
 )
 def test_numbers_are_no_ids_where_names_hold_numbers(saved, labels, gold, row):
     table = predictions([labels[0], labels[1], labels[0]], pa.array(gold), labels=labels)
-    with pytest.raises(InputError, match=rf"preds.parquet: row {row} in column 'label' is no label") as raised:
+    with pytest.raises(InputError, match=rf"preds.parquet: row {row} in column 'label' is not a label") as raised:
         evaluate_labels(saved(table))
     said = str(raised.value)
     assert f"labels of the predictions: {', '.join(map(repr, labels))}; labels in the file: " in said
@@ -325,7 +325,7 @@ def test_ids_that_cannot_be_joined_are_errors_whatever_is_allowed(saved, ids, go
         (
             predictions(FIVE[0], ["positive", "neutral", "negative", "negativ", "neutral"]),
             {},
-            "preds.parquet: row 2: 'neutral' in column 'label' is no label of the predictions;"
+            "preds.parquet: row 2: 'neutral' in column 'label' is not a label of the predictions;"
             " labels of the predictions:"
             " 'negative', 'positive' or their ids 0 to 1; labels in the file: 'negativ', 'negative', 'neutral',"
             " 'positive'",
@@ -333,31 +333,33 @@ def test_ids_that_cannot_be_joined_are_errors_whatever_is_allowed(saved, ids, go
         (
             predictions(FIVE[0], ["positive", "negativ", "negative", "negative", "positive"]),
             {},
-            "preds.parquet: row 2: 'negativ' in column 'label' is no label of the predictions; did you mean 'negative'?"
+            "preds.parquet: row 2: 'negativ' in column 'label' is not a label of the predictions;"
+            " did you mean 'negative'?"
             " labels of the predictions: 'negative', 'positive' or their ids 0 to 1; labels in the file: 'negativ',"
             " 'negative', 'positive'",
         ),
         (
             predictions(FIVE[0], [1, 0, 2, 0, 1]),
             {},
-            "preds.parquet: row 3: '2' in column 'label' is no label of the predictions; labels of the predictions:"
-            " 'negative', 'positive' or their ids 0 to 1; labels in the file: '0', '1', '2'",
+            "preds.parquet: row 3: '2' in column 'label' is not a label of the predictions;"
+            " labels of the predictions: 'negative', 'positive' or their ids 0 to 1; labels in the file: '0', '1', '2'",
         ),
         (
             predictions(FIVE[0], pa.array([True, False, True, True, False])),
             {},
-            "preds.parquet: row 1: 'true' in column 'label' is no label of the predictions; labels of the predictions:"
-            " 'negative', 'positive' or their ids 0 to 1; labels in the file: 'false', 'true'",
+            "preds.parquet: row 1: 'true' in column 'label' is not a label of the predictions;"
+            " labels of the predictions: 'negative', 'positive' or their ids 0 to 1; labels in"
+            " the file: 'false', 'true'",
         ),
         (
             predictions(FIVE[0], [1, 0, None, 0, 1]),
             {},
-            "preds.parquet: row 3: the label in column 'label' is null; label the row or drop it",
+            "preds.parquet: row 3: the label in column 'label' is null; add a label, or drop the row",
         ),
         (
             predictions(FIVE[0], [1.0, 0.0, float("nan"), 0.0, 1.0]),
             {},
-            "preds.parquet: row 3: the label in column 'label' is null; label the row or drop it",
+            "preds.parquet: row 3: the label in column 'label' is null; add a label, or drop the row",
         ),
         (
             predictions(FIVE[0], [["a"]] * 5),
@@ -445,15 +447,15 @@ def test_files_that_do_not_fit_each_other(saved):
         ({"max_drop": 0.1}, "--max-drop needs --baseline"),
         ({"strict": True}, "--strict needs a gate"),
         ({"max_psi": 0.1}, "--max-psi needs --drift"),
-        ({"drift": "a", "max_psi": -1.0}, "--max-psi -1 is not 0 or more"),
+        ({"drift": "a", "max_psi": -1.0}, "--max-psi -1 must be 0 or more"),
         ({"write_threshold": "b", "at_recall": 0.5, "at_precision": 0.5}, "cannot follow both"),
         ({"slice_by": ("a", "a")}, "--slice-by names a column twice"),
-        ({"at_recall": 95.0}, "--at-recall 95 is not between 0 and 1; for 95 % pass 0.95"),
-        ({"mistakes": -1}, "--mistakes -1 is not 0 or more"),
+        ({"at_recall": 95.0}, "--at-recall 95 must be between 0 and 1; for 95 % pass 0.95"),
+        ({"mistakes": -1}, "--mistakes -1 must be 0 or more"),
         ({"allow_missing": True}, "--allow-missing needs --labels"),
         ({"text_column": "a", "label_column": "a"}, "both name 'a'"),
-        ({"min_f1": 92.0}, "--min-f1 92 is not between 0 and 1; for 92 % pass 0.92"),
-        ({"min_accuracy": float("nan")}, "--min-accuracy nan is not between 0 and 1"),
+        ({"min_f1": 92.0}, "--min-f1 92 must be between 0 and 1; for 92 % pass 0.92"),
+        ({"min_accuracy": float("nan")}, "--min-accuracy nan must be between 0 and 1"),
     ],
 )
 def test_options_that_make_no_sense(options, message):
@@ -467,7 +469,10 @@ def test_options_that_make_no_sense(options, message):
     [
         ({"model": "bundle"}, "preds.parquet: has predictions in column 'pred_label', so --model would not be used"),
         ({"label_column": "pred_label"}, "preds.parquet: --label-column pred_label holds predictions"),
-        ({"positive": "neutral"}, "--positive neutral is no label of the predictions; labels: 'negative', 'positive'"),
+        (
+            {"positive": "neutral"},
+            "--positive neutral is not a label of the predictions; labels: 'negative', 'positive'",
+        ),
     ],
 )
 def test_options_that_do_not_fit_the_file(saved, options, message):
@@ -550,7 +555,7 @@ def test_wrong_labels_are_found_before_the_first_text_is_scored(saved, tiny_bund
     path = saved(pa.table({"text": ["good", "bad"], "label": ["positive", "unsure"]}), "labelled.parquet")
     monkeypatch.setattr(Scorer, "score_chunk", lambda *_: pytest.fail("a text was scored"))
     with pytest.raises(
-        InputError, match=r"labelled.parquet: row 2: 'unsure' in column 'label' is no label of the model"
+        InputError, match=r"labelled.parquet: row 2: 'unsure' in column 'label' is not a label of the model"
     ):
         evaluate_labels(path, model=tiny_bundle)
 

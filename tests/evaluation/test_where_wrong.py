@@ -147,7 +147,7 @@ def test_columns_that_nothing_can_be_sliced_by(saved, monkeypatch):
     path = saved(table(GOLD, POSITIVE, ids=list("abcdef"), lists=[[1]] * 6))
     with pytest.raises(InputError, match="no column 'kind'"):
         evaluate_labels(path, slice_by="kind")
-    with pytest.raises(InputError, match=r"column 'lists' holds list.*nothing can be sliced by"):
+    with pytest.raises(InputError, match=r"column 'lists' holds list.*which cannot be sliced by"):
         evaluate_labels(path, slice_by="lists")
     monkeypatch.setattr(scorer.evaluation.slices, "MAX_VALUES", 5)
     with pytest.raises(InputError, match="column 'ids' holds more than 5 different values, too many for slices"):
@@ -291,7 +291,7 @@ def test_bundles_that_a_threshold_does_not_fit(saved, tiny_bundle, three_label_b
     path = saved(table(GOLD, POSITIVE))
     with pytest.raises(ModelError, match="no such model folder"):
         evaluate_labels(path, write_threshold="gone")
-    with pytest.raises(UsageError, match="needs a model of two labels, this one has 3"):
+    with pytest.raises(UsageError, match="needs a model of two labels, but this one has 3"):
         evaluate_labels(path, write_threshold=three_label_bundle)
     with pytest.raises(UsageError, match="threshold is of its second label, positive; drop --positive"):
         evaluate_labels(path, write_threshold=tiny_bundle, positive="negative")
@@ -301,7 +301,7 @@ def test_bundles_that_a_threshold_does_not_fit(saved, tiny_bundle, three_label_b
     predicted = [value and value.replace("positive", "good") for value in renamed["pred_label"].to_pylist()]
     renamed = renamed.rename_columns(names).set_column(0, "label", pa.array(labels))
     saved(renamed.set_column(1, "pred_label", pa.array(predicted)), "renamed.parquet")
-    with pytest.raises(UsageError, match="has the labels negative, positive, the predictions have negative, good"):
+    with pytest.raises(UsageError, match="has the labels negative, positive, but the predictions have negative, good"):
         evaluate_labels("renamed.parquet", write_threshold=tiny_bundle)
 
 

@@ -294,7 +294,7 @@ def test_what_stands_at_the_output_is_left_alone(
     assert capsys.readouterr().err == f"error: {out}: already exists; pass --overwrite to replace it\n"
     assert exit_code(tiny_checkpoint, "-o", out, "--overwrite") == 2
     assert capsys.readouterr().err == (
-        f"error: {out}: is no bundle (no bundle.json) and is left alone; choose another name\n"
+        f"error: {out}: is not a bundle (no bundle.json), so it was not replaced; choose another name\n"
     )
     assert exit_code(tiny_checkpoint, "-o", tmp_path / "no" / "bundle") == 5
     assert state_of(tmp_path) == before
@@ -316,7 +316,7 @@ def test_overwrite_replaces_a_bundle(three_label_bundle: Path, tiny_checkpoint: 
         (["--precision", "fp8"], "unknown precision 'fp8'; choose among fp32, fp16, int8"),
         (["--precision", ","], "no precision to export; choose among fp32, fp16, int8"),
         (["--precision", "int8,int8"], "precision int8 is named twice"),
-        (["--max-drop", "5"], "--max-drop 5 is not a share; pass a number from 0 to 1"),
+        (["--max-drop", "5"], "--max-drop 5 must be between 0 and 1; pass a number from 0 to 1"),
         (["--text-column", "review"], "--text-column needs --eval; it names a column of the labelled file"),
         (["--opset", "13"], "--opset 13 is not supported; pass 14 to 20, or leave it out"),
         (["--opset", "99"], "--opset 99 is not supported; pass 14 to 20, or leave it out"),

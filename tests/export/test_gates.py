@@ -178,7 +178,7 @@ def test_the_quality_gate(
     hard = labelled_file(tmp_path / "hard.csv", [texts[place] for place in lost], [gold[place] for place in lost])
     assert exit_code(tiny_checkpoint, "-o", tmp_path / "b", "--precision", "int8", "--eval", hard, "-q") == 8
     assert capsys.readouterr().err == (
-        f"error: {hard}: int8 has an accuracy of 0.0000 where fp32 has 1.0000, a drop of 1.0000; --max-drop is 0.005; "
+        f"error: {hard}: int8 has an accuracy of 0.0000, but fp32 has 1.0000: a drop of 1.0000; --max-drop is 0.005; "
         "leave this precision out with --precision, or allow more with --max-drop\n"
     )
     assert not (tmp_path / "b").exists()
@@ -193,7 +193,7 @@ def test_a_labelled_file_that_does_not_fit_is_known_before_the_long_work(
         f"exporting checkpoint to ONNX\nerror: {tmp_path / 'missing.csv'}: no such file; check the path\n"
     )
     assert exit_code(*arguments, labelled_file(tmp_path / "other.csv", ["Good."], ["spam"])) == 3
-    assert "'spam' in column 'label' is no label of the model" in capsys.readouterr().err
+    assert "'spam' in column 'label' is not a label of the model" in capsys.readouterr().err
     scored = tmp_path / "scored.csv"
     scored.write_text("text,label,pred_label\nGood.,positive,positive\n")
     assert exit_code(*arguments, scored) == 2

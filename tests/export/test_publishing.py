@@ -77,7 +77,7 @@ def test_a_bundle_that_cannot_be_replaced_is_not_lost(
 def test_what_appears_at_the_output_meanwhile_is_left_alone(overwrite: bool, tmp_path: Path) -> None:
     finished, output = two_bundles(tmp_path)
     (output / "bundle.json").rename(output / "diary.txt")
-    with pytest.raises(OutputExistsError, match="left alone" if overwrite else "already exists"):
+    with pytest.raises(OutputExistsError, match="was not replaced" if overwrite else "already exists"):
         publish(finished, output, overwrite=overwrite)
     assert (output / "diary.txt").read_text() == "old"
 

@@ -32,5 +32,5 @@ def test_a_number_of_rows() -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "101%", "%", "9" * 5000, "9" * 5000 + "%", f"0.{1:05000}%"])
 def test_what_is_neither(text: str) -> None:
-    with pytest.raises(UsageError, match=r"is no number of rows and no share; pass N or P%"):
+    with pytest.raises(UsageError, match=r"is neither a number of rows nor a percentage; pass a number or"):
         MaxBad.parse(text)

@@ -154,7 +154,7 @@ def test_what_csv_writes_is_read_unchanged(tmp_path: Path, rows: list[tuple[str,
 
 def test_a_row_over_the_limit(tmp_path: Path) -> None:
     path = written(tmp_path, "a,b\n1," + "x" * 5000 + "\n")
-    with pytest.raises(InputError, match="a row of more than 1,000 bytes begins at byte 4"):
+    with pytest.raises(InputError, match="a row of more than 1,000 bytes starts at byte 4"):
         chunks_of(path, ReadOptions(max_row_bytes=1000))
 
 

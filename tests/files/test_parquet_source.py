@@ -182,7 +182,7 @@ def test_pages_that_unpack_to_far_more(tmp_path: Path) -> None:
             writer.write_table(pa.table({"text": ["x" * 2**20] * 100}))
     assert (tmp_path / "a.parquet").stat().st_size < 2**20
     options = ReadOptions(max_chunk_bytes=64 * 2**20)
-    with pytest.raises(InputError, match=r"unpack to more than 64 MiB a chunk; lower --chunk-rows"):
+    with pytest.raises(InputError, match=r"decompress to more than 64 MiB a chunk; lower --chunk-rows"):
         list(open_source(tmp_path / "a.parquet", options).chunks(400))
     assert len(list(open_source(tmp_path / "a.parquet", options).chunks(20))) == 20
 

@@ -216,7 +216,7 @@ def test_a_folder_of_a_store_may_end_in_parquet(call_score: Call) -> None:
         files.pipe(f"/store/reviews.parquet/{name}.csv", b"text\ngood\n")
     url = "memory://store/reviews.parquet"
     code, _, err = call_score(url, "-o", "out.parquet")
-    assert (code, f"error: {url}: is a folder, and each file in it has an output of its own; " in err) == (2, True)
+    assert (code, f"error: {url}: is a folder, so the output must be a folder too; " in err) == (2, True)
     code, _, err = call_score(url, "-o", "out/")
     assert code == 0, err
     assert {path.name for path in Path("out").glob("*.csv")} == {"a.csv", "b.csv"}

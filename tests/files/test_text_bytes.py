@@ -50,7 +50,7 @@ def test_frames_that_are_to_be_skipped(tmp_path: Path, name: str, number: int) -
     (tmp_path / name).write_bytes(content)
     assert rows_of(tmp_path / name) == ROWS
     (tmp_path / name).write_bytes(content[:-5])
-    with pytest.raises(InputError, match="its packed data end too early"):
+    with pytest.raises(InputError, match="its compressed data end too early"):
         rows_of(tmp_path / name)
 
 
@@ -82,7 +82,7 @@ def test_packed_text_that_is_cut_or_flipped(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.jsonl.zst"])
 def test_text_that_is_not_packed_as_its_name_says(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(TEXT)
-    with pytest.raises(InputError, match="is not packed as"):
+    with pytest.raises(InputError, match="is not compressed as"):
         open_source(tmp_path / name)
 
 
@@ -112,7 +112,7 @@ def test_bombs_stop_in_bounded_memory(tmp_path: Path, pack: object) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, str(bomb)], capture_output=True, text=True, check=True)
     message, growth = done.stdout.splitlines()
-    assert "unpacks to more than 200 times its size and over 1 GiB" in message
+    assert "decompresses to more than 200 times its size and over 1 GiB" in message
     assert int(growth) < 100
 
 

@@ -23,7 +23,7 @@ KINDS = {
 PACKAGES = ("scorer", "train", "export", "benchmarks")
 
 REASONS = {"Reject": 3, "_Refused": 0}
-"""Calls that state the reason of a bad row, and the place of that argument."""
+"""Calls that state the reason for a bad row, and the place of that argument."""
 
 
 @dataclass(frozen=True)

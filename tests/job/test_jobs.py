@@ -146,7 +146,7 @@ def test_several_inputs_and_globs_go_into_a_folder(call: Call, incoming: Path, t
     (tmp_path / "incoming").rename(tmp_path / "reviews.parquet")  # as Spark calls its folders
     code, _, err = call("reviews.parquet", "-o", "all.parquet")
     assert code == 2
-    assert "error: reviews.parquet: is a folder, and each file in it has an output of its own; name a folder" in err
+    assert "error: reviews.parquet: is a folder, so the output must be a folder too; name a folder" in err
     assert call("reviews.parquet", "-o", "three")[0] == 0
     (tmp_path / "reviews.parquet").rename(tmp_path / "incoming")
     code, _, err = call("incoming/a.parquet", "incoming/c.jsonl", "-o", "-")
@@ -191,7 +191,7 @@ def test_a_named_file_is_never_taken_for_an_output(call: Call, incoming: Path, t
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("in", "-o", ".", "--overwrite"), "in/a.csv: is an input of this run itself; write to another folder"),
+        (("in", "-o", ".", "--overwrite"), "in/a.csv: is also an input of this run; write to another folder"),
         (
             ("b.csv.rejects.jsonl", "b.csv", "-o", "out"),
             "b.csv: its output out/b.csv.rejects.jsonl would also be written by",
@@ -201,11 +201,14 @@ def test_a_named_file_is_never_taken_for_an_output(call: Call, incoming: Path, t
         (("b.csv", "-o", ""), "the output has an empty name"),
         (("", "-o", "out"), "an input has an empty name"),
         (("b.csv", "-o", "d.csv"), "d.csv.rejects.jsonl: is a folder"),
-        (("in", "-o", "out", "--summary", "out/a.csv"), "out/a.csv: is an output itself, or lies beside one"),
-        (("in", "-o", "out", "--metrics-file", "out/a.csv.provenance.json"), "is an output itself, or lies beside"),
+        (("in", "-o", "out", "--summary", "out/a.csv"), "out/a.csv: is an output, or a file that belongs to one"),
+        (
+            ("in", "-o", "out", "--metrics-file", "out/a.csv.provenance.json"),
+            "is an output, or a file that belongs to one",
+        ),
         (
             ("b.csv", "-o", "c.csv", "--metrics-file", "in/../c.csv.rejects.jsonl"),
-            "is an output itself, or lies beside",
+            "is an output, or a file that belongs to one",
         ),
         (("b.csv", "-o", "c.csv", "--summary", "s3://key:secret@b/s"), "s3://b/s: is a URL, and only a file of this"),
         (("b.csv", "-o", "memory://b/b.csv", "--model", "s3://key:secret@b/m"), "s3://b/m: is a URL; copy the bundle"),
@@ -394,7 +397,7 @@ def test_an_input_that_changes_meanwhile(tiny_bundle: Path, tmp_path: Path, chan
         else:
             path.unlink()
 
-    with pytest.raises(InputError, match="since this run began; run again when it is whole"):
+    with pytest.raises(InputError, match="since this run began; run again once it is complete"):
         score_file(path, output, model=str(tiny_bundle), chunk_rows=4, threads=1, progress=Meanwhile(change_it))
     assert {item.name for item in tmp_path.iterdir()} == ({"in.csv"} if change != "gone" else set())
 
@@ -451,6 +454,6 @@ def test_a_folder_of_that_name_that_is_not_ours(tiny_bundle: Path, tmp_path: Pat
     (tmp_path / "in.csv").write_text("text\ngood\n")
     (tmp_path / "out.csv.partial").mkdir()
     (tmp_path / "out.csv.partial" / "precious").write_text("x")
-    with pytest.raises(UsageError, match="stands where unfinished work is kept"):
+    with pytest.raises(UsageError, match="is in the way: unfinished work is kept under this name"):
         score_file(tmp_path / "in.csv", tmp_path / "out.csv", model=str(tiny_bundle))
     assert (tmp_path / "out.csv.partial" / "precious").exists()

@@ -124,14 +124,14 @@ def test_a_folder_and_the_command(scored: Path, tmp_path: Path) -> None:
     (folder / "a.csv").write_text("x")
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
     assert (done.returncode, done.stdout.count(": whole, ")) == (3, 4)
-    assert "1 of 5 files are not what was published" in done.stderr
+    assert "1 of 5 files failed verification" in done.stderr
     # As a shell writes out scored/*.csv.
     done = subprocess.run(
         [*command[:-1], str(folder / "a.parquet"), str(folder / "a.csv")],
         capture_output=True, text=True, env=environment(), check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout.count(": whole, ")) == (3, 1)
-    assert done.stderr.endswith("error: 1 of 2 files are not what was published\n")
+    assert done.stderr.endswith("error: 1 of 2 files failed verification\n")
     name = "\x1b[31ma.csv"
     (folder / "a.csv").rename(folder / name)
     (folder / "a.csv.provenance.json").rename(folder / f"{name}.provenance.json")

@@ -161,8 +161,8 @@ def test_evaluate_labels(files: Any) -> None:
         ({"a": "b"}, "score() takes texts, not an object of type dict"),
         ([["a"]], "text 0 has type list, not str or None"),
         (["a", HALF], "text 1 holds half of a surrogate pair"),
-        (pd.Series(["a", HALF], dtype=object), "the Series holds something else than strings and nulls"),
-        (pd.Series([1, "a"]), "the Series holds something else than strings and nulls"),
+        (pd.Series(["a", HALF], dtype=object), "the Series holds other values than strings and nulls"),
+        (pd.Series([1, "a"]), "the Series holds other values than strings and nulls"),
         (np.arange(2), "text 0 has type int64, not str or None"),
     ],
 )

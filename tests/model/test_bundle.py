@@ -139,7 +139,7 @@ def test_options_out_of_range(bundle: Path) -> None:
     loaded = ModelBundle.load(bundle)
     with pytest.raises(UsageError, match="more than the model's 512 positions"):
         loaded.with_options(max_length=513)
-    with pytest.raises(UsageError, match="no probability"):
+    with pytest.raises(UsageError, match="is not a probability"):
         loaded.with_options(threshold=1.1)
 
 
@@ -209,7 +209,7 @@ def test_a_snapshot_of_the_hubs_cache(optimum_folder: Path, tmp_path: Path, monk
 )
 def test_paths_in_bundle_json_that_lead_outside(bundle: Path, name: str) -> None:
     change(bundle / "bundle.json", files={name: "0" * 64})
-    with pytest.raises(ModelError, match="is no file of the bundle"):
+    with pytest.raises(ModelError, match="is not a file of the bundle"):
         ModelBundle.load(bundle)
 
 

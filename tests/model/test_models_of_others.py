@@ -234,9 +234,9 @@ def test_one_logit_is_squashed_once(model: Maker) -> None:
 @pytest.mark.parametrize(
     ("columns", "config", "says"),
     [
-        (2, ONE, r"shape \['batch', 2\], config.json names 1 labels"),
-        (3, {"id2label": {"0": "a", "1": "b"}}, r"\['batch', 3\], config.json names 2 labels"),
-        (1, {"id2label": {"0": "a", "1": "b", "2": "c"}}, r"\['batch', 1\], config.json names 3 labels"),
+        (2, ONE, r"shape \['batch', 2\], but config.json names 1 labels"),
+        (3, {"id2label": {"0": "a", "1": "b"}}, r"\['batch', 3\], but config.json names 2 labels"),
+        (1, {"id2label": {"0": "a", "1": "b", "2": "c"}}, r"\['batch', 1\], but config.json names 3 labels"),
         (1, {"id2label": {"0": "a", "1": "b"}, "problem_type": "multi_label_classification"}, "names 2 labels"),
     ],
 )
@@ -255,7 +255,7 @@ def test_columns_that_only_a_run_shows(model: Maker) -> None:
         if one.name == "head":
             graph.graph.input.append(helper.make_tensor_value_info("head", TensorProto.FLOAT, None))
     onnx.save(graph, folder / "model.onnx")
-    with pytest.raises(ModelError, match=r"has shape \[., 3\], config.json names 2 labels"):
+    with pytest.raises(ModelError, match=r"has shape \[., 3\], but config.json names 2 labels"):
         score(folder)
 
 
@@ -299,7 +299,9 @@ def test_gold_numbers_are_names_of_a_model_whose_names_are_numbers(model: Maker,
     pq.write_table(table, tmp_path / "gold.parquet")
     assert evaluate_labels(tmp_path / "gold.parquet", model=str(folder), device="cpu").figures["accuracy"].value == 1
     pq.write_table(table.set_column(1, "label", pa.array([0, *labels[1:]])), tmp_path / "gold.parquet")
-    with pytest.raises(InputError, match=r"'0' in column 'label' is no label of the model; .*numbers are no ids here"):
+    with pytest.raises(
+        InputError, match=r"'0' in column 'label' is not a label of the model; .*numbers are no ids here"
+    ):
         evaluate_labels(tmp_path / "gold.parquet", model=str(folder), device="cpu")
 
 
@@ -315,7 +317,7 @@ def test_gold_numbers_are_no_ids_of_names_that_hold_numbers(
     code, stdout, stderr = call("gold.parquet", "--model", folder, "--device", "cpu")
     assert (code, stdout) == (3, "")
     assert (
-        "'1' in column 'label' is no label of the model; labels of the model: '1 point', '2 points', '3 points'; "
+        "'1' in column 'label' is not a label of the model; labels of the model: '1 point', '2 points', '3 points'; "
         "labels in the file: '1', '2'; numbers are no ids here, because the names hold numbers: "
         "write these names into the column\n"
     ) in stderr

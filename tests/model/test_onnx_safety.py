@@ -157,20 +157,20 @@ def test_weights_are_found_wherever_they_are(tmp_path: Path, place: str) -> None
 def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, place: str, name: str) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(hostile(place, location=name).SerializeToString())
-    with pytest.raises(ModelError, match="which is no file beside it; save it again"):
+    with pytest.raises(ModelError, match="which is not a file beside it; save it again"):
         OnnxFile.read(path)
 
 
 @pytest.mark.parametrize(
     ("entries", "says"),
     [
-        ({}, "no file beside it"),
-        ({"offset": "0"}, "no file beside it"),
+        ({}, "not a file beside it"),
+        ({"offset": "0"}, "not a file beside it"),
         ({"location": "w.bin", "offset": "-4"}, "in an unknown way"),
         ({"location": "w.bin", "length": "1e9"}, "in an unknown way"),
         ({"location": "w.bin", "length": "9" * 30}, "in an unknown way"),
         ({"location": "w.bin", "basepath": "/etc"}, "in an unknown way"),
-        ({"location": "w.bin", "location_": "../secret"}, "no ONNX model, or damaged"),
+        ({"location": "w.bin", "location_": "../secret"}, "not an ONNX model, or is damaged"),
     ],
 )
 def test_descriptions_that_are_none_are_refused(tmp_path: Path, entries: dict[str, str], says: str) -> None:
@@ -190,7 +190,7 @@ def test_a_tensor_in_two_pieces_hides_nothing(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     graph = b"\x0a" + bytes([len(node)]) + node
     path.write_bytes(b"\x3a" + bytes([len(graph)]) + graph)
-    with pytest.raises(ModelError, match="no file beside it"):
+    with pytest.raises(ModelError, match="not a file beside it"):
         OnnxFile.read(path)
 
 

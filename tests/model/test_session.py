@@ -152,7 +152,7 @@ def test_another_fault_of_the_model_is_told_as_such(tiny_bundle: Path) -> None:
 def test_cuda_that_is_not_there_is_an_error(tiny_bundle: Path) -> None:
     if machine.cuda_device_count():
         pytest.skip("a GPU is here")
-    with pytest.raises(DeviceError, match="cuda:1 was asked for"):
+    with pytest.raises(DeviceError, match="cuda:1 was requested"):
         ModelSession(ModelBundle.load(tiny_bundle), ModelOptions(device="cuda:1"))
 
 

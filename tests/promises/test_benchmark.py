@@ -123,9 +123,9 @@ def test_models_are_made_without_pipelines_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", ROOT, "--size", "384"], "--size and --model exclude each other"),
+        (["--model", ROOT, "--size", "384"], "--size and --model cannot be combined"),
         (["--size", "384", "--size", "384"], "--size names a size twice"),
-        (["--rows", "many"], "--rows 'many' is no list of numbers"),
+        (["--rows", "many"], "--rows 'many' is not a list of numbers"),
         (["--no-pipelines", "--input", "nowhere.csv"], "nowhere.csv: no such file"),
     ],
 )

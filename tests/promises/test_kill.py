@@ -105,7 +105,7 @@ def test_a_resumed_run_does_not_score_again(tiny_bundle: Path, tmp_path: Path) -
         [option for option in job.command if option != "-q"],
         cwd=job.folder, env=environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert "going on behind 1" in done.stderr
+    assert "resuming after 1" in done.stderr
     assert "of them by an earlier run" in done.stderr
 
 

@@ -149,7 +149,7 @@ def test_a_night_and_the_two_after_it(night: Night) -> None:
     assert code == 3
     failed = {line["file"]: line["message"] for line in lines if line["event"] == "file_failed"}
     assert failed.keys() == {"incoming/corrupt.parquet", "incoming/growing.csv"}
-    assert "has changed since this run began; run again when it is whole" in failed["incoming/growing.csv"]
+    assert "has changed since this run began; run again once it is complete" in failed["incoming/growing.csv"]
     assert {line["file"] for line in lines if line["event"] == "file_scored"} == {
         "incoming/tuesday.parquet", "incoming/sub/reviews.jsonl",
     }  # fmt: skip
@@ -179,7 +179,7 @@ def test_a_night_and_the_two_after_it(night: Night) -> None:
     code, lines = night.score()
     assert code == 0
     assert [line["file"] for line in lines if line["event"] == "file_scored"] == ["incoming/growing.csv"]
-    assert any("going on behind" in line["message"] for line in lines)
+    assert any("resuming after" in line["message"] for line in lines)
     value = night.metrics()
     assert files_of(value) == {"done": 1, "up_to_date": 4, "failed": 0, "older": 0}
     assert (value["score_rows", "ok"], value[("score_exit_code",)]) == (N_LONG, 0)

@@ -155,7 +155,7 @@ def test_the_command_writes_both_files_and_replaces_them_whole(command):
         (["--markdown", "nowhere/r.md"], 5, "no such folder; make it first"),
         (["--json", "r", "--slice-by", "genre"], 3, "new.parquet: no column 'genre'; its columns: id, text, kind"),
         (["--max-drop", "0.1"], 2, "--max-drop needs --baseline"),
-        (["--at-recall", "2"], 2, "--at-recall 2 is not between 0 and 1; for 2 % pass 0.02"),
+        (["--at-recall", "2"], 2, "--at-recall 2 must be between 0 and 1; for 2 % pass 0.02"),
     ],
 )
 def test_failures_are_one_line_and_leave_nothing(command, arguments, code, message):

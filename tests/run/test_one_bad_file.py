@@ -99,10 +99,10 @@ def test_a_folder_that_cannot_be_listed(
 def test_a_folder_that_vanishes(call_score: Call, incoming: Path, tmp_path: Path, unlisted: list[OSError]) -> None:
     unlisted.append(FileNotFoundError(errno.ENOENT, "No such file or directory", str(incoming / "sub")))
     code, _, err = call_score(incoming, "-o", "scored", *REPORT)
-    assert (code, f"error: {incoming}/sub: went away while it was listed" in err) == (3, True)
+    assert (code, f"error: {incoming}/sub: was removed while it was listed" in err) == (3, True)
     assert scored(tmp_path) == {"a.csv", "b.csv"}
     code, _, err = call_score(incoming, "-o", "scored", *REPORT, "--on-missing-input", "ok")
-    assert (code, f"{incoming}/sub: went away while it was listed: left out\n" in err) == (0, True)
+    assert (code, f"{incoming}/sub: was removed while it was listed: left out\n" in err) == (0, True)
 
 
 def test_a_file_that_goes_away_after_the_listing(

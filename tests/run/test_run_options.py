@@ -92,7 +92,7 @@ def test_a_folder_that_holds_outputs_alone_is_missing(call_score: Call, tmp_path
     assert call_score("in", "-o", "in/scored")[0] == 0
     (tmp_path / "in" / "a.csv").unlink()
     code, _, err = call_score("in", "-o", "in/scored")
-    assert (code, err) == (3, "error: in: holds no file but those of the output; check the path\n")
+    assert (code, err) == (3, "error: in: holds only files of the output; check the path\n")
     assert call_score("in", "-o", "in/scored", "--on-missing-input", "ok", "--exit-code-nothing-new", "99")[0] == 99
 
 
@@ -160,9 +160,9 @@ def test_since_of_one_file(call_score: Call, tmp_path: Path) -> None:
     assert not (tmp_path / "b.csv").exists()
     assert call_score("a.csv", "-o", "b.csv", "--since", "2h")[0] == 0
     code, _, err = call_score("-", "--format", "csv", "-o", "c.csv", "--since", "2h")
-    assert (code, err) == (2, "error: standard input has no time of its own; drop --since\n")
+    assert (code, err) == (2, "error: standard input has no modification time; drop --since\n")
     code, _, err = call_score("a.csv", "-o", "c.csv", "--since", "soon")
-    assert (code, err.startswith("error: --since 'soon' is no time and no age; ")) == (2, True)
+    assert (code, err.startswith("error: --since 'soon' is neither a time nor an age; ")) == (2, True)
 
 
 def test_since_of_a_store(call_score: Call) -> None:

@@ -49,7 +49,7 @@ def test_times_with_an_offset_and_local_ones(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )  # fmt: skip
 def test_what_is_no_age_and_no_time(text: str) -> None:
-    with pytest.raises(UsageError, match="is no time and no age; pass 2026-01-31, "):
+    with pytest.raises(UsageError, match="is neither a time nor an age; pass 2026-01-31, "):
         parse_since(text, now=NOW)
 
 

@@ -76,7 +76,7 @@ def test_lists_go_into_no_csv(call_train: Call, data: tuple[object, ...], tmp_pa
     assert (code, out) == (2, "")
     assert err == (
         f"error: {tmp_path / 'p.csv'}: column 'tags' holds lists or objects, which CSV cannot hold; "
-        "choose .parquet or .jsonl, or drop it before\n"
+        "choose .parquet or .jsonl, or drop it first\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["new.parquet"]
     for suffix in ("parquet", "jsonl"):

@@ -88,7 +88,7 @@ def test_a_head_of_another_number_of_labels_is_replaced(tiny_checkpoint: Path) -
 
 
 def test_a_folder_that_is_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"has no config\.json, so it is no checkpoint"):
+    with pytest.raises(ModelError, match=r"has no config\.json, so it is not a checkpoint"):
         load_classifier(str(tmp_path), ["a", "b"])
 
 

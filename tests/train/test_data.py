@@ -133,7 +133,7 @@ def test_ids_in_any_type(tmp_path: Path, values: tuple[Any, Any]) -> None:
 def test_an_empty_label_in_a_csv_is_no_label(tmp_path: Path, names: tuple[str, str]) -> None:
     lines = [f"film number {i},{names[i % 2] if i != 6 else ''}" for i in range(40)]
     (tmp_path / "a.csv").write_text("text,label\n" + "\n".join(lines) + "\n")
-    with pytest.raises(InputError, match=r"a\.csv: row 7: the label is null; drop the row or label it"):
+    with pytest.raises(InputError, match=r"a\.csv: row 7: the label is null; add a label, or drop the row"):
         load_splits(options(tmp_path, tmp_path / "a.csv"))
 
 

@@ -136,7 +136,7 @@ def test_a_killed_training_with_a_teacher_and_an_average_ends_with_the_same_weig
     assert not (tmp_path / "killed").exists()
     code, _, err = call_train("-o", tmp_path / "killed", *recipe, "--resume", "--seed", "7")
     assert code == 2
-    assert "--seed was 42 and is 7; a run is resumed with the command that began it" in err
+    assert "--seed was 42 and is 7; resume with the command that started the run" in err
     assert call_train("-o", tmp_path / "killed", *recipe, "--resume")[0] == 0
     whole, killed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
@@ -154,7 +154,7 @@ def test_the_order_of_an_epoch_that_is_damaged(tmp_path: Path) -> None:
     others = [(tmp_path / name).read_bytes() for name in ("other", "another")]
     for content in (b"", b"no tensor", (tmp_path / ORDER_FILE).read_bytes()[:-100], *others):
         (tmp_path / ORDER_FILE).write_bytes(content)
-        with pytest.raises(InputError, match="is no order of rows to resume with; begin anew with --overwrite"):
+        with pytest.raises(InputError, match="is not an order of rows to resume with; start over with --overwrite"):
             load_epoch_order(tmp_path)
 
 
@@ -223,12 +223,12 @@ def test_texts_on_both_sides_are_reported(
     ("options", "code", "says"),
     [
         (("--metric", "f2"), 2, "unknown metric 'f2'; choose one of f1, accuracy, loss"),
-        (("--fp16",), 2, "--fp16 needs CUDA, which is not here"),
-        (("--eval", "x.csv"), 2, "--eval and --validation-split exclude each other"),
+        (("--fp16",), 2, "--fp16 needs CUDA, and none was found"),
+        (("--eval", "x.csv"), 2, "--eval and --validation-split cannot be combined"),
         (("--max-length", "513"), 2, "--max-length 513 is more than the model's 512 positions"),
         (("--train-max-length", "513"), 2, "--train-max-length 513 is more than the model's 512 positions"),
-        (("-o", "."), 2, ".: is no name for a new folder"),
-        (("-o", ".."), 2, "..: is no name for a new folder"),
+        (("-o", "."), 2, ".: is not a valid name for a new folder"),
+        (("-o", ".."), 2, "..: is not a valid name for a new folder"),
         (("--resume",), 2, "there is no checkpoint to resume from"),
         (("--learning-rate", "-1"), 2, "--learning-rate -1.0 must be more than 0"),
         (("--learning-rate", "inf"), 2, "--learning-rate inf must be more than 0 and finite"),
@@ -238,7 +238,7 @@ def test_texts_on_both_sides_are_reported(
         (("--model", "./nowhere"), 4, "./nowhere: no such folder"),
         (("--label-column", "gold"), 3, "no column 'gold'"),
         (("--teacher", "none.parquet"), 3, "none.parquet: cannot be read: no such file"),
-        (("--average", "1"), 2, "--average 1.0 is not a share"),
+        (("--average", "1"), 2, "--average 1.0 must be from 0 to below 1"),
         (("--label-smoothing", "1"), 2, "--label-smoothing 1.0 must be less than 1"),
         (("--class-weights", "so-so=2"), 2, "does not name each label once"),
         (("--unlabelled", "x.csv"), 2, "--unlabelled needs --teacher"),
@@ -311,7 +311,7 @@ def test_an_output_that_stands_already(
         "0.25",
     )
     assert "pass --overwrite" in call_train(*recipe)[2]
-    assert "is no checkpoint and is left alone" in call_train(*recipe, "--overwrite")[2]
+    assert "is not a checkpoint, so it was not replaced" in call_train(*recipe, "--overwrite")[2]
     assert (tmp_path / "out" / "mine.txt").read_text() == "x"
 
 

@@ -56,7 +56,7 @@ def test_the_best_epoch_is_kept_though_the_folder_has_moved(
     (best / "model.safetensors").unlink()
     code, _, err = call_train("-o", lost / "model", *recipe, "--resume")
     assert code == 3
-    assert f"{best}: has lost the weights of the best epoch; begin anew with --overwrite" in err
+    assert f"{best}: has lost the weights of the best epoch; start over with --overwrite" in err
     assert not (lost / "model").exists()
 
 
@@ -82,7 +82,8 @@ def test_a_folder_of_somebody_else_is_left_alone(
     (tmp_path / "model.training" / "checkpoint-4" / "trainer_state.json").write_text("{}")
     code, _, err = call_train("-o", tmp_path / "model", *recipe, *more)
     assert (code, err) == (
-        2, f"error: {tmp_path}/model.training: stands where unfinished work is kept; move it away\n"
+        2, f"error: {tmp_path}/model.training: is in the way: unfinished work is kept under this name;"
+        " move or rename it\n"
     )  # fmt: skip
     assert (tmp_path / "model.training" / "checkpoint-4" / "trainer_state.json").read_text() == "{}"
 
@@ -95,7 +96,7 @@ def test_an_unfinished_training_is_dropped_on_demand_alone(
     stopped(call_train, 8, *recipe, "--save-steps", "3")
     checkpoints = sorted(work.rglob("*"))
     code, _, err = call_train(*recipe, "--save-steps", "3")
-    line = f"{work}: holds an unfinished training; pass --resume to go on with it, or --overwrite to begin anew"
+    line = f"{work}: holds an unfinished training; pass --resume to continue it, or --overwrite to start over"
     assert (code, err) == (2, f"error: {line}\n")
     for wrong, expected in (
         (("--max-length", "513"), 2),
@@ -150,8 +151,8 @@ def test_data_that_have_changed_are_not_resumed_with(
     stopped(call_train, 8, *recipe)
     pq.write_table(pq.read_table(labelled_texts).slice(8), data)
     code, _, err = call_train(*recipe, "--resume")
-    line = "data.parquet: is not the file that this training began with"
-    assert (code, err.splitlines()[-1]) == (3, f"error: {line}; put it back and resume, or begin anew with --overwrite")
+    line = "data.parquet: has changed since this training began"
+    assert (code, err.splitlines()[-1]) == (3, f"error: {line}; restore it and resume, or start over with --overwrite")
     shutil.copy(labelled_texts, data)
     assert call_train(*recipe, "--resume")[0] == 0
 
