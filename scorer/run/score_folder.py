@@ -16,6 +16,7 @@ from scorer.files.urls import is_url, without_secrets
 from scorer.job.job import run_job
 from scorer.job.options import ScoreOptions
 from scorer.progress import Progress
+from scorer.run.deaths import Deaths
 from scorer.run.engines import engine_of
 from scorer.run.outcome import Outcome
 from scorer.run.targets import make_folder
@@ -42,14 +43,17 @@ def score_all(
     if not remote:
         make_folder(Path(output), inputs)
     lock = nullcontext() if remote else locked(Path(output), lock=Path(output) / _LOCK)
-    with lock, engine_of(options) as engine:
+    with lock, engine_of(options) as engine, Deaths(None if remote else Path(output)) as deaths:
         outcome.started()
-        for target, file in targets.items():
+        for target, file in deaths.in_order(targets).items():
             try:
+                deaths.begin(file)
+                engine_for_it = deaths.engine_for(file, target, engine)
                 if not remote:
                     with write_errors(Path(target)):
                         Path(target).parent.mkdir(parents=True, exist_ok=True)
-                summary = run_job(file, target, options, progress, engine=engine, like_make=True, is_last=False)
+                summary = run_job(file, target, options, progress, engine=engine_for_it, like_make=True, is_last=False)
+                deaths.survived(file)
             except BaseException as caught:
                 error = _of_one_file(caught, file)
                 if error is None:
