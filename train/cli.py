@@ -29,6 +29,7 @@ printed and saved in CHECKPOINT/history.json.
 @click.option(
     "--model", default="distilbert-base-uncased", show_default=True, help="A folder or a Hub id to start from."
 )
+@click.option("--keep-layout", is_flag=True, help="Keep BERT's layout. [default: rearrange it into DistilBERT's]")
 @click.option("--train", multiple=True, default=["imdb"], help="Files, a folder, or `imdb` for the Hub's data set.")
 @click.option("--eval", "eval_", multiple=True, help="The same, to validate on after each epoch.")
 @click.option("--validation-split", default=0.0, help="Share of the training rows to hold out in place of --eval.")

@@ -35,6 +35,7 @@ class TrainOptions(FileOptions):
     Attributes:
         output: folder of the finished checkpoint; ``None`` only for a baseline alone.
         model: a folder or a Hub id.
+        keep_layout: leave BERT's layout as it is in place of rearranging it into DistilBERT's.
         train: files, folders or the name of a Hub data set.
         eval: the same for validation; empty means that ``validation_split`` of ``train`` is held out.
         validation_split: share of the training rows that is held out, in (0, 1); 0 for none.
@@ -66,6 +67,7 @@ class TrainOptions(FileOptions):
 
     output: Path | None
     model: str = "distilbert-base-uncased"
+    keep_layout: bool = False
     train: tuple[str, ...] = ("imdb",)
     eval: tuple[str, ...] = ()
     validation_split: float = 0.0

@@ -29,9 +29,10 @@ from scorer.model.preprocessing import save_preprocessing
 from scorer.model.token_runs import TextEncoder
 from train.averaging import WeightAverage
 from train.callbacks import SaveBetweenEpochs, StopEarly
-from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, saving
+from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, save_classifier, saving
 from train.data import encode_rows, load_splits
 from train.data_record import files_of, record_data
+from train.encoders import depths
 from train.history import History
 from train.lineage import lineage_of, start_of
 from train.metrics import ClassificationMetrics
@@ -44,8 +45,6 @@ from train.trainer import ReviewTrainer, shared_arguments
 from train.unfinished import UnfinishedTraining
 
 log = logging.getLogger(__name__)
-
-_NO_DECAY = ("bias", "layer_norm", "LayerNorm")
 
 
 def train_model(options: TrainOptions) -> History:
@@ -83,6 +82,7 @@ def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
         train_set.label_names,
         dropout=options.dropout,
         attention_dropout=options.attention_dropout,
+        keep_layout=options.keep_layout,
     )
     start, lineage = start_of(options.model), tuple(lineage_of(options))
     _require_positions(options, int(model.config.max_position_embeddings))
@@ -178,21 +178,15 @@ def _training_arguments(options: TrainOptions, work: Path) -> TrainingArguments:
 def _optimizer(model: PreTrainedModel, options: TrainOptions) -> torch.optim.Optimizer:
     """AdamW with a rate that falls by ``layer_decay`` with each layer further from the head.
 
-    With a decay of 1 every parameter has the same rate. Weights of biases and layer norms never decay.
+    With a decay of 1 every parameter has the same rate. Biases and layer norms, which have one dimension, never decay.
     """
-    n_layers = int(model.config.num_hidden_layers)
+    depth_of = depths(model)
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        if ".layer." in name:
-            depth = n_layers - int(name.split(".layer.")[1].split(".")[0])
-        elif ".embeddings." in name:
-            depth = n_layers + 1
-        else:
-            depth = 0
-        rate = options.learning_rate * options.layer_decay**depth
-        decay = 0.0 if any(part in name for part in _NO_DECAY) else options.weight_decay
+        rate = options.learning_rate * options.layer_decay ** depth_of[name]
+        decay = options.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
     return torch.optim.AdamW(
         [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()],
@@ -231,8 +225,7 @@ def _settings(options: TrainOptions, arguments: TrainingArguments) -> dict[str, 
 def _publish(trainer: Trainer, history: History, options: TrainOptions, work: UnfinishedTraining) -> None:
     finished, runs = work.folder / "finished", work.folder / "runs"
     with saving(options.folder):
-        trainer.model.save_pretrained(finished)
-        trainer.data_collator.tokenizer.save_pretrained(finished)
+        save_classifier(trainer.model, trainer.data_collator.tokenizer, finished)
         save_preprocessing(options.preprocessing, finished)
         history.save(finished)
         save_report(history, finished, name=options.folder.name)

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from transformers import Trainer
 
 import train.training
+from train.options import TrainOptions
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, *, before_step: int) -> None:
@@ -39,3 +40,12 @@ def assert_same_training(whole: Path, resumed: Path) -> None:
     assert histories[0]["best_epoch"] == histories[1]["best_epoch"]
     steps = [[(step["step"], step["loss"]) for step in history["steps"]] for history in histories]
     assert steps[0] == steps[1]
+
+
+def train_tiny(model: Path, labelled: Path, output: Path, **more: object) -> Path:
+    """Fine-tune ``model`` for one epoch; returns ``output``."""
+    options = {"validation_split": 0.25, "epochs": 1.0, "batch_size": 8, "learning_rate": 1e-3}
+    train.training.train_model(
+        TrainOptions(output=output, model=str(model), train=(str(labelled),), bf16=False, **(options | more))
+    )
+    return output

@@ -19,7 +19,8 @@ from transformers import (
 
 from scorer.errors import ModelError
 from tests.conftest import VOCABULARY_TEXTS
-from train.checkpoints import distilbert_from_bert, load_classifier
+from train.bert_layout import distilbert_from_bert
+from train.checkpoints import load_classifier
 
 
 def test_the_two_layouts_compute_the_same(tiny_bert_checkpoint: Path) -> None:
