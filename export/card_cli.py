@@ -8,21 +8,27 @@ from typing import NoReturn
 import click
 
 from scorer.commands.console import common_options, run
+from scorer.commands.grouped_help import GroupedCommand, option
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(cls=GroupedCommand, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option(
+@option(
     "--metrics",
+    group="Input",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="What `evaluate-labels --json` wrote about the bundle; repeatable.",
 )
-@click.option(
-    "--notes", type=click.Path(path_type=Path), metavar="FILE", help="Markdown of your own for the end, such as limits."
+@option(
+    "--notes",
+    group="Input",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Markdown of your own for the end, such as limits.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write. [default: stdout]")
+@option("-o", "--output", group="Output", type=click.Path(path_type=Path), help="File to write. [default: stdout]")
 @common_options
 def model_card(
     bundle: Path,

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from scorer.commands.console import common_options, run, set_up_logging
+from scorer.commands.grouped_help import GroupedCommand, option
 
 EPILOG = """\b
 Examples:
@@ -25,29 +26,56 @@ def _listed(context: click.Context, parameter: click.Parameter, value: str) -> t
     return tuple(part.strip().lower() for part in value.split(",") if part.strip())
 
 
-@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(
+    cls=GroupedCommand,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.argument("checkpoint")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the new bundle.")
-@click.option(
+@option(
+    "-o", "--output", group="Output", required=True, type=click.Path(path_type=Path), help="Folder of the new bundle."
+)
+@option(
     "--precision",
     "precisions",
+    group="Variants",
     default="fp16,int8",
     show_default=True,
     metavar="A,B,…",
     callback=_listed,
     help="Variants to keep: fp32, fp16 (for CUDA), int8 (for the CPU). fp32 is always made, as the reference.",
 )
-@click.option("--eval", type=click.Path(path_type=Path), metavar="FILE", help="Labelled reviews for the quality gate.")
-@click.option("--text-column", metavar="NAME", help="Column of that file with the text.")
-@click.option("--label-column", metavar="NAME", help="Column of that file with the label.")
-@click.option(
-    "--max-drop", default=0.005, show_default=True, help="Accuracy that a variant may lose against fp32 on --eval."
+@option(
+    "--eval",
+    group="Quality gate",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Labelled reviews for the quality gate.",
 )
-@click.option("--opset", type=click.IntRange(min=1), help="ONNX opset. [default: Optimum's for the architecture]")
-@click.option("--base-model", metavar="NAME", help="Pretrained model that the checkpoint began from, for bundle.json.")
-@click.option("--license", metavar="NAME", help="Licence of that model, such as Apache-2.0.")
-@click.option("--threads", type=click.IntRange(min=1), help="[default: the CPUs that this process may use]")
-@click.option("--overwrite", is_flag=True, help="Replace an existing bundle once the new one is proved.")
+@option("--text-column", group="Quality gate", metavar="NAME", help="Column of that file with the text.")
+@option("--label-column", group="Quality gate", metavar="NAME", help="Column of that file with the label.")
+@option(
+    "--max-drop",
+    group="Quality gate",
+    default=0.005,
+    show_default=True,
+    help="Accuracy that a variant may lose against fp32 on --eval.",
+)
+@option(
+    "--opset",
+    group="Variants",
+    type=click.IntRange(min=1),
+    help="ONNX opset. [default: Optimum's for the architecture]",
+)
+@option(
+    "--base-model",
+    group="Provenance",
+    metavar="NAME",
+    help="Pretrained model that the checkpoint began from, for bundle.json.",
+)
+@option("--license", group="Provenance", metavar="NAME", help="Licence of that model, such as Apache-2.0.")
+@option("--threads", group="Speed", type=click.IntRange(min=1), help="[default: the CPUs that this process may use]")
+@option("--overwrite", group="Output", is_flag=True, help="Replace an existing bundle once the new one is proved.")
 @common_options
 def export_model(quiet: bool, verbose: int, debug: bool, **options: Any) -> None:
     """Export CHECKPOINT, a fine-tuned classifier, to a BUNDLE of ONNX files that `score` runs.

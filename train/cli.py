@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from scorer.commands.console import common_options, run, set_up_logging
+from scorer.commands.grouped_help import GroupedCommand, option
 from scorer.commands.shared_options import reading_options
 
 EPILOG = """\b
@@ -24,105 +25,217 @@ printed and saved in CHECKPOINT/history.json.
 """
 
 
-@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the new checkpoint.")
-@click.option(
-    "--model", default="distilbert-base-uncased", show_default=True, help="A folder or a Hub id to start from."
+@click.command(
+    cls=GroupedCommand,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("--keep-layout", is_flag=True, help="Keep BERT's layout. [default: rearrange it into DistilBERT's]")
-@click.option("--train", multiple=True, default=["imdb"], help="Files, a folder, or `imdb` for the Hub's data set.")
-@click.option("--eval", "eval_", multiple=True, help="The same, to validate on after each epoch.")
-@click.option("--validation-split", default=0.0, help="Share of the training rows to hold out in place of --eval.")
-@click.option("--group-column", metavar="NAME", help="Keep rows of the same value on one side of that split.")
+@option("-o", "--output", group="Output", type=click.Path(path_type=Path), help="Folder of the new checkpoint.")
+@option(
+    "--model",
+    group="Model",
+    default="distilbert-base-uncased",
+    show_default=True,
+    help="A folder or a Hub id to start from.",
+)
+@option(
+    "--keep-layout", group="Model", is_flag=True, help="Keep BERT's layout. [default: rearrange it into DistilBERT's]"
+)
+@option(
+    "--train", group="Input", multiple=True, default=["imdb"], help="Files, a folder, or `imdb` for the Hub's data set."
+)
+@option("--eval", "eval_", group="Validation", multiple=True, help="The same, to validate on after each epoch.")
+@option(
+    "--validation-split",
+    group="Validation",
+    default=0.0,
+    help="Share of the training rows to hold out in place of --eval.",
+)
+@option(
+    "--group-column", group="Validation", metavar="NAME", help="Keep rows of the same value on one side of that split."
+)
 @reading_options
-@click.option("--text-column", metavar="NAME", help="Column with the text.")
-@click.option("--label-column", metavar="NAME", help="Column with the label.")
-@click.option("--label-names", metavar="A,B,…", help="Names of the label ids 0, 1, …, where the files hold numbers.")
-@click.option("--learning-rate", default=2e-5, show_default=True)
-@click.option("--batch-size", default=4, show_default=True, type=click.IntRange(min=1))
-@click.option("--epochs", default=2.0, show_default=True)
-@click.option("--fp16/--no-fp16", default=None, help="Mixed precision on CUDA. [default: on where CUDA is]")
-@click.option("--bf16/--no-bf16", default=None, help="bfloat16 autocast. [default: on for a CPU with the instructions]")
-@click.option(
+@option("--text-column", group="Input", metavar="NAME", help="Column with the text.")
+@option("--label-column", group="Input", metavar="NAME", help="Column with the label.")
+@option(
+    "--label-names",
+    group="Input",
+    metavar="A,B,…",
+    help="Names of the label ids 0, 1, …, where the files hold numbers.",
+)
+@option("--learning-rate", group="Recipe", default=2e-5, show_default=True)
+@option("--batch-size", group="Recipe", default=4, show_default=True, type=click.IntRange(min=1))
+@option("--epochs", group="Recipe", default=2.0, show_default=True)
+@option("--fp16/--no-fp16", group="Speed", default=None, help="Mixed precision on CUDA. [default: on where CUDA is]")
+@option(
+    "--bf16/--no-bf16",
+    group="Speed",
+    default=None,
+    help="bfloat16 autocast. [default: on for a CPU with the instructions]",
+)
+@option(
     "--max-length",
+    group="Model",
     default=512,
     show_default=True,
     type=click.IntRange(min=3),
     help="Maximum number of tokens per review.",
 )
-@click.option("--train-max-length", type=click.IntRange(min=3), help="The same for training only: fewer, for speed.")
-@click.option(
+@option(
+    "--train-max-length",
+    group="Model",
+    type=click.IntRange(min=3),
+    help="The same for training only: fewer, for speed.",
+)
+@option(
     "--long-text",
+    group="Model",
     default="truncate",
     show_default=True,
     type=click.Choice(["truncate", "head-tail"]),
     help="Part of a longer review to keep: its head, or its head and tail.",
 )
-@click.option(
-    "--clean", multiple=True, type=click.Choice(["html-breaks"]), help="Clean texts before they are tokenized."
+@option(
+    "--clean",
+    group="Model",
+    multiple=True,
+    type=click.Choice(["html-breaks"]),
+    help="Clean texts before they are tokenized.",
 )
-@click.option(
-    "--warmup-ratio", default=0.0, show_default=True, help="Share of the steps in which the learning rate rises."
+@option(
+    "--warmup-ratio",
+    group="Recipe",
+    default=0.0,
+    show_default=True,
+    help="Share of the steps in which the learning rate rises.",
 )
-@click.option("--weight-decay", default=0.0, show_default=True)
-@click.option(
-    "--layer-decay", default=1.0, show_default=True, help="Factor of the learning rate from layer to layer, head first."
+@option("--weight-decay", group="Recipe", default=0.0, show_default=True)
+@option(
+    "--layer-decay",
+    group="Recipe",
+    default=1.0,
+    show_default=True,
+    help="Factor of the learning rate from layer to layer, head first.",
 )
-@click.option("--label-smoothing", default=0.0, show_default=True)
-@click.option("--grad-accumulation", default=1, show_default=True, type=click.IntRange(min=1))
-@click.option("--dropout", type=click.FloatRange(0, 1), help="[default: the checkpoint's]")
-@click.option(
+@option("--label-smoothing", group="Recipe", default=0.0, show_default=True)
+@option("--grad-accumulation", group="Recipe", default=1, show_default=True, type=click.IntRange(min=1))
+@option("--dropout", group="Model", type=click.FloatRange(0, 1), help="[default: the checkpoint's]")
+@option(
     "--attention-dropout",
+    group="Model",
     type=click.FloatRange(0, 1),
     help="0 trains more than twice as fast on a CPU. [default: the checkpoint's]",
 )
-@click.option(
-    "--metric", default="f1", show_default=True, help="Figure that picks the best epoch: f1, accuracy or loss."
+@option(
+    "--metric",
+    group="Validation",
+    default="f1",
+    show_default=True,
+    help="Figure that picks the best epoch: f1, accuracy or loss.",
 )
-@click.option("--patience", type=click.IntRange(min=1), help="Stop after this many epochs without a better one.")
-@click.option("--max-train-samples", type=click.IntRange(min=1), help="Train on this many rows, drawn at random.")
-@click.option("--class-weights", metavar="balanced|A=1,B=2", help="Weights of the labels in the loss.")
-@click.option(
-    "--average", default=0.0, show_default=True, help="Decay of a moving average of the weights, such as 0.999."
+@option(
+    "--patience",
+    group="Validation",
+    type=click.IntRange(min=1),
+    help="Stop after this many epochs without a better one.",
 )
-@click.option(
-    "--pretrain-on", multiple=True, metavar="FILE", help="First adapt the encoder to these texts, by masked words."
+@option(
+    "--max-train-samples", group="Input", type=click.IntRange(min=1), help="Train on this many rows, drawn at random."
 )
-@click.option("--pretrain-epochs", default=1.0, show_default=True)
-@click.option("--pretrain-learning-rate", default=1e-4, show_default=True)
-@click.option("--pretrain-batch-size", default=32, show_default=True, type=click.IntRange(min=1))
-@click.option("--max-pretrain-samples", type=click.IntRange(min=1), help="Adapt to this many texts, drawn at random.")
-@click.option("--pretrain-max-length", default=128, show_default=True, type=click.IntRange(min=3))
-@click.option(
+@option("--class-weights", group="Recipe", metavar="balanced|A=1,B=2", help="Weights of the labels in the loss.")
+@option(
+    "--average",
+    group="Recipe",
+    default=0.0,
+    show_default=True,
+    help="Decay of a moving average of the weights, such as 0.999.",
+)
+@option(
+    "--pretrain-on",
+    group="Pretraining",
+    multiple=True,
+    metavar="FILE",
+    help="First adapt the encoder to these texts, by masked words.",
+)
+@option("--pretrain-epochs", group="Pretraining", default=1.0, show_default=True)
+@option("--pretrain-learning-rate", group="Pretraining", default=1e-4, show_default=True)
+@option("--pretrain-batch-size", group="Pretraining", default=32, show_default=True, type=click.IntRange(min=1))
+@option(
+    "--max-pretrain-samples",
+    group="Pretraining",
+    type=click.IntRange(min=1),
+    help="Adapt to this many texts, drawn at random.",
+)
+@option("--pretrain-max-length", group="Pretraining", default=128, show_default=True, type=click.IntRange(min=3))
+@option(
     "--teacher",
+    group="Teachers",
     multiple=True,
     metavar="FILE|FOLDER",
     help="Teacher: predictions of `score`, or a checkpoint; the mean of several.",
 )
-@click.option(
-    "--unlabelled", multiple=True, metavar="FILE", help="Texts to be labelled by teachers that are checkpoints."
+@option(
+    "--unlabelled",
+    group="Teachers",
+    multiple=True,
+    metavar="FILE",
+    help="Texts to be labelled by teachers that are checkpoints.",
 )
-@click.option("--teacher-weight", default=1.0, show_default=True, help="Weight of such a row; a labelled one has 1.")
-@click.option(
-    "--max-teacher-samples", type=click.IntRange(min=1), help="Learn from this many of them, drawn at random."
+@option(
+    "--teacher-weight",
+    group="Teachers",
+    default=1.0,
+    show_default=True,
+    help="Weight of such a row; a labelled one has 1.",
 )
-@click.option(
-    "--baseline", is_flag=True, help="Fit TF-IDF and a linear SVM instead; with -o, add its row to that table."
+@option(
+    "--max-teacher-samples",
+    group="Teachers",
+    type=click.IntRange(min=1),
+    help="Learn from this many of them, drawn at random.",
 )
-@click.option("--predict", multiple=True, metavar="FILE", help="Texts for the baseline. [default: the validation rows]")
-@click.option("--predictions", type=click.Path(path_type=Path), help="Write its predictions in the format of `score`.")
-@click.option("--group-by-length/--no-group-by-length", default=True, help="Batches of like lengths. [default: on]")
-@click.option(
+@option(
+    "--baseline",
+    group="Baseline",
+    is_flag=True,
+    help="Fit TF-IDF and a linear SVM instead; with -o, add its row to that table.",
+)
+@option(
+    "--predict",
+    group="Baseline",
+    multiple=True,
+    metavar="FILE",
+    help="Texts for the baseline. [default: the validation rows]",
+)
+@option(
+    "--predictions",
+    group="Baseline",
+    type=click.Path(path_type=Path),
+    help="Write its predictions in the format of `score`.",
+)
+@option(
+    "--group-by-length/--no-group-by-length",
+    group="Recipe",
+    default=True,
+    help="Batches of like lengths. [default: on]",
+)
+@option(
     "--save-steps",
+    group="Output",
     default=0,
     type=click.IntRange(min=0),
     help="Also save a checkpoint between epochs, every this many steps.",
 )
-@click.option("--seed", default=42, show_default=True)
-@click.option("--report-to", multiple=True, type=click.Choice(["tensorboard"]), help="Also log to OUTPUT/runs.")
-@click.option("--resume", is_flag=True, help="Resume from the last checkpoint of the same run.")
-@click.option(
-    "--overwrite", is_flag=True, help="Replace an existing checkpoint; without --resume, discard an unfinished one."
+@option("--seed", group="Recipe", default=42, show_default=True)
+@option(
+    "--report-to", group="Output", multiple=True, type=click.Choice(["tensorboard"]), help="Also log to OUTPUT/runs."
+)
+@option("--resume", group="Output", is_flag=True, help="Resume from the last checkpoint of the same run.")
+@option(
+    "--overwrite",
+    group="Output",
+    is_flag=True,
+    help="Replace an existing checkpoint; without --resume, discard an unfinished one.",
 )
 @common_options
 def train_model(

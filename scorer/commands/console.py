@@ -7,14 +7,15 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NoReturn, TextIO, TypeVar
+from typing import Any, NoReturn, TextIO
 
 import click
 
+from scorer.commands.grouped_help import GENERAL, F, option, with_options
 from scorer.disk.durable import DISK_IS_FULL
 from scorer.errors import OutOfMemoryError, OutputError, ScorerError, UsageError, explained
 from scorer.files.urls import is_url, without_secrets
@@ -22,8 +23,6 @@ from scorer.interrupts import Terminated, arrived, ignore, install
 from scorer.log_lines import FORMATS, JsonLines, TextLines, error_fields, json_line
 from scorer.safe_text import printable
 from scorer.version import PACKAGE, package_version
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 
@@ -55,30 +54,24 @@ class LocalPath(click.ParamType[Path]):
         return Path(value)
 
 
-def with_options(command: F, options: Sequence[Callable[[F], F]]) -> F:
-    """Add ``options`` to ``command``; its help lists them in their order."""
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 def common_options(command: F) -> F:
     """Add ``--version``, ``-q``, ``-v`` and ``--debug``; the last three arrive as keyword arguments."""
     return with_options(
         command,
         (
             click.version_option(package_version(), "--version", prog_name=PACKAGE),
-            click.option("-q", "--quiet", is_flag=True, help="Print only errors on stderr."),
-            click.option("-v", "--verbose", count=True, help="Say more on stderr; twice for more still."),
-            click.option("--debug", is_flag=True, help="Show a traceback when something fails."),
+            option("-q", "--quiet", group=GENERAL, is_flag=True, help="Print only errors on stderr."),
+            option("-v", "--verbose", group=GENERAL, count=True, help="Say more on stderr; twice for more still."),
+            option("--debug", group=GENERAL, is_flag=True, help="Show a traceback when something fails."),
         ),
     )
 
 
 def log_format_option(command: F) -> F:
     """Add ``--log-format``, which holds from the first line on, for errors of usage too."""
-    return click.option(
+    return option(
         "--log-format",
+        group=GENERAL,
         type=click.Choice(FORMATS),
         default="text",
         show_default=True,

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from scorer.commands.console import common_options, log_error, log_format_option, logs_json, run, set_up_logging
+from scorer.commands.grouped_help import GroupedCommand, option
 from scorer.commands.shared_options import reading_options, session_options
 
 EPILOG = """\b
@@ -33,144 +34,180 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
 
 @click.command(
     "evaluate-labels",
+    cls=GroupedCommand,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
+@option(
     "--label-column",
+    group="Labels",
     metavar="NAME",
     help="Column with the gold labels: names or ids. [default: the first of label, sentiment, gold, target]",
 )
-@click.option(
+@option(
     "--labels",
+    group="Labels",
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="File with the gold labels, if FILE... have none; needs --on.",
 )
-@click.option("--on", metavar="NAME", help="Column of ids that FILE... and --labels or --baseline both have.")
-@click.option(
+@option("--on", group="Labels", metavar="NAME", help="Column of ids that FILE... and --labels or --baseline both have.")
+@option(
     "--allow-missing",
+    group="Labels",
     is_flag=True,
     help="Leave out, and count, rows whose id is missing in the other file.",
 )
-@click.option(
+@option(
     "--positive",
+    group="Labels",
     metavar="LABEL",
     help="Label, by name or id, to compute precision, recall and F1 for. [default: the second of two]",
 )
 @reading_options
-@click.option("--prefix", default="pred_", show_default=True, help="Prefix of the columns with predictions.")
-@click.option(
+@option("--prefix", group="Input", default="pred_", show_default=True, help="Prefix of the columns with predictions.")
+@option(
     "--text-column",
+    group="Input",
     metavar="NAME",
     help="Column with the text: to be scored, or to be shown beside mistakes."
     " [default: the one named text, review, content, sentence, comment or body]",
 )
-@click.option(
-    "--model", metavar="BUNDLE", help="Model that scores: a bundle folder or a Hub id. [default: the built-in model]"
+@option(
+    "--model",
+    group="Model",
+    metavar="BUNDLE",
+    help="Model that scores: a bundle folder or a Hub id. [default: the built-in model]",
 )
 @session_options
-@click.option("--min-accuracy", type=float, metavar="SHARE", help="Gate: exit 8 if accuracy is below this, 0 to 1.")
-@click.option(
+@option(
+    "--min-accuracy", group="Gates", type=float, metavar="SHARE", help="Gate: exit 8 if accuracy is below this, 0 to 1."
+)
+@option(
     "--min-f1",
+    group="Gates",
     type=float,
     metavar="SHARE",
     help="Gate: exit 8 if F1 is below this, 0 to 1: of the positive label, or macro F1 if there is none.",
 )
-@click.option(
+@option(
     "--baseline",
+    group="Comparison",
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Other predictions of the same rows, to compare with; paired by --on, else row by row.",
 )
-@click.option(
+@option(
     "--max-drop",
+    group="Comparison",
     type=float,
     metavar="SHARE",
     help="Gate: exit 8 if accuracy or F1 is more than this below the --baseline's, 0 to 1.",
 )
-@click.option(
+@option(
     "--strict",
+    group="Gates",
     is_flag=True,
     help="The lower end of the 95 % interval decides about --max-drop, --min-accuracy and --min-f1.",
 )
-@click.option(
+@option(
     "--write-baseline",
+    group="Comparison",
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Keep these predictions for a later --baseline or --drift, a Parquet file, once every gate is met. It may be"
     " the file that is compared with; if it does not exist yet, nothing is compared.",
 )
-@click.option("--slice-by", metavar="NAME", multiple=True, help="Column to show figures by; may be repeated.")
-@click.option(
+@option(
+    "--slice-by", group="Analysis", metavar="NAME", multiple=True, help="Column to show figures by; may be repeated."
+)
+@option(
     "--mistakes",
+    group="Analysis",
     type=click.IntRange(min=0),
     default=20,
     show_default=True,
     help="Number of mistakes, suspect labels and changed reviews to keep in reports, of each.",
 )
-@click.option(
-    "--at-precision", type=float, metavar="SHARE", help="Find the threshold with the best recall at this precision."
+@option(
+    "--at-precision",
+    group="Threshold",
+    type=float,
+    metavar="SHARE",
+    help="Find the threshold with the best recall at this precision.",
 )
-@click.option(
-    "--at-recall", type=float, metavar="SHARE", help="Find the threshold with the best precision at this recall."
+@option(
+    "--at-recall",
+    group="Threshold",
+    type=float,
+    metavar="SHARE",
+    help="Find the threshold with the best precision at this recall.",
 )
-@click.option(
+@option(
     "--write-threshold",
+    group="Threshold",
     metavar="BUNDLE",
     type=click.Path(path_type=Path),
     help="Write the found threshold, else that of the best F1, into this model folder, once every gate is met.",
 )
-@click.option(
+@option(
     "--drift",
+    group="Drift",
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Earlier predictions to compare the distribution with; needs no labels.",
 )
-@click.option(
+@option(
     "--max-psi",
+    group="Drift",
     type=float,
     metavar="INDEX",
     help="Gate: exit 8 if the population stability index of predicted labels or of scores is above this, such as 0.25.",
 )
-@click.option(
+@option(
     "--max-share-shift",
+    group="Drift",
     type=float,
     metavar="SHARE",
     help="Gate: exit 8 if the share of a label changed by more than this, 0 to 1.",
 )
-@click.option(
+@option(
     "--max-length-psi",
+    group="Drift",
     type=float,
     metavar="INDEX",
     help="Gate: exit 8 if the population stability index of text lengths is above this.",
 )
-@click.option(
+@option(
     "--max-vocabulary-shift",
+    group="Drift",
     type=float,
     metavar="DISTANCE",
     help="Gate: exit 8 if the Jensen-Shannon distance of the words is above this, 0 to 1.",
 )
-@click.option(
+@option(
     "--json",
     "json_path",
+    group="Reports",
     envvar="SCORER_JSON",
     metavar="FILE|-",
     type=click.Path(path_type=Path, allow_dash=True),
     help="Write the report as JSON, even if a gate is not met; - prints it on stdout in place of the tables.",
 )
-@click.option(
+@option(
     "--markdown",
     "markdown_path",
+    group="Reports",
     envvar="SCORER_MARKDOWN",
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Write the report as Markdown, for a pull request, even if a gate is not met.",
 )
-@click.option(
+@option(
     "--report",
     "report_path",
+    group="Reports",
     envvar="SCORER_REPORT",
     metavar="FILE.html",
     type=click.Path(path_type=Path),

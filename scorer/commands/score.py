@@ -20,6 +20,7 @@ from scorer.commands.console import (
     say,
     set_up_logging,
 )
+from scorer.commands.grouped_help import GroupedCommand, option
 from scorer.commands.shared_options import engine_options, reading_options, session_options
 from scorer.errors import OutputError, UsageError
 from scorer.files.urls import is_url
@@ -74,7 +75,7 @@ def _keep_for_verify(context: click.Context, _parameter: click.Parameter, output
     context.meta[_TO_VERIFY] = output
 
 
-class _Score(click.Command):
+class _Score(GroupedCommand):
     """The command, which writes the metrics of a command line that click refuses too."""
 
     def make_context(self, info_name: str | None, args: list[str], *more: Any, **options: Any) -> click.Context:
@@ -102,123 +103,149 @@ def _report_refusal(metrics: Path, error: click.UsageError | UsageError) -> None
     cls=_Score, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.argument("inputs", metavar="INPUT...", nargs=-1, is_eager=True, callback=_verify)
-@click.option(
+@option(
     "-o",
     "--output",
+    group="Output",
     required=True,
     metavar="OUTPUT",
     help="Where to write: a file, a folder for a folder or several inputs, - for stdout, or a URL; format by "
     "extension (.parquet, .csv, .tsv, .jsonl, those of text also with .gz or .zst).",
 )
-@click.option(
+@option(
     "--output-format",
+    group="Output",
     metavar="FORMAT",
     help="parquet, csv, tsv or jsonl, of text also as csv.gz or csv.zst. [default: by extension]",
 )
-@click.option("--csv-safe", is_flag=True, help="Escape cells that a spreadsheet would run as formulas.")
+@option("--csv-safe", group="Output", is_flag=True, help="Escape cells that a spreadsheet would run as formulas.")
 @reading_options
-@click.option(
+@option(
     "--on-bad-row",
+    group="Bad rows",
     type=click.Choice(["fail", "reject", "keep"]),
     default="fail",
     show_default=True,
     help="On a bad row: fail stops, reject moves it to OUTPUT.rejects.jsonl, keep leaves it in OUTPUT with pred_status "
     "error if its columns can be carried.",
 )
-@click.option(
-    "--max-bad", metavar="N|P%", help="Maximum number of bad rows before the run fails. [default: any number]"
+@option(
+    "--max-bad",
+    group="Bad rows",
+    metavar="N|P%",
+    help="Maximum number of bad rows before the run fails. [default: any number]",
 )
-@click.option("--keep-raw", is_flag=True, help="Put the text of bad rows into the rejects file.")
-@click.option(
+@option("--keep-raw", group="Bad rows", is_flag=True, help="Put the text of bad rows into the rejects file.")
+@option(
     "--max-row-bytes",
+    group="Input",
     type=click.IntRange(min=1),
     default=256 * 2**20,
     show_default=True,
     help="Maximum bytes of a row of text: a longer one is bad (JSONL) or stops the run (CSV, TSV).",
 )
-@click.option(
+@option(
     "--max-file-bytes",
+    group="Input",
     type=click.IntRange(min=1),
     help="Maximum decompressed bytes of an input. [default: 1 GiB, and beyond that 200 times its compressed size]",
 )
-@click.option(
+@option(
     "--text-column",
+    group="Input",
     metavar="NAME",
     help="Column with the text. [default: the one named text, review, content, sentence, comment or body]",
 )
-@click.option(
+@option(
     "--model",
+    group="Model",
     metavar="BUNDLE",
     is_eager=True,
     help="A bundle folder or a Hub id. [default: the built-in model]",
 )
-@click.option("--columns", metavar="A,B,…", help="Input columns to carry through. [default: all]")
-@click.option("--prefix", default="pred_", show_default=True, help="Prefix of the added columns.")
+@option("--columns", group="Input", metavar="A,B,…", help="Input columns to carry through. [default: all]")
+@option("--prefix", group="Output", default="pred_", show_default=True, help="Prefix of the added columns.")
 @session_options
-@click.option(
-    "--max-length", type=click.IntRange(min=3), help="Maximum number of tokens per review. [default: the bundle's]"
+@option(
+    "--max-length",
+    group="Model",
+    type=click.IntRange(min=3),
+    help="Maximum number of tokens per review. [default: the bundle's]",
 )
-@click.option(
+@option(
     "--long-text",
+    group="Model",
     type=click.Choice(["truncate", "head-tail", "window"]),
     help="How a longer review is read: its head, its head and tail, or all of it in windows. [default: the bundle's]",
 )
-@click.option(
-    "--stride", type=click.IntRange(min=0), help="Tokens by which two windows overlap. [default: the bundle's]"
+@option(
+    "--stride",
+    group="Model",
+    type=click.IntRange(min=0),
+    help="Tokens by which two windows overlap. [default: the bundle's]",
 )
-@click.option(
+@option(
     "--threshold",
+    group="Model",
     type=click.FloatRange(0, 1),
     help="Probability at which the second of two labels is predicted. [default: the bundle's, else the likelier label]",
 )
-@click.option(
+@option(
     "--batching",
+    group="Speed",
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "alone", "tokens"]),
     help="Each review alone and unpadded, or batches by token budget; auto is alone on the CPU, tokens on CUDA.",
 )
-@click.option(
+@option(
     "--chunk-rows",
+    group="Speed",
     type=click.IntRange(min=1),
     help="Rows that are read, scored and written at a time. [default: 2048 on the CPU, 16384 on CUDA]",
 )
 @engine_options
-@click.option("--overwrite", is_flag=True, help="Replace an existing output.")
-@click.option(
+@option("--overwrite", group="Output", is_flag=True, help="Replace an existing output.")
+@option(
     "--resume/--no-resume",
+    group="Output",
     default=True,
     help="Resume the unfinished run in OUTPUT.partial, or discard it. [default: resume]",
 )
-@click.option(
+@option(
     "--on-missing-input",
+    group="Nightly",
     type=click.Choice(["ok", "fail"]),
     default="fail",
     show_default=True,
     help="If an INPUT is missing, a folder empty or a glob without a match: fail exits with code 3, ok skips it.",
 )
-@click.option(
+@option(
     "--since",
+    group="Nightly",
     metavar="TIME|AGE",
     help="Only inputs modified since: an ISO date or time (local, unless it has an offset), or an age such as 24h, 7d.",
 )
-@click.option(
+@option(
     "--exit-code-nothing-new",
+    group="Nightly",
     metavar="CODE",
     type=int,
     default=0,
     show_default=True,
     help="Exit code if nothing failed and there was no file to score: 0, or 10 to 119, such as 99.",
 )
-@click.option("--summary", metavar="FILE", type=LocalPath(), help="Write a summary of the run as JSON.")
-@click.option(
+@option("--summary", group="Nightly", metavar="FILE", type=LocalPath(), help="Write a summary of the run as JSON.")
+@option(
     "--metrics-file",
+    group="Nightly",
     metavar="FILE",
     type=LocalPath(),
     help="Write metrics for Prometheus' textfile collector, even if the run fails.",
 )
-@click.option(
+@option(
     "--verify",
+    group="Checks",
     metavar="OUTPUT...",
     type=LocalPath(),
     is_eager=True,
@@ -226,8 +253,9 @@ def _report_refusal(metrics: Path, error: click.UsageError | UsageError) -> None
     callback=_keep_for_verify,
     help="Check outputs, or folders of them, against their provenance, then exit: 0 if all are intact, else 3.",
 )
-@click.option(
+@option(
     "--doctor",
+    group="Checks",
     is_flag=True,
     is_eager=True,
     expose_value=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from scorer.commands.console import F, with_options
+from scorer.commands.grouped_help import F, option, with_options
 
 
 def reading_options(command: F) -> F:
@@ -13,26 +13,32 @@ def reading_options(command: F) -> F:
 
 
 _READING = (
-    click.option(
+    option(
         "--format",
+        group="Input",
         type=click.Choice(["parquet", "csv", "tsv", "jsonl"]),
         help="Format of the files that are read. [default: by extension]",
     ),
-    click.option("--encoding", metavar="NAME", help="Encoding of text files that are read. [default: UTF-8]"),
-    click.option("--delimiter", metavar="CHAR", help="Between the fields of CSV files. [default: the format's]"),
-    click.option(
+    option("--encoding", group="Input", metavar="NAME", help="Encoding of text files that are read. [default: UTF-8]"),
+    option(
+        "--delimiter", group="Input", metavar="CHAR", help="Between the fields of CSV files. [default: the format's]"
+    ),
+    option(
         "--quote",
+        group="Input",
         metavar="CHAR|none",
         help='Around fields of CSV files; none: quotation marks are plain characters. [default: "]',
     ),
-    click.option(
+    option(
         "--escape",
+        group="Input",
         metavar="CHAR",
         help="Makes a quote, delimiter or line break behind it plain in CSV files, as \\ in Spark's. "
         "[default: quotes are doubled]",
     ),
-    click.option(
+    option(
         "--no-header",
+        group="Input",
         is_flag=True,
         help="The first row of CSV files is data; columns are column_1, column_2, …, and options take their numbers. "
         "CSV outputs always have a header, the format's delimiter and doubled quotes, in UTF-8.",
@@ -46,32 +52,37 @@ def session_options(command: F) -> F:
 
 
 _SESSION = (
-    click.option(
+    option(
         "--device",
+        group="Model",
         default="auto",
         show_default=True,
         metavar="DEVICE",
         help="auto, cpu, cuda or cuda:N; an explicit cuda that cannot run is an error.",
     ),
-    click.option(
+    option(
         "--precision",
+        group="Model",
         default="auto",
         show_default=True,
         type=click.Choice(["auto", "fp32", "fp16", "int8"]),
         help="auto is fp16 on CUDA and int8 on the CPU.",
     ),
-    click.option(
+    option(
         "--threads",
+        group="Speed",
         type=click.IntRange(min=1),
         help="Reviews scored side by side on the CPU. [default: the CPUs that this process may use]",
     ),
-    click.option(
+    option(
         "--batch-tokens",
+        group="Speed",
         type=click.IntRange(min=1),
         help="Tokens per batch, where there are batches. [default: 32768 on CUDA, 16384 on the CPU]",
     ),
-    click.option(
+    option(
         "--tokenizer",
+        group="Model",
         default="auto",
         show_default=True,
         type=click.Choice(["auto", "nanotoken", "tokenizers"]),
@@ -86,33 +97,38 @@ def engine_options(command: F) -> F:
 
 
 _ENGINE = (
-    click.option(
+    option(
         "--engine",
+        group="Ray",
         type=click.Choice(["local", "ray"]),
         default="local",
         show_default=True,
         help="Score in this process, or with Ray Data on all of a machine or a cluster. The result is the same.",
     ),
-    click.option(
+    option(
         "--ray-address",
+        group="Ray",
         metavar="HOST:PORT",
         help="Cluster of --engine ray, or auto for the one that this machine belongs to. [default: RAY_ADDRESS, else "
         "a Ray of its own on this machine]",
     ),
-    click.option(
+    option(
         "--actors",
+        group="Ray",
         type=click.IntRange(min=1),
         help="Processes of --engine ray that score. [default: as many as there is room for]",
     ),
-    click.option(
+    option(
         "--cores-per-actor",
+        group="Ray",
         type=click.IntRange(min=1),
         default=1,
         show_default=True,
         help="CPUs of each of them.",
     ),
-    click.option(
+    option(
         "--gpus-per-actor",
+        group="Ray",
         type=click.FloatRange(min=0),
         help="GPUs of each of them, 0.5 for two on one. [default: 1 where there are GPUs for the model, else 0]",
     ),

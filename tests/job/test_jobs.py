@@ -210,7 +210,10 @@ def test_a_named_file_is_never_taken_for_an_output(call: Call, incoming: Path, t
             ("b.csv", "-o", "c.csv", "--metrics-file", "in/../c.csv.rejects.jsonl"),
             "is an output, or a file that belongs to one",
         ),
-        (("b.csv", "-o", "c.csv", "--summary", "s3://key:secret@b/s"), "s3://b/s: is a URL, and only a file of this"),
+        (
+            ("b.csv", "-o", "c.csv", "--summary", "s3://key:secret@b/s"),
+            "s3://b/s: is a URL, but this must be a local file",
+        ),
         (("b.csv", "-o", "memory://b/b.csv", "--model", "s3://key:secret@b/m"), "s3://b/m: is a URL; copy the bundle"),
     ],
 )

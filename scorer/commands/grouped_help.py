@@ -1,0 +1,72 @@
+"""Commands whose help lists the options in groups; :func:`option` declares one with its group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+GENERAL = "General"
+"""The group of options that every command has, and the last one in a help."""
+
+_FIRST_COLUMN = 30
+"""Characters of the longest option that has its help beside it."""
+
+
+class GroupedOption(click.Option):
+    """An option of a group.
+
+    Attributes:
+        group: heading in the help.
+    """
+
+    def __init__(self, *arguments: Any, group: str, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.group = group
+
+    def make_metavar(self, ctx: click.Context) -> str:
+        """Name of the value in the help: ``N`` for a whole number, ``NUMBER`` for any other."""
+        if self.metavar is None and isinstance(self.type, click.types.IntParamType):
+            return "N"
+        if self.metavar is None and isinstance(self.type, click.types.FloatParamType):
+            return "NUMBER"
+        return super().make_metavar(ctx)
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """What stands behind the help; not the range, which an error names."""
+        extra = super().get_help_extra(ctx)
+        extra.pop("range", None)
+        return extra
+
+
+class GroupedCommand(click.Command):
+    """A command whose help has a heading for each group of options, in the order of their first options."""
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, group by group."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(context):
+            record = parameter.get_help_record(context)
+            if record is not None:
+                groups.setdefault(getattr(parameter, "group", GENERAL), []).append(record)
+        groups[GENERAL] = groups.pop(GENERAL, [])
+        # One width for all groups: a shorter name is filled up to it.
+        width = min(_FIRST_COLUMN, max(len(name) for records in groups.values() for name, _ in records))
+        for group, records in groups.items():
+            with formatter.section(group):
+                formatter.write_dl([(name.ljust(width), text) for name, text in records], col_max=_FIRST_COLUMN)
+
+
+def option(*names: str, group: str, **settings: Any) -> Callable[[F], F]:
+    """Declare an option of ``group``; all else is as for :func:`click.option`."""
+    return click.option(*names, cls=GroupedOption, group=group, **settings)
+
+
+def with_options(command: F, options: Sequence[Callable[[F], F]]) -> F:
+    """Add ``options`` to ``command``; its help lists them in their order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
