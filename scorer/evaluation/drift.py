@@ -18,8 +18,16 @@ from scorer.evaluation.inputs import open_predictions, read_gold
 from scorer.evaluation.labels import LabelSet, values_in_order
 from scorer.evaluation.options import EvaluateOptions
 from scorer.evaluation.rows import PredictedChunk, predicted_chunks
-from scorer.evaluation.sections import Drift, LabelShare, LengthQuantiles, LengthShift, VocabularyShift, WordShift
-from scorer.metrics.values import Figure
+from scorer.evaluation.sections import (
+    Chance,
+    Drift,
+    LabelShare,
+    LengthQuantiles,
+    LengthShift,
+    VocabularyShift,
+    WordShift,
+)
+from scorer.metrics.values import Figure, Probabilities
 
 Counts = npt.NDArray[np.int64]
 
@@ -29,6 +37,12 @@ FINE_BINS = 1000
 _SHOWN_BINS = 20
 
 _SHOWN_WORDS = 20
+
+ROWS_PER_BIN = 10
+"""Rows of the smaller side for each bin, up to ten bins."""
+
+_DRAWS = 1000
+"""Pairs of draws for the index by chance."""
 
 ALL_TEXTS = 50_000
 """Number of texts whose words are all counted; of later ones, every :data:`LATER_STEP`-th is."""
@@ -82,10 +96,14 @@ class Profile:
         if self.score_of is not None and chunk.probabilities is not None:
             scores = chunk.probabilities[:, self.score_of]
         if scores is not None:
-            places = (scores[predicted].astype(np.float64) * FINE_BINS).astype(np.int64).clip(0, FINE_BINS - 1)
-            self.scores += np.bincount(places, minlength=FINE_BINS)
+            self._add_scores(scores[predicted])
         if chunk.texts is not None:
             self._add_texts(chunk.texts, predicted)
+
+    def _add_scores(self, scores: Probabilities) -> None:
+        # In float32, so that a score falls into the same bin whether it was kept as float32 or as float64.
+        places = (scores.astype(np.float32) * np.float32(FINE_BINS)).astype(np.int64).clip(0, FINE_BINS - 1)
+        self.scores += np.bincount(places, minlength=FINE_BINS)
 
     def _add_texts(self, column: pa.ChunkedArray, predicted: npt.NDArray[np.bool_]) -> None:
         texts = column.cast(pa.large_string()).filter(pa.array(predicted)).drop_null()
@@ -135,9 +153,10 @@ def drift_of(path: str, baseline: Profile, current: Profile) -> Drift:
     scored = baseline.scores.any() and current.scores.any()
     step = FINE_BINS // _SHOWN_BINS
     of = "confidence" if current.score_of is None else f"probability of {current.names[current.score_of]}"
-    score_psi = Figure(None, "there are no probabilities in both")
+    score_psi, score_chance = Figure(None, "there are no probabilities in both"), None
     if scored:
-        score_psi = stability_index(*tenths(baseline.scores, current.scores))
+        bins = tenths(baseline.scores, current.scores)
+        score_psi, score_chance = stability_index(*bins), chance_of(*bins)
     with_text = bool(baseline.lengths and current.lengths)
     reason = None
     if not with_text:
@@ -155,6 +174,8 @@ def drift_of(path: str, baseline: Profile, current: Profile) -> Drift:
         baseline_scores=tuple(baseline.scores.reshape(-1, step).sum(axis=1).tolist()) if scored else (),
         current_scores=tuple(current.scores.reshape(-1, step).sum(axis=1).tolist()) if scored else (),
         score_psi=score_psi,
+        label_chance=chance_of(then, now),
+        score_chance=score_chance,
         length=_length_shift(baseline.lengths, current.lengths) if with_text else None,
         vocabulary=_vocabulary_shift(baseline.words, current.words) if with_text else None,
         reason=reason,
@@ -170,22 +191,53 @@ def stability_index(baseline: npt.NDArray[np.integer], current: npt.NDArray[np.i
     if not baseline.sum() or not current.sum():
         return Figure(None, "there are no rows with a prediction in both")
     filled = (baseline > 0) | (current > 0)
-    before, after = (np.maximum(counts[filled], 0.5) / counts.sum() for counts in (baseline, current))
-    return Figure(float(((after - before) * np.log(after / before)).sum()))
+    return Figure(float(_index(baseline[filled], current[filled])))
+
+
+def _index(baseline: npt.NDArray[np.integer], current: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+    """The index of each pair of rows of counts ``(..., n_bins)`` in bins that one of the two fills."""
+    before, after = (np.maximum(side, 0.5) / side.sum(axis=-1, keepdims=True) for side in (baseline, current))
+    used = (baseline > 0) | (current > 0)
+    return np.asarray((used * (after - before) * np.log(after / before)).sum(axis=-1))
+
+
+def chance_of(baseline: npt.NDArray[np.integer], current: npt.NDArray[np.integer]) -> Chance | None:
+    """The index that two draws of one distribution have, as many rows each and in the same bins; ``None`` without rows.
+
+    The index is not 0 then: times ``1 / (1 / n + 1 / m)`` it is about chi-squared with a degree of freedom less than
+    there are bins (Yurdakul, 2018, "Statistical Properties of Population Stability Index"). That does not hold for
+    bins of a few rows, so the draws are simulated.
+    """
+    if not baseline.sum() or not current.sum():
+        return None
+    together = baseline + current
+    together = together[together > 0]
+    rng = np.random.default_rng(0)
+    draws = (rng.multinomial(int(side.sum()), together / together.sum(), _DRAWS) for side in (baseline, current))
+    found = _index(*draws)
+    return Chance(float(found.mean()), float(np.quantile(found, 0.99)))
 
 
 def tenths(baseline: Counts, current: Counts) -> tuple[Counts, Counts]:
-    """Merge counts in fine bins ``(n_bins,)`` into bins that each hold about a tenth of the baseline."""
+    """Merge counts in fine bins ``(n_bins,)`` into bins that each hold about a tenth of the baseline.
+
+    A fine bin that holds a tenth or more by itself is a bin of its own: a pile, as the scores of a sure model. With
+    less than 100 rows in one of the two there are fewer bins, of about ten rows each, but at least two.
+    """
+    n_bins = int(np.clip(min(baseline.sum(), current.sum()) // ROWS_PER_BIN, 2, 10))
     reached = np.cumsum(baseline)
-    edges = np.unique(np.searchsorted(reached, np.linspace(0, reached[-1], 11)[1:-1])) + 1
-    starts = np.concatenate([[0], edges[edges < len(baseline)]])
+    edges = np.searchsorted(reached, np.linspace(0, reached[-1], n_bins + 1)[1:-1]) + 1
+    piles = np.flatnonzero(baseline * n_bins >= reached[-1])
+    edges = np.unique(np.concatenate([[0], edges, piles, piles + 1]))
+    starts = edges[edges < len(baseline)]
     return np.add.reduceat(baseline, starts), np.add.reduceat(current, starts)
 
 
 def _length_shift(baseline: Counter[int], current: Counter[int]) -> LengthShift:
     lengths = np.array(sorted(baseline.keys() | current.keys()))
     then, now = (np.array([counts[int(length)] for length in lengths]) for counts in (baseline, current))
-    return LengthShift(_quantiles(lengths, then), _quantiles(lengths, now), stability_index(*tenths(then, now)))
+    bins = tenths(then, now)
+    return LengthShift(_quantiles(lengths, then), _quantiles(lengths, now), stability_index(*bins), chance_of(*bins))
 
 
 def _quantiles(lengths: Counts, counts: Counts) -> LengthQuantiles:

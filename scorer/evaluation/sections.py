@@ -288,17 +288,32 @@ class LengthQuantiles(Section):
 
 
 @dataclass(frozen=True)
+class Chance(Section):
+    """The population stability index of as many rows if nothing had changed.
+
+    Attributes:
+        mean: of two draws of one distribution.
+        high: 99 in 100 such pairs have less.
+    """
+
+    mean: float
+    high: float
+
+
+@dataclass(frozen=True)
 class LengthShift(Section):
     """Text lengths of both.
 
     Attributes:
         baseline, current: lengths in characters.
         psi: population stability index over the tenths of the baseline.
+        chance: the index by chance alone.
     """
 
     baseline: LengthQuantiles
     current: LengthQuantiles
     psi: Figure
+    chance: Chance | None = None
 
 
 @dataclass(frozen=True)
@@ -345,6 +360,7 @@ class Drift(Section):
         score_psi: population stability index of the scores, over the tenths of the baseline.
         length, vocabulary: ``None`` unless both have texts.
         reason: why these two are ``None``.
+        label_chance, score_chance: the indexes by chance alone; ``None`` without rows.
     """
 
     baseline: str
@@ -360,3 +376,5 @@ class Drift(Section):
     length: LengthShift | None
     vocabulary: VocabularyShift | None
     reason: str | None = None
+    label_chance: Chance | None = None
+    score_chance: Chance | None = None

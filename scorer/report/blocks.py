@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scorer.evaluation.coverage import Coverage
 from scorer.evaluation.expectation import Expectation
 from scorer.evaluation.findings import FIGURES, EvaluationReport
-from scorer.evaluation.sections import Comparison, Drift, Review, SliceGroup, Thresholds
+from scorer.evaluation.sections import Chance, Comparison, Drift, Review, SliceGroup, Thresholds
 from scorer.metrics.values import Figure
 
 _MATRIX_LABELS = 12
@@ -190,8 +190,8 @@ def _drift(drift: Drift) -> Iterator[Block]:
     rows = [
         (f"share of {share.label}", f"{share.baseline:.4f}", f"{share.current:.4f}", "") for share in drift.label_shares
     ]
-    rows.append(("predicted labels", "", "", _psi(drift.label_psi)))
-    rows.append((drift.of, "", "", _psi(drift.score_psi)))
+    rows.append(("predicted labels", "", "", _psi(drift.label_psi, drift.label_chance)))
+    rows.append((drift.of, "", "", _psi(drift.score_psi, drift.score_chance)))
     if drift.length is not None:
         then, now = drift.length.baseline, drift.length.current
         rows += [
@@ -199,7 +199,7 @@ def _drift(drift: Drift) -> Iterator[Block]:
             ("median length", f"{then.median:,.1f}", f"{now.median:,.1f}", ""),
             ("90th percentile", f"{then.p90:,.1f}", f"{now.p90:,.1f}", ""),
             ("99th percentile", f"{then.p99:,.1f}", f"{now.p99:,.1f}", ""),
-            ("text length", "", "", _psi(drift.length.psi)),
+            ("text length", "", "", _psi(drift.length.psi, drift.length.chance)),
         ]
     if drift.vocabulary is not None:
         rows.append(("words, Jensen-Shannon distance", "", value_text(drift.vocabulary.distance), ""))
@@ -215,9 +215,11 @@ def _drift(drift: Drift) -> Iterator[Block]:
         yield Block("words that changed most", columns=_columns("word", "baseline", "now"), rows=words)
 
 
-def _psi(figure: Figure) -> str:
+def _psi(figure: Figure, chance: Chance | None) -> str:
     if figure.value is None:
         return f"undefined: {figure.reason}"
+    if chance is not None and figure.value <= chance.high and chance.high > 0.1:
+        return f"{figure.value:.4f} no more than chance: so few rows have up to {chance.high:.2f} without any drift"
     kind = "stable" if figure.value < 0.1 else "shifted" if figure.value < 0.25 else "shifted much"
     return f"{figure.value:.4f} {kind}"
 

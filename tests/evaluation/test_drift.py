@@ -16,7 +16,7 @@ import scorer.evaluation.rows
 from scorer import evaluate_labels
 from scorer.commands.evaluate_labels import evaluate_labels as command_of
 from scorer.errors import InputError, UsageError
-from scorer.evaluation.drift import stability_index, tenths
+from scorer.evaluation.drift import Profile, chance_of, stability_index, tenths
 from scorer.metrics.values import Figure
 
 NAMES = ("negative", "positive")
@@ -79,6 +79,98 @@ def test_tenths_hold_a_tenth_of_the_baseline_each():
     assert before.sum() == 100_000
     assert after.sum() == 50_000
     assert np.abs(before / 100_000 - 0.1).max() < 0.005
+
+
+def save_scores(then, now):
+    """Two files of the probabilities ``then`` and ``now`` of positive."""
+    for name, values in (("then", then), ("now", now)):
+        pq.write_table(night(list(map(float, values))), f"{name}.parquet")
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        ([0.9] * 400, [0.2] * 400),
+        ([0.0002] * 200 + [0.9998] * 200, [0.0002] * 200 + [0.51] * 200),
+        ([0.1, 0.3, 0.6, 0.8] * 80 + [0.95] * 80, [0.1, 0.3, 0.6, 0.8] * 80 + [0.81] * 80),
+    ],
+)
+def test_a_pile_of_scores_hides_nothing_below_it(tmp_path, monkeypatch, then, now):
+    monkeypatch.chdir(tmp_path)
+    save_scores(then, now)
+    report = evaluate_labels("now.parquet", drift="then.parquet", max_psi=0.01)
+    assert report.drift.score_psi.value > 0.25
+    assert not report.gates[1].passed
+
+
+@pytest.mark.parametrize(("then", "now"), [(500, 1), (1, 500), (500, 501)])
+def test_texts_of_one_length_that_become_others_have_drifted(tmp_path, monkeypatch, then, now):
+    monkeypatch.chdir(tmp_path)
+    for name, length in (("then", then), ("now", now)):
+        pq.write_table(night([0.5] * 50, ["x" * length] * 50), f"{name}.parquet")
+    assert evaluate_labels("now.parquet", drift="then.parquet").drift.length.psi.value > 0.25
+
+
+def test_the_index_by_chance_is_that_of_draws_of_one_distribution():
+    rng = np.random.default_rng(13)
+    found = []
+    for _ in range(300):
+        then, now = (np.bincount((rng.beta(2, 2, 60) * 1000).astype(int), minlength=1000) for _ in range(2))
+        bins = tenths(then, now)
+        chance = chance_of(*bins)
+        found.append((stability_index(*bins).value, chance.mean, chance.high))
+    index, mean, high = np.array(found).T
+    assert index.mean() == pytest.approx(mean.mean(), rel=0.15)
+    assert 0.97 <= (index <= high).mean() <= 1.0
+    # With many rows it is nearly nothing, as its chi-squared distribution says.
+    many = np.full(10, 100_000)
+    assert chance_of(many, many).mean == pytest.approx(9 * 2 / 1_000_000, rel=0.1)
+
+
+def test_few_rows_of_one_distribution_meet_the_gate_and_others_do_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(14)
+    passed = []
+    for _ in range(20):
+        save_scores(rng.beta(2, 2, 30), rng.beta(2, 2, 30))
+        passed.append(
+            all(gate.passed for gate in evaluate_labels("now.parquet", drift="then.parquet", max_psi=0.1).gates)
+        )
+    assert sum(passed) >= 18
+    save_scores(rng.beta(9, 2, 30), rng.beta(2, 9, 30))
+    gate = evaluate_labels("now.parquet", drift="then.parquet", max_psi=0.1).gates[1]
+    assert not gate.passed
+    assert gate.limit > 0.3
+    assert "is above --max-psi 0.1 (" in str(gate)
+    assert " for so few rows)" in str(gate)
+
+
+def test_a_handful_of_rows_meets_no_gate_on_drift(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_scores([0.1] * 500 + [0.9] * 500, [0.1] * 9)
+    labels, scores = evaluate_labels("now.parquet", drift="then.parquet", max_psi=0.25).gates
+    assert not labels.passed
+    assert not scores.passed
+    assert "psi of scores is undefined (9 rows are too few to tell drift from chance)" in str(scores)
+
+
+def test_a_share_that_changed_just_as_much_as_allowed_meets_its_gate(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_scores([0.9] * 7 + [0.1] * 3, [0.9] * 8 + [0.1] * 2)
+    (gate,) = evaluate_labels("now.parquet", drift="then.parquet", max_share_shift=0.1).gates
+    assert gate.passed
+    (gate,) = evaluate_labels("now.parquet", drift="then.parquet", max_share_shift=0.0999).gates
+    assert not gate.passed
+
+
+def test_scores_fall_into_the_same_bins_as_float32_and_as_float64():
+    values = np.arange(0, 1001) / 1000
+    bins = []
+    for kind in (np.float32, np.float64):
+        profile = Profile(NAMES, 1)
+        profile._add_scores(values.astype(kind))
+        bins.append(profile.scores)
+    assert bins[0].tolist() == bins[1].tolist()
 
 
 def test_two_nights_without_a_label_column(nights):
