@@ -199,7 +199,9 @@ class LabelledPredictions:
             scores, of, groups = self.confidence, "confidence", {"right": right, "wrong": ~right}
         else:
             return None
-        series = {name: tuple(np.histogram(scores[rows], edges)[0].tolist()) for name, rows in groups.items()}
+        # In float32, so that a score falls into the same bin whether it was kept as float32 or as float64.
+        scores, bins = scores.astype(np.float32), edges.astype(np.float32)
+        series = {name: tuple(np.histogram(scores[rows], bins)[0].tolist()) for name, rows in groups.items()}
         return Histogram(of, tuple(edges.round(6).tolist()), series)
 
 

@@ -93,6 +93,7 @@ def evaluate_labels(
         report, notes = replace(report, comparison=comparison), notes + more
     if then is not None and now is not None:
         report = replace(report, drift=drift_of(str(chosen.drift), then, now))
+    notes += _same_bytes(report.provenance.inputs)
     gates = gates_of(chosen, report.figures, positive, report.comparison, report.drift)
     return run.write(replace(report, gates=gates, notes=notes), rows, bundle)
 
@@ -249,6 +250,19 @@ def _coverage(rows: EvaluatedRows, places: npt.NDArray[np.int64] | None) -> Cove
     if places is None:
         return coverage_of(rows.confidence[rows.predicted >= 0], None)
     return coverage_of(rows.confidence[places], rows.gold[places] == rows.predicted[places])
+
+
+def _same_bytes(inputs: Sequence[ReadFile]) -> tuple[str, ...]:
+    """A note on each evaluated file that holds the same bytes as one before it."""
+    first: dict[str, str] = {}
+    found = []
+    for item in inputs:
+        if item.role != "evaluated" or item.sha256 is None:
+            continue
+        if item.sha256 in first:
+            found.append(f"{item.path} holds the same bytes as {first[item.sha256]}: its rows count twice")
+        first.setdefault(item.sha256, item.path)
+    return tuple(found)
 
 
 def _counted(chunks: Iterator[PredictedChunk], profile: Profile | None, progress: Progress) -> Iterator[PredictedChunk]:

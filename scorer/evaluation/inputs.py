@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scorer.disk.paths import is_plain_file
+from scorer.disk.paths import identity_of, is_plain_file
 from scorer.errors import InputError, UsageError
 from scorer.evaluation.joining import join_labels
 from scorer.evaluation.labels import (
@@ -70,6 +70,7 @@ def open_files(files: Sequence[str | os.PathLike[str]], options: EvaluateOptions
     """
     if not files:
         raise UsageError("no file to evaluate")
+    _require_different(files)
     others = (path for path in (options.labels, options.baseline, options.drift) if path is not None)
     check_fit([*files, *others], ReadOptions(**options.file_options()))
     found = [_with_columns(_open(file, options), options) for file in files]
@@ -81,6 +82,22 @@ def open_files(files: Sequence[str | os.PathLike[str]], options: EvaluateOptions
         if options.labels is None and options.on is not None:
             named_column(file.source.schema.names, options.on, file.source.path)
     return found
+
+
+def _require_different(files: Sequence[str | os.PathLike[str]]) -> None:
+    """Refuse a file that is given twice, also by a link or another path: its rows would count twice.
+
+    Raises:
+        UsageError: one is.
+    """
+    seen: dict[tuple[int, int], str] = {}
+    for name in (os.fspath(file) for file in files):
+        identity = identity_of(name)
+        if identity in seen:
+            what = "is given twice" if seen[identity] == name else f"is the same file as {seen[identity]}"
+            raise UsageError(f"{what}, so its rows would count twice", path=name, hint="name each file once")
+        if identity is not None:
+            seen[identity] = name
 
 
 def open_predictions(path: str | os.PathLike[str], options: EvaluateOptions, labels: Sequence[str]) -> EvaluatedFile:
@@ -141,7 +158,8 @@ def labels_of(files: Sequence[EvaluatedFile], gold: GoldLabels) -> tuple[LabelSe
     """The label set of the predictions of ``files``, and notes on how it was found.
 
     It is that of the columns of probabilities, in order. Without such columns it is the predicted labels, by
-    alphabet; if only one label was ever predicted, it is the gold labels, because no classifier has one label.
+    alphabet, and with them the gold labels that were never predicted, where gold labels are written as the predicted
+    ones are.
 
     Raises:
         InputError: no row has a prediction.
@@ -152,14 +170,17 @@ def labels_of(files: Sequence[EvaluatedFile], gold: GoldLabels) -> tuple[LabelSe
     values = list(gold.predicted.first)
     if not values:
         raise InputError(f"no row has a value in {first.predicted!r}", path=first.source.path, hint="score it again")
+    unpredicted = [value for value in gold.values.first if value not in values]
+    if not unpredicted:
+        return LabelSet(values_in_order(values), "the predictions", complete=False), ()
+    # A name in another case is a slip, no other class.
+    folded = {value.strip().casefold() for value in values}
+    if len(unpredicted) < len(gold.values.first) and folded.isdisjoint(name.strip().casefold() for name in unpredicted):
+        note = f"{first.source.path}: gold labels that are never predicted: {listed(unpredicted)}"
+        return LabelSet(values_in_order([*values, *unpredicted]), "the predictions", complete=False), (note,)
     names = values_in_order(values)
-    if len(values) == 1 and values[0] in gold.values.first:
-        names = values_in_order(list(gold.values.first))
-    labels = LabelSet(names, "the predictions", complete=False)
-    if all(value in names for value in gold.values.first):
-        return labels, ()
     numbered = ", ".join(f"{label} = {name}" for label, name in enumerate(names))
-    return labels, (
+    return LabelSet(names, "the predictions", complete=False), (
         f"{first.source.path} has no columns of probabilities that give its labels an order,"
         f" so gold ids were read by alphabet: {numbered}",
     )

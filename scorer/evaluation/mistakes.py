@@ -36,7 +36,8 @@ def suspect_labels(rows: EvaluatedRows) -> npt.NDArray[np.int64]:
 
     Confident learning (Northcutt, Jiang and Chuang, 2021, "Confident Learning: Estimating Uncertainty in
     Dataset Labels", section 3.1): a label is confident for a row if its probability reaches the mean over the
-    rows with this gold label. A row is suspect if its most probable confident label is not its gold label.
+    rows with this gold label. A row is suspect if its most probable confident label is not its gold label, and
+    neither is its most probable label.
     Suspects are ranked by self-confidence, the probability of the gold label, least first, as in cleanlab's
     ``find_label_issues(filter_by="confident_learning", return_indices_ranked_by="self_confidence")``.
     """
@@ -52,7 +53,8 @@ def suspect_labels(rows: EvaluatedRows) -> npt.NDArray[np.int64]:
             means[label] = probabilities[own, label].mean(dtype=np.float64)
     # The tolerance absorbs the rounding of the mean, as in cleanlab.
     confident = np.where(probabilities >= means - 1e-6, probabilities, -1.0)
-    places = evaluated[(confident.max(axis=1) >= 0) & (confident.argmax(axis=1) != gold)]
+    disputed = (confident.argmax(axis=1) != gold) & (probabilities.argmax(axis=1) != gold)
+    places = evaluated[(confident.max(axis=1) >= 0) & disputed]
     return np.asarray(places[np.argsort(rows.probabilities[places, rows.gold[places]], kind="stable")])
 
 

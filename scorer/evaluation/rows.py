@@ -265,9 +265,30 @@ def _probabilities(
     if file.probabilities:
         columns = [_checked(file, name, table, wanted, start) for name in file.probabilities]
         probabilities = np.stack(columns, axis=1)
+        _require_sum_of_one(file, probabilities, wanted, start)
         own = probabilities[np.arange(len(predicted)), np.where(wanted, predicted, 0)]
         return probabilities, np.where(wanted, own, np.array(np.nan, own.dtype))
     return None, None if file.score is None else _checked(file, file.score, table, wanted, start)
+
+
+def _require_sum_of_one(
+    file: EvaluatedFile, probabilities: Probabilities, wanted: npt.NDArray[np.bool_], start: int
+) -> None:
+    """Refuse probabilities ``(n_rows, n_labels)`` that do not sum to 1 in each row that is ``wanted``.
+
+    Two decimals of each are exact enough.
+    """
+    n_labels = probabilities.shape[1]
+    sums = probabilities.sum(axis=1, dtype=np.float64)
+    wrong = wanted & (np.abs(sums - 1) > max(0.01, 0.005 * n_labels) + 1e-6)
+    if n_labels > 1 and wrong.any():
+        place = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"the probabilities of its {n_labels} labels sum to {sums[place]:.4g}, not to 1",
+            path=file.source.path,
+            row=start + place + 1,
+            hint="score the reviews again, or drop the columns of probabilities to evaluate the labels alone",
+        )
 
 
 def _checked(

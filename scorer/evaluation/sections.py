@@ -66,7 +66,7 @@ class Slice(Section):
     """Figures of the rows that share a value.
 
     Attributes:
-        value: as text; ``null`` and ``(other values)`` included.
+        value: as text; or ``(no value)`` for null, ``(other values)``, ``no text``.
         rows: number of evaluated rows.
         share: of all evaluated rows.
         accuracy: with its interval.

@@ -30,6 +30,8 @@ UNCERTAIN_ROWS = 50
 
 _OTHERS = "(other values)"
 
+_NULL = "(no value)"
+
 _CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
@@ -139,21 +141,29 @@ class SlicedRows:
 
     def by_values(self, values: SliceValues, rows: npt.NDArray[np.int64]) -> SliceGroup:
         """Cut by a column; ``rows`` are the places of the evaluated rows."""
-        names = ["null" if value is None else value for value in values.values]
+        # A text that reads as a slice of ours is shown in quotes, so that no two slices have one name.
+        names = [
+            _NULL if value is None else quoted(value) if value in (_NULL, _OTHERS) else value for value in values.values
+        ]
         return self.by(values.by, values.codes[rows], names, built_in=values.built_in)
 
     def by_length(self, lengths: Ids) -> SliceGroup:
-        """Cut into quarters by length in characters ``(n_rows,)``."""
-        edges = np.unique(np.quantile(lengths, [0.25, 0.5, 0.75, 1.0], method="inverted_cdf"))
-        codes = np.searchsorted(edges, lengths)
-        lows = [int(lengths.min()), *(int(edge) + 1 for edge in edges[:-1])]
-        pairs = zip(lows, edges.astype(int).tolist(), strict=True)
-        names = [f"{low:,} to {high:,} characters" if low < high else f"{low:,} characters" for low, high in pairs]
-        return self.by("length", codes, names, built_in=True)
+        """Cut into quarters by length in characters ``(n_rows,)``; -1 is a row without a text."""
+        with_text, edges, names = lengths[lengths >= 0], np.zeros(0, np.int64), []
+        if len(with_text):
+            edges = np.unique(np.quantile(with_text, [0.25, 0.5, 0.75, 1.0], method="inverted_cdf")).astype(np.int64)
+            lows = [int(with_text.min()), *(edges[:-1] + 1).tolist()]
+            pairs = zip(lows, edges.tolist(), strict=True)
+            names = [f"{low:,} to {high:,} characters" if low < high else f"{low:,} characters" for low, high in pairs]
+        # A row without a text is placed behind the last edge.
+        codes = np.where(lengths < 0, len(edges), np.searchsorted(edges, lengths))
+        return self.by("length", codes, [*names, "no text"], built_in=True)
 
     def by_confidence(self, confidence: Probabilities) -> SliceGroup:
         """Cut by the probability ``(n_rows,)`` of the predicted label."""
-        codes = np.searchsorted(np.array(_CONFIDENCES), confidence.astype(np.float64), side="right")
+        # In float32, so that a value on an edge falls into the same slice whether it was kept as float32 or as float64.
+        edges = np.array(_CONFIDENCES, np.float32)
+        codes = np.searchsorted(edges, confidence.astype(np.float32), side="right")
         steps = (0.0, *_CONFIDENCES, 1.0)
         names = [f"{low:g} to {high:g}" for low, high in pairwise(steps)]
         return self.by("confidence", codes, names, built_in=True)

@@ -68,7 +68,9 @@ class CalibrationCells:
         """Count rows; a confidence on an edge belongs to the bin below it."""
         n_bins = self.counts.shape[1]
         values = confidence.astype(np.float64)
-        places = np.searchsorted(np.linspace(0, 1, n_bins + 1)[1:-1], values) + right * n_bins
+        # In float32, so that a value on an edge falls into the same bin whether it was kept as float32 or as float64.
+        edges = np.linspace(0, 1, n_bins + 1).astype(np.float32)[1:-1]
+        places = np.searchsorted(edges, confidence.astype(np.float32)) + right * n_bins
         self.counts += np.bincount(places, minlength=2 * n_bins).reshape(2, n_bins)
         self.sums += np.bincount(places, weights=values, minlength=2 * n_bins).reshape(2, n_bins)
 
@@ -131,9 +133,10 @@ class Calibration:
 def log_losses(probabilities: Probabilities, gold: Ids) -> npt.NDArray[np.float64]:
     """Minus the natural logarithm of each gold label's probability, float64 ``(n,)``.
 
-    Probabilities are kept from 0 by the machine epsilon of their type, as in scikit-learn's ``log_loss``.
+    Probabilities are kept from 0 by the machine epsilon of float32, as in scikit-learn's ``log_loss`` of the float32
+    that ``score`` writes; so the same predictions have the same loss in every format.
     """
-    least = float(np.finfo(probabilities.dtype).eps)
+    least = float(np.finfo(np.float32).eps)
     own = probabilities[np.arange(len(gold)), gold].astype(np.float64)
     return np.asarray(-np.log(np.clip(own, least, 1 - least)))
 

@@ -78,6 +78,18 @@ threshold  predicted  precision  recall      F1  accuracy
 0.9000             1     1.0000  0.3333  0.5000    0.6000
 0.3000             4     0.7500  1.0000  0.8571    0.8000  best F1
 
+if people take the least sure rows
+for people  rows   below  accuracy of the rest              95 %  mistakes caught  expected
+0%             0  0.6000                0.6000  0.2307 to 0.8824           0.0000    0.7600
+1%             1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
+2%             1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
+5%             1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
+10%            1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
+15%            1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
+20%            1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
+30%            2  0.8000                1.0000  0.4385 to 1.0000           1.0000    0.8333
+50%            3  0.8000                1.0000  0.3424 to 1.0000           1.0000    0.8500
+
 most confident of 2 mistakes
 row  gold      predicted  confidence  text
 5    positive  negative       0.7000
@@ -218,6 +230,10 @@ threshold  predicted  precision     recall         F1  accuracy
 0.7000             0  undefined  undefined  undefined    1.0000
 0.8000             0  undefined  undefined  undefined    1.0000
 0.9000             0  undefined  undefined  undefined    1.0000
+
+if people take the least sure rows
+for people  rows   below  accuracy of the rest              95 %  mistakes caught  expected
+0%             0  0.9000                1.0000  0.2065 to 1.0000        undefined    0.9000
 
 gate NOT MET: f1 is undefined (positive is neither a gold label nor predicted), --min-f1 demands 0.5
 """

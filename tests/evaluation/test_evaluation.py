@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -156,8 +157,59 @@ def test_a_label_never_predicted_counts_if_only_one_was(saved):
     report = evaluate_labels(saved(pa.table({"label": ["rare", "usual"], "pred_label": ["usual", "usual"]})))
     assert report.labels == ("rare", "usual")
     assert report.figures["macro_precision"] == Figure(None, "rare was never predicted")
-    with pytest.raises(InputError, match="keep the columns of probabilities"):
-        evaluate_labels(saved(pa.table({"label": ["a", "b", "c"], "pred_label": ["a", "a", "c"]})))
+    assert report.notes == ("preds.parquet: gold labels that are never predicted: 'rare'",)
+
+
+def test_a_label_never_predicted_counts_whatever_the_others_are(saved):
+    report = evaluate_labels(saved(pa.table({"label": ["a", "b", "c"], "pred_label": ["a", "a", "c"]})))
+    assert report.labels == ("a", "b", "c")
+    assert report.figures["accuracy"] == Figure(2 / 3)
+    assert report.by_label[1].recall == Figure(0.0)
+    # Numbers that are names are no ids of others.
+    report = evaluate_labels(saved(pa.table({"label": ["0", "1", "2"], "pred_label": ["1", "1", "2"]})))
+    assert report.labels == ("0", "1", "2")
+    # A slip is no other class.
+    with pytest.raises(InputError, match="'C' in column 'label' is no label of the predictions"):
+        evaluate_labels(saved(pa.table({"label": ["a", "C"], "pred_label": ["a", "c"]})))
+
+
+def test_a_file_given_twice_is_refused_and_a_copy_is_noted(saved, tmp_path):
+    path = saved(predictions(*FIVE))
+    with pytest.raises(UsageError, match="is given twice, so its rows would count twice"):
+        evaluate_labels([path, path])
+    (tmp_path / "link.parquet").symlink_to(path)
+    with pytest.raises(UsageError, match=r"link.parquet: is the same file as"):
+        evaluate_labels([path, tmp_path / "link.parquet"])
+    (tmp_path / "copy.parquet").write_bytes(Path(path).read_bytes())
+    (note,) = evaluate_labels([path, tmp_path / "copy.parquet"]).notes
+    assert "copy.parquet holds the same bytes as" in note
+
+
+def test_probabilities_that_do_not_sum_to_one_are_refused(saved):
+    held = {"label": ["a", "b"], "pred_label": ["a", "b"]}
+    with pytest.raises(InputError, match=r"row 2: the probabilities of its 2 labels sum to 0.3, not to 1"):
+        evaluate_labels(saved(pa.table({**held, "pred_prob_a": [0.9, 0.1], "pred_prob_b": [0.1, 0.2]})))
+    # Two decimals of 40 labels may be a little off.
+    names = [f"label {number}" for number in range(40)]
+    shares = {f"pred_prob_{name}": [0.03, 0.02] for name in names}
+    evaluate_labels(saved(pa.table({"label": names[:2], "pred_label": names[:2], **shares})))
+
+
+def test_the_same_predictions_have_the_same_figures_as_parquet_and_as_csv(tmp_path):
+    rng = np.random.default_rng(31)
+    positive = rng.integers(0, 21, 400).astype(np.float32) / np.float32(20)  # some are 0 and 1, some lie on edges
+    gold = rng.integers(2, size=400)
+    names = ("negative", "positive")
+    columns = {"label": [names[label] for label in gold], "pred_label": [names[int(p >= 0.5)] for p in positive]}
+    columns |= {"pred_prob_negative": 1 - positive, "pred_prob_positive": positive}
+    pq.write_table(pa.table(columns), tmp_path / "preds.parquet")
+    pacsv.write_csv(pa.table(columns), tmp_path / "preds.csv")
+    reports = [evaluate_labels(tmp_path / f"preds.{kind}") for kind in ("parquet", "csv")]
+    for name, figure in reports[0].figures.items():
+        assert figure.value == pytest.approx(reports[1].figures[name].value, rel=1e-6), name
+    assert reports[0].slices == reports[1].slices
+    assert [cell.rows for cell in reports[0].reliability] == [cell.rows for cell in reports[1].reliability]
+    assert reports[0].histogram == reports[1].histogram
 
 
 def test_a_row_without_a_prediction_is_unscored_and_in_no_figure(saved):
@@ -215,7 +267,7 @@ def test_figures_of_probabilities_in_a_file_are_scikit_learns(tmp_path, monkeypa
     # Few different values, so that there are ties, and some that are sure.
     shares = rng.integers(0, 4, size=(n_rows, n_labels)) + (np.arange(n_labels) == rng.integers(n_labels))
     shares = (shares + 1e-9 * rng.integers(0, 2)) / np.maximum(shares.sum(axis=1, keepdims=True), 1)
-    shares[shares.sum(axis=1) < 0.5] = 1 / n_labels
+    shares[np.abs(shares.sum(axis=1) - 1) > 1e-6] = 1 / n_labels
     shares = np.clip(shares, 0, 1).astype(rng.choice(["f4", "f8"]))
     predicted = shares.argmax(axis=1)
     columns = {f"pred_prob_{name}": shares[:, label] for label, name in enumerate(names)}
@@ -226,6 +278,8 @@ def test_figures_of_probabilities_in_a_file_are_scikit_learns(tmp_path, monkeypa
     scores = shares[:, 1] if binary else shares
     hot = gold if binary else np.eye(n_labels)[gold]
     one_hot = np.eye(n_labels)[gold]
+    least = float(np.finfo(np.float32).eps)
+    told = np.clip(shares.astype(float), least, 1 - least)
     expected = {
         "accuracy": reference.accuracy_score(gold, predicted),
         "balanced_accuracy": reference.balanced_accuracy_score(gold, predicted),
@@ -233,7 +287,7 @@ def test_figures_of_probabilities_in_a_file_are_scikit_learns(tmp_path, monkeypa
         "weighted_f1": reference.f1_score(gold, predicted, average="weighted"),
         "average_precision": reference.average_precision_score(hot, scores),
         "roc_auc": reference.roc_auc_score(hot, scores),
-        "log_loss": reference.log_loss(gold, shares, labels=range(n_labels)),
+        "log_loss": reference.log_loss(gold, told, labels=range(n_labels)),
         "brier": float(((shares.astype(float) - one_hot) ** 2).sum(axis=1).mean() / (2 if binary else 1)),
     }
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-5, abs=1e-6)

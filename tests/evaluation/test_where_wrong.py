@@ -76,10 +76,10 @@ def test_slices_are_the_figures_of_their_rows_weakest_first(data):
 @pytest.mark.parametrize(
     ("column", "values"),
     [
-        (pa.array(["a", "b", None, "a", "b", "a"]), {"a": 2, "b": 2, "null": 1}),
+        (pa.array(["a", "b", None, "a", "b", "a"]), {"a": 2, "b": 2, "(no value)": 1}),
         (pa.array([1, 2, 1, 1, 2, 2], pa.int8()), {"1": 3, "2": 2}),
-        (pa.array([True, False, None, True, False, True]), {"true": 2, "false": 2, "null": 1}),
-        (pa.array(["a", "b", None, "a", "b", "a"]).dictionary_encode(), {"a": 2, "b": 2, "null": 1}),
+        (pa.array([True, False, None, True, False, True]), {"true": 2, "false": 2, "(no value)": 1}),
+        (pa.array(["a", "b", None, "a", "b", "a"]).dictionary_encode(), {"a": 2, "b": 2, "(no value)": 1}),
         (pa.array([0, 1, 0, 1, 0, 1], pa.date32()), {"1970-01-01": 3, "1970-01-02": 2}),
     ],
     ids=lambda value: str(getattr(value, "type", "")),
@@ -113,6 +113,39 @@ def test_several_columns_and_built_in_slices_have_an_order(saved):
         "0.8 to 0.9": 1,
         "0.6 to 0.7": 1,
     }
+
+
+def test_rows_without_a_text_are_a_slice_of_their_own(saved):
+    texts = [None, "abc", None, "abcdef", "ab", "abcd"]
+    report = evaluate_labels(saved(table(GOLD, POSITIVE, text=texts)))
+    length = {item.value: item.rows for item in report.slices[0].slices}
+    assert length["no text"] == 2
+    assert not any("-1" in value for value in length)
+    nothing = evaluate_labels(saved(table(GOLD, POSITIVE, text=pa.array([None] * 6, pa.string()))))
+    assert [(item.value, item.rows) for item in nothing.slices[0].slices] == [("no text", nothing.evaluated)]
+
+
+def test_no_two_slices_have_one_name(saved):
+    kinds = ["null", None, "(no value)", "null", "(other values)", None]
+    report = evaluate_labels(saved(table(GOLD, POSITIVE, kind=kinds)), slice_by="kind")
+    names = [item.value for item in report.slices[0].slices]
+    assert sorted(names) == ["'(no value)'", "'(other values)'", "(no value)", "null"]
+
+
+def test_confidences_fall_into_the_same_slice_as_float32_and_as_float64(saved):
+    positive = [0.7, 0.9, 0.95, 0.99, 0.6, 0.8]
+    found = []
+    for kind in (pa.float32(), pa.float64()):
+        shares = {
+            "pred_prob_negative": pa.array([1 - p for p in positive], kind),
+            "pred_prob_positive": pa.array(positive, kind),
+        }
+        report = evaluate_labels(saved(pa.table({"label": [0, 1] * 3, "pred_label": ["positive"] * 6, **shares})))
+        found.append({item.value: item.rows for item in report.slices[-1].slices})
+    assert found[0] == found[1]
+    assert found[0] == dict.fromkeys(
+        ["0.6 to 0.7", "0.7 to 0.8", "0.8 to 0.9", "0.9 to 0.95", "0.95 to 0.99", "0.99 to 1"], 1
+    )
 
 
 def test_slices_do_not_depend_on_chunks_or_files(saved, monkeypatch):
@@ -208,6 +241,9 @@ def test_suspect_labels_are_those_of_confident_learning():
     expected = []
     for row in range(2000):
         confident = [label for label in range(3) if shares[row, label] >= means[label]]
+        # cleanlab takes out the rows where the model agrees with the gold label.
+        if shares[row].argmax() == gold[row]:
+            continue
         if confident and max(confident, key=lambda label: shares[row, label]) != gold[row]:
             expected.append(row)
     expected.sort(key=lambda row: shares[row, gold[row]])
@@ -215,6 +251,17 @@ def test_suspect_labels_are_those_of_confident_learning():
     assert found == expected
     wrong = set(np.flatnonzero(gold != truth).tolist())
     assert len(wrong & set(found[:50])) > 45
+
+
+def test_rows_where_the_model_agrees_with_the_gold_label_are_not_suspect():
+    # Of two unbalanced classes the rare one is confident for many rows of the other, which the model has right.
+    rng = np.random.default_rng(9)
+    gold = (rng.random(2000) < 0.03).astype(int)
+    rare = 1 / (1 + np.exp(-rng.normal(np.where(gold == 1, 0.0, -5.0), 2.0)))
+    shares = np.stack([1 - rare, rare], axis=1)
+    found = suspects(gold, shares)
+    assert found
+    assert (shares[found].argmax(axis=1) != gold[found]).all()
 
 
 def suspects(gold, shares):
