@@ -169,7 +169,7 @@ def test_a_label_never_predicted_counts_whatever_the_others_are(saved):
     report = evaluate_labels(saved(pa.table({"label": ["0", "1", "2"], "pred_label": ["1", "1", "2"]})))
     assert report.labels == ("0", "1", "2")
     # A slip is no other class.
-    with pytest.raises(InputError, match="'C' in column 'label' is no label of the predictions"):
+    with pytest.raises(InputError, match="'C' in column 'label' is not a label"):
         evaluate_labels(saved(pa.table({"label": ["a", "C"], "pred_label": ["a", "c"]})))
 
 
