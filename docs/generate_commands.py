@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from export.card_cli import model_card
 from export.cli import export_model
 from scorer.commands.evaluate_labels import evaluate_labels
 from scorer.commands.score import score
@@ -14,6 +15,7 @@ COMMANDS = {
     "evaluate-labels": evaluate_labels,
     "train-model": train_model,
     "export-model": export_model,
+    "model-card": model_card,
 }
 
 PAGE = Path(__file__).parent / "commands.md"

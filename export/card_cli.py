@@ -1,4 +1,4 @@
-"""The command ``python -m export.card_cli``: the model card of a bundle."""
+"""The command ``model-card``: the model card of a bundle."""
 
 from __future__ import annotations
 
@@ -10,8 +10,20 @@ import click
 from scorer.commands.console import common_options, run
 from scorer.commands.grouped_help import GroupedCommand, option
 
+EPILOG = """\b
+Examples:
+  model-card my-bundle -o model-card.md
+  evaluate-labels labelled.csv --model my-bundle --json figures.json
+  model-card my-bundle --metrics figures.json -o model-card.md
+"""
 
-@click.command(cls=GroupedCommand, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+@click.command(
+    "model-card",
+    cls=GroupedCommand,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.argument("bundle", type=click.Path(path_type=Path))
 @option(
     "--metrics",
@@ -54,9 +66,5 @@ def model_card(
 
 
 def main() -> NoReturn:
-    """Entry point of ``python -m export.card_cli``."""
+    """Entry point of the console script ``model-card``."""
     run(model_card, env_prefix="MODEL_CARD")
-
-
-if __name__ == "__main__":
-    main()

@@ -196,7 +196,7 @@ def _commands(
         for line in (*_scoring(file, value, bundle, made), _evaluation(file, value, made))
     ]
     files = [part for file, _ in measured for part in ("--metrics", file.name)]
-    card = ["python", "-m", "export.card_cli", made, *files]
+    card = ["model-card", made, *files]
     lines = ["## Commands", "", "In this order, in a folder that holds the files named above:", ""]
     lines += ["```sh", *commands, shlex.join(card), "```", ""]
     unknown = [step["makes"] for step in steps if not step.get("command")]

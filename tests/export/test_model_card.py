@@ -94,17 +94,17 @@ def test_the_commands_name_the_scoring_behind_the_figures(bundle: Path, tmp_path
 
     def commands() -> list[str]:
         lines = render_card(bundle, metrics=[file]).splitlines()
-        return [line for line in lines if line.startswith(("score ", "evaluate-labels ", "python "))]
+        return [line for line in lines if line.startswith(("score ", "evaluate-labels ", "model-card "))]
 
     length = json.loads((bundle / "bundle.json").read_text())["preprocessing"]["max_length"]
     assert commands() == [
         "score test.parquet -o preds.parquet --model bundle --precision int8 --text-column text "
         f"--max-length {length} --long-text truncate",
         "evaluate-labels preds.parquet --label-column label --json m.json",
-        "python -m export.card_cli bundle --metrics m.json",
+        "model-card bundle --metrics m.json",
     ]
     predictions.write_bytes(predictions.read_bytes()[:-1] + b"?")  # another file than the one that was measured
-    assert [line.split()[0] for line in commands()] == ["evaluate-labels", "python"]
+    assert [line.split()[0] for line in commands()] == ["evaluate-labels", "model-card"]
 
 
 def test_what_was_not_recorded_is_left_out(tiny_bundle: Path) -> None:

@@ -86,7 +86,7 @@ def test_the_card_of_a_student_shows_every_command(
         " --license apache-2.0",
         "evaluate-labels reviews.parquet --model student-bundle --precision int8 --label-column label"
         " --json figures.json",
-        "python -m export.card_cli student-bundle --metrics figures.json",
+        "model-card student-bundle --metrics figures.json",
     ]
     assert "| Pretrained model | some-encoder |" in card
     assert "| Its licence | apache-2.0 |" in card
