@@ -59,7 +59,7 @@ def common_options(command: F) -> F:
     return with_options(
         command,
         (
-            click.version_option(package_version(), "--version", prog_name=PACKAGE),
+            click.version_option(package_version(), "-V", "--version", prog_name=PACKAGE),
             option("-q", "--quiet", group=GENERAL, is_flag=True, help="Print only errors on stderr."),
             option("-v", "--verbose", group=GENERAL, count=True, help="Say more on stderr; twice for more still."),
             option("--debug", group=GENERAL, is_flag=True, help="Show a traceback when something fails."),

@@ -30,6 +30,7 @@ _TO_VERIFY = "scorer.to_verify"
 
 EPILOG = """\b
 Examples:
+  score --text "A quiet, tender film."
   score reviews.parquet -o preds.parquet
   score reviews.csv -o preds.csv --text-column review --columns id
   score reviews.parquet -o preds.parquet --model my-bundle --device cuda
@@ -66,8 +67,6 @@ def _verify(context: click.Context, parameter: click.Parameter, inputs: tuple[st
         for line in verify([output, *(LocalPath().convert(name, parameter, context) for name in inputs)]):
             click.echo(printable(line))
         context.exit(0)
-    if not inputs and not context.resilient_parsing:
-        raise click.MissingParameter(ctx=context, param=parameter)
     return inputs
 
 
@@ -78,6 +77,13 @@ def _keep_for_verify(context: click.Context, _parameter: click.Parameter, output
 class _Score(GroupedCommand):
     """The command, which writes the metrics of a command line that click refuses too."""
 
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Parse ``args``: either with inputs and an output, or with ``--text``."""
+        rest = super().parse_args(context, args)
+        if not context.resilient_parsing:
+            _check_what_to_score(context, {parameter.name: parameter for parameter in self.params})
+        return rest
+
     def make_context(self, info_name: str | None, args: list[str], *more: Any, **options: Any) -> click.Context:
         """Parse ``args``; see :meth:`click.Command.make_context`."""
         try:
@@ -87,6 +93,15 @@ class _Score(GroupedCommand):
             if metrics and not is_url(metrics):
                 _report_refusal(Path(metrics), error)
             raise
+
+
+def _check_what_to_score(context: click.Context, parameters: dict[str, click.Parameter]) -> None:
+    for name in ("inputs", "output"):
+        parameter, given = parameters[name], bool(context.params[name])
+        if given and context.params["texts"]:
+            raise UsageError(f"--text cannot be combined with {parameter.get_error_hint(context)}", hint="drop one")
+        if not given and not context.params["texts"]:
+            raise click.MissingParameter(ctx=context, param=parameter)
 
 
 def _report_refusal(metrics: Path, error: click.UsageError | UsageError) -> None:
@@ -107,16 +122,25 @@ def _report_refusal(metrics: Path, error: click.UsageError | UsageError) -> None
     "-o",
     "--output",
     group="Output",
-    required=True,
     metavar="OUTPUT",
-    help="Where to write: a file, a folder for a folder or several inputs, - for stdout, or a URL; format by "
-    "extension (.parquet, .csv, .tsv, .jsonl, those of text also with .gz or .zst).",
+    help="Where to write (required): a file, a folder for a folder or several inputs, - for stdout, or a URL; format "
+    "by extension (.parquet, .csv, .tsv, .jsonl, those of text also with .gz or .zst).",
 )
 @option(
     "--output-format",
     group="Output",
     metavar="FORMAT",
     help="parquet, csv, tsv or jsonl, of text also as csv.gz or csv.zst. [default: by extension]",
+)
+@option(
+    "--text",
+    "texts",
+    group="Input",
+    multiple=True,
+    allow_from_autoenv=False,
+    metavar="TEXT",
+    help="Score this text in place of INPUT and print its label and probabilities, as a first look; may be repeated. "
+    "With --output-format jsonl, csv or tsv for programs.",
 )
 @option("--csv-safe", group="Output", is_flag=True, help="Escape cells that a spreadsheet would run as formulas.")
 @reading_options
@@ -267,7 +291,8 @@ def _report_refusal(metrics: Path, error: click.UsageError | UsageError) -> None
 @common_options
 def score(
     inputs: tuple[str, ...],
-    output: str,
+    output: str | None,
+    texts: tuple[str, ...],
     columns: str | None,
     summary: Path | None,
     metrics_file: Path | None,
@@ -302,6 +327,11 @@ def score(
         if metrics_file is not None:
             _report_refusal(metrics_file, error)
         raise
+    if output is None:
+        from scorer.commands.first_look import look_at
+
+        click.echo(look_at(texts, chosen.model, chosen, chosen.output_format), nl=False)
+        return
     progress = progress_for_stderr(quiet=quiet, lines=logs_json())
     report = score_inputs(
         inputs,

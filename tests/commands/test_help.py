@@ -27,7 +27,7 @@ def test_every_option_has_a_group(command: click.Command) -> None:
         for parameter in command.params
         if isinstance(parameter, click.Option) and not isinstance(parameter, GroupedOption)
     ]
-    assert without == [["--version"]], "declare it by scorer.commands.grouped_help.option, with a group"
+    assert without == [["-V", "--version"]], "declare it by scorer.commands.grouped_help.option, with a group"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

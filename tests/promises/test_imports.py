@@ -84,8 +84,8 @@ def test_the_table_names_every_room() -> None:
 def test_rooms_import_in_one_direction() -> None:
     wrong = []
     for name, found in IMPORTS.items():
-        if not name.startswith("scorer."):
-            continue  # scorer/__init__.py names the public values of all rooms
+        if not name.startswith("scorer.") or name == "scorer.__main__":
+            continue  # scorer/__init__.py names the public values of all rooms, and scorer/__main__.py is a command
         own = room_of(name)
         allowed = {own, "", *MAY_IMPORT.get(own, "").split()} if own else {""}
         wrong += [f"{name} -> {one}" for one in found if one.startswith("scorer.") and room_of(one) not in allowed]
