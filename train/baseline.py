@@ -45,7 +45,9 @@ class LinearBaseline:
         self._platt = LogisticRegression()
         self._out_of_fold: dict[str, npt.NDArray[np.float64]] = {}
 
-    def fit(self, texts: Sequence[str], labels: Sequence[int], n_labels: int | None = None) -> LinearBaseline:
+    def fit(
+        self, texts: Sequence[str], labels: Sequence[int] | npt.NDArray[np.int64], n_labels: int | None = None
+    ) -> LinearBaseline:
         """Fit to ``texts`` with label ids ``labels``, of ``n_labels`` or by default as many as occur.
 
         A label without rows gets the probability 0.
@@ -117,11 +119,11 @@ def fit_baseline(options: TrainOptions) -> History:
         require_same_data(history.data, record_data(train_set, eval_set, options), output)
     begun = time.monotonic()
     model = LinearBaseline(options.preprocessing, options.seed).fit(
-        train_set.rows["text"], train_set.rows["labels"], len(train_set.label_names)
+        train_set.texts, train_set.labels, len(train_set.label_names)
     )
     # Validation rows are new to the model, whatever their texts; a duplicate gains nothing here.
-    probabilities = model.probabilities(eval_set.rows["text"])
-    row = _row(probabilities, eval_set, len(train_set.rows), time.monotonic() - begun, options.command())
+    probabilities = model.probabilities(eval_set.texts)
+    row = _row(probabilities, eval_set, len(train_set), time.monotonic() - begun, options.command())
     if options.predictions is not None:
         write_predictions(model.probabilities, eval_set, options.predictions, options)
     if history is None or output is None:
@@ -140,7 +142,7 @@ def _columns(decisions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _row(
     probabilities: npt.NDArray[np.float64], eval_set: LabelledReviews, n_train: int, seconds: float, command: str
 ) -> Baseline:
-    gold = np.asarray(eval_set.rows["labels"])
+    gold = eval_set.labels
     predicted = probabilities.argmax(axis=1)
     n_labels = len(eval_set.label_names)
     average = {"average": "binary", "pos_label": 1} if n_labels == 2 else {"average": "macro"}

@@ -263,12 +263,12 @@ def train_model(
         **options,
     )
     _require_extra(baseline=chosen.baseline)
-    _hush_libraries(verbose)
     if chosen.baseline:
         from train.baseline import fit_baseline
 
         click.echo(fit_baseline(chosen).table())
         return
+    _hush_libraries(verbose)
     from train.training import train_model as train
 
     history = train(chosen)

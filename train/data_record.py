@@ -11,7 +11,8 @@ from typing import Any
 
 from scorer.disk.checksums import sha256_of
 from scorer.errors import InputError, UsageError
-from train.data import LabelledReviews, data_files
+from train.data import LabelledReviews
+from train.data_files import data_files
 from train.options import TrainOptions, short_names
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ def record_data(train_set: LabelledReviews, eval_set: LabelledReviews, options: 
     duplicates = _duplicates(train_set, eval_set)
     both = duplicates["validation_rows_in_training"]
     if both:
-        log.warning("%d of the %d validation texts stand in the training part too", both, len(eval_set.rows))
+        log.warning("%d of the %d validation texts stand in the training part too", both, len(eval_set))
     if duplicates["with_another_label"]:
         log.warning("%d of them with another label", duplicates["with_another_label"])
     if duplicates["training_rows_repeated"]:
@@ -87,10 +88,10 @@ def _compared(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _record_of(part: LabelledReviews, sources: Iterable[str], names: Mapping[str, str]) -> dict[str, Any]:
-    counts = Counter(part.rows["labels"])
+    counts = Counter(part.labels.tolist())
     return {
         "files": _file_hashes(sources, names),
-        "rows": len(part.rows),
+        "rows": len(part),
         "rows_per_label": {name: counts[label] for label, name in enumerate(part.label_names)},
     }
 
@@ -117,7 +118,7 @@ def hashes_by_name(files: Iterable[Path]) -> dict[str, str]:
 def _rows_hash(part: LabelledReviews) -> str:
     """SHA-256 over the rows in order; with lengths, so that the end of a row cannot pass for the start of the next."""
     digest = hashlib.sha256()
-    for text, label in zip(part.rows["text"], part.rows["labels"], strict=True):
+    for text, label in zip(part.texts, part.labels.tolist(), strict=True):
         encoded = text.encode("utf-8", "surrogatepass")
         digest.update(f"{len(encoded)} {label} ".encode())
         digest.update(encoded)
@@ -126,7 +127,7 @@ def _rows_hash(part: LabelledReviews) -> str:
 
 def _duplicates(train_set: LabelledReviews, eval_set: LabelledReviews) -> dict[str, int]:
     def words_and_labels(part: LabelledReviews) -> Iterator[tuple[str, int]]:
-        for text, label in zip(part.rows["text"], part.rows["labels"], strict=True):
+        for text, label in zip(part.texts, part.labels.tolist(), strict=True):
             yield " ".join(text.casefold().split()), label
 
     seen: dict[str, set[int]] = {}
@@ -136,5 +137,5 @@ def _duplicates(train_set: LabelledReviews, eval_set: LabelledReviews) -> dict[s
     return {
         "validation_rows_in_training": len(both),
         "with_another_label": sum(label not in labels for labels, label in both),
-        "training_rows_repeated": len(train_set.rows) - len(seen),
+        "training_rows_repeated": len(train_set) - len(seen),
     }

@@ -14,7 +14,7 @@ from transformers.utils import cached_file
 from scorer.job.lineage import score_command, stated_lineage
 from scorer.job.provenance import parsed, read_provenance
 from scorer.model.json_files import read_object
-from train.data import data_files
+from train.data_files import data_files
 from train.data_record import hashes_by_name
 from train.history import HISTORY_FILE
 from train.options import TrainOptions

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -26,7 +25,8 @@ from scorer.files.sinks import BlockSink
 from scorer.job.provenance import KEY, seal_parquet, sealed_text, sidecar_of, unsealed_text
 from scorer.safe_text import quoted
 from scorer.version import package_version
-from train.data import LabelledReviews, advised, data_files, read_rows, texts_of
+from train.data import LabelledReviews
+from train.data_files import advised, data_files, read_rows, texts_of
 from train.data_record import hashes_by_name
 from train.options import TrainOptions
 
@@ -72,11 +72,9 @@ def write_predictions(
             text = text_column(rows.column_names, options.text_column, ", ".join(sources))
     else:
         sources = options.eval or options.train
-        ids = eval_set.rows["labels"]
-        rows = eval_set.rows.remove_columns("labels").add_column("label", [names[label] for label in ids])
+        rows = pa.table({"text": eval_set.texts, "label": [names[label] for label in eval_set.labels]})
         text = "text"
-    kinds = rows.features.arrow_schema
-    nested = next((field.name for field in kinds if pa.types.is_nested(field.type)), None)
+    nested = next((field.name for field in rows.schema if pa.types.is_nested(field.type)), None)
     if nested is not None and _KINDS[path.suffix] == "csv":
         raise UsageError(
             f"column {quoted(nested)} holds lists or objects, which CSV cannot hold",
@@ -95,10 +93,10 @@ def write_predictions(
         publish([*beside, Move(unfinished, path)], last=False)
     finally:
         unfinished.unlink(missing_ok=True)
-    log.info("%s: predictions for %d rows", path, len(rows))
+    log.info("%s: predictions for %d rows", path, rows.num_rows)
 
 
-def with_predictions(rows: datasets.Dataset, text: str, probabilities: Probabilities, names: Sequence[str]) -> pa.Table:
+def with_predictions(rows: pa.Table, text: str, probabilities: Probabilities, names: Sequence[str]) -> pa.Table:
     """``rows`` with the columns that ``score`` adds; a null or blank text has null predictions.
 
     Raises:
@@ -110,7 +108,7 @@ def with_predictions(rows: datasets.Dataset, text: str, probabilities: Probabili
         raise InputError(f"already has a column {quoted(clash)}", hint="drop it first")
     blank = np.array([not text.strip() for text in texts])
     found = probabilities(texts).astype(np.float32)
-    table = rows.with_format("arrow")[:].replace_schema_metadata(None)
+    table = rows.replace_schema_metadata(None)
     added = {
         "pred_label": pa.array([names[label] for label in found.argmax(axis=1)], mask=blank),
         "pred_score": pa.array(found.max(axis=1), mask=blank),

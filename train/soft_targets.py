@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-import datasets
 import numpy as np
 import torch
 
@@ -31,15 +31,11 @@ def with_label_vectors(
     row's label.
     """
     n_labels = len(labelled.label_names)
-    ids = np.asarray(labelled.rows["labels"])
+    ids = labelled.labels
     vectors = np.eye(n_labels)[ids] * (1 - smoothing) + smoothing / n_labels
     if class_weights is not None:
         vectors *= np.asarray(class_weights)[ids][:, None]
-    features = datasets.Features(
-        {"text": labelled.rows.features["text"], "labels": datasets.List(datasets.Value("float32"))}
-    )
-    columns = {"text": labelled.rows["text"], "labels": vectors.astype(np.float32).tolist()}
-    return LabelledReviews(datasets.Dataset.from_dict(columns, features=features), labelled.label_names)
+    return replace(labelled, labels=vectors.astype(np.float32))
 
 
 def class_weights_of(wanted: str | None, labelled: LabelledReviews) -> list[float] | None:
@@ -55,7 +51,7 @@ def class_weights_of(wanted: str | None, labelled: LabelledReviews) -> list[floa
         return None
     names = labelled.label_names
     if wanted == "balanced":
-        counts = np.bincount(labelled.rows["labels"], minlength=len(names))
+        counts = np.bincount(labelled.labels, minlength=len(names))
         if not counts.all():
             raise UsageError(f"--class-weights balanced: no training row has the label {names[int(counts.argmin())]!r}")
         return [float(weight) for weight in counts.sum() / (len(names) * counts)]

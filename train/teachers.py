@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import datasets
 import numpy as np
 import numpy.typing as npt
 
@@ -14,7 +13,8 @@ from scorer.errors import InputError, UsageError
 from scorer.files.columns import PREFIX, text_column
 from scorer.safe_text import quoted
 from train.checkpoints import saving
-from train.data import LabelledReviews, read_rows, read_texts, texts_of
+from train.data import LabelledReviews
+from train.data_files import read_rows, read_texts, texts_of
 from train.options import TrainOptions
 from train.teacher_checkpoints import is_checkpoint, label_texts
 from train.unfinished import UnfinishedTraining
@@ -53,9 +53,8 @@ def teach(
         InputError: a file of predictions cannot be used, or two hold different texts.
     """
     names = train_set.label_names
-    gold = train_set.rows
     taught = _averaged(_rows_by_teacher(train_set, options, work))
-    held = set(eval_set.rows["text"])
+    held = set(eval_set.texts)
     predicted = ~np.isnan(taught.probabilities.sum(axis=1))
     usable = [row for row, text in enumerate(taught.texts) if predicted[row] and text.strip() and text not in held]
     if not usable:
@@ -68,14 +67,11 @@ def teach(
     log.info(
         "%d rows of the teacher beside %d labelled ones; %d left out (no prediction, or held out for validation)",
         len(usable),
-        len(gold),
+        len(train_set),
         n_left_out,
     )
-    rows = datasets.Dataset.from_dict(
-        {"text": [taught.texts[row] for row in usable], "labels": targets.astype(np.float32).tolist()},
-        features=gold.features,
-    )
-    return LabelledReviews(datasets.concatenate_datasets([gold, rows]), names)
+    texts = [*train_set.texts, *(taught.texts[row] for row in usable)]
+    return LabelledReviews(texts, np.concatenate([train_set.labels, targets.astype(np.float32)]), names)
 
 
 def _rows_by_teacher(
@@ -96,7 +92,7 @@ def _rows_by_teacher(
     elif options.unlabelled:
         texts = read_texts(options.unlabelled, options)
     else:
-        texts = list(train_set.rows["text"])
+        texts = train_set.texts
     for number, source in enumerate(checkpoints):
         kept = work.folder / f"teacher-{number}.npy"
         if options.resume and kept.is_file():
@@ -122,7 +118,7 @@ def read_predictions(file: str, label_names: Sequence[str], options: TrainOption
     rows = read_rows((file,), "train")
     text = text_column(rows.column_names, options.text_column, file)
     columns = _probability_columns(rows.column_names, label_names, file)
-    probabilities = np.stack([_column(rows[column], column, file) for column in columns], axis=1)
+    probabilities = np.stack([_column(rows[column].to_pylist(), column, file) for column in columns], axis=1)
     null = np.isnan(probabilities).any(axis=1)
     probabilities[null] = np.nan
     sums = probabilities.sum(axis=1)

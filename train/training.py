@@ -30,9 +30,10 @@ from scorer.model.token_runs import TextEncoder
 from train.averaging import WeightAverage
 from train.callbacks import SaveBetweenEpochs, StopEarly
 from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, save_classifier, saving
-from train.data import encode_rows, load_splits
+from train.data import load_splits
 from train.data_record import files_of, record_data
 from train.encoders import depths
+from train.encoding import encode_rows
 from train.history import History
 from train.lineage import lineage_of, start_of
 from train.metrics import ClassificationMetrics
@@ -94,12 +95,12 @@ def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
     if options.teacher:
         train_set = teach(train_set, eval_set, options, work)
     in_training = options.preprocessing.with_options(max_length=options.train_max_length)
-    train_rows = encode_rows(train_set.rows, TextEncoder(backend, in_training))
-    eval_rows = encode_rows(eval_set.rows, TextEncoder(backend, options.preprocessing))
+    train_rows = encode_rows(train_set, TextEncoder(backend, in_training))
+    eval_rows = encode_rows(eval_set, TextEncoder(backend, options.preprocessing))
     log.info("%d training rows, %d validation rows, labels: %s", len(train_rows), len(eval_rows), train_set.label_names)
 
     if options.pretrain_on:
-        held = frozenset(eval_set.rows["text"])
+        held = frozenset(eval_set.texts)
         data["pretraining_result"] = adapt(model, tokenizer, options, work, left_out=held, bf16=arguments.bf16)
     callbacks: list[TrainerCallback] = []
     if options.save_steps:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ import pytest
 from scorer.errors import InputError
 from scorer.model.preprocessing import Preprocessing
 from tests.conftest import Call
+from tests.helpers.processes import ROOT
 from train.baseline import LinearBaseline
 from train.history import History
 
@@ -44,6 +48,42 @@ def test_its_row_joins_the_history_of_a_checkpoint(call_train: Call, data: tuple
     assert history.baseline is not None
     assert (history.best_epoch, history.baseline.accuracy, history.baseline.eval_rows) == (2.0, 1.0, 24)
     assert json.loads((tmp_path / "model" / "history.json").read_text())["settings"] == {"seed": 42}
+
+
+# train-model, where no package of [train] can be imported but scikit-learn and what that needs.
+WITHOUT_TORCH = """
+import sys
+
+MISSING = ("torch", "transformers", "datasets", "evaluate", "accelerate", "safetensors", "huggingface_hub", "pandas")
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in MISSING:
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Missing())
+from train.cli import main
+main()
+"""
+
+
+def test_it_needs_scikit_learn_alone(data: tuple[object, ...], tmp_path: Path) -> None:
+    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", WITHOUT_TORCH, "--baseline", *map(str, arguments)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    History((), 2.0, "f1", {}).save(tmp_path)
+    done = call(*data, "-o", tmp_path, "--predictions", "predictions.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(HEADER)
+    assert len((tmp_path / "predictions.jsonl").read_text().splitlines()) == 24
+    assert (tmp_path / "report.html").is_file()
+    hub = call("--validation-split", "0.1")
+    assert (hub.returncode, hub.stderr) == (
+        2,
+        'error: the data set imdb of the Hub needs datasets; pip install "review-scorer[train]", or pass files\n',
+    )
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])

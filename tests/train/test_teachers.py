@@ -74,10 +74,10 @@ def test_teachers_are_averaged_behind_the_labelled_rows(labelled_texts: Path, tm
     one = predictions(tmp_path / "one.parquet", texts, [0.9, 0.2, 0.5, None])
     two = predictions(tmp_path / "two.csv", texts, [0.5, 0.4, 0.5, 0.5], prefix="other_")
     both, labelled = taught(labelled_texts, tmp_path, one, two, teacher_weight=0.5)
-    n_gold = len(labelled.rows)
-    assert both.rows["text"][n_gold:] == ["fresh one", "fresh two"]
-    assert np.allclose(both.rows["labels"][n_gold:], np.array([[0.3, 0.7], [0.7, 0.3]]) / 2)
-    assert both.rows["labels"][:n_gold] == [[1.0 - label, float(label)] for label in labelled.rows["labels"]]
+    n_gold = len(labelled)
+    assert both.texts[n_gold:] == ["fresh one", "fresh two"]
+    assert np.allclose(both.labels[n_gold:], np.array([[0.3, 0.7], [0.7, 0.3]]) / 2)
+    assert both.labels[:n_gold].tolist() == [[1.0 - label, float(label)] for label in labelled.labels]
 
 
 def test_what_is_held_out_is_not_taught(labelled_texts: Path, tmp_path: Path) -> None:
@@ -85,11 +85,11 @@ def test_what_is_held_out_is_not_taught(labelled_texts: Path, tmp_path: Path) ->
     _, labelled = taught(
         labelled_texts, tmp_path, predictions(tmp_path / "all.parquet", [*texts, "new"], [0.5] * (len(texts) + 1))
     )
-    held = set(texts) - set(labelled.rows["text"])
+    held = set(texts) - set(labelled.texts)
     assert held
     both, _ = taught(labelled_texts, tmp_path, tmp_path / "all.parquet")
-    assert not held & set(both.rows["text"])
-    assert "new" in both.rows["text"]
+    assert not held & set(both.texts)
+    assert "new" in both.texts
 
 
 def test_samples_are_drawn_by_the_seed(labelled_texts: Path, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_samples_are_drawn_by_the_seed(labelled_texts: Path, tmp_path: Path) -> 
 
     def drawn(seed: int) -> list[str]:
         both, labelled = taught(labelled_texts, tmp_path, file, max_teacher_samples=10, seed=seed)
-        return list(both.rows["text"][len(labelled.rows) :])
+        return list(both.texts[len(labelled) :])
 
     assert len(drawn(42)) == 10
     assert drawn(42) == drawn(42)
@@ -106,8 +106,8 @@ def test_samples_are_drawn_by_the_seed(labelled_texts: Path, tmp_path: Path) -> 
 def test_label_smoothing_is_of_the_labelled_rows(labelled_texts: Path, tmp_path: Path) -> None:
     file = predictions(tmp_path / "p.parquet", ["new"], [1.0])
     both, _ = taught(labelled_texts, tmp_path, file, label_smoothing=0.2)
-    assert np.allclose(sorted(both.rows["labels"][0]), [0.1, 0.9])
-    assert both.rows["labels"][-1] == [0.0, 1.0]
+    assert np.allclose(sorted(both.labels[0]), [0.1, 0.9])
+    assert both.labels[-1].tolist() == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_what_cannot_be_learnt_from(
         names = [column if name == "pred_prob_positive" else name for name in table.column_names]
         pq.write_table(table.rename_columns(names), file)
     if says is None:
-        assert taught(labelled_texts, tmp_path, file)[0].rows["text"][-1] == "new one"
+        assert taught(labelled_texts, tmp_path, file)[0].texts[-1] == "new one"
         return
     with pytest.raises(InputError) as caught:
         taught(labelled_texts, tmp_path, file)
@@ -194,9 +194,9 @@ def test_class_weights(labelled_texts: Path, tmp_path: Path) -> None:
         weights = class_weights_of(wanted, train_set)
         return with_label_vectors(train_set, smoothing=0.0, class_weights=weights)
 
-    balanced = np.array(weighted("balanced").rows["labels"]).sum(axis=0)
+    balanced = weighted("balanced").labels.sum(axis=0)
     assert balanced.tolist() == pytest.approx([15.5, 15.5], abs=1e-4)
-    given = np.array(weighted("positive=3, negative=0.5").rows["labels"])
+    given = weighted("positive=3, negative=0.5").labels
     assert {tuple(row) for row in given.tolist()} == {(0.5, 0.0), (0.0, 3.0)}
     for wrong in ("positive=3", "positive=3,negative=x", "positive=3,negative=0", "positive=1,negative=2,so-so=3"):
         with pytest.raises(UsageError, match="--class-weights"):
@@ -250,8 +250,8 @@ def test_a_checkpoint_beside_a_file_labels_its_texts(
     file = predictions(tmp_path / "p.parquet", texts, [0.9, 0.2])
     own = label_texts(str(tiny_checkpoint), ["fresh warm one", "fresh dull two"], NAMES)
     both, labelled = taught(labelled_texts, tmp_path, file, tiny_checkpoint)
-    n_gold = len(labelled.rows)
-    assert np.allclose(both.rows["labels"][n_gold:], (own + np.array([[0.1, 0.9], [0.8, 0.2]])) / 2, atol=1e-6)
+    n_gold = len(labelled)
+    assert np.allclose(both.labels[n_gold:], (own + np.array([[0.1, 0.9], [0.8, 0.2]])) / 2, atol=1e-6)
     with pytest.raises(UsageError, match="--unlabelled needs a --teacher that is a checkpoint"):
         taught(labelled_texts, tmp_path, file, unlabelled=(str(file),))
 
@@ -260,12 +260,12 @@ def test_a_checkpoint_labels_unlabelled_texts_or_those_of_the_training(
     tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path
 ) -> None:
     both, labelled = taught(labelled_texts, tmp_path, tiny_checkpoint)
-    assert len(both.rows) == 2 * len(labelled.rows)
+    assert len(both) == 2 * len(labelled)
     new = predictions(tmp_path / "new.parquet", ["one", None, "two"], [0.5] * 3)
     both, labelled = taught(labelled_texts, tmp_path, tiny_checkpoint, unlabelled=(str(new),))
-    assert both.rows["text"][len(labelled.rows) :] == ["one", "two"]
+    assert both.texts[len(labelled) :] == ["one", "two"]
     # A resumed run takes what is kept.
     kept = tmp_path / "out.training" / "teacher-0.npy"
     np.save(kept, np.load(kept)[:, ::-1])
     again, _ = taught(labelled_texts, tmp_path, tiny_checkpoint, unlabelled=(str(new),), resume=True)
-    assert again.rows["labels"][-1] == both.rows["labels"][-1][::-1]
+    assert again.labels[-1].tolist() == both.labels[-1][::-1].tolist()
