@@ -25,7 +25,7 @@ from scorer.cluster.worker import ChunkReading, ChunkWorker, load_model, model_f
 from scorer.errors import DeviceError, ModelError, OutOfMemoryError, ScorerError
 from scorer.files.urls import is_url
 from scorer.interrupts import held_back
-from scorer.job.chunk_work import ChunkWork, ModelIdentity
+from scorer.job.chunk_work import ChunkColumns, ChunkWork, ModelIdentity
 from scorer.job.engine import ChunkFailure, RemainingChunks
 from scorer.job.local_engine import new_scorer
 from scorer.job.options import ScoreOptions
@@ -170,6 +170,7 @@ class RayEngine:
             # Readers take little, and actors may have all CPUs of the cluster.
             num_cpus=0,
         )
+        known = None if work.known is None else ray.put(work.known)
         overlapping = self._gpus > 0 or self._options.cores_per_actor > 1
         strategy = ray.data.ActorPoolStrategy(
             size=actors,
@@ -180,7 +181,7 @@ class RayEngine:
         )
         return chunks.map_batches(
             _Actor,
-            fn_constructor_args=([self._files], self._of_actor(self._gpus), work.columns, model),
+            fn_constructor_args=([self._files, known], self._of_actor(self._gpus), work.columns, model),
             batch_size=1,
             batch_format="pyarrow",
             zero_copy_batch=True,
@@ -197,11 +198,14 @@ def _identity(files: list[Any], options: ScoreOptions) -> ModelIdentity:
 
 
 class _Actor(ChunkWorker):
-    """The worker with the model's files from Ray's object store, so that no node needs a copy of its own."""
+    """The worker with what all share from Ray's object store, so that no node needs a copy of the model."""
 
-    def __init__(self, files: list[Any], *arguments: Any) -> None:
+    def __init__(
+        self, shared: list[Any], options: ScoreOptions, columns: ChunkColumns, expected: ModelIdentity
+    ) -> None:
         # In a list: an argument of its own would be lost when an actor restarts.
-        super().__init__(ray.get(files[0]), *arguments)
+        files, known = shared
+        super().__init__(ray.get(files), options, columns, expected, None if known is None else ray.get(known))
 
 
 class _Chunks(Datasource):  # type: ignore[misc]

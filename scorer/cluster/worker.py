@@ -20,6 +20,7 @@ from scorer.files.source import ReadOptions
 from scorer.files.urls import is_url
 from scorer.job.chunk_work import ChunkColumns, ChunkWork, ModelIdentity
 from scorer.job.engine import ChunkFailure, RemainingChunks
+from scorer.job.known_scores import KnownScores
 from scorer.job.local_engine import new_scorer
 from scorer.job.options import ScoreOptions
 from scorer.model.bundle import ModelBundle
@@ -143,10 +144,16 @@ class ChunkWorker:
     """
 
     def __init__(
-        self, files: dict[str, bytes], options: ScoreOptions, columns: ChunkColumns, expected: ModelIdentity
+        self,
+        files: dict[str, bytes],
+        options: ScoreOptions,
+        columns: ChunkColumns,
+        expected: ModelIdentity,
+        known: KnownScores | None = None,
     ) -> None:
         """Load the model of :func:`model_files`; its identity must be ``expected``."""
         self._columns = columns
+        self._known = known
         self._one_at_a_time = threading.Lock()
         self._failure: Exception | None = None
         try:
@@ -163,9 +170,9 @@ class ChunkWorker:
         try:
             if self._failure is not None:
                 raise self._failure
-            encoded = self._columns.encode(self._scorer, chunk)
+            encoded = self._columns.encode(self._scorer, chunk, self._known)
             with self._one_at_a_time:
-                result = self._columns.score(self._scorer, chunk, encoded, self._scorer.session.logits(encoded))
+                result = self._columns.score(self._scorer, encoded, self._scorer.session.logits(encoded.tokens))
             return part_row(result.packed())
         except Exception as error:
             return failure_row(chunk.number, error)
@@ -188,6 +195,11 @@ def _check_equal(found: ModelIdentity, expected: ModelIdentity) -> None:
                 f"node {socket.gethostname()} has {name} {found.versions.get(name)}, this run began with {version}",
                 hint="install the same versions on every node",
             )
+    if found.processor != expected.processor:
+        raise ModelError(
+            f"node {socket.gethostname()} has another kind of processor, on which scores differ in their last bits",
+            hint="use nodes of one kind",
+        )
     here = f"{found.precision} on {found.device} with {found.provider}"
     there = f"{expected.precision} on {expected.device} with {expected.provider}"
     raise ModelError(

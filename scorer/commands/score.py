@@ -237,6 +237,32 @@ def _report_refusal(metrics: Path, error: click.UsageError | UsageError) -> None
     help="Resume the unfinished run in OUTPUT.partial, or discard it. [default: resume]",
 )
 @option(
+    "--reuse",
+    group="Output",
+    multiple=True,
+    metavar="PREDS",
+    help="Take predictions of equal texts from this earlier output, or from those in this folder; can be repeated. "
+    "On the CPU the output has the bytes of a full run. [default: in a folder run, each output that is replaced]",
+)
+@option(
+    "--no-reuse",
+    "reuse_replaced",
+    group="Output",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Score every row of a file that has changed.",
+)
+@option(
+    "--versions",
+    group="Nightly",
+    type=click.Choice(["pinned", "ignore"]),
+    default="pinned",
+    show_default=True,
+    help="pinned: what other versions of onnxruntime, the tokenizer, numpy or this program made is scored again; "
+    "ignore: it is up to date.",
+)
+@option(
     "--on-missing-input",
     group="Nightly",
     type=click.Choice(["ok", "fail"]),

@@ -9,18 +9,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.errors import UsageError
+from scorer.files.arrow import in_one_piece
 from scorer.files.columns import named_column, text_column
 from scorer.files.source import Chunk, Source, text_values
+from scorer.job.known_scores import KnownScores
 from scorer.job.options import CPU_CHUNK_ROWS, CUDA_CHUNK_ROWS, ScoreOptions
 from scorer.job.parts import ChunkResult
 from scorer.job.provenance import KEY
 from scorer.job.summary import ChunkCounts, JobCounts, ScoreSummary
 from scorer.model.graph import Logits
+from scorer.model.known_rows import KnownRows
+from scorer.model.machine import processor_class
 from scorer.model.scoring import Scorer
 from scorer.model.token_runs import Encoded
 from scorer.safe_text import quoted
@@ -48,6 +53,7 @@ class ModelIdentity:
         batching: ``alone`` or ``tokens``.
         tokenizer: the package that tokenizes, ``nanotoken`` or ``tokenizers``.
         versions: versions of the packages that a score depends on, by name.
+        processor: class of the processor, on which the last bits of a score depend on the CPU; empty on CUDA.
         lineage: the commands that made the bundle, if it states them; no row depends on them.
     """
 
@@ -58,6 +64,7 @@ class ModelIdentity:
     batching: str
     tokenizer: str
     versions: Mapping[str, str]
+    processor: str = ""
     lineage: tuple[Mapping[str, Any], ...] = field(default=(), compare=False)
 
     @classmethod
@@ -75,12 +82,36 @@ class ModelIdentity:
         stated = bundle.description.get("lineage")
         lineage = tuple(stated) if isinstance(stated, list) else ()
         runs = (session.device, session.provider, session.batching, scorer.tokenizer)
-        return cls(about, scorer.added_schema, *runs, _versions(scorer.tokenizer), lineage)
+        processor = processor_class() if session.device == "cpu" else ""
+        return cls(about, scorer.added_schema, *runs, _versions(scorer.tokenizer), processor, lineage)
 
     @property
     def precision(self) -> str:
         """Precision of the model's file."""
         return str(self.bundle["precision"])
+
+    def summary(
+        self, input: str, output: str, counts: JobCounts, *, begun: float, skipped: bool = False, why: str = ""
+    ) -> ScoreSummary:
+        """Summary of a job with this model; arguments are those of :class:`scorer.job.summary.ScoreSummary`."""
+        seconds = time.monotonic() - begun
+        ran = (self.device, self.precision, self.provider)
+        return ScoreSummary(output, counts, seconds, *ran, input=input, skipped=skipped, why=why)
+
+
+@dataclass(frozen=True)
+class EncodedChunk:
+    """A chunk that is ready for the model.
+
+    Attributes:
+        chunk: the chunk.
+        tokens: token ids of its texts, without those that are known.
+        known: the predictions of these; ``None`` if none was looked up.
+    """
+
+    chunk: Chunk
+    tokens: Encoded
+    known: KnownRows | None
 
 
 @dataclass(frozen=True)
@@ -97,28 +128,33 @@ class ChunkColumns:
     carried: int
     schema: pa.Schema
 
-    def encode(self, scorer: Scorer, chunk: Chunk) -> Encoded:
-        """Tokenize the texts of a chunk: the half of the work that can be done ahead of the model."""
+    def encode(self, scorer: Scorer, chunk: Chunk, known: KnownScores | None = None) -> EncodedChunk:
+        """Tokenize the texts of a chunk that are not ``known``: the half of the work that can be done ahead."""
         texts = text_values(chunk.rows.column(self.text))
         if chunk.kept:
             texts = pc.if_else(_at(chunk.kept, len(texts)), None, texts)
-        return scorer.encode(texts)
+        rows = known.find(in_one_piece(texts)) if known is not None and len(texts) else None
+        if rows is not None and len(rows.rows):
+            texts = pc.if_else(_at(rows.rows, len(texts)), None, texts)
+        return EncodedChunk(chunk, scorer.encode(texts), rows)
 
-    def score(self, scorer: Scorer, chunk: Chunk, encoded: Encoded, logits: Logits) -> ChunkResult:
+    def score(self, scorer: Scorer, encoded: EncodedChunk, logits: Logits) -> ChunkResult:
         """Score a chunk; its rows depend on the chunk, the bundle, the options and the device alone."""
-        scored = scorer.score_chunk(encoded, logits)
+        chunk, known = encoded.chunk, encoded.known
+        scored = scorer.score_chunk(encoded.tokens, logits, known)
         if chunk.kept:
             scored = scored.with_errors(_at(chunk.kept, scored.predictions.num_rows))
         columns = chunk.rows.columns[: self.carried]
         table = pa.Table.from_arrays([*columns, *scored.predictions.columns], schema=self.schema)
         by_status = scored.by_status()
-        counts = ChunkCounts(chunk.n_input_rows, table.num_rows, len(chunk.rejects), scored.n_tokens, by_status)
+        reused = 0 if known is None else len(known.rows)
+        counts = ChunkCounts(chunk.n_input_rows, table.num_rows, len(chunk.rejects), scored.n_tokens, by_status, reused)
         return ChunkResult(chunk.number, counts, table, chunk.rejects)
 
 
-def _at(places: Sequence[int], n_rows: int) -> pa.BooleanArray:
+def _at(places: Sequence[int] | npt.NDArray[np.int64], n_rows: int) -> pa.BooleanArray:
     mask = np.zeros(n_rows, dtype=np.bool_)
-    mask[list(places)] = True
+    mask[np.asarray(places, dtype=np.int64)] = True
     return pa.array(mask)
 
 
@@ -132,6 +168,7 @@ class ChunkWork:
         columns: mapping of these to the columns of the output.
         model: identity of the model.
         chunk_rows: input rows of a chunk.
+        known: predictions by text that need no model; ``None`` if there are none.
     """
 
     source: Source
@@ -139,6 +176,7 @@ class ChunkWork:
     columns: ChunkColumns
     model: ModelIdentity
     chunk_rows: int
+    known: KnownScores | None = None
 
     @classmethod
     def plan(cls, source: Source, options: ScoreOptions, load_model: Callable[[], ModelIdentity]) -> ChunkWork:
@@ -188,8 +226,6 @@ class ChunkWork:
         """
         return self.source.chunks(self.chunk_rows, self.names, start=start)
 
-    def summary(self, output: str, counts: JobCounts, *, begun: float, skipped: bool = False) -> ScoreSummary:
+    def summary(self, output: str, counts: JobCounts, *, begun: float, why: str = "") -> ScoreSummary:
         """Summary of a job that began at ``begun`` of :func:`time.monotonic`."""
-        model, seconds = self.model, time.monotonic() - begun
-        ran = (model.device, model.precision, model.provider)
-        return ScoreSummary(output, counts, seconds, *ran, input=self.source.path, skipped=skipped)
+        return self.model.summary(self.source.path, output, counts, begun=begun, why=why)

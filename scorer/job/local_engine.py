@@ -6,14 +6,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from scorer.files.source import Chunk
-from scorer.job.chunk_work import ChunkWork, ModelIdentity
+from scorer.job.chunk_work import ChunkWork, EncodedChunk, ModelIdentity
 from scorer.job.engine import RemainingChunks
 from scorer.job.options import ScoreOptions
 from scorer.job.parts import ChunkResult
 from scorer.model.graph import Logits
 from scorer.model.scoring import Scorer
-from scorer.model.token_runs import Encoded
 from scorer.overlap import one_ahead
 
 log = logging.getLogger(__name__)
@@ -49,18 +47,18 @@ class LocalEngine:
         """Score the remaining chunks of ``work`` in their order."""
         scorer = self._loaded()
 
-        def encoded() -> Iterator[tuple[Chunk, Encoded]]:
+        def encoded() -> Iterator[EncodedChunk]:
             for chunk in work.chunks(start=remaining.first):
                 if chunk.number not in remaining.done:
-                    yield chunk, work.columns.encode(scorer, chunk)
+                    yield work.columns.encode(scorer, chunk, work.known)
 
-        def with_logits() -> Iterator[tuple[Chunk, Encoded, Logits]]:
-            for chunk, tokens in one_ahead(encoded()):
-                yield chunk, tokens, scorer.session.logits(tokens)
+        def with_logits() -> Iterator[tuple[EncodedChunk, Logits]]:
+            for chunk in one_ahead(encoded()):
+                yield chunk, scorer.session.logits(chunk.tokens)
 
         # Batches on a device leave the processor free for the rows of the chunk before.
         runs = one_ahead(with_logits()) if scorer.session.batching == "tokens" else with_logits()
-        yield (work.columns.score(scorer, chunk, tokens, logits) for chunk, tokens, logits in runs)
+        yield (work.columns.score(scorer, chunk, logits) for chunk, logits in runs)
 
     def _loaded(self) -> Scorer:
         if self._scorer is None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from scorer.errors import UsageError
 from scorer.files.bad_rows import MaxBad
 from scorer.files.file_options import FileOptions
 from scorer.model.options import ModelOptions
+
+Versions = Literal["pinned", "ignore"]
+"""Which versions of packages an output is compared by: those of the packages that move scores, or none."""
 
 if TYPE_CHECKING:
     from scorer.files.source import OnBadRow, ReadOptions
@@ -36,6 +39,9 @@ class ScoreOptions(ModelOptions, FileOptions):
         output_format: ``parquet``, ``csv``, ``tsv`` or ``jsonl``, of text also with ``.gz`` or ``.zst``.
         csv_safe: whether cells that a spreadsheet would run as formulas are escaped.
         resume: true to continue unfinished work.
+        reuse: earlier outputs, or folders of them, from which predictions of equal texts are taken.
+        reuse_replaced: true to take them, in a folder run on the CPU, from the output that is replaced too.
+        versions: ``pinned``, or ``ignore`` to take outputs of other versions of the packages for up to date.
         engine: ``local``, or ``ray``; the result is the same.
         ray_address: of a running cluster, ``HOST:PORT`` or ``auto``; ``None`` is what ``RAY_ADDRESS`` says, else a
             Ray of this run's own on this machine.
@@ -58,6 +64,9 @@ class ScoreOptions(ModelOptions, FileOptions):
     csv_safe: bool = False
     overwrite: bool = False
     resume: bool = True
+    reuse: tuple[str, ...] = ()
+    reuse_replaced: bool = True
+    versions: Versions = "pinned"
     engine: Literal["local", "ray"] = "local"
     ray_address: str | None = None
     actors: int | None = None
@@ -80,6 +89,8 @@ class ScoreOptions(ModelOptions, FileOptions):
                     "--max-bad does nothing with --on-bad-row fail", hint="pass --on-bad-row reject or keep"
                 )
             MaxBad.parse(self.max_bad)
+        if self.versions not in get_args(Versions):
+            raise UsageError(f"unknown --versions {self.versions!r}", hint="choose pinned or ignore")
         self._check_engine()
 
     def _check_engine(self) -> None:

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from scorer import interrupts
 from scorer.disk.checksums import fingerprint
 from scorer.disk.durable import write_errors
+from scorer.disk.paths import is_plain_file
 from scorer.disk.publishing import publish
 from scorer.errors import InputError, OutputExistsError, ScorerError
 from scorer.files.bad_rows import check_bad_rows
 from scorer.files.input_state import InputState
 from scorer.files.inputs import InputFile
 from scorer.files.opening import open_source
-from scorer.files.urls import is_url
+from scorer.files.urls import is_url, without_secrets
 from scorer.files.writing import check_schema
 from scorer.job.assembly import assemble
 from scorer.job.chunk_work import ChunkWork
 from scorer.job.destination import Destination
+from scorer.job.earlier_outputs import EarlierOutputs
 from scorer.job.engine import ChunkFailure, Engine, RemainingChunks
 from scorer.job.in_order import InOrder
 from scorer.job.journal import UnfinishedWork
 from scorer.job.options import ScoreOptions
 from scorer.job.summary import FilesBeside, JobCounts, ScoreSummary
-from scorer.job.up_to_date import ExistingOutput, describe, is_published, may_be_replaced
+from scorer.job.up_to_date import ExistingOutput, Making, Reason, is_published, may_be_replaced
 from scorer.model.scoring import STATUSES
 from scorer.overlap import OneBehind, one_ahead
 from scorer.progress import Progress
@@ -45,9 +48,12 @@ class ResumableJob:
     destination: Destination
     options: ScoreOptions
     progress: Progress
-    engine: Engine
+    engine: Callable[[], Engine]
+    earlier: EarlierOutputs
     files_beside: FilesBeside | None
     is_last: bool
+    replaced: Path | None = None
+    why: Reason = "new"
     begun: float = field(default_factory=time.monotonic)
 
     def run(self, exists: OutputExistsError | None, *, like_make: bool) -> ScoreSummary:
@@ -59,21 +65,27 @@ class ResumableJob:
         Raises:
             ScorerError: as :func:`scorer.run.score_file.score_file` says.
         """
-        destination, name = self.destination, in_utf8(self.file.name)
+        destination, options = self.destination, self.options
         state = InputState.of(self.file)
-        work = ChunkWork.plan(open_source(self.file.path, self.options.reading()), self.options, self.engine.model)
-        check_schema(destination.format, work.schema)
-        made_by = describe(work, state.description(), destination.format, self.options)
         if exists is not None:
-            if like_make and ExistingOutput.on_disk(destination).is_up_to_date(made_by):
-                return work.summary(str(destination.path), JobCounts(), begun=self.begun, skipped=True)
-            if not may_be_replaced(destination, name, like_make=like_make):
+            if like_make and (summary := self._up_to_date(state)) is not None:
+                return summary
+            if not may_be_replaced(destination, in_utf8(self.file.name), like_make=like_make):
                 raise exists
+        work = ChunkWork.plan(open_source(self.file.path, options.reading()), options, self.engine().model)
+        check_schema(destination.format, work.schema)
+        making = Making(state.description(), work.model, destination.format, options)
+        if is_plain_file(destination.path):
+            self.why = ExistingOutput.on_disk(destination).difference(making) or "options"  # --overwrite
+            self.replaced = destination.path if like_make else None
+        made_by = making.described(work.columns)
         with write_errors(destination.path):
             destination.clean()
         unfinished = self._open_unfinished(work, state, made_by)
         try:
-            counts = self._score(work, unfinished, made_by, state)
+            folder = destination.path.absolute().parent
+            with self.earlier.known(work.model, replaced=self.replaced, folder=folder) as known:
+                counts = self._score(replace(work, known=known), unfinished, made_by, state)
         except BaseException as error:
             unfinished.close()
             with suppress(OSError):
@@ -84,7 +96,19 @@ class ResumableJob:
                 _remove(unfinished)
             raise
         _remove(unfinished)
-        return work.summary(str(destination.path), counts, begun=self.begun)
+        return work.summary(str(destination.path), counts, begun=self.begun, why=self.why)
+
+    def _up_to_date(self, state: InputState) -> ScoreSummary | None:
+        """The summary of a job with nothing to do; ``None`` if there is work.
+
+        The input is hashed and not opened: finding the columns of JSON Lines takes far longer than hashing them.
+        """
+        model, shown = self.engine().model(), str(self.destination.path)
+        making = Making(state.description(), model, self.destination.format, self.options)
+        if ExistingOutput.on_disk(self.destination).difference(making) is not None:
+            return None
+        input = without_secrets(self.file.path)
+        return model.summary(input, shown, JobCounts(), begun=self.begun, skipped=True)
 
     def _open_unfinished(self, work: ChunkWork, state: InputState, made_by: Mapping[str, Any]) -> UnfinishedWork:
         # Parts of two chunk sizes do not fit together, though their outputs are the same.
@@ -120,7 +144,7 @@ class ResumableJob:
         is_local = not is_url(self.file.path)
         remaining = RemainingChunks(unfinished.first_remaining, frozenset(unfinished.records))
         in_order = InOrder(remaining)
-        with progress, OneBehind(unfinished.add) as keep, self.engine.results(work, remaining) as results:
+        with progress, OneBehind(unfinished.add) as keep, self.engine().results(work, remaining) as results:
             progress.start(None if work.source.n_rows is None else work.source.n_rows - counts.rows_in)
             for result in results:
                 interrupts.check()
@@ -153,11 +177,13 @@ class ResumableJob:
         self, work: ChunkWork, unfinished: UnfinishedWork, counts: JobCounts, made_by: Mapping[str, Any]
     ) -> None:
         by_status = dict(counts.by_status)
-        provenance = {**made_by, "rows": counts.to_json(), "by_status": by_status, "tokens": counts.tokens}
+        provenance = {**made_by, "rows": counts.to_json(), "by_status": by_status}
+        if work.model.batching != "alone":  # else the bytes are those of a run that reuses nothing
+            provenance |= self.earlier.stated(counts.reused)
         assembled = assemble(one_ahead(unfinished.parts()), self.destination, work.schema, provenance)
         *moves, output = assembled.moves
         if self.files_beside is not None:
-            moves += self.files_beside(work.summary(str(self.destination.path), counts, begun=self.begun))
+            moves += self.files_beside(work.summary(str(self.destination.path), counts, begun=self.begun, why=self.why))
         unfinished.about_to_publish(assembled.sha256)
         publish([*moves, output], last=self.is_last)
 

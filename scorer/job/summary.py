@@ -22,6 +22,7 @@ class ChunkCounts:
         rejected: bad rows that were set aside.
         tokens: tokens that the model read.
         by_status: rows of the output by ``pred_status``.
+        reused: rows whose predictions were taken from an earlier output.
     """
 
     rows_in: int
@@ -29,6 +30,7 @@ class ChunkCounts:
     rejected: int
     tokens: int
     by_status: Mapping[str, int]
+    reused: int = 0
 
 
 @dataclass
@@ -36,7 +38,7 @@ class JobCounts:
     """Totals of a job.
 
     Attributes:
-        rows_in, rows, rejected, tokens, by_status: sums over its chunks, see :class:`ChunkCounts`.
+        rows_in, rows, rejected, tokens, by_status, reused: sums over its chunks, see :class:`ChunkCounts`.
         rows_before: rows of the input that an earlier, unfinished run had scored.
     """
 
@@ -45,6 +47,7 @@ class JobCounts:
     rejected: int = 0
     tokens: int = 0
     by_status: dict[str, int] = field(default_factory=dict)
+    reused: int = 0
     rows_before: int = 0
 
     def add(self, counts: ChunkCounts | JobCounts) -> None:
@@ -53,6 +56,7 @@ class JobCounts:
         self.rows += counts.rows
         self.rejected += counts.rejected
         self.tokens += counts.tokens
+        self.reused += counts.reused
         for status, count in counts.by_status.items():
             self.by_status[status] = self.by_status.get(status, 0) + count
 
@@ -94,6 +98,7 @@ class ScoreSummary:
         device, precision, provider: what really ran.
         input: the input as it was named.
         skipped: True if the output was up to date, so that there was nothing to do.
+        why: why it was scored, see :data:`scorer.job.up_to_date.Reason`; empty for a stream.
     """
 
     output: str
@@ -104,6 +109,7 @@ class ScoreSummary:
     provider: str
     input: str = ""
     skipped: bool = False
+    why: str = ""
 
     def line(self) -> str:
         """The summary for a person."""
@@ -112,11 +118,13 @@ class ScoreSummary:
         counts = self.counts
         by_status = {**counts.by_status, "rejected": counts.rejected}
         others = ", ".join(f"{count:,} {status}" for status, count in by_status.items() if count and status != "ok")
+        reused = f", {counts.reused:,} reused" if counts.reused else ""
         before = f", {counts.rows_before:,} of them by an earlier run" if counts.rows_before else ""
         speed = (counts.rows_in - counts.rows_before) / max(self.seconds, 1e-9)
+        why = f", {self.why}" if self.why else ""
         return (
-            f"{self.output}: {counts.rows:,} rows{f' ({others})' if others else ''}{before} in {self.seconds:.1f} s, "
-            f"{speed:,.0f} rows/s, {self.precision} on {self.device}"
+            f"{self.output}: {counts.rows:,} rows{f' ({others})' if others else ''}{reused}{before} "
+            f"in {self.seconds:.1f} s, {speed:,.0f} rows/s, {self.precision} on {self.device}{why}"
         )
 
     def log_fields(self) -> dict[str, Any]:
@@ -124,8 +132,10 @@ class ScoreSummary:
         return {
             "file": self.input,
             "output": self.output,
+            "why": self.why,
             **{f"rows_{name}": count for name, count in self.counts.to_json().items()},
             "rows_resumed": self.counts.rows_before,
+            "rows_reused": self.counts.reused,
             "tokens": self.counts.tokens,
             "seconds": round(self.seconds, 3),
         }
@@ -136,8 +146,10 @@ class ScoreSummary:
             "input": in_utf8(self.input),
             "output": in_utf8(self.output),
             "skipped": self.skipped,
+            "why": self.why,
             "rows": self.counts.to_json(),
             "rows_resumed": self.counts.rows_before,
+            "rows_reused": self.counts.reused,
             "by_status": dict(self.counts.by_status),
             "tokens": self.counts.tokens,
             "seconds": round(self.seconds, 3),

@@ -16,6 +16,7 @@ from scorer.files.formats import OutputFormat
 from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url
 from scorer.job.destination import Destination
+from scorer.job.earlier_outputs import EarlierOutputs
 from scorer.job.engine import Engine
 from scorer.job.options import ScoreOptions
 from scorer.job.summary import FilesBeside, ScoreSummary
@@ -29,11 +30,15 @@ def score_to_disk(
     progress: Progress,
     *,
     engine: Callable[[], Engine],
+    earlier: EarlierOutputs,
     files_beside: FilesBeside | None = None,
     like_make: bool = False,
     is_last: bool = True,
+    replaced: Path | None = None,
 ) -> ScoreSummary:
     """Score into a file of this machine, under its lock; arguments are those of :func:`scorer.job.job.run_job`.
+
+    ``replaced`` is a copy of the output that is replaced elsewhere, for its predictions to be reused.
 
     Raises:
         ScorerError: as :func:`scorer.run.score_file.score_file` says.
@@ -59,5 +64,5 @@ def score_to_disk(
         from scorer.job.resumable_job import ResumableJob
 
         exists = check() or exists  # another run may have published before this one had the lock
-        job = ResumableJob(file, destination, options, progress, engine(), files_beside, is_last)
+        job = ResumableJob(file, destination, options, progress, engine, earlier, files_beside, is_last, replaced)
         return job.run(exists, like_make=like_make)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -17,6 +19,7 @@ from scorer.files.input_state import InputState
 from scorer.files.inputs import InputFile
 from scorer.files.opening import open_source, open_writer
 from scorer.job.chunk_work import ChunkWork
+from scorer.job.earlier_outputs import EarlierOutputs
 from scorer.job.engine import RemainingChunks
 from scorer.job.local_engine import LocalEngine
 from scorer.job.options import ScoreOptions
@@ -25,7 +28,9 @@ from scorer.model.scoring import STATUSES
 from scorer.progress import Progress
 
 
-def score_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress) -> ScoreSummary:
+def score_to_stdout(
+    file: InputFile, options: ScoreOptions, progress: Progress, earlier: EarlierOutputs
+) -> ScoreSummary:
     """Score one input to standard output, chunk by chunk.
 
     Rejected rows are counted and dropped: they have no place beside standard output.
@@ -60,7 +65,8 @@ def score_to_stdout(file: InputFile, options: ScoreOptions, progress: Progress) 
         cast("BinaryIO", os.fdopen(os.dup(sys.stdout.fileno()), "wb")) as out,
         progress,
         open_writer(out, format, work.schema, long_texts=work.columns.text) as writer,
-        engine.results(work, RemainingChunks(0, frozenset())) as results,
+        earlier.known(work.model, replaced=None, folder=Path(tempfile.gettempdir())) as known,
+        engine.results(replace(work, known=known), RemainingChunks(0, frozenset())) as results,
     ):
         progress.start(work.source.n_rows)
         for result in results:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Callable
@@ -9,22 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scorer.errors import OutputError, OutputExistsError, UsageError
+from scorer.errors import OutputError, OutputExistsError, ScorerError, UsageError
 from scorer.files.formats import OutputFormat
 from scorer.files.input_state import InputState
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile
-from scorer.files.opening import open_source
 from scorer.files.remote import file_system, is_in_store, place_of, store_errors
 from scorer.files.urls import is_url, without_secrets
-from scorer.job.chunk_work import ChunkWork
+from scorer.job.earlier_outputs import EarlierOutputs
 from scorer.job.engine import Engine
 from scorer.job.options import ScoreOptions
 from scorer.job.provenance import in_footer
 from scorer.job.summary import JobCounts, ScoreSummary
 from scorer.job.to_disk import score_to_disk
-from scorer.job.up_to_date import ExistingOutput, describe
+from scorer.job.up_to_date import ExistingOutput, Making, Reason
 from scorer.progress import Progress
 from scorer.safe_text import in_utf8
+
+log = logging.getLogger(__name__)
 
 
 def score_to_store(
@@ -34,6 +36,7 @@ def score_to_store(
     progress: Progress,
     *,
     engine: Callable[[], Engine],
+    earlier: EarlierOutputs,
     like_make: bool = False,
 ) -> ScoreSummary:
     """Score into a temporary file, then send it, and the files beside it, to a store.
@@ -53,23 +56,36 @@ def score_to_store(
         store, target = file_system(url)
     if is_url(file.path) and place_of(file.path) == place_of(url):
         raise UsageError("is the input itself", path=shown, hint="write to another file")
-    if not options.overwrite:
-        with store_errors(shown, writing=True):
-            exists = is_in_store(store, target)
-            existing = _existing_output(store, target, format) if exists and like_make else None
-        if exists and not (existing is not None and existing.is_made_from(in_utf8(file.name))):
-            raise OutputExistsError("already exists", path=shown, hint="pass --overwrite to replace it")
-        if existing is not None:
-            state = InputState.of(file)
-            work = ChunkWork.plan(open_source(file.path, options.reading()), options, engine().model)
-            if existing.is_up_to_date(describe(work, state.description(), format, options)):
-                return work.summary(shown, JobCounts(), begun=begun, skipped=True)
+    why: Reason = "new"
+    with store_errors(shown, writing=True):
+        exists = is_in_store(store, target)
+        existing = _existing_output(store, target, format) if exists and like_make else None
+    if exists and not options.overwrite and not (existing and existing.is_made_from(in_utf8(file.name))):
+        raise OutputExistsError("already exists", path=shown, hint="pass --overwrite to replace it")
+    if existing is not None:
+        making = Making(InputState.of(file).description(), engine().model(), format, options)
+        found = existing.difference(making)
+        if found is None and not options.overwrite:
+            shown_input = without_secrets(file.path)
+            return making.model.summary(shown_input, shown, JobCounts(), begun=begun, skipped=True)
+        why = found or "options"
     with tempfile.TemporaryDirectory(prefix="score-") as folder:
-        output = Path(folder) / name
+        output = Path(folder) / "new" / name
+        output.parent.mkdir()
+        before = None
+        if existing is not None and options.reuse_replaced and why in ("changed", "options"):
+            before = _fetched(store, target, Path(folder) / "before", shown)
         summary = score_to_disk(
-            file, str(output), replace(options, resume=False), progress, engine=engine, is_last=False
+            file,
+            str(output),
+            replace(options, resume=False),
+            progress,
+            engine=engine,
+            earlier=earlier,
+            is_last=False,
+            replaced=before,
         )
-        beside = sorted(path for path in Path(folder).iterdir() if path != output)
+        beside = sorted(path for path in output.parent.iterdir() if path != output)
         for path in [*beside, output]:
             with store_errors(shown, writing=True):
                 store.put_file(str(path), target.removesuffix(name) + path.name)
@@ -82,7 +98,22 @@ def score_to_store(
             size = store.info(target)["size"]
         if size != output.stat().st_size:
             raise OutputError(f"{output.stat().st_size:,} bytes were sent, but {size:,} arrived", path=shown)
-    return replace(summary, output=shown)
+    return replace(summary, output=shown, why=why)
+
+
+def _fetched(store: Any, target: str, folder: Path, shown: str) -> Path | None:
+    """A copy of the output in the store and of its provenance, in ``folder``; ``None`` if it cannot be read."""
+    folder.mkdir()
+    copy = folder / target.rpartition("/")[2]
+    try:
+        with store_errors(shown):
+            store.get_file(target, str(copy))
+            if is_in_store(store, target + PROVENANCE_SUFFIX):
+                store.get_file(target + PROVENANCE_SUFFIX, f"{copy}{PROVENANCE_SUFFIX}")
+    except ScorerError as error:
+        log.warning("%s: nothing is reused from it: %s", shown, error.message)
+        return None
+    return copy
 
 
 def _existing_output(store: Any, target: str, format: OutputFormat) -> ExistingOutput:

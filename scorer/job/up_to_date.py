@@ -6,38 +6,119 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import orjson
 
 from scorer.disk.checksums import fingerprint, sha256_of
 from scorer.disk.paths import is_plain_file
 from scorer.errors import InputError
+from scorer.files.columns import TEXT_COLUMNS
 from scorer.files.formats import OutputFormat
-from scorer.job.chunk_work import ChunkWork
+from scorer.job.chunk_work import ChunkColumns, ModelIdentity
 from scorer.job.destination import Destination
 from scorer.job.journal import UnfinishedWork
-from scorer.job.options import ScoreOptions
+from scorer.job.options import ScoreOptions, Versions
 from scorer.job.provenance import parsed, read_provenance
 
+Reason = Literal["new", "changed", "model", "options", "versions"]
+"""Why a file is scored: there is no output of it yet, or the output was made of another input, by another model or
+device, with other options, or by other versions of the packages that move scores."""
 
-def describe(work: ChunkWork, input: Mapping[str, Any], format: OutputFormat, options: ScoreOptions) -> dict[str, Any]:
-    """The part of a provenance that is known before the work; ``input`` describes the input.
+_TO_THE_MINOR = ("numpy",)
+"""Packages whose patch releases move no score."""
 
-    ``fingerprint`` is over all of it except the commands that made the bundle, so two outputs of one
-    fingerprint have the same rows.
-    """
-    model = work.model
-    made_by = {
-        "inputs": [input],
-        "bundle": model.bundle,
-        "options": {**options.of_the_result(model.batching), "text_column": work.columns.text},
-        "output_format": {"kind": format.kind, "compression": format.compression},
-        "schema": [[field.name, str(field.type)] for field in work.schema],
-        "device": model.device,
-        "provider": model.provider,
-        "tokenizer": model.tokenizer,
-        "versions": model.versions,
+_NOT_COUNTED = ("pyarrow", "tokenizers")
+"""Packages that are stated and move no score; ``tokenizers`` counts where it is the tokenizer."""
+
+
+def counted_versions(stated: Mapping[str, str], tokenizer: str, versions: Versions) -> dict[str, str]:
+    """Those of the ``stated`` versions that are part of a fingerprint."""
+    if versions == "ignore":
+        return {}
+    counted = {name: version for name, version in stated.items() if name not in _NOT_COUNTED or name == tokenizer}
+    return {
+        name: ".".join(version.split(".")[:2]) if name in _TO_THE_MINOR else version
+        for name, version in counted.items()
     }
-    return {**made_by, "fingerprint": fingerprint(made_by), "lineage": list(model.lineage)}
+
+
+@dataclass(frozen=True)
+class Making:
+    """How an output is made: all that its rows depend on, but the columns of the input.
+
+    Attributes:
+        input: description of the input, see :meth:`scorer.files.input_state.InputState.description`.
+        model: identity of the model.
+        format: format of the output.
+        options: options of the job.
+    """
+
+    input: Mapping[str, Any]
+    model: ModelIdentity
+    format: OutputFormat
+    options: ScoreOptions
+
+    def described(self, columns: ChunkColumns) -> dict[str, Any]:
+        """The part of a provenance that is known before the work.
+
+        ``fingerprint`` is over all of it except versions that do not count and the commands that made the bundle: two
+        outputs of one fingerprint have the same rows.
+        """
+        model = self.model
+        made_by = {
+            "inputs": [self.input],
+            "bundle": model.bundle,
+            "options": {**self.options.of_the_result(model.batching), "text_column": columns.text},
+            "output_format": self._format(),
+            "schema": [[field.name, str(field.type)] for field in columns.schema],
+            "device": model.device,
+            "provider": model.provider,
+            "processor": model.processor,
+            "tokenizer": model.tokenizer,
+        }
+        counted = counted_versions(model.versions, model.tokenizer, self.options.versions)
+        stated = {"versions": model.versions, "lineage": list(model.lineage)}
+        return {**made_by, "fingerprint": fingerprint({**made_by, "versions": counted}), **stated}
+
+    def difference(self, stated: Mapping[str, Any]) -> Reason | None:
+        """The first thing in which an output with the provenance ``stated`` was made in another way.
+
+        The class of the processor is none: an archive that is complete is not scored again because a night ran on
+        another machine. Resuming and reusing, which mix the rows of two runs, look at it too.
+        """
+        if not _equal(stated.get("inputs"), [self.input]):
+            return "changed"
+        part = differing_part(stated, self.model, self.options.versions)
+        if part == "model":
+            return "model"
+        options = dict(stated.get("options", {}))
+        text, wanted = str(options.pop("text_column", "")), self.options.text_column
+        # By the rule for a column that is not named, which the same input answers in the same way.
+        same_text = text == wanted if wanted is not None else text.casefold() in TEXT_COLUMNS
+        same = _equal(options, self.options.of_the_result(self.model.batching)) and same_text
+        if not (same and _equal(stated.get("output_format"), self._format())):
+            return "options"
+        return part
+
+    def _format(self) -> dict[str, str]:
+        return {"kind": self.format.kind, "compression": self.format.compression}
+
+
+def differing_part(
+    stated: Mapping[str, Any], model: ModelIdentity, versions: Versions
+) -> Literal["model", "versions"] | None:
+    """The part in which the model of a provenance ``stated`` is another than ``model``; ``None`` if it is the same."""
+    parts = {"bundle": model.bundle, "device": model.device, "provider": model.provider, "tokenizer": model.tokenizer}
+    if not all(_equal(stated.get(name), part) for name, part in parts.items()):
+        return "model"
+    found = counted_versions(stated.get("versions", {}), model.tokenizer, versions)
+    return None if found == counted_versions(model.versions, model.tokenizer, versions) else "versions"
+
+
+def _equal(stated: Any, value: Any) -> bool:
+    """True if ``value``, as JSON has it, is what a provenance states."""
+    return bool(stated == orjson.loads(orjson.dumps(value)))
 
 
 @dataclass(frozen=True)
@@ -70,11 +151,21 @@ class ExistingOutput:
             return {} if self.text is None else parsed(self.text, Path())
         return {}
 
-    def is_up_to_date(self, made_by: Mapping[str, Any]) -> bool:
-        """True if it has the fingerprint of ``made_by``, and its own rows and rejects are there."""
+    def difference(self, making: Making) -> Reason | None:
+        """Why it is not up to date; ``None`` if it is: made in the same way, its own rows and rejects being there."""
         stated = self.provenance
-        rejects_are_there = stated.get("rejects") is None or self.has_rejects
-        return stated.get("fingerprint") == made_by["fingerprint"] and self._has_stated_size() and rejects_are_there
+        if not self.is_whole_by(stated):
+            return "changed"
+        return making.difference(stated)
+
+    def is_whole_by(self, stated: Mapping[str, Any]) -> bool:
+        """True if it has the size and the rejects file that its provenance states."""
+        return bool(stated) and self._has_stated_size() and (stated.get("rejects") is None or self.has_rejects)
+
+    def has_fingerprint(self, made_by: Mapping[str, Any]) -> bool:
+        """True if it is whole and has the fingerprint of ``made_by``."""
+        stated = self.provenance
+        return self.is_whole_by(stated) and stated.get("fingerprint") == made_by["fingerprint"]
 
     def is_made_from(self, name: str) -> bool:
         """True if an earlier run made it from an input named ``name``, so that a run like ``make`` may replace it."""
@@ -90,7 +181,7 @@ def is_published(destination: Destination, published: str | None, made_by: Mappi
 
     The bytes of the output alone do not tell: those of an earlier run can be the same, with other rejects.
     """
-    return has_sha256(destination, published) and ExistingOutput.on_disk(destination).is_up_to_date(made_by)
+    return has_sha256(destination, published) and ExistingOutput.on_disk(destination).has_fingerprint(made_by)
 
 
 def has_sha256(destination: Destination, sha256: str | None) -> bool:

@@ -1,16 +1,28 @@
-"""Processors and CUDA devices that this process may use; the latter through the driver alone."""
+"""Processors, their instruction sets, and CUDA devices that this process may use; the latter by the driver alone."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
 
 _OWN_CGROUP = Path("/proc/self/cgroup")
+
+_CPU_INFO = Path("/proc/cpuinfo")
+
+_INSTRUCTION_SETS = (
+    *("sse4_1", "avx", "avx2", "fma", "avx_vnni", "avx_vnni_int8"),
+    *("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "amx_tile", "amx_int8"),
+    *("fphp", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2"),
+)
+"""Flags of x86-64 and of Arm by which onnxruntime and numpy choose their kernels."""
 
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUdevice_attribute of the driver's API
 
@@ -18,6 +30,20 @@ _HOPPER = (9, 0)
 
 _CUDNN_WITH_ATTENTION = (9, 3, 0)
 _CUDNN_WITH_BUGS = ((9, 10, 0), (9, 10, 1))
+
+
+@cache
+def processor_class() -> str:
+    """Architecture and instruction sets of this processor, such as ``x86_64 sse4_1 avx avx2 fma``.
+
+    Two classes can give one text two scores: onnxruntime has other kernels for each, which add in another order and
+    saturate at other places. Without ``/proc/cpuinfo`` it is the architecture alone.
+    """
+    words: list[str] = []
+    with suppress(OSError), _CPU_INFO.open(encoding="utf-8", errors="replace") as lines:
+        flags = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+        words = flags.partition(":")[2].split()
+    return " ".join([platform.machine().lower(), *(name for name in _INSTRUCTION_SETS if name in words)])
 
 
 def usable_cpus() -> int:

@@ -20,6 +20,7 @@ from scorer.files.columns import PREFIX
 from scorer.model import dataframes
 from scorer.model.bundle import ModelBundle
 from scorer.model.graph import Logits
+from scorer.model.known_rows import KnownRows
 from scorer.model.options import ModelOptions
 from scorer.model.session import ModelSession
 from scorer.model.token_runs import Encoded, TextEncoder
@@ -210,11 +211,16 @@ class Scorer:
         values = dataframes.strings_of(texts)
         return self._encoder.encode(values)
 
-    def score_chunk(self, encoded: Encoded, logits: Logits | None = None) -> ScoredChunk:
-        """The model's half of :meth:`score`; ``logits`` are those of ``encoded`` if they are known already."""
+    def score_chunk(
+        self, encoded: Encoded, logits: Logits | None = None, known: KnownRows | None = None
+    ) -> ScoredChunk:
+        """The model's half of :meth:`score`; ``logits`` are those of ``encoded`` if they are known already.
+
+        ``known`` has the predictions of rows that were left out of ``encoded``.
+        """
         logits = self.session.logits(encoded) if logits is None else logits
         probabilities = self._row_probabilities(logits, encoded)
-        return ScoredChunk(self._predictions(probabilities, encoded), len(encoded.tokens))
+        return ScoredChunk(self._predictions(probabilities, encoded, known), len(encoded.tokens))
 
     def _row_probabilities(self, logits: npt.NDArray[np.float32], encoded: Encoded) -> npt.NDArray[np.float64]:
         """Probabilities float64 ``(n_rows, n_labels)``; NaN where a row has no run.
@@ -227,14 +233,18 @@ class Scorer:
         counts = np.bincount(encoded.rows, minlength=encoded.n_rows)[:, np.newaxis]
         return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
 
-    def _predictions(self, probabilities: npt.NDArray[np.float64], encoded: Encoded) -> pa.Table:
+    def _predictions(
+        self, probabilities: npt.NDArray[np.float64], encoded: Encoded, known: KnownRows | None
+    ) -> pa.Table:
         runs = np.bincount(encoded.rows, minlength=encoded.n_rows)
         empty = runs == 0
+        status = np.select([empty, encoded.truncated, runs > 1], [3, 1, 2], default=0)
         rounded = probabilities.astype(np.float32)
+        if known is not None:
+            rounded[known.rows], status[known.rows], empty[known.rows] = known.probabilities, known.statuses, False
         labels = self._chosen(rounded, empty)
         score = rounded[np.arange(len(rounded)), labels]
         names = pa.array(self.bundle.labels, pa.string())
-        status = np.select([empty, encoded.truncated, runs > 1], [3, 1, 2], default=0)
         columns = [names.take(pa.array(labels, pa.int64(), mask=empty)), pa.array(score, pa.float32(), mask=empty)]
         columns += [pa.array(rounded[:, label], pa.float32(), mask=empty) for label in range(rounded.shape[1])]
         columns.append(pa.array(STATUSES, pa.string()).take(pa.array(status, pa.int64())))

@@ -35,11 +35,14 @@ def metrics_text(report: RunReport, *, before: Path) -> bytes:
     value, counts = report.to_json(), report.counts()
     now, previous, worked = time.time(), _samples(before), bool(value["files"]["done"])
     rows = Gauge(
-        _ROWS, "Rows of the last run by status; rejected ones of the last that scored", ["status"], registry=registry
+        _ROWS,
+        "Rows of the last run by status, and reused ones; rejected ones of the last that scored",
+        ["status"],
+        registry=registry,
     )
     statuses = dict.fromkeys(("ok", "truncated", "windowed", "empty", "error"), 0)
     rejected = counts.rejected if worked else previous.get((_ROWS, "rejected"), 0)
-    for status, count in {**statuses, **counts.by_status, "rejected": rejected}.items():
+    for status, count in {**statuses, **counts.by_status, "rejected": rejected, "reused": counts.reused}.items():
         rows.labels(status).set(count)
     files = Gauge("score_files", "Input files of the last run by result", ["result"], registry=registry)
     for result, count in value["files"].items():

@@ -62,7 +62,8 @@ class RunReport:
         rows, scored = self.counts().rows, len(self._scored)
         older = f", {self.older} older than --since" if self.older else ""
         up_to_date = len(self.summaries) - scored
-        done = f"{scored} files scored, {up_to_date} up to date{older}, {rows:,} rows in {self.seconds:.1f} s"
+        reused = f" ({self.counts().reused:,} reused)" if self.counts().reused else ""
+        done = f"{scored} files scored, {up_to_date} up to date{older}, {rows:,} rows{reused} in {self.seconds:.1f} s"
         return [f"nothing new: {done}" if self.nothing_new else done]
 
     def log_fields(self) -> dict[str, Any]:
@@ -70,7 +71,13 @@ class RunReport:
         value = self.to_json()
         rows = {f"rows_{name}": count for name, count in value["rows"].items()}
         files = {f"files_{name}": count for name, count in value["files"].items()}
-        return {**files, **rows, "tokens": value["tokens"], "seconds": value["seconds"]}
+        return {
+            **files,
+            **rows,
+            "rows_reused": value["rows_reused"],
+            "tokens": value["tokens"],
+            "seconds": value["seconds"],
+        }
 
     def to_json(self) -> dict[str, Any]:
         """The report for a program."""
@@ -79,6 +86,7 @@ class RunReport:
             "exit_code": self.exit_code,
             "seconds": round(self.seconds, 3),
             "rows": counts.to_json(),
+            "rows_reused": counts.reused,
             "tokens": counts.tokens,
             "files": {
                 "done": scored,

@@ -13,6 +13,7 @@ from scorer.disk.locking import locked
 from scorer.errors import ModelError, ScorerError, explained
 from scorer.files.inputs import InputFile, say_left_out
 from scorer.files.urls import is_url, without_secrets
+from scorer.job.earlier_outputs import EarlierOutputs
 from scorer.job.job import run_job
 from scorer.job.options import ScoreOptions
 from scorer.progress import Progress
@@ -43,6 +44,8 @@ def score_all(
     if not remote:
         make_folder(Path(output), inputs)
     lock = nullcontext() if remote else locked(Path(output), lock=Path(output) / _LOCK)
+    earlier = EarlierOutputs(options)
+    earlier.check()
     with lock, engine_of(options) as engine, Deaths(None if remote else Path(output)) as deaths:
         outcome.started()
         for target, file in deaths.in_order(targets).items():
@@ -52,7 +55,16 @@ def score_all(
                 if not remote:
                     with write_errors(Path(target)):
                         Path(target).parent.mkdir(parents=True, exist_ok=True)
-                summary = run_job(file, target, options, progress, engine=engine_for_it, like_make=True, is_last=False)
+                summary = run_job(
+                    file,
+                    target,
+                    options,
+                    progress,
+                    engine=engine_for_it,
+                    earlier=earlier,
+                    like_make=True,
+                    is_last=False,
+                )
                 deaths.survived(file)
             except BaseException as caught:
                 error = _of_one_file(caught, file)

@@ -151,7 +151,7 @@ def test_a_worker_scores_as_the_local_engine(tiny_bundle: Path, work: ChunkWork)
     scorer = new_scorer(options)
     for chunk in work.chunks():
         local = work.columns.score(
-            scorer, chunk, encoded := work.columns.encode(scorer, chunk), scorer.session.logits(encoded)
+            scorer, encoded := work.columns.encode(scorer, chunk), scorer.session.logits(encoded.tokens)
         )
         assert part_of(worker(chunk_row(chunk))) == local.packed()
     row = failure_row(0, InputError("x"))
