@@ -22,9 +22,13 @@ from scorer.commands.console import (
 )
 from scorer.commands.grouped_help import GroupedCommand, option
 from scorer.commands.shared_options import engine_options, reading_options, session_options
-from scorer.errors import OutputError, UsageError
+from scorer.errors import OutputError, ScorerError, UsageError
 from scorer.files.urls import is_url
+from scorer.memory import require_address_space
 from scorer.safe_text import printable
+
+_LIBRARIES_BYTES = 340 * 2**20
+"""Address space that numpy, pyarrow and onnxruntime take when they are loaded."""
 
 _TO_VERIFY = "scorer.to_verify"
 
@@ -104,12 +108,13 @@ def _check_what_to_score(context: click.Context, parameters: dict[str, click.Par
             raise click.MissingParameter(ctx=context, param=parameter)
 
 
-def _report_refusal(metrics: Path, error: click.UsageError | UsageError) -> None:
-    """Write the metrics of a run that its options have refused."""
+def _report_refusal(metrics: Path, error: click.UsageError | ScorerError) -> None:
+    """Write the metrics of a run that ends before it begins."""
     from scorer.run.report import Failure, RunReport
     from scorer.run.report_files import ReportFiles
 
-    report = RunReport(2, failures=[Failure("", str(error), 2)])
+    code = exit_code_of(error)
+    report = RunReport(code, failures=[Failure("", str(error), code)])
     with suppress(OutputError):  # the error itself is about to be said
         ReportFiles(metrics=metrics).write(report, checked=False)
 
@@ -347,9 +352,10 @@ def score(
     from scorer.run.score_inputs import score_inputs
 
     try:
+        require_address_space(_LIBRARIES_BYTES)
         chosen = ScoreOptions(columns=_names(columns), **options)
         of_run = RunOptions(on_missing_input, since, exit_code_nothing_new)
-    except UsageError as error:
+    except ScorerError as error:
         if metrics_file is not None:
             _report_refusal(metrics_file, error)
         raise
@@ -380,6 +386,8 @@ def score_main() -> NoReturn:
     # Set before pyarrow is loaded: its own allocators keep the memory of one large review, or of a row
     # group, until the end.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    # Its threads have nothing to do here, and where they cannot be started it ends the process.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     run(score, env_prefix="SCORER")
 
 

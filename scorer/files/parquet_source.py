@@ -15,13 +15,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scorer.disk.paths import STDIN
-from scorer.errors import InputError
+from scorer.errors import InputError, OutOfMemoryError
 from scorer.files.arrow import in_one_piece, is_text, leaves, with_leaves
 from scorer.files.bad_rows import Reject
 from scorer.files.int96 import int96_columns, lossless_unit
 from scorer.files.parquet_types import mark
 from scorer.files.source import Block, ReadOptions, Source
 from scorer.files.urls import is_url
+from scorer.memory import memory_left
 from scorer.safe_text import first_line, quoted
 
 # Rows decoded at a time, fewer if they are large: data that unpack to far more than their size are noticed early.
@@ -141,6 +142,7 @@ class ParquetSource(Source):
         """Rows in order as they are stored, a few at a time: not more than memory holds when unpacked."""
         for number in range(group, len(self._group_rows)):
             delivered = 0
+            self._check_memory(number, columns)
             n_rows, n_bytes = self._group_rows[number], self._group_bytes[number]
             batch_rows = max(1, min(rows, _BATCH_ROWS, _BATCH_BYTES * n_rows // max(1, n_bytes)))
             with _reading_errors(self.path):
@@ -156,6 +158,21 @@ class ParquetSource(Source):
                     path=self.path,
                     hint="write it again",
                 )
+
+    def _check_memory(self, group: int, columns: Sequence[str]) -> None:
+        """Check that memory holds the packed pages of a row group, which pyarrow reads whole, column by column.
+
+        What columns take the footer tells, but pyarrow ends the process over a damaged one: so only all of them count.
+        """
+        unpacked = max(1, sum(self._group_bytes))
+        packed = self._packed_bytes * self._group_bytes[group] // unpacked
+        left = memory_left()
+        if self._selected(columns) is None and left is not None and packed > left:
+            raise OutOfMemoryError(
+                f"memory ran out: row group {group} fills {packed >> 20:,} MiB, {max(0, left) >> 20:,} MiB are left",
+                path=self.path,
+                hint="write it with smaller row groups, or score it where there is more memory",
+            )
 
     def _batches(
         self, group: int, columns: Sequence[str], rows: int, leaves: Sequence[int]
@@ -381,7 +398,8 @@ def _reading_errors(path: str) -> Iterator[None]:
         wanted = re.search(r"\d+", str(error))
         if wanted and int(wanted[0]) > _MAX_ROW_GROUP_BYTES:  # no page is as large as a damaged size can say
             raise _damaged(error, path) from error
-        raise
+        hint = "write it with smaller row groups, or score it where there is more memory"
+        raise OutOfMemoryError("memory ran out while a row group was read", path=path, hint=hint) from error
     except OSError as error:
         if error.strerror:
             raise InputError(f"cannot be read: {error.strerror}", path=path) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,3 +75,20 @@ class Destination:
         if is_there(self.path) and not overwrite:
             raise OutputExistsError("already exists", path=self.path, hint="pass --overwrite to replace it")
         check_folder(self.path)
+        self._check_name()
+
+    def _check_name(self) -> None:
+        """Check that the files beside the output can have their names, which are longer than its own."""
+        longest = max(len(os.fsencode(self.temporary(target).name)) for target in (self.rejects, self.provenance))
+        try:
+            allowed = os.pathconf(self.path.absolute().parent, "PC_NAME_MAX")
+        except (OSError, ValueError, AttributeError):
+            return
+        if longest > allowed:
+            own = len(os.fsencode(self.path.name))
+            most = allowed - longest + own
+            raise UsageError(
+                f"its name has {own} bytes, and {most} are possible with those of the files beside it",
+                path=self.path,
+                hint="give the input a shorter name",
+            )

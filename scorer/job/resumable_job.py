@@ -15,7 +15,7 @@ from scorer.disk.checksums import fingerprint
 from scorer.disk.durable import write_errors
 from scorer.disk.paths import is_plain_file
 from scorer.disk.publishing import publish
-from scorer.errors import InputError, OutputExistsError, ScorerError
+from scorer.errors import InputError, OutputExistsError, ScorerError, explained
 from scorer.files.bad_rows import check_bad_rows
 from scorer.files.input_state import InputState
 from scorer.files.inputs import InputFile
@@ -91,7 +91,7 @@ class ResumableJob:
             with suppress(OSError):
                 destination.clean()
             # Chunks of a bad input are of no use to a later run.
-            bad_input = isinstance(error, InputError) and not is_url(self.file.path)
+            bad_input = isinstance(explained(error), InputError) and not is_url(self.file.path)
             if bad_input or not state.can_be_read_again:
                 _remove(unfinished)
             raise

@@ -15,6 +15,7 @@ import onnxruntime as ort
 
 from scorer import interrupts
 from scorer.errors import DeviceError, ModelError, OutOfMemoryError, ScorerError
+from scorer.memory import require_address_space
 from scorer.model.batches import BatchBuffers, BatchShape, distinct_runs
 from scorer.model.bundle import EXPORT_HINT, ModelBundle
 from scorer.model.graph import DYNAMIC_HINT, INPUTS, Graph, Logits
@@ -33,6 +34,9 @@ _IN_FLIGHT = 2
 _ERRORS = 3  # of onnxruntime's severities
 
 _OUT_OF_MEMORY = ("Failed to allocate memory", "CUDA_ERROR_OUT_OF_MEMORY", "CUDA failure 2", "bad allocation")
+
+_LOADING_BYTES, _THREAD_BYTES = 200 * 2**20, 80 * 2**20
+"""Address space that a model takes beside its file, measured with small ones, and that each thread takes."""
 
 
 class ModelSession:
@@ -61,6 +65,8 @@ class ModelSession:
         path = bundle.variant(self.precision)
         # One thread per run where runs go side by side; all of them for one batch at a time.
         intra_threads = 1 if self.batching == "alone" else self.threads
+        # Each thread maps an arena of its own and a stack; the model is read, optimized and prepared.
+        require_address_space(_LOADING_BYTES + _THREAD_BYTES * self.threads + 3 * path.stat().st_size)
         self._session = _load(path, self.device, intra_threads)
         if not on_cpu:
             index = int(self.device.partition(":")[2])

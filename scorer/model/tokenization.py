@@ -18,6 +18,7 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from scorer.errors import ModelError
+from scorer.memory import require_address_space
 from scorer.model.options import TokenizerChoice
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,9 @@ _CACHE_ENTRIES = 2**17
 
 _LONG, _END = 2**20, 2**18
 """Of a text of more characters than the first, each end of so many as the second is tokenized, if that is enough."""
+
+_WORKING_BYTES = 64 * 2**20
+"""Memory for the tokens of a chunk beside that for its texts."""
 
 _MARGIN = 1000
 """Tokens between those that count and a cut: a cut changes those of one word, of which WordPiece makes 100 at most."""
@@ -94,6 +98,7 @@ class FlatTokenizer:
 
         Its first and last ``ends`` ids are there all the same, and more than ``ends`` between them.
         """
+        require_address_space(_WORKING_BYTES + 8 * texts.nbytes)
         values = texts.to_pylist()
         if texts.null_count:
             values = [text or "" for text in values]

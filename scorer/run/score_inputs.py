@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scorer.disk.paths import STDIN, STDOUT
-from scorer.errors import MissingInputError, UsageError
+from scorer.errors import MissingInputError, OutOfMemoryError, UsageError, explained
 from scorer.files.inputs import InputFile, expand_inputs, say_left_out
+from scorer.files.urls import without_secrets
 from scorer.job.engine import Engine
 from scorer.job.job import run_job
 from scorer.job.options import ScoreOptions
@@ -98,4 +99,9 @@ def _score_one(
                 if not outcome.skips(error):
                     raise
                 say_left_out(error)
+            except Exception as error:
+                known = explained(error, path=without_secrets(found[0].path))
+                if known is not error and isinstance(known, OutOfMemoryError):
+                    raise known from error
+                raise
     return outcome.finish(is_written=is_written)

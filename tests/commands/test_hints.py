@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 OF_ROOMS = {
     "scorer/errors.py": (score, evaluate_labels, train_model),
+    "scorer/memory.py": (score, evaluate_labels),
     "scorer/files": (score, evaluate_labels, train_model),
     "scorer/model": (score, evaluate_labels),
     "scorer/job": (score,),

@@ -5,13 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from scorer.files import inputs
+from scorer.files import inputs, parquet_source
 from scorer.job import resumable_job
 from tests.conftest import Call
+from tests.helpers.processes import CODE, environment
 from tests.helpers.prometheus import metrics
 
 REPORT = ("--metrics-file", "m.prom", "--chunk-rows", "20")
@@ -160,3 +166,41 @@ def test_metrics_of_a_refused_run_take_the_place_of_nothing_else(
         assert call_score("incoming", "-o", "scored", "--no-such-option", "--metrics-file", name)[0] == 2
     assert (tmp_path / "notes").read_text() == "mine\n"
     assert (incoming / "a.csv").read_bytes() == before
+
+
+def test_a_name_too_long_for_the_files_beside_an_output(call_score: Call, incoming: Path, tmp_path: Path) -> None:
+    long = "b" * 240 + ".csv"
+    (incoming / "b.csv").rename(incoming / long)
+    code, _, err = call_score("incoming", "-o", "scored", *REPORT)
+    assert code == 2
+    assert f"error: scored/{long}: its name has 244 bytes, and 234 are possible with those of the files" in err
+    assert scored(tmp_path) == {"a.csv", "sub/c.csv"}
+
+
+@pytest.mark.parametrize("mib", [60, 200, 300, 420, 500])
+def test_a_limit_of_address_space_is_said(tmp_path: Path, incoming: Path, tiny_bundle: Path, mib: int) -> None:
+    script = f'ulimit -v {mib * 1024} && exec {sys.executable} -c {shlex.quote(CODE)} "$@"'
+    arguments = ("incoming", "-o", "scored", "--model", str(tiny_bundle), "--threads", "1", "--metrics-file", "m.prom")
+    done = subprocess.run(
+        ["sh", "-c", script, "score", *arguments],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 7, done.stderr
+    assert re.search(r"error: .*memory ran out: \d+ MiB more are needed, ulimit -v leaves \d+ MiB; ", done.stderr)
+    assert metrics(tmp_path / "m.prom")[("score_exit_code",)] == 7
+    assert incoming.exists()
+
+
+def test_a_row_group_larger_than_memory(
+    tmp_path: Path, tiny_bundle: Path, call_score: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name, rows in (("a", 3), ("big", 3000), ("c", 3)):
+        table = pa.table({"text": [f"good {number}" for number in range(rows)]})
+        pq.write_table(table, tmp_path / "in" / f"{name}.parquet")
+    monkeypatch.setattr(parquet_source, "memory_left", lambda: 2**13)
+    code, _, err = call_score("in", "-o", "scored", "--metrics-file", "m.prom")
+    assert code == 7
+    assert re.search(r"error: in/big\.parquet: memory ran out: row group 0 fills \d+ MiB, 0 MiB are left; ", err)
+    assert {path.name for path in (tmp_path / "scored").glob("*.parquet")} == {"a.parquet", "c.parquet"}
+    assert metrics(tmp_path / "m.prom")[("score_exit_code",)] == 7

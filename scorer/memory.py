@@ -1,0 +1,69 @@
+"""Memory that this process may still take, asked before work that a library would end the process over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scorer.errors import OutOfMemoryError
+
+_MIB = 2**20
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+_RECLAIMED = ("inactive_file", "active_file")
+"""Pages of files, which a cgroup counts and gives back when memory is wanted."""
+
+
+def require_address_space(n_bytes: int) -> None:
+    """Check that ``n_bytes`` more fit under the limit of address space (``ulimit -v``), if there is one.
+
+    Libraries in C and Rust end the process where they cannot allocate.
+
+    Raises:
+        OutOfMemoryError: they do not fit.
+    """
+    left = _address_space_left()
+    if left is not None and left < n_bytes:
+        raise OutOfMemoryError(
+            f"memory ran out: {n_bytes // _MIB:,} MiB more are needed, ulimit -v leaves {max(0, left) // _MIB:,} MiB",
+            hint="raise it, or lower --threads, or lower --chunk-rows",
+        )
+
+
+def memory_left() -> int | None:
+    """Bytes that this process may still take: of its address space, its cgroup and the machine; ``None`` if unknown."""
+    found = (_address_space_left(), _cgroup_left(), _machine_left())
+    return min((left for left in found if left is not None), default=None)
+
+
+def _address_space_left() -> int | None:
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit == resource.RLIM_INFINITY:
+            return None
+        pages = int(Path("/proc/self/statm").read_bytes().split()[0])
+        return limit - pages * resource.getpagesize()
+    except (ImportError, OSError, ValueError):
+        return None
+
+
+def _cgroup_left() -> int | None:
+    try:
+        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
+        if limit == "max":
+            return None
+        used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
+        lines = (line.split() for line in (_CGROUP / "memory.stat").read_text(encoding="ascii").splitlines())
+        return int(limit) - used + sum(int(size) for name, size in lines if name in _RECLAIMED)
+    except (OSError, ValueError):
+        return None
+
+
+def _machine_left() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, StopIteration):
+        return None
