@@ -19,6 +19,7 @@ from transformers import (
 
 from export.families import family_of
 from export.library_noise import quiet_libraries
+from export.preflight import require_checkpoint
 from scorer.errors import ModelError
 from scorer.metrics.calibration import temperature_of
 from scorer.model.json_files import read_object
@@ -76,16 +77,11 @@ def load_checkpoint(source: str) -> Checkpoint:
         ModelError: it is missing or damaged, asks for code of its own, or lacks a classifier's head or a fast
             tokenizer.
     """
-    folder = Path(source)
-    if folder.exists() and not folder.is_dir():
-        raise ModelError("is a file, not a checkpoint folder", path=source, hint="pass the folder that holds it")
-    if not folder.is_dir() and (source.count("/") != 1 or source.startswith((".", "/", "~")) or source.endswith("/")):
-        raise ModelError("no such checkpoint folder", path=source, hint="pass a folder that train-model wrote")
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        raise ModelError("has no config.json", path=source, hint="pass a folder that train-model wrote")
+    require_checkpoint(source)
     refuse_own_code(source)
     model = _load_model(source)
     tokenizer = _load_tokenizer(source)
+    folder = Path(source)
     local = folder.is_dir()
     return Checkpoint(
         name=folder.resolve().name if local else source,

@@ -83,10 +83,12 @@ def export_model(quiet: bool, verbose: int, debug: bool, **options: Any) -> None
     CHECKPOINT is a folder that train-model or save_pretrained wrote, or a Hub id.
     """
     from export.options import ExportOptions
+    from export.preflight import check_before_loading
 
     set_up_logging(quiet=quiet, verbose=verbose)
     chosen = ExportOptions(**options)
     _require_extra()
+    check_before_loading(chosen)
     from export.exporting import export_model as export
 
     report = export(chosen)

@@ -20,8 +20,9 @@ from export.lineage import lineage_of_bundle
 from export.onnx_export import export_fp32
 from export.options import ExportOptions
 from export.parity import TOLERANCES, prove, reference_logits, require_finite_weights
+from export.preflight import check_before_loading
 from export.proof_texts import PROOF_TEXTS
-from export.publishing import publish, require_free, staging_folder
+from export.publishing import publish, staging_folder
 from export.quality import check_labelled_file, measure_accuracy, require_accuracy, sample_texts
 from export.report import ExportReport, VariantReport
 from export.variants import INT8_SETTINGS, build_variant
@@ -52,7 +53,7 @@ def export_model(options: ExportOptions) -> ExportReport:
         QualityGateError: a variant differs from PyTorch, a fusion was missed, or accuracy dropped.
         OutputError: the bundle could not be written.
     """
-    require_free(options.output, overwrite=options.overwrite)
+    check_before_loading(options)
     torch.set_num_threads(options.threads or usable_cpus())
     checkpoint = load_checkpoint(options.checkpoint)
     require_finite_weights(checkpoint.model, name=options.checkpoint)

@@ -21,7 +21,8 @@ from train.data import LabelledReviews, load_splits
 from train.data_record import record_data, require_same_data
 from train.history import Baseline, History
 from train.options import TrainOptions
-from train.predictions import require_writable, write_predictions
+from train.predictions import write_predictions
+from train.preflight import require_writable
 from train.report import save_report
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,13 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from scorer.errors import ModelError, OutputError
+from scorer.errors import ModelError
 from scorer.model.configuration import max_positions_of
 from scorer.model.own_code import refuse_own_code
 from scorer.safe_text import first_line
 from train.bert_layout import distilbert_from_bert
 from train.encoders import attention_of, dropout_settings, require_encoder
+from train.preflight import require_model_folder
 
 
 def load_classifier(
@@ -49,10 +49,7 @@ def load_classifier(
     Raises:
         ModelError: it is missing, cannot be read, asks for code of its own, or is of an unknown architecture.
     """
-    if not Path(model).is_dir() and (model.startswith((".", "/", "~")) or model.count("/") > 1):
-        raise ModelError("no such folder", path=model, hint="pass a checkpoint folder or a Hub id")
-    if Path(model).exists() and not (Path(model) / "config.json").is_file():
-        raise ModelError("has no config.json, so it is not a checkpoint", path=model, hint="pass a folder that has one")
+    require_model_folder(model)
     refuse_own_code(model)
     labels: dict[str, Any] = {
         "num_labels": len(label_names),
@@ -173,21 +170,3 @@ def last_whole_checkpoint(work: Path) -> Path | None:
         except (OSError, ValueError, KeyError, TypeError):
             shutil.rmtree(folder, ignore_errors=True)
     return max(found)[1] if found else None
-
-
-@contextmanager
-def saving(path: Path) -> Iterator[None]:
-    """Turn the errors with which each library fails to save a part of ``path`` into one of ours.
-
-    Raises:
-        OutputError: it could not be written.
-    """
-    try:
-        yield
-    except (OSError, RuntimeError, SafetensorError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
-        raise OutputError(
-            f"the checkpoint could not be written: {reason}",
-            path=path,
-            hint="make room, then run the same command with --resume",
-        ) from error

@@ -253,6 +253,7 @@ def train_model(
     set_up_logging(quiet=quiet, verbose=verbose)
     from scorer.model.preprocessing import Preprocessing
     from train.options import TrainOptions
+    from train.preflight import check_before_loading
 
     chosen = TrainOptions(
         eval=eval_,
@@ -263,6 +264,7 @@ def train_model(
         **options,
     )
     _require_extra(baseline=chosen.baseline)
+    check_before_loading(chosen)
     if chosen.baseline:
         from train.baseline import fit_baseline
 

@@ -14,16 +14,15 @@ import numpy.typing as npt
 import pyarrow as pa
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 
-from scorer.errors import InputError, UsageError
+from scorer.errors import InputError
 from scorer.evaluation.labels import LabelSet, shown
 from scorer.files.columns import label_column, named_column, text_column
 from scorer.safe_text import quoted
-from train.data_files import NO_ROWS, advised, check_options_fit, classes_of, data_files, read_rows, texts_of
+from train.data_files import NO_ROWS, advised, check_options_fit, classes_of, read_rows, texts_of, validation_sources
 from train.options import TrainOptions
 
 _TWO_LABELS = "train on two or more"
 
-_IMDB = ("imdb",)
 _SHOWN_NAMES = 8
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:e[+-]?\d+)?", re.IGNORECASE)
 _TRUTH_VALUES = {"false": "0", "true": "1"}
@@ -79,9 +78,7 @@ def load_splits(options: TrainOptions) -> tuple[LabelledReviews, LabelledReviews
     """
     train = _load(options.train, "train", options)
     names = _label_names(train, options)
-    sources = options.eval or (_IMDB if _trains_on_the_hub_s_imdb(options) and not options.validation_split else ())
-    if not sources and not options.validation_split:
-        raise UsageError("there is nothing to validate on", hint="pass --eval FILE or --validation-split 0.1")
+    sources = validation_sources(options)
     parts = [train, *([_load(sources, "test", options)] if sources else [])]
     read = (*options.train, *options.eval, *options.unlabelled, *options.predict, *options.pretrain_on)
     check_options_fit(read, options)
@@ -111,11 +108,6 @@ def _load(sources: Sequence[str], split: str, options: TrainOptions) -> _Part:
     if pa.types.is_nested(rows.schema.field(label).type):
         raise InputError(f"column {quoted(label)} holds no labels", path=where, hint="name another with --label-column")
     return _Part(rows, text, label, where)
-
-
-def _trains_on_the_hub_s_imdb(options: TrainOptions) -> bool:
-    """True for the data set with a test split of its own."""
-    return options.train == _IMDB and not data_files(*_IMDB)
 
 
 def _hold_out(rows: pa.Table, labels: npt.NDArray[Any], options: TrainOptions) -> tuple[list[int], list[int]]:

@@ -20,6 +20,7 @@ from train.options import TrainOptions
 
 NO_ROWS = "pass files with reviews in them"
 
+_IMDB = ("imdb",)
 _ROWS_AT_ONCE = 10_000
 _HUB_FEATURES = b"huggingface"  # the key under which the datasets library keeps the types of its columns
 
@@ -109,26 +110,39 @@ def data_files(source: str) -> list[Path]:
     """The files of ``source``, a folder's in order of their names; empty for a Hub id.
 
     Raises:
-        ValueError: a folder holds no file of a known format.
-        FileNotFoundError: the file or folder does not exist.
+        InputError: the file or folder does not exist, or the folder holds no file of a known format.
     """
     path = Path(source)
     looks_like_a_path = source.startswith((".", "/", "~")) or source.endswith("/") or source.count("/") > 1
     if looks_like_a_path and not path.exists():
-        raise FileNotFoundError("no such file or folder")
+        raise InputError("no such file or folder", path=source, hint="check the path")
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if extension_of(file.name).is_input and file.is_file())
         if not found:
-            raise ValueError(f"the folder holds no {', '.join(FORMATS)} file")
+            raise InputError("holds no file of a known format", path=source, hint=f"known: {', '.join(FORMATS)}")
         return found
     if extension_of(path.name).is_input and not path.is_file():
-        raise FileNotFoundError("no such file")
+        raise InputError("no such file", path=source, hint="check the path")
     return [path] if path.is_file() else []
+
+
+def validation_sources(options: TrainOptions) -> Sequence[str]:
+    """The files or the data set to validate on; none if rows of the training are held out.
+
+    Raises:
+        UsageError: there is nothing to validate on.
+    """
+    # The data set of that name has a test split of its own.
+    imdb = options.train == _IMDB and not data_files(*_IMDB)
+    sources = options.eval or (_IMDB if imdb and not options.validation_split else ())
+    if not sources and not options.validation_split:
+        raise UsageError("there is nothing to validate on", hint="pass --eval FILE or --validation-split 0.1")
+    return sources
 
 
 def _present(sources: Iterable[str]) -> Iterator[Path]:
     for source in sources:
-        with suppress(OSError, ValueError):  # reading them tells
+        with suppress(InputError):  # reading them tells
             yield from data_files(source)
 
 

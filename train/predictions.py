@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from scorer.disk.checksums import sha256_of
 from scorer.disk.durable import sync, write_errors
 from scorer.disk.publishing import Move, publish, stage
-from scorer.errors import InputError, OutputError, OutputExistsError, UsageError
+from scorer.errors import InputError, UsageError
 from scorer.files.columns import text_column
 from scorer.files.jsonl_writer import JsonlTableWriter
 from scorer.files.sinks import BlockSink
@@ -29,29 +29,12 @@ from train.data import LabelledReviews
 from train.data_files import advised, data_files, read_rows, texts_of
 from train.data_record import hashes_by_name
 from train.options import TrainOptions
+from train.preflight import PREDICTION_KINDS
 
 log = logging.getLogger(__name__)
 
-_KINDS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
-
 Probabilities = Callable[[Sequence[str]], npt.NDArray[np.float64]]
 """Texts to the probability of each label, float64 ``(n, n_labels)``."""
-
-
-def require_writable(path: Path, *, overwrite: bool) -> None:
-    """Require, before any work, that predictions can be written to ``path``.
-
-    Raises:
-        UsageError: its format is not Parquet, CSV or JSONL.
-        OutputExistsError: it already exists.
-        OutputError: its folder does not exist.
-    """
-    if path.suffix not in _KINDS:
-        raise UsageError(f"predictions cannot be written as {path.name!r}", hint=f"choose {', '.join(_KINDS)}")
-    if path.exists() and not overwrite:
-        raise OutputExistsError("already exists", path=path, hint="pass --overwrite to replace it")
-    if not path.absolute().parent.is_dir():
-        raise OutputError("no such folder", path=path.absolute().parent, hint="make it first")
 
 
 def write_predictions(
@@ -75,7 +58,7 @@ def write_predictions(
         rows = pa.table({"text": eval_set.texts, "label": [names[label] for label in eval_set.labels]})
         text = "text"
     nested = next((field.name for field in rows.schema if pa.types.is_nested(field.type)), None)
-    if nested is not None and _KINDS[path.suffix] == "csv":
+    if nested is not None and PREDICTION_KINDS[path.suffix] == "csv":
         raise UsageError(
             f"column {quoted(nested)} holds lists or objects, which CSV cannot hold",
             path=path,
@@ -86,7 +69,7 @@ def write_predictions(
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         with write_errors(path):
-            sidecar = _write(table, unfinished, _KINDS[path.suffix], provenance)
+            sidecar = _write(table, unfinished, PREDICTION_KINDS[path.suffix], provenance)
             with unfinished.open("r+b") as file:
                 sync(file)
         beside = [] if sidecar is None else [stage(sidecar_of(path), sidecar)]
@@ -134,7 +117,7 @@ def _provenance(table: pa.Table, path: Path, sources: Sequence[str], options: Tr
         "rows": {"in": n_rows, "scored": n_rows - empty, "empty": empty, "rejected": 0, "out": n_rows},
         "by_status": dict(by_status),
         "options": {"prefix": "pred_"},
-        "output_format": {"kind": _KINDS[path.suffix], "compression": ""},
+        "output_format": {"kind": PREDICTION_KINDS[path.suffix], "compression": ""},
         "schema": [[field.name, str(field.type)] for field in table.schema],
         "versions": {"review-scorer": package_version(), "scikit-learn": version("scikit-learn")},
         "rejects": None,

@@ -30,9 +30,10 @@ from scorer.disk.durable import write_durably
 from scorer.errors import InputError, ModelError
 from scorer.model.preprocessing import Preprocessing
 from scorer.model.token_runs import TextEncoder
-from train.checkpoints import backend_tokenizer, last_whole_checkpoint, saving
+from train.checkpoints import backend_tokenizer, last_whole_checkpoint
 from train.data_files import read_texts
 from train.options import TrainOptions
+from train.saving import saving
 from train.trainer import ResumableTrainer, shared_arguments
 from train.unfinished import PRETRAINING, UnfinishedTraining
 

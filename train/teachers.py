@@ -12,10 +12,10 @@ import numpy.typing as npt
 from scorer.errors import InputError, UsageError
 from scorer.files.columns import PREFIX, text_column
 from scorer.safe_text import quoted
-from train.checkpoints import saving
 from train.data import LabelledReviews
 from train.data_files import read_rows, read_texts, texts_of
 from train.options import TrainOptions
+from train.saving import saving
 from train.teacher_checkpoints import is_checkpoint, label_texts
 from train.unfinished import UnfinishedTraining
 

@@ -16,9 +16,9 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 from scorer.errors import InputError
 from train.averaging import WeightAverage
 from train.callbacks import AverageWeights, LogAtEpochEnd, LogProgress, StopEarly, StopOnNaN, between_epochs
-from train.checkpoints import saving
 from train.epoch_order import EpochOrder, load_epoch_order
 from train.options import TrainOptions
+from train.saving import saving
 from train.soft_targets import soft_cross_entropy
 
 

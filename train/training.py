@@ -29,7 +29,7 @@ from scorer.model.preprocessing import save_preprocessing
 from scorer.model.token_runs import TextEncoder
 from train.averaging import WeightAverage
 from train.callbacks import SaveBetweenEpochs, StopEarly
-from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, save_classifier, saving
+from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, save_classifier
 from train.data import load_splits
 from train.data_record import files_of, record_data
 from train.encoders import depths
@@ -40,6 +40,7 @@ from train.metrics import ClassificationMetrics
 from train.options import TrainOptions
 from train.pretraining import adapt
 from train.report import save_report
+from train.saving import saving
 from train.soft_targets import class_weights_of, with_label_vectors
 from train.teachers import teach
 from train.trainer import ReviewTrainer, shared_arguments

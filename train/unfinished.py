@@ -13,8 +13,8 @@ from typing import Any
 from scorer.disk.durable import write_durably
 from scorer.errors import InputError, OutputExistsError, UsageError
 from scorer.interrupts import held_back
-from train.checkpoints import saving
 from train.options import TrainOptions
+from train.saving import saving
 
 log = logging.getLogger(__name__)
 

@@ -157,7 +157,7 @@ def test_a_rewrite_that_moves_a_logit_is_refused(fused: Path, tiny_checkpoint: P
     for tensor in model.graph.initializer:
         if tensor.name == "classifier.bias":
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(0.01), tensor.name))
-    with pytest.raises(QualityGateError, match=f"a logit differs by 0.0.* ; the tolerance is {EXACTNESS:g}"):
+    with pytest.raises(QualityGateError, match=f"a logit differs by 0.0.*; the tolerance is {EXACTNESS:g}"):
         require_exact(model, fused, config)
     del model.graph.node[3:]
     with pytest.raises(QualityGateError, match="does not run"):

@@ -237,7 +237,7 @@ def test_texts_on_both_sides_are_reported(
         (("--label-names", "a,a"), 2, "--label-names a,a does not name two labels or more, each once"),
         (("--model", "./nowhere"), 4, "./nowhere: no such folder"),
         (("--label-column", "gold"), 3, "no column 'gold'"),
-        (("--teacher", "none.parquet"), 3, "none.parquet: cannot be read: no such file"),
+        (("--teacher", "none.parquet"), 3, "none.parquet: no such file"),
         (("--average", "1"), 2, "--average 1.0 must be from 0 to below 1"),
         (("--label-smoothing", "1"), 2, "--label-smoothing 1.0 must be less than 1"),
         (("--class-weights", "so-so=2"), 2, "does not name each label once"),
