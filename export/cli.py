@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -95,6 +96,8 @@ def export_model(quiet: bool, verbose: int, debug: bool, **options: Any) -> None
     click.echo(report.table())
     if not quiet:
         click.echo(f"wrote {report.output} ({report.size / 1e6:.1f} MB)", err=True)
+        score = shlex.join(["score", "reviews.csv", "-o", "preds.csv", "--model", str(report.output)])
+        click.echo(f"next: {score}", err=True)
 
 
 def _require_extra() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.errors import InputError, ModelError
+from scorer.evaluation.findings import FIGURES
 from scorer.job.lineage import score_command
 from scorer.job.provenance import parsed, read_provenance
 from scorer.model.bundle import ModelBundle, checksum_of
@@ -78,7 +79,14 @@ def _figures(measured: Sequence[tuple[Path, dict[str, Any]]]) -> list[str]:
             raise InputError("is not what evaluate-labels --json writes", path=file) from error
     if not rows:
         return []
-    return ["## Figures", "", *_table(("file", "rows", *_FIGURES), rows), "", "In brackets: 95 % intervals.", ""]
+    return [
+        "## Figures",
+        "",
+        *_table(("file", "rows", *(FIGURES[name] for name in _FIGURES)), rows),
+        "",
+        "In brackets: 95 % intervals.",
+        "",
+    ]
 
 
 def _figure(figure: dict[str, Any] | None) -> str:

@@ -24,6 +24,7 @@ from train.options import TrainOptions
 from train.predictions import write_predictions
 from train.preflight import require_writable
 from train.report import save_report
+from train.verdict import require_f1
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ def fit_baseline(options: TrainOptions) -> History:
         InputError: the data cannot be used.
         UsageError: options clash, or the history is that of other data.
         OutputExistsError: the file of predictions already exists.
+        QualityGateError: its F1 is below ``options.min_f1``.
         OutputError: it could not be written.
     """
     if options.predictions is not None:
@@ -125,6 +127,7 @@ def fit_baseline(options: TrainOptions) -> History:
     # Validation rows are new to the model, whatever their texts; a duplicate gains nothing here.
     probabilities = model.probabilities(eval_set.texts)
     row = _row(probabilities, eval_set, len(train_set), time.monotonic() - begun, options.command())
+    require_f1(row.f1, options, hint="lower --min-f1, or add labelled rows")
     if options.predictions is not None:
         write_predictions(model.probabilities, eval_set, options.predictions, options)
     if history is None or output is None:

@@ -11,7 +11,8 @@ from scipy.special import log_softmax, softmax
 
 from scorer.metrics.calibration import BINS, CalibrationCells
 
-_RANGE = (0.2, 5.0)
+TEMPERATURES = (0.2, 5.0)
+"""The least and the largest temperature."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int
     def loss(log_temperature: float) -> float:
         return float(-log_softmax(scores / np.exp(log_temperature), axis=1)[rows, labels].mean())
 
-    found = minimize_scalar(loss, bounds=np.log(_RANGE), method="bounded")
+    found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
     temperature = float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
     return Calibration(
         temperature=temperature,

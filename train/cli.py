@@ -20,7 +20,7 @@ Examples:
   train-model -o my-model --model ./MiniLM --train reviews.parquet --validation-split 0.1 --group-column movie
 
 The recipe of the project's origin is the default: DistilBERT, learning rate 2e-5, batches of 4,
-2 epochs, fp16 where CUDA is. The table epoch / training loss / validation loss / accuracy / F1 is
+2 epochs, half precision where CUDA is. The table epoch / training loss / validation loss / accuracy / F1 is
 printed and saved in CHECKPOINT/history.json.
 """
 
@@ -125,6 +125,12 @@ printed and saved in CHECKPOINT/history.json.
     group="Model",
     type=click.FloatRange(0, 1),
     help="0 trains more than twice as fast on a CPU. [default: the checkpoint's]",
+)
+@option(
+    "--min-f1",
+    group="Validation",
+    type=click.FloatRange(0, 1),
+    help="Exit with code 8 and write nothing if F1 is below it, or if one label alone is predicted.",
 )
 @option(
     "--metric",
@@ -249,7 +255,7 @@ def train_model(
     debug: bool,
     **options: Any,
 ) -> None:
-    """Fine-tune a DistilBERT on labelled reviews and write it to a folder."""
+    """Fine-tune a pretrained encoder, by default DistilBERT, on labelled reviews and write it to a folder."""
     set_up_logging(quiet=quiet, verbose=verbose)
     from scorer.model.preprocessing import Preprocessing
     from train.options import TrainOptions
@@ -266,17 +272,20 @@ def train_model(
     _require_extra(baseline=chosen.baseline)
     check_before_loading(chosen)
     if chosen.baseline:
-        from train.baseline import fit_baseline
+        from train.baseline import fit_baseline as run_it
+    else:
+        _hush_libraries(verbose)
+        from train.training import train_model as run_it
+    from train.verdict import collapse_of, next_command
 
-        click.echo(fit_baseline(chosen).table())
-        return
-    _hush_libraries(verbose)
-    from train.training import train_model as train
-
-    history = train(chosen)
+    history = run_it(chosen)
     click.echo(history.table())
     if not quiet:
-        click.echo(f"{chosen.output}: epoch {history.best_epoch:g} kept, best in {history.metric}", err=True)
+        if not chosen.baseline:
+            metric = history.metric.replace("f1", "F1")
+            click.echo(f"wrote {chosen.output}: epoch {history.best_epoch:g}, the best in {metric}", err=True)
+        if collapse_of(history) is None:
+            click.echo(f"next: {next_command(chosen)}", err=True)
 
 
 def main() -> NoReturn:

@@ -99,6 +99,12 @@ def load_splits(options: TrainOptions) -> tuple[LabelledReviews, LabelledReviews
     return train_set, eval_set
 
 
+def shown_names(names: Sequence[str]) -> str:
+    """The first few of the label names, and the number of the others."""
+    more = f" and {len(names) - _SHOWN_NAMES:,} more" if len(names) > _SHOWN_NAMES else ""
+    return ", ".join(names[:_SHOWN_NAMES]) + more
+
+
 def _load(sources: Sequence[str], split: str, options: TrainOptions) -> _Part:
     where = ", ".join(sources)
     rows = read_rows(sources, split, options)
@@ -195,12 +201,11 @@ def _labelled(part: _Part, ids: Mapping[str, int | None], names: list[str]) -> L
         label = ids.get(text)
         if label is None:
             said = shown(value) if isinstance(value, str) else text
-            more = f" and {len(names) - _SHOWN_NAMES:,} more" if len(names) > _SHOWN_NAMES else ""
             raise InputError(
                 f"unknown label {said}",
                 path=part.where,
                 row=number,
-                hint=f"known: {', '.join(names[:_SHOWN_NAMES])}{more}",
+                hint=f"known: {shown_names(names)}",
             )
         labels.append(label)
     texts = texts_of(part.rows, part.text, part.where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,17 @@ _STEP_KEYS = ("step", "epoch", "loss", "learning_rate", "tokens_per_second")
 
 @dataclass(frozen=True)
 class EpochRow:
-    """Figures after one epoch: mean training loss over it, and loss, accuracy and F1 in validation."""
+    """Figures after one epoch: mean training loss over it, and loss, accuracy and F1 in validation.
+
+    ``only_label`` is the label that all validation rows got although they have several; ``None`` if it is not so.
+    """
 
     epoch: float
     training_loss: float
     validation_loss: float
     accuracy: float
     f1: float
+    only_label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,7 @@ class History:
                         validation_loss=entry["eval_loss"],
                         accuracy=entry["eval_accuracy"],
                         f1=entry["eval_f1"],
+                        only_label=_name(entry.get("eval_only_label"), more.get("data", {}).get("labels", ())),
                     )
                 )
                 total, evaluated = 0.0, logged
@@ -112,6 +118,11 @@ class History:
             steps=tuple({key: entry[key] for key in _STEP_KEYS if key in entry} for entry in log if "loss" in entry),
             **more,
         )
+
+    @property
+    def kept(self) -> EpochRow | None:
+        """The row of the epoch whose weights were kept."""
+        return next((row for row in self.rows if row.epoch == self.best_epoch), None)
 
     def table(self) -> str:
         """The epochs as text, the kept one marked with a star."""
@@ -160,3 +171,8 @@ class History:
         """Write :data:`HISTORY_FILE` into ``folder``."""
         text = json.dumps(asdict(self), indent=2) + "\n"
         (folder / HISTORY_FILE).write_text(text, encoding="utf-8")
+
+
+def _name(label: float | None, names: Sequence[str]) -> str | None:
+    """The name of a label id; ``None`` for none, which a training logs as -1."""
+    return names[int(label)] if label is not None and 0 <= label < len(names) else None

@@ -64,7 +64,10 @@ class ClassificationMetrics:
         logits, references = prediction
         predictions = np.asarray(logits).argmax(axis=-1)
         calibration = fit_temperature(np.asarray(logits), np.asarray(references))
+        given = np.unique(predictions)
         return {
+            # The id of the one label that all rows got although they have several, else -1.
+            "only_label": int(given[0]) if len(given) == 1 < len(np.unique(references)) else -1,
             **self._accuracy.compute(predictions=predictions, references=references),
             **self._f1.compute(predictions=predictions, references=references, n_labels=self._n_labels),
             **asdict(calibration),

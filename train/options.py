@@ -54,6 +54,7 @@ class TrainOptions(FileOptions):
         pretrain_on: files of unlabelled texts on which the encoder is adapted first, by guessing masked words.
         pretrain_epochs, pretrain_learning_rate: of that adaptation; its batches hold ``pretrain_batch_size`` texts
             of ``pretrain_max_length`` tokens. ``max_pretrain_samples`` texts are drawn by ``seed``; ``None`` for all.
+        min_f1: F1 in validation below which nothing is written, nor after a collapse; ``None`` for no gate.
         class_weights: ``balanced``, or ``name=weight,…`` for each label; ``None`` for 1.
         average: decay of the moving average of the weights, which is validated and kept; 0 for none.
         report_to: trackers of ``Trainer`` that get its figures, such as ``tensorboard``.
@@ -88,6 +89,7 @@ class TrainOptions(FileOptions):
     dropout: float | None = None
     attention_dropout: float | None = None
     metric: str = "f1"
+    min_f1: float | None = None
     patience: int | None = None
     group_by_length: bool = True
     max_train_samples: int | None = None
@@ -114,10 +116,11 @@ class TrainOptions(FileOptions):
     overwrite: bool = False
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
-    def command(self) -> str:
-        """The command line with these options, with short names for local paths and without defaults."""
-        names = self.public_names()
-        words = ["train-model", *(() if self.output is None else ("-o", self.output.resolve().name))]
+    def command(self, *, as_typed: bool = False) -> str:
+        """The command line with these options but the defaults; paths have short names unless ``as_typed``."""
+        names = {} if as_typed else self.public_names()
+        output = self.output if self.output is None or as_typed else self.output.resolve().name
+        words = ["train-model", *(() if output is None else ("-o", str(output)))]
         for option in fields(self):
             value = getattr(self, option.name)
             if option.name in ("output", "resume", "overwrite", "preprocessing") or value == option.default:

@@ -30,7 +30,7 @@ from scorer.model.token_runs import TextEncoder
 from train.averaging import WeightAverage
 from train.callbacks import SaveBetweenEpochs, StopEarly
 from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, save_classifier
-from train.data import load_splits
+from train.data import load_splits, shown_names
 from train.data_record import files_of, record_data
 from train.encoders import depths
 from train.encoding import encode_rows
@@ -45,6 +45,7 @@ from train.soft_targets import class_weights_of, with_label_vectors
 from train.teachers import teach
 from train.trainer import ReviewTrainer, shared_arguments
 from train.unfinished import UnfinishedTraining
+from train.verdict import judge
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ def train_model(options: TrainOptions) -> History:
         BusyError: another training to the same output is running.
         InputError: the data cannot be used.
         ModelError: the starting checkpoint cannot be used.
+        QualityGateError: the training collapsed, or its F1 is below ``options.min_f1``; it can be resumed.
         OutputError: the checkpoint could not be written.
     """
     work = UnfinishedTraining(options)
@@ -98,7 +100,8 @@ def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
     in_training = options.preprocessing.with_options(max_length=options.train_max_length)
     train_rows = encode_rows(train_set, TextEncoder(backend, in_training))
     eval_rows = encode_rows(eval_set, TextEncoder(backend, options.preprocessing))
-    log.info("%d training rows, %d validation rows, labels: %s", len(train_rows), len(eval_rows), train_set.label_names)
+    labels = shown_names(train_set.label_names)
+    log.info("%d training rows, %d validation rows, labels: %s", len(train_rows), len(eval_rows), labels)
 
     if options.pretrain_on:
         held = frozenset(eval_set.texts)
@@ -130,6 +133,7 @@ def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
         start=start,
         lineage=lineage,
     )
+    judge(history, options)
     _publish(trainer, history, options, work)
     return history
 

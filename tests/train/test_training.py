@@ -194,7 +194,7 @@ def test_patience_stops_a_run_that_gets_no_better_and_the_first_best_epoch_is_ke
     assert code == 0, err
     assert [line.split()[0] for line in out.splitlines()] == ["epoch", "1", "2", "3"]
     assert out.splitlines()[1].endswith(" *")
-    assert "epoch 1 kept, best in f1" in err
+    assert f": epoch 1, the best in F1\nnext: export-model {tmp_path / 'model'} " in err
     assert list((tmp_path / "model" / "runs").glob("events.out.tfevents.*"))
 
 
