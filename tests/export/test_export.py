@@ -219,9 +219,7 @@ def test_other_encoders_export_with_fusions_of_their_own_and_score(
 
 
 def test_an_encoder_without_a_head_is_refused(tiny_bert_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        ModelError, match=r"not a finished classifier: it has no weights for classifier\.bias"
-    ):
+    with pytest.raises(ModelError, match=r"not a finished classifier: it has no weights for classifier\.bias"):
         export_model(ExportOptions(str(tiny_bert_checkpoint), tmp_path / "bundle"))
     assert not any(tmp_path.iterdir())
 
