@@ -68,10 +68,12 @@ def test_the_baseline_has_the_same_gate_and_names_the_training_that_has_to_beat_
     assert code == 0
     typed = f"train-model -o my-model --train {labelled_texts} --validation-split 0.25 --min-f1 0.9"
     assert err.splitlines()[-1] == f"next: {typed}"
-    few = ("--max-train-samples", "4", "--predictions", tmp_path / "p.csv", "--min-f1", "1", "--seed", "1")
-    code, _, err = call_train("--baseline", *data, *few)
-    assert (code, "F1 " in err) == (8, True), err
-    assert not any(tmp_path.iterdir())
+    (tmp_path / "a.csv").write_text("text,label\n" + "the same film,bad\nthe same film,good\n" * 20)
+    data = ("--train", "a.csv", "--validation-split", "0.25", "--predictions", "p.csv")
+    code, _, err = call_train("--baseline", *data, "--min-f1", "1")
+    assert code == 8
+    assert "below --min-f1 1; lower --min-f1, or add labelled rows" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
 def row(f1: float, only_label: str | None = None) -> EpochRow:
