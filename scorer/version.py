@@ -6,6 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 PACKAGE = "review-scorer"
 
+DOCUMENTATION = "https://github.com/review-scorer/review-scorer/blob/main/docs"
+
 
 def package_version() -> str:
     """The installed version of review-scorer; ``0+unknown`` in a bare source tree."""

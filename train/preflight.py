@@ -8,7 +8,6 @@ from scorer.disk.locking import locked
 from scorer.errors import ModelError, OutputError, OutputExistsError, UsageError
 from train.data_files import data_files, validation_sources
 from train.options import TrainOptions
-from train.unfinished import UnfinishedTraining
 
 PREDICTION_KINDS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
 """Formats of the baseline's predictions by their extensions."""
@@ -26,6 +25,8 @@ def check_before_loading(options: TrainOptions) -> None:
         OutputError: the output cannot be written.
     """
     if not options.baseline:
+        from train.unfinished import UnfinishedTraining  # needs safetensors, which the baseline does without
+
         with locked(options.folder):
             UnfinishedTraining(options).check()
         require_model_folder(options.model)

@@ -14,28 +14,20 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import click
+from click.core import ParameterSource
 
 from scorer.commands.grouped_help import GENERAL, F, option, with_options
-from scorer.disk.durable import DISK_IS_FULL
-from scorer.errors import OutOfMemoryError, OutputError, ScorerError, UsageError, explained
+from scorer.commands.outcomes import PAGES, READER_GONE, code_and_message, with_own_options, with_variables
+from scorer.errors import OutputError, ScorerError, UsageError
 from scorer.files.urls import is_url, without_secrets
-from scorer.interrupts import Terminated, arrived, ignore, install
+from scorer.interrupts import ignore, install
 from scorer.log_lines import FORMATS, JsonLines, TextLines, error_fields, json_line
 from scorer.safe_text import printable
-from scorer.version import PACKAGE, package_version
+from scorer.version import DOCUMENTATION, PACKAGE, package_version
 
-_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
-
-_OTHER_COMMAND = re.compile(r"\b(?:export-model|optimum-cli)\b.*")
+_VERBOSE = re.compile(r"-[qv]*v[qv]*|--verbose")
 
 _log_format = "text"
-
-_READER_GONE = 141  # 128 + SIGPIPE: the reader of stdout has left, as head does
-_SIGNALLED = {
-    KeyboardInterrupt: (130, "interrupted"),
-    click.Abort: (130, "interrupted"),
-    Terminated: (143, "terminated"),
-}
 
 
 class LocalPath(click.ParamType[Path]):
@@ -61,7 +53,14 @@ def common_options(command: F) -> F:
         (
             click.version_option(package_version(), "-V", "--version", prog_name=PACKAGE),
             option("-q", "--quiet", group=GENERAL, is_flag=True, help="Print only errors on stderr."),
-            option("-v", "--verbose", group=GENERAL, count=True, help="Say more on stderr; twice for more still."),
+            option(
+                "-v",
+                "--verbose",
+                group=GENERAL,
+                count=True,
+                help="Also log what was found, left out and decided, and the page that explains an error; twice: logs "
+                "of libraries too.",
+            ),
             option("--debug", group=GENERAL, is_flag=True, help="Show a traceback when something fails."),
         ),
     )
@@ -138,6 +137,16 @@ def set_up_logging(*, quiet: bool, verbose: int) -> None:
         os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     else:
         logging.basicConfig(level=logging.INFO, handlers=[handler])
+    _log_variables()
+
+
+def _log_variables() -> None:
+    context = click.get_current_context(silent=True)
+    for parameter in context.command.params if context is not None else ():
+        assert context is not None
+        if context.get_parameter_source(str(parameter.name)) is ParameterSource.ENVIRONMENT:
+            name = parameter.envvar or f"{context.auto_envvar_prefix}_{str(parameter.name).upper()}"
+            logging.getLogger(__name__).debug("%s is set by %s", parameter.opts[-1], name)
 
 
 def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_prefix: str) -> NoReturn:
@@ -154,7 +163,7 @@ def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_p
     code = _outcome(command, argv, env_prefix)
     error = _flush("stdout")
     if isinstance(error, BrokenPipeError):
-        code = _READER_GONE
+        code = READER_GONE
     elif error is not None and code == 0:
         code = _fail(f"stdout could not be written: {error.strerror}", error, OutputError.exit_code)
     _flush("stderr")
@@ -207,63 +216,14 @@ def _outcome(command: click.Command, argv: list[str], env_prefix: str) -> int:
     except SystemExit:
         raise
     except BaseException as caught:  # a panic of a library in Rust is no Exception
-        error = _with_own_options(caught, command)
-        code, message = _code_and_message(error)
+        error = with_variables(with_own_options(caught, command), command, argv, env_prefix)
+        code, message = code_and_message(error)
         if message:
             explained = isinstance(error, click.ClickException) or code in (130, 143)
-            _fail(message, error, code, debug="--debug" in argv and not explained)
+            verbose = any(_VERBOSE.fullmatch(word) for word in argv)
+            _fail(message, error, code, debug="--debug" in argv and not explained, verbose=verbose)
         return code
     return 0
-
-
-def _with_own_options(error: BaseException, command: click.Command) -> BaseException:
-    """``error``, its hint without the alternatives (after ``, or``) that name an option which ``command`` lacks."""
-    found = explained(error)
-    if isinstance(found, OutOfMemoryError) and found is not error:
-        found.__cause__ = error
-        error = found
-    if not isinstance(error, ScorerError) or error.hint is None:
-        return error
-    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
-    parts = error.hint.split(", or ")
-    own = [part for part in parts if known.issuperset(_OPTION.findall(_OTHER_COMMAND.sub("", part)))]
-    if own == parts:
-        return error
-    changed = error.with_hint(", or ".join(own) or None).with_traceback(error.__traceback__)
-    changed.__cause__ = error.__cause__
-    return changed
-
-
-def _code_and_message(error: BaseException) -> tuple[int, str]:
-    """Exit code and message of ``error``; the message is empty if nothing is to be said."""
-    if isinstance(error, click.exceptions.Exit):
-        return error.exit_code, ""
-    if isinstance(error, BrokenPipeError):
-        return _READER_GONE, ""
-    if isinstance(error, click.ClickException):
-        return 2, _click_message(error)
-    signalled = type(error) if isinstance(error, tuple(_SIGNALLED)) else arrived()
-    if signalled is not None:
-        return _SIGNALLED[signalled]
-    if isinstance(error, OSError) and error.errno in DISK_IS_FULL and error.filename is None:  # of stdout, say
-        return OutputError.exit_code, f"could not be written: {error.strerror}"
-    if isinstance(error, FileNotFoundError) and not _working_folder_exists():
-        return 2, "the working folder is gone; change to another one"
-    known = explained(error)
-    return known.exit_code, str(known)
-
-
-def _working_folder_exists() -> bool:
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def exit_code_of(error: BaseException) -> int:
-    """The code with which the process will exit for ``error``, for a report that is written before."""
-    return _code_and_message(error)[0]
 
 
 def log_error(error: ScorerError) -> None:
@@ -271,19 +231,34 @@ def log_error(error: ScorerError) -> None:
     _fail(str(error), error, error.exit_code)
 
 
-def _fail(message: str, error: BaseException, code: int, *, debug: bool = False) -> int:
+def _fail(message: str, error: BaseException, code: int, *, debug: bool = False, verbose: bool = False) -> int:
     trace = "".join(traceback.format_exception(error)) if debug else None
     if logs_json():
         lines = [json_line("error", "error", message, {**error_fields(error, code), "traceback": trace})]
     else:
-        lines = [printable(line) for line in (trace or "").splitlines()]
-        lines.append(f"error: {printable(message)}")
+        lines = [*map(printable, (trace or "").splitlines()), *_lines_for_people(message, error)]
+        if code in PAGES and verbose:
+            lines.append(f"see {DOCUMENTATION}/errors.md#{PAGES[code]}")
     with suppress(OSError):  # stderr on a full disk does not change the outcome
         print(*lines, sep="\n", file=sys.stderr, flush=True)
     return code
 
 
-def _click_message(error: click.ClickException) -> str:
-    message = error.format_message().rstrip(".")
-    context = getattr(error, "ctx", None)
-    return f"{message}; see {context.info_name} --help" if context is not None else message
+def _lines_for_people(message: str, error: BaseException) -> list[str]:
+    """One line; on a terminal in colour, unless ``NO_COLOR`` is set, and the hint on a line of its own."""
+    hint = getattr(error, "hint", None)
+    said = [("error:", "red", message)]
+    if sys.stderr is not None and sys.stderr.isatty() and hint and message.endswith(f"; {hint}"):
+        said = [("error:", "red", message.removesuffix(f"; {hint}")), ("hint:", "cyan", hint)]
+    coloured = shows_colours(sys.stderr)
+    return [
+        f"{click.style(word, fg=colour, bold=True) if coloured else word} {printable(text)}"
+        for word, colour, text in said
+    ]
+
+
+def shows_colours(stream: TextIO | None) -> bool:
+    """True if ``stream`` is a terminal, and neither ``NO_COLOR`` nor a dumb terminal forbids colours."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return stream is not None and stream.isatty()

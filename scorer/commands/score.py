@@ -13,7 +13,6 @@ from scorer.commands.console import (
     LocalPath,
     asked_for,
     common_options,
-    exit_code_of,
     log_format_option,
     logs_json,
     run,
@@ -21,6 +20,7 @@ from scorer.commands.console import (
     set_up_logging,
 )
 from scorer.commands.grouped_help import GroupedCommand, option
+from scorer.commands.outcomes import exit_code_of
 from scorer.commands.shared_options import engine_options, reading_options, session_options
 from scorer.errors import OutputError, ScorerError, UsageError
 from scorer.files.urls import is_url

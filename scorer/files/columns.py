@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 from collections.abc import Sequence
 
 from scorer.errors import InputError
 from scorer.safe_text import quoted
+
+log = logging.getLogger(__name__)
 
 PREFIX = "pred_"
 """Default prefix of the columns that scoring adds."""
@@ -49,6 +52,7 @@ def text_column(columns: Sequence[str], wanted: str | None, path: str, *, option
     if len(found) > 1:
         hint = f"name one with {option}; {_listed(columns)}"
         raise InputError(f"several columns could hold the text: {_names(found)}", path=path, hint=hint)
+    log.debug("%s: the texts are in column %s", path, quoted(found[0]))
     return found[0]
 
 
@@ -60,7 +64,9 @@ def label_column(columns: Sequence[str], wanted: str | None, path: str) -> str:
     """
     if wanted is not None:
         return named_column(columns, wanted, path)
-    return _with_usual_names(columns, LABEL_COLUMNS, path, "--label-column")[0]
+    found = _with_usual_names(columns, LABEL_COLUMNS, path, "--label-column")[0]
+    log.debug("%s: the labels are in column %s", path, quoted(found))
+    return found
 
 
 def _with_usual_names(columns: Sequence[str], names: Sequence[str], path: str, option: str) -> list[str]:

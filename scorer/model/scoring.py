@@ -128,6 +128,7 @@ class Scorer:
         if "export" not in bundle.description and gives_probabilities(session, encoder):
             log.debug("the model gives probabilities: they are taken as they are")
             bundle = replace(bundle, activation="none")
+        log.debug("loaded %s: labels %s, tokens by %s", bundle.folder, ", ".join(bundle.labels), encoder.tokenizer)
         return cls(bundle, session, encoder, prefix=chosen.prefix)
 
     @property

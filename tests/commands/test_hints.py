@@ -9,8 +9,9 @@ import click
 import pytest
 
 from export.cli import export_model
-from scorer.commands.console import _with_own_options, run
+from scorer.commands.console import run
 from scorer.commands.evaluate_labels import evaluate_labels
+from scorer.commands.outcomes import with_own_options
 from scorer.commands.score import score
 from scorer.errors import InputError
 from scorer.files.file_options import FileOptions
@@ -71,7 +72,7 @@ def commands_for(place: str, hint: str) -> tuple[click.Command, ...]:
 def test_hints_name_options_of_the_command(place: str, hint: str) -> None:
     commands = commands_for(place, hint)
     for command in commands:
-        said = _with_own_options(InputError("x", hint=hint), command)
+        said = with_own_options(InputError("x", hint=hint), command)
         assert isinstance(said, InputError)
         assert said.hint, f"{place}: nothing is left of {hint!r} for {command.name}"
         if len(commands) == 1:

@@ -189,9 +189,7 @@ def test_a_labelled_file_that_does_not_fit_is_known_before_the_long_work(
 ) -> None:
     arguments = [tiny_checkpoint, "-o", tmp_path / "bundle", "--eval"]
     assert exit_code(*arguments, tmp_path / "missing.csv") == 3
-    assert capsys.readouterr().err == (
-        f"exporting checkpoint to ONNX\nerror: {tmp_path / 'missing.csv'}: no such file; check the path\n"
-    )
+    assert capsys.readouterr().err == (f"error: {tmp_path / 'missing.csv'}: no such file; check the path\n")
     assert exit_code(*arguments, labelled_file(tmp_path / "other.csv", ["Good."], ["spam"])) == 3
     assert "'spam' in column 'label' is not a label of the model" in capsys.readouterr().err
     scored = tmp_path / "scored.csv"

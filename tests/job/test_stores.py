@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer import score_file
-from scorer.commands.console import exit_code_of
+from scorer.commands.outcomes import exit_code_of
 from scorer.errors import InputError, MissingInputError, OutputError, OutputExistsError, UsageError
 from scorer.files.inputs import expand_inputs
 from scorer.job.options import ScoreOptions
