@@ -290,6 +290,12 @@ def _report_refusal(metrics: Path, error: click.UsageError | ScorerError) -> Non
     show_default=True,
     help="Exit code if nothing failed and there was no file to score: 0, or 10 to 119, such as 99.",
 )
+@option(
+    "--checksum",
+    group="Nightly",
+    is_flag=True,
+    help="Hash every input of a folder run, also those whose size, times and inode are as they were.",
+)
 @option("--summary", group="Nightly", metavar="FILE", type=LocalPath(), help="Write a summary of the run as JSON.")
 @option(
     "--metrics-file",
@@ -330,6 +336,7 @@ def score(
     on_missing_input: Literal["ok", "fail"],
     since: str | None,
     exit_code_nothing_new: int,
+    checksum: bool,
     quiet: bool,
     verbose: int,
     debug: bool,
@@ -354,7 +361,7 @@ def score(
     try:
         require_address_space(_LIBRARIES_BYTES)
         chosen = ScoreOptions(columns=_names(columns), **options)
-        of_run = RunOptions(on_missing_input, since, exit_code_nothing_new)
+        of_run = RunOptions(on_missing_input, since, exit_code_nothing_new, checksum)
     except ScorerError as error:
         if metrics_file is not None:
             _report_refusal(metrics_file, error)

@@ -20,27 +20,11 @@ from scorer.job.destination import Destination
 from scorer.job.journal import UnfinishedWork
 from scorer.job.options import ScoreOptions, Versions
 from scorer.job.provenance import parsed, read_provenance
+from scorer.job.versions import counted_versions
 
 Reason = Literal["new", "changed", "model", "options", "versions"]
 """Why a file is scored: there is no output of it yet, or the output was made of another input, by another model or
 device, with other options, or by other versions of the packages that move scores."""
-
-_TO_THE_MINOR = ("numpy",)
-"""Packages whose patch releases move no score."""
-
-_NOT_COUNTED = ("pyarrow", "tokenizers")
-"""Packages that are stated and move no score; ``tokenizers`` counts where it is the tokenizer."""
-
-
-def counted_versions(stated: Mapping[str, str], tokenizer: str, versions: Versions) -> dict[str, str]:
-    """Those of the ``stated`` versions that are part of a fingerprint."""
-    if versions == "ignore":
-        return {}
-    counted = {name: version for name, version in stated.items() if name not in _NOT_COUNTED or name == tokenizer}
-    return {
-        name: ".".join(version.split(".")[:2]) if name in _TO_THE_MINOR else version
-        for name, version in counted.items()
-    }
 
 
 @dataclass(frozen=True)

@@ -220,6 +220,22 @@ def write_description(folder: Path, description: Mapping[str, Any]) -> None:
     (folder / BUNDLE_FILE).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def located(model: str | None) -> Path | None:
+    """The folder of a model; ``None`` for one of the Hub, which only a download can tell.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if model is not None and not is_there(model) and _is_hub_id(model):
+        return None
+    return _locate(model)[0]
+
+
+def _is_hub_id(name: str) -> bool:
+    """True for ORG/NAME; anything else that is not there is a folder that is not there."""
+    return not is_url(name) and name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/")
+
+
 def _locate(model: str | os.PathLike[str] | None) -> tuple[Path, Path | None]:
     """The model's folder, and where links in it may lead: the Hub's cache keeps its files behind links."""
     if model is None:
@@ -232,8 +248,7 @@ def _locate(model: str | os.PathLike[str] | None) -> tuple[Path, Path | None]:
         return path, None
     if is_there(path):
         raise ModelError("is a file, not a model folder", path=path, hint="pass the folder that holds it")
-    # A Hub id is ORG/NAME; anything else that is not there is a folder that is not there.
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/"):
+    if _is_hub_id(name):
         folder = _downloaded(name)
         return folder, folder.parent.parent / "blobs"
     raise ModelError("no such model folder", path=path, hint="pass a bundle folder or a Hub id such as org/name")

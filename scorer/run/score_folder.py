@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from scorer import interrupts
@@ -14,12 +15,15 @@ from scorer.errors import ModelError, ScorerError, explained
 from scorer.files.inputs import InputFile, say_left_out
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.earlier_outputs import EarlierOutputs
+from scorer.job.engine import Engine
 from scorer.job.job import run_job
 from scorer.job.options import ScoreOptions
+from scorer.job.summary import ScoreSummary
 from scorer.progress import Progress
 from scorer.run.deaths import Deaths
 from scorer.run.engines import engine_of
 from scorer.run.outcome import Outcome
+from scorer.run.seen_files import SeenFiles
 from scorer.run.targets import make_folder
 
 log = logging.getLogger(__name__)
@@ -48,38 +52,54 @@ def score_all(
     earlier.check()
     with lock, engine_of(options) as engine, Deaths(None if remote else Path(output)) as deaths:
         outcome.started()
-        for target, file in deaths.in_order(targets).items():
-            try:
-                deaths.begin(file)
-                engine_for_it = deaths.engine_for(file, target, engine)
-                if not remote:
-                    with write_errors(Path(target)):
-                        Path(target).parent.mkdir(parents=True, exist_ok=True)
-                summary = run_job(
-                    file,
-                    target,
-                    options,
-                    progress,
-                    engine=engine_for_it,
-                    earlier=earlier,
-                    like_make=True,
-                    is_last=False,
-                )
-                deaths.survived(file)
-            except BaseException as caught:
-                error = _of_one_file(caught, file)
-                if error is None:
-                    raise
-                if outcome.skips(error):
-                    say_left_out(error)
-                else:
-                    outcome.failed(error, without_secrets(file.path))
-                continue
-            outcome.summaries.append(summary)
-            if not summary.skipped:
-                about = {"event": "file_scored", "fields": summary.log_fields()}
-                log.info("%s", summary.line(), extra=about)
+        trusted = not (options.overwrite or outcome.run.checksum)
+        seen = None if remote else SeenFiles.open(Path(output), options, is_trusted=trusted)
+        run = partial(run_job, options=options, progress=progress, earlier=earlier, like_make=True, is_last=False)
+        try:
+            for target, file in deaths.in_order(targets).items():
+                summary = None if seen is None else seen.up_to_date(target, file)
+                if summary is None:
+                    summary = _score(target, file, run, engine, deaths, outcome, seen)
+                if summary is not None:
+                    outcome.summaries.append(summary)
+        finally:
+            if seen is not None:
+                seen.save()
     outcome.raise_worst()
+
+
+def _score(
+    target: str,
+    file: InputFile,
+    run: Callable[..., ScoreSummary],
+    engine: Callable[[], Engine],
+    deaths: Deaths,
+    outcome: Outcome,
+    seen: SeenFiles | None,
+) -> ScoreSummary | None:
+    """Run the job of one file; ``None`` if it fails, which ``outcome`` then knows."""
+    try:
+        deaths.begin(file)
+        if not is_url(target):
+            with write_errors(Path(target)):
+                Path(target).parent.mkdir(parents=True, exist_ok=True)
+        state = None if seen is None else seen.state(file)
+        summary = run(file, target, engine=deaths.engine_for(file, target, engine))
+        deaths.survived(file)
+    except BaseException as caught:
+        error = _of_one_file(caught, file)
+        if error is None:
+            raise
+        if outcome.skips(error):
+            say_left_out(error)
+        else:
+            outcome.failed(error, without_secrets(file.path))
+        return None
+    if seen is not None:
+        seen.note(target, file, state, summary)
+    if not summary.skipped:
+        log.info("%s", summary.line(), extra={"event": "file_scored", "fields": summary.log_fields()})
+    return summary
 
 
 def _of_one_file(caught: BaseException, file: InputFile) -> ScorerError | None:

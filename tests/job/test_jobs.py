@@ -102,7 +102,7 @@ def test_a_folder_is_scored_as_make_would(call: Call, incoming: Path, tmp_path: 
     assert (code, out) == (3, "")
     assert "error: incoming/broken.parquet: " in err
     assert err.endswith("error: 1 of 4 files could not be scored: incoming/broken.parquet; the other 3 are done\n")
-    done = {path.relative_to(tmp_path / "scored").as_posix() for path in (tmp_path / "scored").rglob("*.*")}
+    done = {path.relative_to(tmp_path / "scored").as_posix() for path in (tmp_path / "scored").rglob("[!.]*.*")}
     assert done == {
         "a.parquet", "c.jsonl", "c.jsonl.provenance.json", "sub/b.csv", "sub/b.csv.provenance.json",
     }  # fmt: skip
@@ -137,10 +137,13 @@ def test_a_file_of_others_in_the_folder_is_not_replaced(call: Call, incoming: Pa
 
 def test_several_inputs_and_globs_go_into_a_folder(call: Call, incoming: Path, tmp_path: Path) -> None:
     assert call("incoming/a.parquet", "incoming/c.jsonl", "-o", "one", "--output-format", "csv.gz")[0] == 0
-    assert {path.name for path in (tmp_path / "one").iterdir() if ".prov" not in path.name} == {"a.csv.gz", "c.csv.gz"}
+    assert {path.name for path in (tmp_path / "one").glob("[!.]*") if ".prov" not in path.name} == {
+        "a.csv.gz",
+        "c.csv.gz",
+    }
     assert call("incoming/*.parquet", "-o", "two")[0] == 0
     assert call("incoming/a.parquet", "-o", "two/")[0] == 0  # named as a folder
-    assert [path.name for path in (tmp_path / "two").iterdir()] == ["a.parquet"]
+    assert [path.name for path in (tmp_path / "two").glob("[!.]*")] == ["a.parquet"]
     code, _, err = call("incoming/a.parquet", "incoming/c.jsonl", "-o", "all.parquet")
     assert (code, "several outputs need a folder" in err) == (2, True)
     (tmp_path / "incoming").rename(tmp_path / "reviews.parquet")  # as Spark calls its folders

@@ -72,9 +72,9 @@ class Night:
         return code, [json.loads(line) for line in err.splitlines()]
 
     def scored(self, folder: str = "scored") -> dict[str, bytes]:
-        """Every file in a folder of outputs, by its path in it."""
+        """Every file in a folder of outputs but the hidden index, by its path in it."""
         root = self.folder / folder
-        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("[!.]*") if path.is_file()}
 
     def metrics(self) -> dict[tuple[str, ...], float]:
         """The metrics that Prometheus would read now."""

@@ -44,7 +44,11 @@ def killed(folder: Path, bundle: Path) -> None:
 
 
 def scored(folder: Path) -> set[str]:
-    return {path.name for path in (folder / "scored").iterdir() if not path.name.endswith(".provenance.json")}
+    return {
+        path.name
+        for path in (folder / "scored").iterdir()
+        if not path.name.startswith(".score.index") and not path.name.endswith(".provenance.json")
+    }
 
 
 def test_three_deaths(call_score: Call, incoming: Path, tmp_path: Path, tiny_bundle: Path) -> None:
