@@ -18,8 +18,8 @@ from scorer.disk.durable import create
 from scorer.files.file_marks import Mark, is_settled, mark_of
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile
 from scorer.job.options import ScoreOptions
+from scorer.job.request import Request
 from scorer.job.summary import JobCounts, ScoreSummary
-from scorer.run.request import Request
 from scorer.safe_text import in_utf8
 
 INDEX = ".score.index"

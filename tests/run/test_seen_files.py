@@ -185,7 +185,7 @@ def test_versions_that_count_are_part_of_it(
         return "9.9.9" if name == "numpy" else version(name)
 
     monkeypatch.setattr("importlib.metadata.version", later)
-    monkeypatch.setattr("scorer.run.request.version", later)
+    monkeypatch.setattr("scorer.job.request.version", later)
     assert "nothing new" in call_score(*RUN, "--versions", "ignore")[2]
     code, _, err = call_score(*RUN)
     assert (code, err.count(", versions\n"), "4 files scored" in err) == (0, 4, True), err
