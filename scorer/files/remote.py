@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import IO, Any, cast
 
-from scorer.errors import InputError, MissingInputError, OutputError, ScorerError, UnreachableError, UsageError
+from scorer.errors import MissingInputError, UsageError
+from scorer.files.store_errors import asked, is_refusal, says_not_there, store_errors
 from scorer.files.urls import folder_to_search, has_wildcard, without_secrets
 
 _ON_THIS_MACHINE = ("file", "local", "dir", "simplecache", "filecache", "blockcache")
 
-# Parts of names of classes: each library behind a store (botocore, aiohttp, requests, google.auth) has its own.
-_NOT_TRUSTED = ("Certificate", "CertVerification")
-_NO_ANSWER = {
-    "Timeout": "no answer in time",
-    "DNS": "its host name is not known",
-    "gaierror": "its host name is not known",
-    "Refused": "the connection was refused",
-    "ConnectionError": "the connection failed",
-    "HTTPClientError": "the connection failed",
-    "PayloadError": "the connection broke",
-    "ChunkedEncoding": "the connection broke",
-    "IncompleteRead": "the connection broke",
-    "Transport": "the connection failed",
-}
-_NO_ACCESS = ("PermissionError", "Credential", "Token", "RefreshError", "GatedRepo", "Forbidden")
-_LATER = (408, 425, 429, *range(500, 600))
-_DENIED = (401, 403, 407)
+_PROBE = ".score.tmp"
+"""Name of the file with which a store is tried; no search takes it for an input."""
 
 
 def expand_url(url: str) -> list[tuple[str, str]]:
@@ -40,21 +24,34 @@ def expand_url(url: str) -> list[tuple[str, str]]:
         InputError, UnreachableError, UsageError: as :func:`open_url` says.
     """
     shown = without_secrets(url)
-    with store_errors(shown):
-        files, path = file_system(url)
-        base = folder_to_search(path) if has_wildcard(path) else path.rstrip("/")
-        # Asked first, because a search takes a store that does not answer for an empty one, and so does isfile().
-        about = files.info(base if has_wildcard(path) else path) if base else {}
-        if about.get("type") == "file" and path == base:
-            return [(url, path.rpartition("/")[2])]
-        search = files.glob if has_wildcard(path) else files.find
-        matches = search(path, detail=True, **({"on_error": "raise"} if _searches_folders(files) else {}))
-        names = sorted(name for name, match in matches.items() if match.get("type", "file") == "file")
-        scheme = url.partition("://")[0]
-        found = [(f"{scheme}://{name.lstrip('/')}", name[len(base) :].lstrip("/")) for name in names]
+    found = asked(shown, lambda: _files_below(url))
     if not found:
         raise MissingInputError("no such file", path=shown, hint="check the URL and what may be read there")
     return found
+
+
+def _files_below(url: str) -> list[tuple[str, str]]:
+    files, path = file_system(url)
+    base = folder_to_search(path) if has_wildcard(path) else path.rstrip("/")
+    # Asked first, because a search takes a store that does not answer for an empty one, and so does isfile().
+    about = _info(files, base if has_wildcard(path) else path) if base else {}
+    if about.get("type") == "file" and path == base:
+        return [(url, path.rpartition("/")[2])]
+    search = files.glob if has_wildcard(path) else files.find
+    matches = search(path, detail=True, **({"on_error": "raise"} if _searches_folders(files) else {}))
+    names = sorted(name for name, match in matches.items() if match.get("type", "file") == "file")
+    scheme = url.partition("://")[0]
+    return [(f"{scheme}://{name.lstrip('/')}", name[len(base) :].lstrip("/")) for name in names]
+
+
+def _info(files: Any, path: str) -> dict[str, Any]:
+    """What a store tells about ``path``; if it refuses, it is asked in the way that has the reason in its answer."""
+    try:
+        return dict(files.info(path))
+    except Exception as error:
+        if is_refusal(error):
+            files.cat_file(path, start=0, end=1)  # the answer to HEAD has no words, such as ExpiredToken
+        raise
 
 
 def _searches_folders(files: Any) -> bool:
@@ -78,9 +75,12 @@ def open_url(url: str) -> IO[bytes]:
         UsageError: the package for its scheme is not installed.
     """
     shown = without_secrets(url)
-    with store_errors(shown):
+
+    def opened() -> _StoreFile:
         files, path = file_system(url)
-        return cast("IO[bytes]", _StoreFile(files.open(path, "rb"), shown))
+        return _StoreFile(files.open(path, "rb"), shown)
+
+    return cast("IO[bytes]", asked(shown, opened))
 
 
 class _StoreFile(io.RawIOBase):
@@ -97,8 +97,16 @@ class _StoreFile(io.RawIOBase):
         return True
 
     def read(self, size: int | None = -1, /) -> bytes:
-        with store_errors(self._shown):
+        place = None
+
+        def read() -> bytes:
+            nonlocal place
+            if place is not None:  # another try
+                self._file.seek(place)
+            place = self._file.tell()
             return bytes(self._file.read(-1 if size is None else size))
+
+        return asked(self._shown, read)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         with store_errors(self._shown):
@@ -119,10 +127,13 @@ def url_state(url: str) -> dict[str, Any]:
     Raises:
         InputError, UnreachableError, UsageError: as :func:`open_url` says.
     """
-    with store_errors(without_secrets(url)):
+
+    def state() -> dict[str, Any]:
         files, path = file_system(url)
         files.invalidate_cache()
-        about = files.info(path)
+        return _info(files, path)
+
+    about = asked(without_secrets(url), state)
     marks = ("ETag", "etag", "md5Hash", "generation", "VersionId", "LastModified", "last_modified", "mtime", "blob_id")
     return {"size": about.get("size"), **{mark: str(about[mark]) for mark in marks if about.get(mark) is not None}}
 
@@ -133,12 +144,15 @@ def url_modified(url: str) -> datetime | None:
     Raises:
         InputError, UnreachableError, UsageError: as :func:`open_url` says.
     """
-    with store_errors(without_secrets(url)):
+
+    def modified() -> Any:
         files, path = file_system(url)
         try:
-            moment = files.modified(path)
+            return files.modified(path)
         except NotImplementedError:
             return None
+
+    moment = asked(without_secrets(url), modified)
     if not isinstance(moment, datetime):
         return None
     # fsspec's own rule: a time without an offset is in UTC.
@@ -184,85 +198,29 @@ def is_in_store(files: Any, path: str) -> bool:
     try:
         files.info(path)
     except FileNotFoundError as error:
-        if isinstance(_translated(error, ""), MissingInputError):
+        if says_not_there(error):
             return False
         raise
     return True
 
 
-@contextmanager
-def store_errors(shown: str, *, writing: bool = False) -> Iterator[None]:
-    """The boundary to fsspec, whose file systems each raise errors of their own libraries; ``shown`` is the URL."""
-    try:
-        yield
-    except ScorerError:
-        raise
-    except Exception as error:
-        translated = _translated(error, shown)
-        if writing and not isinstance(translated, UnreachableError):
-            translated = OutputError(
-                f"could not be written ({_kind(error)})",
-                path=shown,
-                hint="check the URL, the network and the credentials",
-            )
-        raise translated from error
+def check_writable(url: str) -> None:
+    """Write a small file into the folder ``url`` of a store and remove it, before any work is done for files there.
 
+    Raises:
+        OutputError: it cannot be written, or there is no such bucket.
+        UnreachableError: the store does not answer.
+    """
+    shown = without_secrets(url)
 
-def _translated(error: Exception, shown: str) -> ScorerError:
-    """``error`` by its kind and status alone: its text may hold signed URLs and keys."""
-    chain = [error, *_behind(error)]
-    names = " ".join(kind.__name__ for one in chain for kind in type(one).__mro__)
-    names += "".join(f" {_s3_code(one)}" for one in chain) + (
-        " Forbidden" if str(error).startswith("Forbidden") else ""
-    )
-    statuses = [status for one in chain if (status := _status(one))]
-    later = [f"it answers with status {status}" for status in statuses if status in _LATER]
-    if any(part in names for part in _NOT_TRUSTED):
-        hint = "check the URL, the clock of this machine and its certificates"
-        return InputError("its certificate is not trusted", path=shown, hint=hint)
-    later += [reason for part, reason in _NO_ANSWER.items() if part in names]
-    if later:
-        return UnreachableError(
-            f"cannot be reached: {later[0]}", path=shown, hint="check the URL and the network, or run again later"
-        )
-    if any(status in _DENIED for status in statuses) or any(part in names for part in _NO_ACCESS):
-        return InputError(
-            f"may not be read ({_kind(error)})",
-            path=shown,
-            hint="renew or check the credentials; some stores say so too of what is not there",
-        )
-    if isinstance(error, FileNotFoundError) or 404 in statuses or 410 in statuses:
-        return MissingInputError("no such file", path=shown, hint="check the URL")
-    return InputError(
-        f"cannot be read ({_kind(error)})", path=shown, hint="check the URL, the network and the credentials"
-    )
+    def probe() -> None:
+        files, folder = file_system(url)
+        path = f"{folder.rstrip('/')}/{_PROBE}"
+        files.pipe_file(path, b"score writes here")
+        try:
+            files.rm_file(path)
+        except Exception as error:  # who may write may not always remove
+            if not is_refusal(error):
+                raise
 
-
-def _behind(error: BaseException | None) -> Iterator[BaseException]:
-    """The errors that led to ``error``."""
-    for _ in range(20):
-        error = None if error is None else error.__cause__ or error.__context__
-        if error is None:
-            return
-        yield error
-
-
-def _kind(error: Exception) -> str:
-    status = next((status for one in [error, *_behind(error)] if (status := _status(one))), 0)
-    return f"status {status}" if status else type(error).__name__
-
-
-def _status(error: BaseException) -> int:
-    """The HTTP status that an error states, else 0."""
-    response = getattr(error, "response", None)
-    if isinstance(response, dict):  # botocore
-        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    else:
-        found = getattr(error, "status", None) or getattr(response, "status_code", None) or getattr(error, "code", None)
-    return int(found) if str(found).isdecimal() and 400 <= int(found) < 600 else 0
-
-
-def _s3_code(error: BaseException) -> str:
-    """The code of S3, such as ``ExpiredToken``, which comes with status 400."""
-    response = getattr(error, "response", None)
-    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+    asked(shown, probe, writing=True)

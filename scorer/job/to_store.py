@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from scorer.errors import OutputError, OutputExistsError, ScorerError, UsageErro
 from scorer.files.formats import OutputFormat
 from scorer.files.input_state import InputState
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile
-from scorer.files.remote import file_system, is_in_store, place_of, store_errors
+from scorer.files.remote import file_system, is_in_store, place_of
+from scorer.files.store_errors import asked, store_errors
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.earlier_outputs import EarlierOutputs
 from scorer.job.engine import Engine
@@ -57,9 +59,12 @@ def score_to_store(
     if is_url(file.path) and place_of(file.path) == place_of(url):
         raise UsageError("is the input itself", path=shown, hint="write to another file")
     why: Reason = "new"
-    with store_errors(shown, writing=True):
+
+    def look() -> tuple[bool, ExistingOutput | None]:
         exists = is_in_store(store, target)
-        existing = _existing_output(store, target, format) if exists and like_make else None
+        return exists, _existing_output(store, target, format) if exists and like_make else None
+
+    exists, existing = asked(shown, look, writing=True)
     if exists and not options.overwrite and not (existing and existing.is_made_from(in_utf8(file.name))):
         raise OutputExistsError("already exists", path=shown, hint="pass --overwrite to replace it")
     if existing is not None:
@@ -87,8 +92,7 @@ def score_to_store(
         )
         beside = sorted(path for path in output.parent.iterdir() if path != output)
         for path in [*beside, output]:
-            with store_errors(shown, writing=True):
-                store.put_file(str(path), target.removesuffix(name) + path.name)
+            asked(shown, partial(store.put_file, str(path), target.removesuffix(name) + path.name), writing=True)
         with store_errors(shown, writing=True):
             store.invalidate_cache()
             for suffix in (REJECTS_SUFFIX, PROVENANCE_SUFFIX):

@@ -13,6 +13,7 @@ from scorer.disk.durable import write_errors
 from scorer.disk.locking import locked
 from scorer.errors import ModelError, ScorerError, explained
 from scorer.files.inputs import InputFile, say_left_out
+from scorer.files.remote import check_writable
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.earlier_outputs import EarlierOutputs
 from scorer.job.engine import Engine
@@ -45,7 +46,9 @@ def score_all(
         ScorerError: the worst that stopped a file, once all are through; or one that stops them all.
     """
     remote = is_url(output)
-    if not remote:
+    if remote:
+        check_writable(output)
+    else:
         make_folder(Path(output), inputs)
     lock = nullcontext() if remote else locked(Path(output), lock=Path(output) / _LOCK)
     earlier = EarlierOutputs(options)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from scorer.disk.paths import STDIN, STDOUT
 from scorer.errors import MissingInputError, OutOfMemoryError, UsageError, explained
 from scorer.files.inputs import InputFile, expand_inputs, say_left_out
-from scorer.files.urls import without_secrets
+from scorer.files.remote import check_writable
+from scorer.files.urls import is_url, without_secrets
 from scorer.job.engine import Engine
 from scorer.job.job import run_job
 from scorer.job.options import ScoreOptions
@@ -85,6 +86,8 @@ def _score_one(
         return outcome.files.moves(replace(outcome.report(), summaries=[summary]))
 
     if found:
+        if is_url(output):
+            check_writable(output.rpartition("/")[0])
         with engine_of(options) as engine:
 
             def started() -> Engine:

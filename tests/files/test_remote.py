@@ -8,18 +8,28 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
 
 from scorer import score_file
 from scorer.errors import InputError, MissingInputError, OutputError, ScorerError, UnreachableError
+from scorer.files import store_errors as store_errors_of
 from scorer.files.input_state import InputState
 from scorer.files.inputs import InputFile, expand_inputs
 from scorer.files.opening import open_source
-from scorer.files.remote import open_url, store_errors
+from scorer.files.remote import open_url
+from scorer.files.store_errors import store_errors
 from tests.conftest import Call
+from tests.helpers.stores import s3_store
+
+
+@pytest.fixture(autouse=True)
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One try after another, and two in all."""
+    monkeypatch.setattr(store_errors_of, "_WAITS", (0.0,))
+
 
 CONTENT = b"text\n" + b"good\n" * 40
 
@@ -137,14 +147,17 @@ def check_answer(url: str, status: str) -> None:
 
 @pytest.mark.usefixtures("server")
 def test_credentials_that_have_expired() -> None:
-    error = failure("s3://s403/expired.csv")
-    assert (type(error), error.exit_code) == (InputError, 3)
-    assert error.hint == "renew or check the credentials; some stores say so too of what is not there"
+    for url in ("s3://s403/expired.csv", "s3://s400/expired.csv", "s3://s403/expired/"):
+        error = failure(url)
+        assert (error.message, error.exit_code) == ("refuses credentials that have expired", 9)
+        assert error.hint == "renew them; a run that is started again resumes"
     botocore = pytest.importorskip("botocore.exceptions")
     about = {"Error": {"Code": "ExpiredToken"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-    for known in (botocore.ClientError(about, "ListObjectsV2"), botocore.NoCredentialsError()):
-        with pytest.raises(InputError, match=r"may not be read \("), store_errors("s3://b/a.csv"):
-            raise known
+    for writing in (False, True):
+        with pytest.raises(UnreachableError, match="have expired"), store_errors("s3://b/a.csv", writing=writing):
+            raise botocore.ClientError(about, "ListObjectsV2")
+    with pytest.raises(InputError, match=r"may not be read \("), store_errors("s3://b/a.csv"):
+        raise botocore.NoCredentialsError
 
 
 @pytest.mark.parametrize("url", ["{}/a.csv", "{}/in/*.csv", "s3://bucket/a.csv", "s3://bucket/*.csv"])
@@ -220,3 +233,58 @@ def test_a_folder_of_a_store_may_end_in_parquet(call_score: Call) -> None:
     code, _, err = call_score(url, "-o", "out/")
     assert code == 0, err
     assert {path.name for path in Path("out").glob("*.csv")} == {"a.csv", "b.csv"}
+
+
+class Recovers(Answers):
+    """Answers with the status 503 to the first three requests of each path, and with the content from then on."""
+
+    asked: ClassVar[dict[str, int]] = {}
+
+    def do_GET(self) -> None:
+        self.asked[self.path] = self.asked.get(self.path, 0) + 1
+        self.path = f"/s{503 if self.asked[self.path] <= 3 else 200}/a.csv"
+        super().do_GET()
+
+    do_HEAD = do_GET
+
+
+def test_a_store_that_recovers_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_errors_of, "_WAITS", (0.0,) * 5)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Recovers) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{found.server_port}/a.csv"
+        assert [file.path for file in expand_inputs([url])] == [url]
+        assert sum(table.num_rows for table in open_source(url).tables(10)) == 40
+        found.shutdown()
+
+
+def test_tries_come_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, waits = [0.0], []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        clock[0] += seconds
+
+    def slow() -> None:
+        clock[0] += 25
+        raise TimeoutError
+
+    monkeypatch.undo()
+    monkeypatch.setattr(store_errors_of.time, "sleep", wait)
+    monkeypatch.setattr(store_errors_of.time, "monotonic", lambda: clock[0])
+    with pytest.raises(UnreachableError):
+        store_errors_of.asked("s3://b/a.csv", slow)
+    assert (waits, clock[0] < 120) == ([0.5, 1.0], True)
+
+
+def test_a_bucket_that_is_not_there_is_found_before_any_work(call_score: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("a.csv").write_text("text\ngood\n")
+    with s3_store() as settings:
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        for output in ("s3://nowhere/out.csv", "s3://nowhere/out/"):
+            code, _, err = call_score("a.csv", "-o", output)
+            assert (code, err.count("\n"), "there is no such bucket; make it first" in err) == (5, 1, True), err
+        fsspec.filesystem("s3").mkdir("here")
+        assert call_score("a.csv", "-o", "s3://here/out.csv")[0] == 0
+        assert fsspec.filesystem("s3").find("here") == ["here/out.csv", "here/out.csv.provenance.json"]
