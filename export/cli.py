@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from scorer.commands.console import common_options, run, set_up_logging
-from scorer.commands.grouped_help import GroupedCommand, option
+from scorer.commands.grouped_help import GroupedCommand, complete_files, option
 
 EPILOG = """\b
 Examples:
@@ -32,7 +32,7 @@ def _listed(context: click.Context, parameter: click.Parameter, value: str) -> t
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.argument("checkpoint")
+@click.argument("checkpoint", shell_complete=complete_files)
 @option(
     "-o", "--output", group="Output", required=True, type=click.Path(path_type=Path), help="Folder of the new bundle."
 )

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from scorer.commands.console import common_options, run, set_up_logging
-from scorer.commands.grouped_help import GroupedCommand, option
+from scorer.commands.grouped_help import GroupedCommand, complete_files, option
 from scorer.commands.shared_options import reading_options
 
 EPILOG = """\b
@@ -34,6 +34,7 @@ printed and saved in CHECKPOINT/history.json.
 @option(
     "--model",
     group="Model",
+    shell_complete=complete_files,
     default="distilbert-base-uncased",
     show_default=True,
     help="A folder or a Hub id to start from.",
@@ -42,9 +43,21 @@ printed and saved in CHECKPOINT/history.json.
     "--keep-layout", group="Model", is_flag=True, help="Keep BERT's layout. [default: rearrange it into DistilBERT's]"
 )
 @option(
-    "--train", group="Input", multiple=True, default=["imdb"], help="Files, a folder, or `imdb` for the Hub's data set."
+    "--train",
+    group="Input",
+    shell_complete=complete_files,
+    multiple=True,
+    default=["imdb"],
+    help="Files, a folder, or `imdb` for the Hub's data set.",
 )
-@option("--eval", "eval_", group="Validation", multiple=True, help="The same, to validate on after each epoch.")
+@option(
+    "--eval",
+    "eval_",
+    group="Validation",
+    shell_complete=complete_files,
+    multiple=True,
+    help="The same, to validate on after each epoch.",
+)
 @option(
     "--validation-split",
     group="Validation",
@@ -159,6 +172,7 @@ printed and saved in CHECKPOINT/history.json.
 @option(
     "--pretrain-on",
     group="Pretraining",
+    shell_complete=complete_files,
     multiple=True,
     metavar="FILE",
     help="First adapt the encoder to these texts, by masked words.",
@@ -176,6 +190,7 @@ printed and saved in CHECKPOINT/history.json.
 @option(
     "--teacher",
     group="Teachers",
+    shell_complete=complete_files,
     multiple=True,
     metavar="FILE|FOLDER",
     help="Teacher: predictions of `score`, or a checkpoint; the mean of several.",
@@ -183,6 +198,7 @@ printed and saved in CHECKPOINT/history.json.
 @option(
     "--unlabelled",
     group="Teachers",
+    shell_complete=complete_files,
     multiple=True,
     metavar="FILE",
     help="Texts to be labelled by teachers that are checkpoints.",
@@ -209,6 +225,7 @@ printed and saved in CHECKPOINT/history.json.
 @option(
     "--predict",
     group="Baseline",
+    shell_complete=complete_files,
     multiple=True,
     metavar="FILE",
     help="Texts for the baseline. [default: the validation rows]",

@@ -15,8 +15,9 @@ from typing import Any, NoReturn, TextIO
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
-from scorer.commands.grouped_help import GENERAL, F, option, with_options
+from scorer.commands.grouped_help import GENERAL, F, complete_files, option, with_options
 from scorer.commands.outcomes import PAGES, READER_GONE, code_and_message, with_own_options, with_variables
 from scorer.errors import OutputError, ScorerError, UsageError
 from scorer.files.urls import is_url, without_secrets
@@ -44,6 +45,12 @@ class LocalPath(click.ParamType[Path]):
         if isinstance(value, str) and is_url(value):
             raise UsageError("is a URL, but this must be a local file", path=without_secrets(value))
         return Path(value)
+
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[str]]:
+        """Have the shell complete it as a file."""
+        return complete_files(context, parameter, incomplete)
 
 
 def common_options(command: F) -> F:

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from scorer.commands.console import common_options, log_error, log_format_option, logs_json, run, set_up_logging
-from scorer.commands.grouped_help import GroupedCommand, option
+from scorer.commands.grouped_help import GroupedCommand, complete_files, option
 from scorer.commands.shared_options import reading_options, session_options
 
 EPILOG = """\b
@@ -77,6 +77,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
 @option(
     "--model",
     group="Model",
+    shell_complete=complete_files,
     metavar="BUNDLE",
     help="Model that scores: a bundle folder or a Hub id. [default: the built-in model]",
 )
@@ -190,7 +191,6 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     "--json",
     "json_path",
     group="Reports",
-    envvar="SCORER_JSON",
     metavar="FILE|-",
     type=click.Path(path_type=Path, allow_dash=True),
     help="Write the report as JSON, even if a gate is not met; - prints it on stdout in place of the tables.",
@@ -199,7 +199,6 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     "--markdown",
     "markdown_path",
     group="Reports",
-    envvar="SCORER_MARKDOWN",
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Write the report as Markdown, for a pull request, even if a gate is not met.",
@@ -208,7 +207,6 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     "--report",
     "report_path",
     group="Reports",
-    envvar="SCORER_REPORT",
     metavar="FILE.html",
     type=click.Path(path_type=Path),
     help="Write the report as one HTML page with plots, even if a gate is not met.",

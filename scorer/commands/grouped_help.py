@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,6 +28,16 @@ class GroupedOption(click.Option):
     def __init__(self, *arguments: Any, group: str, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.group = group
+
+    def variable(self, prefix: str) -> str:
+        """Name of the environment variable that sets it: ``prefix`` and its long name, in capitals."""
+        name = next(name for name in self.opts if name.startswith("--"))
+        return f"{prefix}_{name.removeprefix('--').replace('-', '_').upper()}"
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """The value of :meth:`variable`, None if it is unset or empty; click would go by the parameter's name."""
+        prefix = ctx.auto_envvar_prefix
+        return os.environ.get(self.variable(prefix)) or None if prefix else None
 
     def make_metavar(self, ctx: click.Context) -> str:
         """Name of the value in the help: ``N`` for a whole number, ``NUMBER`` for any other."""
@@ -63,6 +75,11 @@ class GroupedCommand(click.Command):
 def option(*names: str, group: str, **settings: Any) -> Callable[[F], F]:
     """Declare an option of ``group``; all else is as for :func:`click.option`."""
     return click.option(*names, cls=GroupedOption, group=group, **settings)
+
+
+def complete_files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Have the shell complete a value that may be a path as one; for ``shell_complete`` of an option."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 def with_options(command: F, options: Sequence[Callable[[F], F]]) -> F:

@@ -19,7 +19,7 @@ from scorer.commands.console import (
     say,
     set_up_logging,
 )
-from scorer.commands.grouped_help import GroupedCommand, option
+from scorer.commands.grouped_help import GroupedCommand, complete_files, option
 from scorer.commands.outcomes import exit_code_of
 from scorer.commands.shared_options import engine_options, reading_options, session_options
 from scorer.errors import OutputError, ScorerError, UsageError
@@ -122,11 +122,12 @@ def _report_refusal(metrics: Path, error: click.UsageError | ScorerError) -> Non
 @click.command(
     cls=_Score, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.argument("inputs", metavar="INPUT...", nargs=-1, is_eager=True, callback=_verify)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, is_eager=True, callback=_verify, shell_complete=complete_files)
 @option(
     "-o",
     "--output",
     group="Output",
+    shell_complete=complete_files,
     metavar="OUTPUT",
     help="Where to write (required): a file, a folder for a folder or several inputs, - for stdout, or a URL; format "
     "by extension (.parquet, .csv, .tsv, .jsonl, those of text also with .gz or .zst).",
@@ -188,6 +189,7 @@ def _report_refusal(metrics: Path, error: click.UsageError | ScorerError) -> Non
 @option(
     "--model",
     group="Model",
+    shell_complete=complete_files,
     metavar="BUNDLE",
     is_eager=True,
     help="A bundle folder or a Hub id. [default: the built-in model]",
@@ -244,6 +246,7 @@ def _report_refusal(metrics: Path, error: click.UsageError | ScorerError) -> Non
 @option(
     "--reuse",
     group="Output",
+    shell_complete=complete_files,
     multiple=True,
     metavar="PREDS",
     help="Take predictions of equal texts from this earlier output, or from those in this folder; can be repeated. "

@@ -28,6 +28,12 @@ def test_the_command_reference_is_current(generator: ModuleType) -> None:
     assert generator.PAGE.read_text(encoding="utf-8") == generator.reference(), "run: make docs"
 
 
+def test_the_tables_of_variables_are_current(generator: ModuleType) -> None:
+    page = generator.VARIABLES_PAGE.read_text(encoding="utf-8")
+    assert page == generator.with_variables(page), "run: make docs"
+    assert "| `EXPORT_MODEL_PRECISION` | `--precision` |" in page
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_options_that_a_page_names_exist(generator: ModuleType, page: Path) -> None:
     known = {option for command in generator.COMMANDS.values() for p in command.params for option in p.opts}
