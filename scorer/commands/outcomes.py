@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from scorer.commands.grouped_help import GroupedOption
 from scorer.disk.durable import DISK_IS_FULL
 from scorer.errors import OutOfMemoryError, OutputError, ScorerError, explained
 from scorer.interrupts import Terminated, arrived
@@ -87,9 +88,10 @@ def _variables(
     """The options that environment variables set, with the names and values of these."""
     given = {word.partition("=")[0] for word in argv}
     for parameter in command.params:
-        name = parameter.envvar if isinstance(parameter.envvar, str) else f"{env_prefix}_{str(parameter.name).upper()}"
-        value = os.environ.get(name)
-        if isinstance(parameter, click.Option) and value and not given.intersection(parameter.opts):
+        if not isinstance(parameter, GroupedOption) or given.intersection(parameter.opts):
+            continue
+        name = parameter.variable(env_prefix)
+        if value := os.environ.get(name):
             yield parameter, name, value
 
 
