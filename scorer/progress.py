@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
+from collections.abc import Callable
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
 
 log = logging.getLogger(__name__)
 
 _LINE_EVERY_SECONDS = 30.0
+_BAR_EVERY_SECONDS = 0.1
 
 
 class Progress(Protocol):
@@ -30,7 +34,10 @@ class Progress(Protocol):
         """Begin to work on ``total_rows`` rows; ``None`` if their number is unknown."""
 
     def advance(self, rows: int, tokens: int) -> None:
-        """Add finished rows and their tokens."""
+        """Add a finished chunk: its rows and tokens."""
+
+    def tick(self, rows: float, tokens: float) -> None:
+        """Add a part of a chunk that the model has run; called from its threads, before the chunk is finished."""
 
 
 class NoProgress:
@@ -50,54 +57,104 @@ class NoProgress:
     def advance(self, rows: int, tokens: int) -> None:
         """Nothing."""
 
+    def tick(self, rows: float, tokens: float) -> None:
+        """Nothing."""
+
+
+class _Count:
+    """Rows and tokens of one job so far: of finished chunks, and beyond them of the parts that were ticked."""
+
+    def __init__(self, total: int | None) -> None:
+        self.total = total
+        self._finished = self._ticked = (0.0, 0.0)
+        self._begun = time.monotonic()
+        self._lock = threading.Lock()  # the threads of a model tick
+
+    def advance(self, rows: int, tokens: int) -> None:
+        """Add a finished chunk, of which all, a part or nothing was ticked before."""
+        with self._lock:
+            self._finished = (self._finished[0] + rows, self._finished[1] + tokens)
+            self._ticked = max(self._ticked, self._finished)
+
+    def tick(self, rows: float, tokens: float) -> None:
+        """Add a part of a chunk."""
+        with self._lock:
+            self._ticked = (self._ticked[0] + rows, self._ticked[1] + tokens)
+
+    @property
+    def rows(self) -> int:
+        """Rows so far."""
+        return int(self._ticked[0] + 1e-6)
+
+    def per_second(self) -> tuple[float, float]:
+        """Rows and tokens per second."""
+        seconds = max(time.monotonic() - self._begun, 1e-9)
+        return self._ticked[0] / seconds, self._ticked[1] / seconds
+
+    def seconds_left(self) -> float | None:
+        """Time that the rest takes at this speed; ``None`` if it is unknown."""
+        rows, _ = self.per_second()
+        return None if self.total is None or not rows else max(0.0, (self.total - self._ticked[0]) / rows)
+
 
 class LineProgress(NoProgress):
     """A log line every 30 seconds: for nightly jobs, whose stderr is a file."""
 
     def __init__(self) -> None:
-        self._total: int | None = None
-        self._rows = self._tokens = 0
-        self._begun = self._said = time.monotonic()
+        self._count = _Count(None)
+        self._said = time.monotonic()
 
     def start(self, total_rows: int | None) -> None:
         """Begin to count, for each of several files anew; the time between lines runs on."""
-        self._total = total_rows
-        self._rows = self._tokens = 0
-        self._begun = time.monotonic()
+        self._count = _Count(total_rows)
 
     def advance(self, rows: int, tokens: int) -> None:
         """Count, and write a line when it is time."""
-        self._rows += rows
-        self._tokens += tokens
+        self._count.advance(rows, tokens)
+        self._tell()
+
+    def tick(self, rows: float, tokens: float) -> None:
+        """Count, and write a line when it is time."""
+        self._count.tick(rows, tokens)
+        self._tell()
+
+    def _tell(self) -> None:
         now = time.monotonic()
         if now - self._said < _LINE_EVERY_SECONDS:
             return
         self._said = now
-        seconds = now - self._begun
-        of = f" of {self._total:,}" if self._total is not None else ""
+        count = self._count
+        of = f" of {count.total:,}" if count.total is not None else ""
+        rows, tokens = count.per_second()
         fields: dict[str, float | None] = {
-            "rows": self._rows,
-            "total_rows": self._total,
-            "rows_per_second": round(self._rows / seconds, 1),
-            "tokens_per_second": round(self._tokens / seconds, 1),
+            "rows": count.rows,
+            "total_rows": count.total,
+            "rows_per_second": round(rows, 1),
+            "tokens_per_second": round(tokens, 1),
         }
         left = ""
-        if self._total is not None and self._rows:
-            fields["seconds_left"] = round((self._total - self._rows) * seconds / self._rows)
+        seconds = count.seconds_left()
+        if seconds is not None:
+            fields["seconds_left"] = round(seconds)
             left = f", about {fields['seconds_left']} s left"
-        rates = f"{self._rows / seconds:,.0f} rows/s, {self._tokens / seconds:,.0f} tokens/s"
         about = {"event": "progress", "fields": fields}
-        log.info("%s%s rows, %s%s", f"{self._rows:,}", of, rates, left, extra=about)
+        rates = f"{rows:,.0f} rows/s, {tokens:,.0f} tokens/s"
+        log.info("%s%s rows, %s%s", f"{count.rows:,}", of, rates, left, extra=about)
 
 
 class BarProgress(NoProgress):
-    """A bar with rows/s, tokens/s and the time left."""
+    """A bar with rows/s, tokens/s and the time left, as wide as its terminal or notebook.
 
-    def __init__(self) -> None:
+    Attributes:
+        what: the word before the bar.
+    """
+
+    def __init__(self, what: str = "scoring", console: Console | None = None) -> None:
+        self.what = what
+        self._console = console
         self._bar: RichProgress | None = None
-        self._task: TaskID | None = None
-        self._rows = self._tokens = 0
-        self._begun = time.monotonic()
+        self._count = _Count(None)
+        self._moved = 0.0
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -108,32 +165,50 @@ class BarProgress(NoProgress):
     def start(self, total_rows: int | None) -> None:
         """Show the bar."""
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
-        self._begun = time.monotonic()
-        self._rows = self._tokens = 0
+        if self._bar is not None:
+            self._bar.stop()
+        self._count = _Count(total_rows)
         self._bar = RichProgress(
-            TextColumn("scoring"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[said]}"),
+            console=self._console or Console(stderr=True),
             transient=True,
+            expand=True,
         )
-        self._task = self._bar.add_task("scoring", total=total_rows, speed="")
+        self._task = self._bar.add_task(self.what, total=total_rows, said=self._said())
         self._bar.start()
 
     def advance(self, rows: int, tokens: int) -> None:
         """Move the bar."""
-        if self._bar is None or self._task is None:
-            return
-        self._rows += rows
-        self._tokens += tokens
-        seconds = max(time.monotonic() - self._begun, 1e-9)
-        speed = f"{self._rows / seconds:,.0f} rows/s {self._tokens / seconds:,.0f} tokens/s"
-        self._bar.update(self._task, advance=rows, speed=speed)
+        self._count.advance(rows, tokens)
+        self._move()
+
+    def tick(self, rows: float, tokens: float) -> None:
+        """Move the bar, several times a second: a small model runs thousands of texts in one."""
+        self._count.tick(rows, tokens)
+        if time.monotonic() - self._moved > _BAR_EVERY_SECONDS:
+            self._move()
+
+    def _move(self) -> None:
+        self._moved = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._count.rows, said=self._said())
+
+    def _said(self) -> str:
+        count, (rows, tokens) = self._count, self._count.per_second()
+        of = "" if count.total is None else f"/{count.total:,}"
+        seconds = count.seconds_left()
+        left = "" if seconds is None else f", {timedelta(seconds=round(seconds))} left"
+        return f"{count.rows:,}{of} rows, {rows:,.0f} rows/s, {tokens:,.0f} tokens/s{left}"
+
+
+def ticking(progress: Progress, rows: int, tokens: int) -> Callable[[float], None]:
+    """A function that ticks ``progress`` by shares of a chunk of ``rows`` rows and ``tokens`` tokens."""
+    return lambda share: progress.tick(share * rows, share * tokens)
 
 
 def progress_for_stderr(*, quiet: bool, lines: bool = False) -> Progress:

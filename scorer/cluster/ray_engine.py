@@ -31,6 +31,7 @@ from scorer.job.local_engine import new_scorer
 from scorer.job.options import ScoreOptions
 from scorer.job.parts import PackedPart
 from scorer.model.bundle import ModelBundle
+from scorer.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +149,9 @@ class RayEngine:
         return replace(self._options, device="cuda" if gpus else "cpu", threads=threads)
 
     @contextmanager
-    def results(self, work: ChunkWork, remaining: RemainingChunks) -> Iterator[Iterator[PackedPart | ChunkFailure]]:
+    def results(
+        self, work: ChunkWork, remaining: RemainingChunks, _progress: Progress
+    ) -> Iterator[Iterator[PackedPart | ChunkFailure]]:
         """Score the remaining chunks of ``work``; results come as they are done."""
         readings = ChunkReading.of(work, remaining)
         model = self.model()

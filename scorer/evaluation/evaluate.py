@@ -146,11 +146,13 @@ class _Evaluation:
     def collect(self, profile: Profile | None, progress: Progress | None) -> EvaluatedRows:
         """Read or score all rows, counting them in ``profile`` on the way."""
         slice_by = tuple(self.options.slice_by)
+        if self.scorer is None or progress is None:
+            progress = NoProgress()  # predictions are read too fast to show it
         if self.scorer is None:
-            chunks, progress = predicted_chunks(self.files, self.labels, slice_by), None  # too fast to show
+            chunks = predicted_chunks(self.files, self.labels, slice_by)
         else:
-            chunks = scored_chunks(self.files, self.labels, self.scorer, slice_by)
-        with progress or NoProgress() as shown:
+            chunks = scored_chunks(self.files, self.labels, self.scorer, slice_by, progress)
+        with progress as shown:
             shown.start(self.gold.rows)
             return collect_rows(_counted(chunks, profile, shown), self.gold, self.ids, slice_by)
 

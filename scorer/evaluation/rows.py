@@ -33,6 +33,7 @@ from scorer.evaluation.slices import SliceValues
 from scorer.files.source import text_values
 from scorer.metrics.values import Probabilities
 from scorer.overlap import one_ahead
+from scorer.progress import Progress, ticking
 from scorer.safe_text import quoted
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def predicted_chunks(
 
 
 def scored_chunks(
-    files: Sequence[EvaluatedFile], labels: LabelSet, scorer: Scorer, slice_by: Sequence[str] = ()
+    files: Sequence[EvaluatedFile], labels: LabelSet, scorer: Scorer, slice_by: Sequence[str], progress: Progress
 ) -> Iterator[PredictedChunk]:
     """Score files with texts; the next chunk is read and tokenized while the model runs."""
     ids = labels.ids_of_names()
@@ -243,7 +244,8 @@ def scored_chunks(
                 yield file, table, values, scorer.encode(values)
 
     for file, table, texts, tokens in one_ahead(encoded()):
-        scored = scorer.score_chunk(tokens)
+        ticks = ticking(progress, table.num_rows, len(tokens.tokens))
+        scored = scorer.score_chunk(tokens, on_share=ticks)
         added = scored.predictions
         yield PredictedChunk(
             file,

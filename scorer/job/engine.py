@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from scorer.job.chunk_work import ChunkWork, ModelIdentity
     from scorer.job.parts import ChunkResult, PackedPart
+from scorer.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,11 @@ class Engine(Protocol):
         """
 
     def results(
-        self, work: ChunkWork, remaining: RemainingChunks
+        self, work: ChunkWork, remaining: RemainingChunks, progress: Progress
     ) -> AbstractContextManager[Iterator[ChunkResult | PackedPart | ChunkFailure]]:
         """Score the remaining chunks of ``work``; results come in any order.
+
+        ``progress`` may be ticked by parts of chunks; finished ones are for the caller to count.
 
         Raises:
             ScorerError: an error of this process; one of another process comes as a :class:`ChunkFailure`.

@@ -13,6 +13,7 @@ from scorer.job.parts import ChunkResult
 from scorer.model.graph import Logits
 from scorer.model.scoring import Scorer
 from scorer.overlap import one_ahead
+from scorer.progress import Progress, ticking
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,10 @@ class LocalEngine:
         return self._model
 
     @contextmanager
-    def results(self, work: ChunkWork, remaining: RemainingChunks) -> Iterator[Iterator[ChunkResult]]:
-        """Score the remaining chunks of ``work`` in their order."""
+    def results(
+        self, work: ChunkWork, remaining: RemainingChunks, progress: Progress
+    ) -> Iterator[Iterator[ChunkResult]]:
+        """Score the remaining chunks of ``work`` in their order; ``progress`` sees every run of the model."""
         scorer = self._loaded()
 
         def encoded() -> Iterator[EncodedChunk]:
@@ -54,7 +57,8 @@ class LocalEngine:
 
         def with_logits() -> Iterator[tuple[EncodedChunk, Logits]]:
             for chunk in one_ahead(encoded()):
-                yield chunk, scorer.session.logits(chunk.tokens)
+                tokens = chunk.tokens
+                yield chunk, scorer.session.logits(tokens, ticking(progress, tokens.n_rows, len(tokens.tokens)))
 
         # Batches on a device leave the processor free for the rows of the chunk before.
         runs = one_ahead(with_logits()) if scorer.session.batching == "tokens" else with_logits()

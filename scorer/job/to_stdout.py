@@ -66,7 +66,7 @@ def score_to_stdout(
         progress,
         open_writer(out, format, work.schema, long_texts=work.columns.text) as writer,
         earlier.known(work.model, replaced=None, folder=Path(tempfile.gettempdir())) as known,
-        engine.results(replace(work, known=known), RemainingChunks(0, frozenset())) as results,
+        engine.results(replace(work, known=known), RemainingChunks(0, frozenset()), progress) as results,
     ):
         progress.start(work.source.n_rows)
         for result in results:

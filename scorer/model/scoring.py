@@ -22,7 +22,7 @@ from scorer.model.bundle import ModelBundle
 from scorer.model.graph import Logits
 from scorer.model.known_rows import KnownRows
 from scorer.model.options import ModelOptions
-from scorer.model.session import ModelSession
+from scorer.model.session import ModelSession, OnShare
 from scorer.model.token_runs import Encoded, TextEncoder
 from scorer.overlap import one_ahead
 
@@ -213,13 +213,17 @@ class Scorer:
         return self._encoder.encode(values)
 
     def score_chunk(
-        self, encoded: Encoded, logits: Logits | None = None, known: KnownRows | None = None
+        self,
+        encoded: Encoded,
+        logits: Logits | None = None,
+        known: KnownRows | None = None,
+        on_share: OnShare | None = None,
     ) -> ScoredChunk:
         """The model's half of :meth:`score`; ``logits`` are those of ``encoded`` if they are known already.
 
         ``known`` has the predictions of rows that were left out of ``encoded``.
         """
-        logits = self.session.logits(encoded) if logits is None else logits
+        logits = self.session.logits(encoded, on_share) if logits is None else logits
         probabilities = self._row_probabilities(logits, encoded)
         return ScoredChunk(self._predictions(probabilities, encoded, known), len(encoded.tokens))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,14 @@ _OUT_OF_MEMORY = ("Failed to allocate memory", "CUDA_ERROR_OUT_OF_MEMORY", "CUDA
 
 _LOADING_BYTES, _THREAD_BYTES = 200 * 2**20, 80 * 2**20
 """Address space that a model takes beside its file, measured with small ones, and that each thread takes."""
+
+
+OnShare = Callable[[float], None]
+"""Is told the share, in (0, 1], of a call's tokens that were run since it was called before; from any thread."""
+
+
+def _ignore(_share: float) -> None:
+    return None
 
 
 class ModelSession:
@@ -90,10 +99,10 @@ class ModelSession:
         """The execution provider that really runs."""
         return str(self._session.get_providers()[0])
 
-    def logits(self, encoded: Encoded) -> Logits:
+    def logits(self, encoded: Encoded, on_share: OnShare | None = None) -> Logits:
         """Logits of every run of ``encoded``, float32 ``(n_runs, n_labels)``, in its order.
 
-        Runs of the same token ids are computed once.
+        Runs of the same token ids are computed once. ``on_share`` is told of each part of the work that is done.
 
         Raises:
             OutOfMemoryError: the device's memory does not suffice for the smallest batch.
@@ -101,12 +110,12 @@ class ModelSession:
         """
         first, inverse = distinct_runs(encoded)
         run = self._run_side_by_side if self.batching == "alone" else self._run_in_batches
-        results = run(encoded, first)
+        results = run(encoded, first, on_share or _ignore)
         if not np.isfinite(results).all():
             raise ModelError("gives logits that are not finite", hint="export the model again, or try --precision fp32")
         return results[inverse]
 
-    def _run_side_by_side(self, encoded: Encoded, runs: npt.NDArray[np.int64]) -> Logits:
+    def _run_side_by_side(self, encoded: Encoded, runs: npt.NDArray[np.int64], on_share: OnShare) -> Logits:
         """Logits of ``runs``, each alone and unpadded, float32 ``(n, n_labels)``."""
         results = np.empty((len(runs), self.graph.n_labels), dtype=np.float32)
         lengths = encoded.lengths[runs]
@@ -123,6 +132,7 @@ class ModelSession:
         starts = encoded.offsets[runs]
         work_list = iter(zip(order.tolist(), starts[order].tolist(), lengths[order].tolist(), strict=True))
         stop = threading.Event()
+        total = int(lengths.sum())
 
         def work() -> None:
             # next() on one iterator is atomic under the interpreter's lock.
@@ -133,6 +143,7 @@ class ModelSession:
                 if self._shape.is_fixed:
                     feeds = {name: self._shape.alone(value) for name, value in feeds.items()}
                 results[place] = self._run(feeds)[0]
+                on_share(length / total)
 
         if self.threads == 1 or len(runs) < 2:
             work()
@@ -146,7 +157,7 @@ class ModelSession:
                 stop.set()
         return results
 
-    def _run_in_batches(self, encoded: Encoded, runs: npt.NDArray[np.int64]) -> Logits:
+    def _run_in_batches(self, encoded: Encoded, runs: npt.NDArray[np.int64], on_share: OnShare) -> Logits:
         """Logits of ``runs``, float32 ``(n, n_labels)``: batches are filled here while those before them run.
 
         Which reviews share a batch, and its shape, depend on the reviews and the options alone.
@@ -162,9 +173,12 @@ class ModelSession:
                 if len(places) == 1 or self._shape.rows is not None:
                     raise
                 results[places] = self._run_halved(encoded, runs[places], buffers)
+            on_share(float(lengths[places].sum() / total))
 
+        lengths = encoded.lengths[runs]
+        total = int(lengths.sum())
         try:
-            for number, batch in enumerate(self._shape.batches(encoded.lengths[runs])):
+            for number, batch in enumerate(self._shape.batches(lengths)):
                 interrupts.check()
                 buffers = self._buffers[number % len(self._buffers)]
                 pending.append((batch, buffers, self._submit(encoded, runs[batch], buffers)))

@@ -1,0 +1,106 @@
+"""Progress is told while a chunk is scored, text by text, and adds up to its rows."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from scorer import score_file
+from scorer.evaluation.evaluate import evaluate_labels
+from scorer.progress import BarProgress, NoProgress, _Count
+from tests.helpers.processes import CODE
+from tests.helpers.terminal import on_a_terminal
+
+
+class Recorded(NoProgress):
+    """Keeps what it is told, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, float, float]] = []
+
+    def advance(self, rows: int, tokens: int) -> None:
+        self.told.append(("chunk", rows, tokens))
+
+    def tick(self, rows: float, tokens: float) -> None:
+        self.told.append(("part", rows, tokens))
+
+
+def parts_before_chunks(told: list[tuple[str, float, float]]) -> list[list[tuple[str, float, float]]]:
+    """The parts before each finished chunk, and the chunk."""
+    groups: list[list[tuple[str, float, float]]] = [[]]
+    for one in told:
+        groups[-1].append(one)
+        if one[0] == "chunk":
+            groups.append([])
+    assert groups.pop() == []
+    return groups
+
+
+@pytest.mark.parametrize("options", [{"threads": 1}, {"threads": 3}, {"batching": "tokens", "batch_tokens": 64}])
+def test_the_texts_of_a_chunk_are_told_one_by_one(
+    tiny_bundle: Path, tmp_path: Path, options: dict[str, object]
+) -> None:
+    texts = [f"a film number {number}" for number in range(40)]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet")
+    seen = Recorded()
+    score_file(
+        tmp_path / "a.parquet", tmp_path / "b.parquet", model=tiny_bundle, progress=seen, chunk_rows=20, **options
+    )
+    chunks = [one for one in seen.told if one[0] == "chunk"]
+    parts = [one for one in seen.told if one[0] == "part"]
+    assert [rows for _, rows, _ in chunks] == [20, 20]
+    assert len(parts) >= 8
+    for column in (1, 2):
+        assert sum(one[column] for one in parts) == pytest.approx(sum(one[column] for one in chunks))
+    if "batching" not in options:  # on a device, a chunk runs while the one before it is written
+        assert [len(group) for group in parts_before_chunks(seen.told)] == [21, 21]
+
+
+def test_an_evaluation_tells_them_too(tiny_bundle: Path, labelled_texts: Path) -> None:
+    seen = Recorded()
+    evaluate_labels(labelled_texts, model=tiny_bundle, progress=seen)
+    parts = [one for one in seen.told if one[0] == "part"]
+    assert len(parts) > 20
+    assert sum(rows for _, rows, _ in parts) == pytest.approx(
+        sum(rows for kind, rows, _ in seen.told if kind == "chunk")
+    )
+
+
+def test_the_count_never_goes_back_and_ends_at_what_was_finished() -> None:
+    count, seen = _Count(10), []
+    for rows in (1.5, 1.5, 1.0):
+        count.tick(rows, 10)
+        seen.append(count.rows)
+    count.advance(5, 60)  # one of its rows was known before, and never ticked
+    seen.append(count.rows)
+    count.tick(2.0, 9)
+    seen.append(count.rows)
+    count.advance(5, 20)
+    seen.append(count.rows)
+    assert seen == [1, 3, 4, 5, 7, 10]
+    assert count.seconds_left() == 0
+
+
+def test_the_bar_fits_its_terminal() -> None:
+    shown = io.StringIO()
+    with BarProgress(console=Console(file=shown, force_terminal=True, width=80)) as bar:
+        bar.start(50_000_000)
+        bar.advance(12_345_678, 987_654_321)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.getvalue()).replace("\n", "\r").split("\r")
+    assert max(map(len, lines)) == 80
+    assert any(
+        re.match(r"scoring ━.* 12,345,678/50,000,000 rows, [\d,]+ rows/s, [\d,]+ tokens/s", line) for line in lines
+    )
+
+
+def test_a_command_on_a_terminal_has_the_bar_and_then_its_line(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\n" + "".join(f"good film {n}\n" for n in range(300)))
+    code, sent = on_a_terminal(CODE, "a.csv", "-o", "b.csv", "--model", tiny_bundle, cwd=tmp_path)
+    assert (code, "rows/s" in sent) == (0, True)
+    assert re.search(r"b\.csv: 300 rows in [\d.]+ s, [\d,]+ rows/s, int8 on cpu", sent.splitlines()[-1])
