@@ -207,7 +207,7 @@ def _drift(drift: Drift) -> Iterator[Block]:
     lines = [f"{_count(drift.current_rows, 'row')} now, {drift.baseline_rows:,} then"]
     if drift.reason:
         lines.append(f"no lengths and words: {drift.reason}")
-    columns = _columns("drift", "baseline", "now", "stability index")
+    columns = (*_columns("drift", "baseline", "now"), Column("stability index", right=False))
     yield Block(f"against {drift.baseline}", _lines(lines), columns, tuple(rows))
     if drift.vocabulary is not None and drift.vocabulary.words:
         shown = drift.vocabulary.words[:_SHOWN_WORDS]

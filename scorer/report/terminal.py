@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from scorer.errors import OutputError
 from scorer.evaluation.findings import EvaluationReport
-from scorer.report.blocks import Block, blocks, excerpt
+from scorer.report.blocks import Block, Column, blocks, excerpt
 from scorer.report.files import to_json_text
 from scorer.safe_text import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
+    from rich.text import Text
 
 _PLAIN_CHARACTERS = 100
 """Characters of a review's text in a pipe; a terminal cuts it to its width."""
+
+_LEAST_TEXT = 10
+"""Characters of a column of texts on a narrow terminal."""
+
+_BETWEEN_COLUMNS = 2
+"""Characters that a table on a terminal takes beside each column."""
 
 
 def print_report(report: EvaluationReport, stream: TextIO, *, as_json: bool = False) -> None:
@@ -45,7 +52,7 @@ def _print_rich(report: EvaluationReport, stream: TextIO) -> None:
     from rich.console import Console
 
     console = Console(file=stream, highlight=False)
-    for part in _parts(report, plain=False):
+    for part in _parts(report, console.width):
         console.print(part)
 
 
@@ -55,45 +62,84 @@ def to_text(report: EvaluationReport) -> str:
 
     written = io.StringIO()
     console = Console(file=written, width=10_000, color_system=None, force_terminal=False, highlight=False)
-    for part in _parts(report, plain=True):
+    for part in _parts(report, None):
         console.print(part)
     return "".join(line.rstrip() + "\n" for line in written.getvalue().splitlines())
 
 
-def _parts(report: EvaluationReport, *, plain: bool) -> Iterator[RenderableType]:
+def _parts(report: EvaluationReport, width: int | None) -> Iterator[RenderableType]:
+    """All parts of the report, for a terminal of a ``width``, or as plain text."""
     from rich.text import Text
 
     for number, block in enumerate(blocks(report)):
         if number:
             yield ""
         if block.title:
-            yield Text(printable(block.title), "" if plain else "bold")
+            yield Text(printable(block.title), "" if width is None else "bold")
         for line, style in block.lines:
             yield Text(printable(line), style or "")
         if block.columns:
-            yield _table(block, plain)
+            yield _table(block, width)
 
 
-def _table(block: Block, plain: bool) -> Table:
+def _table(block: Block, width: int | None) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=None if plain else box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for place, column in enumerate(block.columns):
-        cut = column.wide and not plain
+    rows = [[_cell(text, column) for text, column in zip(row, block.columns, strict=True)] for row in block.rows]
+    plain = width is None
+    table = Table(
+        box=None if plain else box.SIMPLE_HEAD,
+        padding=(0, 2 if plain else 1, 0, 0),
+        pad_edge=False,
+        header_style="bold",
+    )
+    widths = [None] * len(block.columns) if width is None else _widths(block, rows, width)
+    for place, (column, own) in enumerate(zip(block.columns, widths, strict=True)):
+        cut = not plain and (column.wide or place == 0)
         table.add_column(
-            _cell(column.name),
+            _heading(column.name),
             justify="right" if column.right else "left",
-            no_wrap=place == 0 or cut,
+            no_wrap=cut or place == 0,
             overflow="ellipsis" if cut else "fold",
+            width=own,
         )
-    for row in block.rows:
-        cells = zip(row, block.columns, strict=True)
-        table.add_row(*(_cell(excerpt(text, _PLAIN_CHARACTERS) if column.wide else text) for text, column in cells))
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
-def _cell(value: str) -> RenderableType:
+def _widths(block: Block, rows: Sequence[Sequence[Text]], width: int) -> list[int]:
+    """Width of every column, so that the table fits: texts give way first, then headings of numbers, numbers never."""
+    widths, least = [], []
+    for place, column in enumerate(block.columns):
+        cells = [row[place] for row in rows]
+        widths.append(max(cell.cell_len for cell in (_heading(column.name), *cells)))
+        least.append(max(map(_unbroken, cells), default=1) if column.right else min(widths[-1], _LEAST_TEXT))
+    room = width - _BETWEEN_COLUMNS * len(widths)
+    for gives_way in (
+        lambda column: column.wide,
+        lambda column: not column.name,  # remarks, on several lines
+        lambda column: not column.right,
+        lambda column: column.right,
+    ):
+        places = [place for place, column in enumerate(block.columns) if gives_way(column)]
+        while sum(widths) > room and (able := [place for place in places if widths[place] > least[place]]):
+            widths[max(able, key=lambda place: widths[place] - least[place])] -= 1
+    return widths
+
+
+def _unbroken(cell: Text) -> int:
+    """Width that a cell of numbers needs: all of it, or the longest word of a reason that stands in their place."""
+    words = [cell] if cell.plain[:1] in "+-.0123456789" else cell.split() or [cell]
+    return max(word.cell_len for word in words)
+
+
+def _cell(value: str, column: Column) -> Text:
+    return _heading(excerpt(value, _PLAIN_CHARACTERS) if column.wide else value)
+
+
+def _heading(value: str) -> Text:
     # rich reads a str as its markup, which names of labels could hold.
     from rich.text import Text
 
