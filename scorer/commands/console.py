@@ -17,7 +17,7 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from scorer.commands.grouped_help import GENERAL, F, complete_files, option, with_options
+from scorer.commands.grouped_help import GENERAL, F, GroupedOption, complete_files, option, with_options
 from scorer.commands.outcomes import PAGES, READER_GONE, code_and_message, with_own_options, with_variables
 from scorer.errors import OutputError, ScorerError, UsageError
 from scorer.files.urls import is_url, without_secrets
@@ -151,8 +151,9 @@ def _log_variables() -> None:
     context = click.get_current_context(silent=True)
     for parameter in context.command.params if context is not None else ():
         assert context is not None
-        if context.get_parameter_source(str(parameter.name)) is ParameterSource.ENVIRONMENT:
-            name = parameter.envvar or f"{context.auto_envvar_prefix}_{str(parameter.name).upper()}"
+        source = context.get_parameter_source(str(parameter.name))
+        if isinstance(parameter, GroupedOption) and source is ParameterSource.ENVIRONMENT:
+            name = parameter.variable(str(context.auto_envvar_prefix))
             logging.getLogger(__name__).debug("%s is set by %s", parameter.opts[-1], name)
 
 
