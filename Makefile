@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 comma := ,
 
-.PHONY: demo test torture lint format docs benchmark clean
+.PHONY: demo test torture lint format docs benchmark coverage clean
 
 demo: .venv/base
 	$(BIN)/score sample_data/reviews.parquet -o preds.parquet --overwrite
@@ -42,6 +42,10 @@ docs: .venv/dev
 # Ten to fifteen minutes on two cores, four with QUICK=1; needs nothing but the time.
 benchmark: .venv/dev
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick,--size 384 --size base --rows 10000$(comma)100000$(comma)1000000)
+
+# How often each interval of evaluate-labels holds the true value: ten minutes of one core, into docs/evaluation.md.
+coverage: .venv/dev
+	$(BIN)/python -m benchmarks.coverage --write docs/evaluation.md
 
 clean:
 	rm -rf .venv preds.parquet

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from scorer.evaluation.findings import FIGURES
+from scorer.evaluation.ranked_labels import RankedLabels
 from scorer.evaluation.rows import EvaluatedRows
 from scorer.evaluation.sections import Histogram, Method, SliceGroup
 from scorer.evaluation.slices import SlicedRows
 from scorer.metrics.calibration import Calibration
-from scorer.metrics.confusion import confusion_matrix, headline_figures, label_figures, macro
-from scorer.metrics.intervals import (
-    MatrixSamples,
-    label_intervals,
-    matrix_intervals,
-    normal_interval,
-    ranking_intervals,
-)
+from scorer.metrics.confusion import confusion_matrix, headline_figures, label_figures
+from scorer.metrics.matrix_samples import MatrixSamples, label_intervals, matrix_intervals
 from scorer.metrics.ranking import Ranking
-from scorer.metrics.resampling import RankedColumn, resampled_rankings
 from scorer.metrics.values import (
-    NO_PROBABILITIES,
     Curves,
     Figure,
     Ids,
@@ -36,18 +29,7 @@ from scorer.metrics.values import (
 
 HISTOGRAM_BINS = 20
 
-MAX_CURVES = 10
-"""Maximum number of labels with curves."""
-
-INTERVAL_LABELS = 20
-"""With more labels, the areas of each label have no intervals."""
-
-_AREAS = ("roc_auc", "average_precision")
-
 _NO_GOLD = Figure(None, "there are no gold labels")
-
-_INTERVAL_CELLS = 50_000_000
-"""With more rows times labels, the mean areas have no intervals."""
 
 _BLOCK = 1_000_000
 
@@ -113,24 +95,23 @@ class LabelledPredictions:
     def analysis(self, method: Method) -> Analysis:
         """Every figure with its interval, and the data of the plots."""
         matrix = _read_only(confusion_matrix(self.gold, self.predicted, len(self.labels)))
+        ranked = self.ranked(label_intervals(label_figures(matrix, self.labels), matrix))
         samples = MatrixSamples.of(matrix, resamples=method.resamples, seed=method.seed)
-        figures = matrix_intervals(headline_figures(matrix, self.labels, self.positive), matrix, self.positive, samples)
-        by_label, curves, ranking = self._rankings(
-            label_intervals(label_figures(matrix, self.labels), matrix, samples), method
+        figures = matrix_intervals(
+            headline_figures(matrix, self.labels, self.positive), ranked.by_label, matrix, self.positive, samples
         )
         calibration = self.calibration()
-        figures |= self._headline_areas(by_label, method)
+        figures |= ranked.means
         figures |= calibration.figures(resamples=method.resamples, seed=method.seed)
-        return Analysis(matrix, figures, tuple(by_label), curves, calibration.reliability(), self._histogram(), ranking)
-
-    def point_figures(self) -> dict[str, Figure]:
-        """The headline figures without intervals; without probabilities, there are no areas among them."""
-        matrix = confusion_matrix(self.gold, self.predicted, len(self.labels))
-        figures = dict(headline_figures(matrix, self.labels, self.positive))
-        if self.probabilities is not None:
-            by_label, _, _ = self._rankings(label_figures(matrix, self.labels), None)
-            figures |= self._mean_areas(by_label)
-        return figures | self.calibration().figures(resamples=1, seed=0)
+        return Analysis(
+            matrix,
+            figures,
+            ranked.by_label,
+            ranked.curves,
+            calibration.reliability(),
+            self._histogram(),
+            ranked.positive,
+        )
 
     def calibration(self) -> Calibration:
         """The sums for log loss, Brier score and calibration error."""
@@ -143,51 +124,11 @@ class LabelledPredictions:
                 found.add_confidence(self.confidence[here], self.gold[here] == self.predicted[here])
         return found
 
-    def _rankings(
-        self, by_label: Sequence[LabelFigures], method: Method | None
-    ) -> tuple[Sequence[LabelFigures], tuple[Curves, ...], Ranking | None]:
-        """Figures of each label with its areas, the curves to show, and the ranking of the positive label.
-
-        Without a ``method`` areas have no intervals.
-        """
+    def ranked(self, by_label: Sequence[LabelFigures]) -> RankedLabels:
+        """Rank the rows by the probability of each label; ``by_label`` has the figures to add areas to."""
         if self.probabilities is None:
-            return by_label, (), None
-        found, curves, positive = [], [], None
-        for label, figures in enumerate(by_label):
-            ranking = Ranking.of(figures.label, self.probabilities[:, label], self.gold == label)
-            if method is not None and len(by_label) <= INTERVAL_LABELS:
-                auc, precision = ranking_intervals(ranking, resamples=method.resamples, seed=method.seed)
-            else:
-                auc, precision = ranking.roc_auc(), ranking.average_precision()
-            found.append(replace(figures, roc_auc=auc, average_precision=precision))
-            if label < MAX_CURVES if self.positive is None else label == self.positive:
-                curves.append(ranking.curves())
-            if label == self.positive:
-                positive = ranking
-        return found, tuple(curves), positive
-
-    def _mean_areas(self, by_label: Sequence[LabelFigures]) -> dict[str, Figure]:
-        """Areas of the positive label, or else their macro means."""
-        if self.positive is not None:
-            return {name: getattr(by_label[self.positive], name) for name in _AREAS}
-        return {name: macro(by_label, name) for name in _AREAS}
-
-    def _headline_areas(self, by_label: Sequence[LabelFigures], method: Method) -> dict[str, Figure]:
-        if self.probabilities is None:
-            return dict.fromkeys(_AREAS, NO_PROBABILITIES)
-        areas = self._mean_areas(by_label)
-        with_gold = [label for label, figures in enumerate(by_label) if figures.gold]
-        undefined = any(figure.value is None for figure in areas.values())
-        if self.positive is not None or undefined or len(self.gold) * len(with_gold) > _INTERVAL_CELLS:
-            return areas
-        columns = [RankedColumn.of(self.probabilities[:, label], self.gold == label) for label in with_gold]
-        spreads = resampled_rankings(columns, self.gold, seed=method.seed).mean(axis=1).std(axis=0, ddof=1)
-        return {
-            name: replace(
-                figure, interval=normal_interval(figure.value or 0.0, float(spread), low=0, high=1, method="bootstrap")
-            )
-            for (name, figure), spread in zip(areas.items(), spreads, strict=True)
-        }
+            return RankedLabels.without_probabilities(by_label)
+        return RankedLabels.of(by_label, self.probabilities, self.gold, self.positive)
 
     def _histogram(self) -> Histogram | None:
         edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +15,22 @@ from scorer.evaluation.analysis import LabelledPredictions
 from scorer.evaluation.baseline import Baseline
 from scorer.evaluation.mistakes import by_confidence, reviews_at
 from scorer.evaluation.options import EvaluateOptions
+from scorer.evaluation.ranked_labels import RankedLabels
 from scorer.evaluation.rows import EvaluatedRows
 from scorer.evaluation.sections import ChangedReview, Comparison, Difference, McNemar, Method
-from scorer.metrics.calibration import brier_losses, log_losses
-from scorer.metrics.intervals import MatrixSamples, normal_interval, percentile_interval
-from scorer.metrics.resampling import RankedColumn, resampled_rankings
-from scorer.metrics.values import Figure, Ids, Probabilities
+from scorer.metrics.areas import AREAS
+from scorer.metrics.calibration import brier_losses, log_losses, runner_up
+from scorer.metrics.confusion import confusion_matrix, headline_figures, label_figures
+from scorer.metrics.intervals import Moments, interval_of_skewed_mean, paired_interval, with_warning, within
+from scorer.metrics.matrix_samples import PSEUDO_ROWS, MatrixSamples, drawn_cells, sampled_interval, sums_by
+from scorer.metrics.values import Figure, Ids, Interval, Probabilities
 
-_SPREAD_CELLS = 5_000_000
-"""With more rows times labels, differences of areas have no intervals."""
+_ALL_CELLS = 1000
+"""With more triples of labels, only those that have rows share the additional rows of the bootstrap."""
+
+
+_FEW_DECIDING = 20
+"""With fewer rows that carry a difference in losses, its interval is approximate."""
 
 
 def comparison_of(
@@ -58,7 +68,7 @@ def comparison_of(
         paired_by=options.on,
         rows=len(both),
         unpaired=unpaired,
-        differences=_differences(now, then, method),
+        differences=differences_of(now, then, method),
         mcnemar=mcnemar(int((right & ~was_right).sum()), int((was_right & ~right).sum())),
         repaired=int((changes == "repaired").sum()),
         broken=int((changes == "broken").sum()),
@@ -83,20 +93,61 @@ def _changed_reviews(
     return tuple(ChangedReview(reviews[place], labels[before[place][0]], before[place][1]) for place in shown)
 
 
-def _differences(now: LabelledPredictions, then: LabelledPredictions, method: Method) -> tuple[Difference, ...]:
-    positive = now.positive
+def differences_of(now: LabelledPredictions, then: LabelledPredictions, method: Method) -> tuple[Difference, ...]:
+    """Each figure that both have, and its difference with a paired interval."""
+    sides = [_Side.of(predictions) for predictions in (now, then)]
+    intervals = _matrix_intervals(now, then, sides, method)
+    for name in AREAS:
+        if (gap := sides[0].ranked.difference(sides[1].ranked, name)) is not None:
+            intervals[name] = gap[1]
+    if now.probabilities is not None and then.probabilities is not None:
+        intervals |= loss_intervals(now.gold, now.probabilities, then.probabilities, now.positive)
+    found = []
+    for name, figure in sides[0].figures.items():
+        other = sides[1].figures[name]
+        if figure.value is None or other.value is None:
+            difference = Figure(None, figure.reason or other.reason or "there is no value")
+        else:
+            difference = Figure(figure.value - other.value, interval=intervals.get(name))
+        found.append(Difference(name, figure, other, difference))
+    return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """The figures of one side of a comparison, without intervals, and its rankings."""
+
+    figures: Mapping[str, Figure]
+    ranked: RankedLabels
+
+    @classmethod
+    def of(cls, predictions: LabelledPredictions) -> _Side:
+        labels, positive = predictions.labels, predictions.positive
+        matrix = confusion_matrix(predictions.gold, predictions.predicted, len(labels))
+        ranked = predictions.ranked(label_figures(matrix, labels))
+        figures = {**headline_figures(matrix, labels, positive), **ranked.means}
+        return cls(figures | predictions.calibration().figures(resamples=1, seed=0), ranked)
+
+
+def _matrix_intervals(
+    now: LabelledPredictions, then: LabelledPredictions, sides: Sequence[_Side], method: Method
+) -> dict[str, Interval]:
+    """Intervals of the differences in figures of the matrix: Tango's for accuracy, else a smoothed bootstrap."""
+    rows, positive = len(now.gold), now.positive
     samples = paired_samples(
         now.gold, now.predicted, then.predicted, len(now.labels), resamples=method.resamples, seed=method.seed
     )
-    spreads: dict[str, float] = {}
-    current, old = now.point_figures(), then.point_figures()
-    if now.probabilities is not None and then.probabilities is not None:
-        spreads = loss_spreads(now.gold, now.probabilities, then.probabilities, positive)
-        if current["roc_auc"].value is not None and old["roc_auc"].value is not None:
-            ranked = np.unique(now.gold).tolist() if positive is None else [positive]
-            if len(now.gold) * len(ranked) <= _SPREAD_CELLS:
-                spreads |= ranking_spreads(now.gold, now.probabilities, then.probabilities, ranked, seed=method.seed)
-    return differences(current, old, samples, positive, spreads)
+    drawn = [side.figures(positive) for side in samples]
+    found = {}
+    for name, values in drawn[0].items():
+        current, baseline = (side.figures[name].value for side in sides)
+        if current is not None and baseline is not None:
+            interval = sampled_interval(current - baseline, values - drawn[1][name], -2.0, 2.0)
+            found[name] = with_warning(interval, rows) or interval
+    right, was_right = now.predicted == now.gold, then.predicted == then.gold
+    only = int((right & ~was_right).sum()), int((was_right & ~right).sum())
+    accuracy = paired_interval(*only, rows)
+    return {**found, "accuracy": accuracy, "weighted_recall": accuracy}
 
 
 def mcnemar(only_current: int, only_baseline: int) -> McNemar:
@@ -117,87 +168,57 @@ def mcnemar(only_current: int, only_baseline: int) -> McNemar:
 def paired_samples(
     gold: Ids, current: Ids, baseline: Ids, n_labels: int, *, resamples: int, seed: int
 ) -> tuple[MatrixSamples, MatrixSamples]:
-    """Confusion matrices of both predictions, resampled together within each gold label.
+    """Confusion matrices of both predictions, resampled together.
 
-    Label ids are ``(n_rows,)`` each. Only the counts of (current, baseline) within each gold label matter,
-    and these are multinomial.
+    Label ids are ``(n_rows,)`` each. Only the counts of (gold, current, baseline) matter.
     """
-    rng = np.random.default_rng(seed)
-    shape = (resamples, n_labels)
-    right = [np.zeros(shape, np.int64) for _ in range(2)]
-    predicted = [np.zeros(shape, np.int64) for _ in range(2)]
-    pairs, counts = np.unique((gold.astype(np.int64) * n_labels + current) * n_labels + baseline, return_counts=True)
-    for label in np.unique(pairs // n_labels**2):
-        first, last = np.searchsorted(pairs, [label * n_labels**2, (label + 1) * n_labels**2])
-        own = counts[first:last]
-        drawn = rng.multinomial(int(own.sum()), own / own.sum(), size=resamples)
-        cells = pairs[first:last] - label * n_labels**2
-        for side, guesses in enumerate((cells // n_labels, cells % n_labels)):
-            for guess in np.unique(guesses):
-                rows = drawn[:, guesses == guess].sum(axis=1)
-                predicted[side][:, guess] += rows
-                if guess == label:
-                    right[side][:, label] = rows
-    strata = np.bincount(gold, minlength=n_labels)
-    return MatrixSamples(right[0], strata, predicted[0]), MatrixSamples(right[1], strata, predicted[1])
+    cells = (gold.astype(np.int64) * n_labels + current) * n_labels + baseline
+    counts = _counts_of(cells, n_labels**3)
+    triples = np.stack(np.unravel_index(np.fromiter(counts, np.int64, len(counts)), (n_labels,) * 3))
+    rows = np.fromiter(counts.values(), np.int64, len(counts))
+    sums = np.zeros((2, 3, resamples, n_labels))
+    start = 0
+    for drawn in drawn_cells(rows, resamples=resamples, seed=seed, more=2 * PSEUDO_ROWS):
+        here = slice(start, start + len(drawn))
+        for side, predicted in enumerate(triples[1:]):
+            right = triples[0] == predicted
+            sums[side, 0, here] = sums_by(drawn[:, right], predicted[right], n_labels)
+            sums[side, 1, here] = sums_by(drawn, triples[0], n_labels)
+            sums[side, 2, here] = sums_by(drawn, predicted, n_labels)
+        start += len(drawn)
+    has_gold = np.bincount(gold, minlength=n_labels) > 0
+    occurs = [has_gold | (np.bincount(predicted, minlength=n_labels) > 0) for predicted in (current, baseline)]
+    return (
+        MatrixSamples(sums[0, 0], sums[0, 1], sums[0, 2], has_gold, occurs[0]),
+        MatrixSamples(sums[1, 0], sums[1, 1], sums[1, 2], has_gold, occurs[1]),
+    )
 
 
-def differences(
-    current: Mapping[str, Figure],
-    baseline: Mapping[str, Figure],
-    samples: tuple[MatrixSamples, MatrixSamples],
-    positive: int | None,
-    spreads: Mapping[str, float],
-) -> tuple[Difference, ...]:
-    """Each figure that both have, and its difference with an interval.
+def _counts_of(cells: npt.NDArray[np.int64], n_cells: int) -> dict[int, int]:
+    """Rows in each of ``n_cells`` cells; of many cells, only those that have rows."""
+    if n_cells <= _ALL_CELLS:
+        return dict(enumerate(np.bincount(cells, minlength=n_cells).tolist()))
+    found, counts = np.unique(cells, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
-    The interval is the middle 95 % of the differences in ``samples``, or, for a figure in ``spreads``, normal
-    with that standard error.
+
+def loss_intervals(
+    gold: Ids, current: Probabilities, baseline: Probabilities, positive: int | None
+) -> dict[str, Interval]:
+    """Intervals of the differences in log loss and Brier score; probabilities are ``(n_rows, n_labels)``.
+
+    Two rows more move the difference up and down as the rows would whose predicted label were wrong.
     """
-    now, then = (side.figures(positive) for side in samples)
-    found = []
-    for name, figure in current.items():
-        other = baseline.get(name)
-        if other is None:
-            continue
-        if figure.value is None or other.value is None:
-            reason = figure.reason or other.reason or "there is no value"
-            found.append(Difference(name, figure, other, Figure(None, reason)))
-            continue
-        value = figure.value - other.value
-        interval = None
-        if name in now:
-            interval = percentile_interval(now[name] - then[name])
-        elif name in spreads:
-            method = "normal" if name in ("log_loss", "brier") else "bootstrap"
-            interval = normal_interval(value, spreads[name], method=method)
-        found.append(Difference(name, figure, other, Figure(value, interval=interval)))
-    return tuple(found)
-
-
-def loss_spreads(gold: Ids, current: Probabilities, baseline: Probabilities, positive: int | None) -> dict[str, float]:
-    """Standard errors of the differences in log loss and Brier score; probabilities are ``(n_rows, n_labels)``."""
-    pairs = {
-        "log_loss": (log_losses(current, gold), log_losses(baseline, gold)),
-        "brier": (brier_losses(current, gold, positive), brier_losses(baseline, gold, positive)),
-    }
-    return {name: _standard_error(now - then) for name, (now, then) in pairs.items()}
-
-
-def ranking_spreads(
-    gold: Ids, current: Probabilities, baseline: Probabilities, labels: Sequence[int], *, seed: int
-) -> dict[str, float]:
-    """Bootstrapped standard errors of the differences in ROC AUC and average precision, means over ``labels``."""
-    columns = [
-        RankedColumn.of(probabilities[:, label], gold == label)
-        for probabilities in (current, baseline)
-        for label in labels
-    ]
-    sampled = resampled_rankings(columns, gold, seed=seed)
-    gap = sampled[:, : len(labels)].mean(axis=1) - sampled[:, len(labels) :].mean(axis=1)
-    spread = gap.std(axis=0, ddof=1)
-    return {"roc_auc": float(spread[0]), "average_precision": float(spread[1])}
-
-
-def _standard_error(values: npt.NDArray[np.float64]) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+    found = {}
+    for name, losses in (("log_loss", log_losses), ("brier", partial(brier_losses, positive=positive))):
+        gap = losses(current, gold) - losses(baseline, gold)
+        moved = losses(current, runner_up(current)) - losses(baseline, runner_up(baseline))
+        value, reach = float(gap.mean()), float(np.sqrt((moved**2).mean()))
+        interval = interval_of_skewed_mean(Moments.of(gap) + Moments.of(np.array([value - reach, value + reach])))
+        interval = within(interval, value, -math.inf, math.inf)
+        # Rows that carry the variance, as if all were alike.
+        deciding = float((gap**2).sum() ** 2 / max(float((gap**4).sum()), 1e-300))
+        if deciding < _FEW_DECIDING:
+            interval = replace(interval, warning=f"about {deciding:.0f} rows decide the difference")
+        found[name] = with_warning(interval, len(gold)) or interval
+    return found

@@ -22,21 +22,39 @@ class Ranking:
         thresholds: distinct scores ``(m,)``, highest first.
         hits: int64 ``(m,)``, rows of the label with at least that score.
         false: int64 ``(m,)``, other rows with at least that score.
+        order: places ``(n,)`` of the rows, highest score first.
     """
 
     name: str
     thresholds: Probabilities
     hits: npt.NDArray[np.int64]
     false: npt.NDArray[np.int64]
+    order: npt.NDArray[np.int64]
 
     @classmethod
     def of(cls, name: str, scores: Probabilities, positive: npt.NDArray[np.bool_]) -> Ranking:
         """Rank rows by ``scores`` ``(n,)``; ``positive`` ``(n,)`` is true for rows of the label."""
-        order = np.argsort(-scores, kind="stable")
+        order = np.argsort(-scores)
         ranked = scores[order]
         ends = ends_of_ties(ranked)
         hits = np.cumsum(positive[order], dtype=np.int64)[ends]
-        return cls(name, ranked[ends], hits, ends + 1 - hits)
+        return cls(name, ranked[ends], hits, ends + 1 - hits, order)
+
+    @property
+    def steps(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Rows of the label and other rows at each distinct score, int64 ``(m,)`` each."""
+        return _steps(self.hits), _steps(self.false)
+
+    def by_row(
+        self, hits: npt.NDArray[np.float64], false: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.float64]:
+        """Values ``(n,)`` of all rows from those ``(m,)`` of both kinds of rows at each distinct score."""
+        ends = self.hits + self.false
+        score = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+        ranked = positive[self.order]
+        found = np.empty(len(self.order))
+        found[self.order] = np.where(ranked, hits[score], false[score])
+        return found
 
     @property
     def positives(self) -> int:
