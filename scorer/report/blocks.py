@@ -91,8 +91,19 @@ def value_text(figure: Figure, sign: str = "") -> str:
 
 
 def _interval_text(figure: Figure, sign: str = "") -> str:
+    """The ends of the interval, behind ``~`` for an approximate one; empty without one."""
     interval = figure.interval
-    return "" if interval is None else f"{interval.low:{sign}.4f} to {interval.high:{sign}.4f}"
+    if interval is None:
+        return ""
+    return f"{'~ ' if interval.warning else ''}{interval.low:{sign}.4f} to {interval.high:{sign}.4f}"
+
+
+def _approximate(figures: Iterable[Figure]) -> Iterator[tuple[str, str | None]]:
+    """A line on intervals that are only approximate, if there are any."""
+    intervals = [figure.interval for figure in figures if figure.interval is not None]
+    warnings = dict.fromkeys(interval.warning for interval in intervals if interval.warning)
+    if warnings:
+        yield f"~ approximate, not 95 %: {'; '.join(warnings)}", "yellow"
 
 
 def excerpt(text: str, characters: int) -> str:
@@ -129,7 +140,8 @@ def _figures(report: EvaluationReport) -> Block:
         own = name in ("precision", "recall", "f1", "roc_auc", "average_precision")
         of = positive if own and figure.value is not None else ""
         rows.append((FIGURES[name], value_text(figure), _interval_text(figure), figure.reason or of))
-    return Block(columns=_columns("figure", "value", "95 %", remark=True), rows=tuple(rows))
+    lines = tuple(_approximate(report.figures.values()))
+    return Block(lines=lines, columns=_columns("figure", "value", "95 %", remark=True), rows=tuple(rows))
 
 
 def _by_label(report: EvaluationReport) -> Block:
@@ -176,7 +188,8 @@ def _comparison(comparison: Comparison) -> Iterator[Block]:
         for item in comparison.differences
     )
     columns = _columns("figure", "now", "baseline", "difference", "95 %")
-    yield Block(f"against {comparison.baseline}", _lines(lines), columns, rows)
+    approximate = _approximate(item.difference for item in comparison.differences)
+    yield Block(f"against {comparison.baseline}", (*_lines(lines), *approximate), columns, rows)
     if comparison.repaired + comparison.broken + comparison.other:
         title = f"changed sides: {comparison.repaired:,} repaired, {comparison.broken:,} broken"
         if comparison.other:

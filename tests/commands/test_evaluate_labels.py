@@ -30,24 +30,25 @@ e,positive,negative,0.7,0.3
 
 TABLES = """\
 
-figure                 value               95 %
-accuracy              0.6000   0.2307 to 0.8824
-balanced accuracy     0.5833   0.2364 to 0.8856
-precision             0.6667   0.2077 to 0.9385  of positive
-recall                0.6667   0.2077 to 0.9385  of positive
-F1                    0.6667   0.2609 to 0.9189  of positive
-macro precision       0.5833   0.2346 to 0.8963
-macro recall          0.5833   0.2364 to 0.8856
-macro F1              0.5833   0.2115 to 0.9104
-weighted precision    0.6000   0.1946 to 0.9031
-weighted recall       0.6000   0.2307 to 0.8824
-weighted F1           0.6000   0.2100 to 0.8961
-Matthews correlation  0.1667  -0.5262 to 0.7770
-ROC AUC               0.8333   0.1569 to 0.9926  of positive
-average precision     0.9167   0.0727 to 0.9994  of positive
-log loss              0.5344   0.1291 to 1.4103
-Brier score           0.1880   0.0048 to 0.5495
-calibration error     0.3600   0.0000 to 0.7520
+~ approximate, not 95 %: label negative has 2 gold rows; fewer than 50 rows; a ranking with 2 rows of one kind
+figure                 value                 95 %
+accuracy              0.6000     0.2307 to 0.8824
+balanced accuracy     0.5833   ~ 0.2364 to 0.8856
+precision             0.6667     0.2077 to 0.9385  of positive
+recall                0.6667     0.2077 to 0.9385  of positive
+F1                    0.6667     0.2609 to 0.9189  of positive
+macro precision       0.5833   ~ 0.2346 to 0.8963
+macro recall          0.5833   ~ 0.2364 to 0.8856
+macro F1              0.5833   ~ 0.2115 to 0.9104
+weighted precision    0.6000   ~ 0.1946 to 0.9031
+weighted recall       0.6000     0.2307 to 0.8824
+weighted F1           0.6000   ~ 0.2100 to 0.8961
+Matthews correlation  0.1667  ~ -0.5262 to 0.7770
+ROC AUC               0.8333   ~ 0.1569 to 0.9926  of positive
+average precision     0.9167   ~ 0.0727 to 0.9994  of positive
+log loss              0.5344   ~ 0.1291 to 1.4103
+Brier score           0.1880   ~ 0.0048 to 0.5495
+calibration error     0.3600   ~ 0.0000 to 0.7520
 
 label     gold  predicted  precision  recall      F1  ROC AUC
 negative     2          2     0.5000  0.5000  0.5000   0.8333
@@ -187,24 +188,25 @@ preds.csv
 1 row evaluated, gold labels from column 'label'
 1 row unscored: with a gold label but no prediction, left out of every figure
 
-figure                    value               95 %
-accuracy                 1.0000   0.2065 to 1.0000
-balanced accuracy        1.0000   0.2065 to 1.0000
-precision             undefined                     positive was never predicted
-recall                undefined                     no row has the gold label positive
-F1                    undefined                     positive is neither a gold label nor predicted
-macro precision          1.0000   0.2065 to 1.0000
-macro recall             1.0000   0.2065 to 1.0000
-macro F1                 1.0000   0.3424 to 1.0000
-weighted precision       1.0000   1.0000 to 1.0000
-weighted recall          1.0000   0.2065 to 1.0000
-weighted F1              1.0000   1.0000 to 1.0000
-Matthews correlation  undefined                     only one label is a gold label
-ROC AUC               undefined                     no row has the gold label positive
-average precision     undefined                     no row has the gold label positive
-log loss                 0.1054  0.0000 to 13.6184
-Brier score              0.0100   0.0000 to 1.0000
-calibration error        0.1000   0.0000 to 0.6935
+~ approximate, not 95 %: label negative has 1 gold row; fewer than 50 rows
+figure                    value                 95 %
+accuracy                 1.0000     0.2065 to 1.0000
+balanced accuracy        1.0000   ~ 0.2065 to 1.0000
+precision             undefined                       positive was never predicted
+recall                undefined                       no row has the gold label positive
+F1                    undefined                       positive is neither a gold label nor predicted
+macro precision          1.0000   ~ 0.2065 to 1.0000
+macro recall             1.0000   ~ 0.2065 to 1.0000
+macro F1                 1.0000   ~ 0.3424 to 1.0000
+weighted precision       1.0000   ~ 1.0000 to 1.0000
+weighted recall          1.0000     0.2065 to 1.0000
+weighted F1              1.0000   ~ 1.0000 to 1.0000
+Matthews correlation  undefined                       only one label is a gold label
+ROC AUC               undefined                       no row has the gold label positive
+average precision     undefined                       no row has the gold label positive
+log loss                 0.1054  ~ 0.0000 to 13.6184
+Brier score              0.0100   ~ 0.0000 to 1.0000
+calibration error        0.1000   ~ 0.0000 to 0.6935
 
 label     gold  predicted  precision     recall         F1    ROC AUC
 negative     1          1     1.0000     1.0000     1.0000  undefined
