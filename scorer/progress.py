@@ -146,11 +146,13 @@ class BarProgress(NoProgress):
     """A bar with rows/s, tokens/s and the time left, as wide as its terminal or notebook.
 
     Attributes:
-        what: the word before the bar.
+        what: the words before the bar.
+        unit: name of what is counted.
     """
 
-    def __init__(self, what: str = "scoring", console: Console | None = None) -> None:
+    def __init__(self, what: str = "scoring", unit: str = "rows", console: Console | None = None) -> None:
         self.what = what
+        self.unit = unit
         self._console = console
         self._bar: RichProgress | None = None
         self._count = _Count(None)
@@ -196,14 +198,16 @@ class BarProgress(NoProgress):
     def _move(self) -> None:
         self._moved = time.monotonic()
         if self._bar is not None:
-            self._bar.update(self._task, completed=self._count.rows, said=self._said())
+            self._bar.update(self._task, description=self.what, completed=self._count.rows, said=self._said())
 
     def _said(self) -> str:
         count, (rows, tokens) = self._count, self._count.per_second()
         of = "" if count.total is None else f"/{count.total:,}"
         seconds = count.seconds_left()
         left = "" if seconds is None else f", {timedelta(seconds=round(seconds))} left"
-        return f"{count.rows:,}{of} rows, {rows:,.0f} rows/s, {tokens:,.0f} tokens/s{left}"
+        speed = f"{rows:,.0f} {self.unit}/s" if rows >= 10 or not rows else f"{rows:.1f} {self.unit}/s"
+        speed += f", {tokens:,.0f} tokens/s" if tokens else ""
+        return f"{count.rows:,}{of} {self.unit}, {speed}{left}"
 
 
 def ticking(progress: Progress, rows: int, tokens: int) -> Callable[[float], None]:
@@ -211,8 +215,13 @@ def ticking(progress: Progress, rows: int, tokens: int) -> Callable[[float], Non
     return lambda share: progress.tick(share * rows, share * tokens)
 
 
+def on_a_terminal() -> bool:
+    """True if a bar on stderr can be seen."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def progress_for_stderr(*, quiet: bool, lines: bool = False) -> Progress:
     """A bar if stderr is a terminal, else lines; ``lines`` forces lines, ``quiet`` shows nothing."""
     if quiet:
         return NoProgress()
-    return BarProgress() if sys.stderr is not None and sys.stderr.isatty() and not lines else LineProgress()
+    return BarProgress() if on_a_terminal() and not lines else LineProgress()

@@ -10,6 +10,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from scorer.errors import InputError
+from scorer.progress import BarProgress
 from train.averaging import WeightAverage
 
 log = logging.getLogger(__name__)
@@ -79,10 +80,12 @@ class LogAtEpochEnd(TrainerCallback):  # type: ignore[misc]
 class LogProgress(TrainerCallback):  # type: ignore[misc]
     """Logs the progress of the run, a line every half minute and one per evaluation, and measures its speed.
 
-    Replaces Trainer's own callbacks, which print to stdout.
+    With a ``bar``, that moves with every step in place of the lines of every half minute. Replaces Trainer's
+    own callbacks, which print to stdout.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bar: BarProgress | None = None) -> None:
+        self._bar = bar
         self._begun = self._told = self._logged = time.monotonic()
         self._first_step = 0
         self._tokens = 0
@@ -93,6 +96,19 @@ class LogProgress(TrainerCallback):  # type: ignore[misc]
         self._begun = self._told = self._logged = time.monotonic()
         self._first_step = state.global_step
         self._tokens = int(state.num_input_tokens_seen)
+        if self._bar is not None:
+            self._bar.start(state.max_steps - state.global_step)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self._bar is not None:
+            self._bar.advance(1, 0)
+
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self._bar is not None and self._bar.what != "validating":
+            self._bar.what = "validating"
+            self._bar.advance(0, 0)
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         logs = kwargs.get("logs") or {}
@@ -106,6 +122,8 @@ class LogProgress(TrainerCallback):  # type: ignore[misc]
         if "eval_loss" in logs:
             figures = ", ".join(f"{name} {logs[f'eval_{name}']:.4f}" for name in ("loss", "accuracy", "f1"))
             log.info("epoch %g: validation %s", logs["epoch"], figures)
+        elif "loss" in logs and self._bar is not None:
+            self._bar.what = f"epoch {math.ceil(logs['epoch'])}, loss {logs['loss']:.4f}"
         elif "loss" in logs and now - self._told >= _LOG_EVERY_SECONDS:
             self._told = now
             done = state.global_step - self._first_step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from scorer.errors import InputError
+from scorer.progress import BarProgress, NoProgress, on_a_terminal
 from train.averaging import WeightAverage
 from train.callbacks import AverageWeights, LogAtEpochEnd, LogProgress, StopEarly, StopOnNaN, between_epochs
 from train.epoch_order import EpochOrder, load_epoch_order
 from train.options import TrainOptions
 from train.saving import saving
 from train.soft_targets import soft_cross_entropy
+
+log = logging.getLogger(__name__)
 
 
 def shared_arguments(options: TrainOptions, folder: Path) -> dict[str, Any]:
@@ -42,7 +46,9 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]
     """Resumes in the middle of an epoch with the rows that are still to come, and logs its progress."""
 
     def __init__(self, *arguments: Any, callbacks: Sequence[TrainerCallback] = (), **more: Any) -> None:
-        super().__init__(*arguments, callbacks=[LogAtEpochEnd(), LogProgress(), StopOnNaN(), *callbacks], **more)
+        self._bar = BarProgress("training", "steps") if on_a_terminal() and log.isEnabledFor(logging.INFO) else None
+        own = [LogAtEpochEnd(), LogProgress(self._bar), StopOnNaN()]
+        super().__init__(*arguments, callbacks=[*own, *callbacks], **more)
         for printing in (PrinterCallback, ProgressCallback):
             self.remove_callback(printing)
         self._order: EpochOrder | None = None
@@ -72,7 +78,8 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]
             stopped = any(isinstance(callback, StopEarly) and callback.has_ended(state) for callback in callbacks)
             if stopped or state.global_step >= state.max_steps:
                 self.args.num_train_epochs = int(state.epoch)
-        self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        with self._bar or NoProgress():
+            self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         folder = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"

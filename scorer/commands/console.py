@@ -124,10 +124,23 @@ def say(message: str, event: str, **fields: Any) -> None:
     click.echo(line, err=True)
 
 
+class _ToStderr(logging.StreamHandler[Any]):
+    """Writes to what ``sys.stderr`` is at the time: a progress bar puts itself there, to keep below the lines."""
+
+    @property
+    def stream(self) -> Any:
+        """The stream of this moment."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _stream: Any) -> None:
+        return None
+
+
 def set_up_logging(*, quiet: bool, verbose: int) -> None:
     """Send the log of our own packages to stderr, a line each; that of libraries from ``-vv`` on."""
     level = logging.ERROR if quiet else (logging.INFO, logging.DEBUG)[min(verbose, 1)]
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _ToStderr()
     handler.setFormatter(JsonLines() if logs_json() else TextLines())
     for name in ("scorer", "train", "export"):
         logger = logging.getLogger(name)
