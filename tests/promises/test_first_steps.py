@@ -1,7 +1,7 @@
 """README.md and docs/tutorial.md, followed to the letter from an empty folder.
 
 Every command of both pages runs, in order, as it stands. Only what takes minutes or would change this machine has a
-stand-in of the same name: git, pip, pipx, uvx and crontab. The pretrained encoder of the Hub is a tiny one in the Hub's cache.
+stand-in of the same name: git, pip, pipx, uvx and crontab. The encoder of the Hub is a tiny one in the Hub's cache.
 """
 
 from __future__ import annotations
