@@ -9,6 +9,7 @@ from typing import Any
 from scorer.disk.checksums import sha256_of
 from scorer.disk.paths import STDIN, is_folder, is_plain_file
 from scorer.errors import InputError, MissingInputError
+from scorer.files.file_marks import Mark, mark_in_store
 from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url, without_secrets
 from scorer.safe_text import in_utf8
@@ -70,14 +71,19 @@ class InputState:
         if self.mark is None:
             return {"name": name}
         if is_url(self.file.path):
-            state = {key: value for key, value in self.mark.items() if "odified" not in key and key != "mtime"}
-            return {"name": name, "bytes": self.mark.get("size"), "state": state}
+            return description_in_store(name, mark_in_store(self.mark) or [self.mark.get("size")])
         try:
             digest = sha256_of(Path(self.file.path))
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror}", path=self.file.path) from error
         self.check()
         return {"name": name, "bytes": self.mark[0], "sha256": digest}
+
+
+def description_in_store(name: str, mark: Mark) -> dict[str, Any]:
+    """Name, size and marks of an object for the provenance, from its ``mark`` in its store."""
+    size, *marks = mark
+    return {"name": in_utf8(name), "bytes": size, "state": {"size": size, **dict(marks)}}
 
 
 def _mark_of(path: str) -> Any:

@@ -6,10 +6,11 @@ import glob
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from scorer.disk.paths import STDIN, is_folder, is_missing, is_plain_file, is_there
 from scorer.errors import InputError, MissingInputError, ScorerError, UnreachableError, UsageError
@@ -33,10 +34,12 @@ class InputFile:
         path: a local path, a URL, or ``-``.
         name: its path below the folder or the glob that it was found by, with ``/``; else its file name.
             Levels ``key=value`` that end the path of that folder come first: they are columns of a data set.
+        mark: its mark in its store, if a listing has it; see :func:`scorer.files.file_marks.mark_in_store`.
     """
 
     path: str
     name: str
+    mark: Any = field(default=None, compare=False, repr=False)
 
 
 def expand_inputs(
@@ -137,7 +140,7 @@ def _expand(name: str, search: _Search) -> list[InputFile]:
         from scorer.files.remote import expand_url
 
         base = folder_to_search(name) if has_wildcard(name) else name
-        found = [InputFile(url, below) for url, below in expand_url(name)]
+        found = [InputFile(url, below, mark) for url, below, mark in expand_url(name)]
         if len(found) == 1 and found[0].path == name:
             return found
         found, in_tables = _tables_of_store(base, found)
@@ -164,7 +167,7 @@ def _expand(name: str, search: _Search) -> list[InputFile]:
     if not inputs:
         raise MissingInputError("matches no file of a known format", path=shown, hint="check the pattern")
     levels = _hive_levels(base)
-    return [InputFile(file.path, levels + file.name) for file in sorted(inputs, key=lambda file: file.name)]
+    return [replace(file, name=levels + file.name) for file in sorted(inputs, key=lambda file: file.name)]
 
 
 def _walk(folder: Path, search: _Search) -> tuple[list[InputFile], list[InputFile]]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import IO, Any, cast
 
 from scorer.errors import MissingInputError, UsageError
+from scorer.files.file_marks import Mark, mark_in_store
 from scorer.files.store_errors import asked, is_refusal, says_not_there, store_errors
 from scorer.files.urls import folder_to_search, has_wildcard, without_secrets
 
@@ -16,8 +17,8 @@ _PROBE = ".score.tmp"
 """Name of the file with which a store is tried; no search takes it for an input."""
 
 
-def expand_url(url: str) -> list[tuple[str, str]]:
-    """The files that a URL of a file, a folder or a glob stands for, each with its path below that.
+def expand_url(url: str) -> list[tuple[str, str, Mark | None]]:
+    """The files that a URL of a file, a folder or a glob stands for, each with its path below that and its mark.
 
     Raises:
         MissingInputError: there is none.
@@ -30,18 +31,21 @@ def expand_url(url: str) -> list[tuple[str, str]]:
     return found
 
 
-def _files_below(url: str) -> list[tuple[str, str]]:
+def _files_below(url: str) -> list[tuple[str, str, Mark | None]]:
     files, path = file_system(url)
     base = folder_to_search(path) if has_wildcard(path) else path.rstrip("/")
     # Asked first, because a search takes a store that does not answer for an empty one, and so does isfile().
     about = _info(files, base if has_wildcard(path) else path) if base else {}
     if about.get("type") == "file" and path == base:
-        return [(url, path.rpartition("/")[2])]
+        return [(url, path.rpartition("/")[2], mark_in_store(about))]
     search = files.glob if has_wildcard(path) else files.find
     matches = search(path, detail=True, **({"on_error": "raise"} if _searches_folders(files) else {}))
     names = sorted(name for name, match in matches.items() if match.get("type", "file") == "file")
     scheme = url.partition("://")[0]
-    return [(f"{scheme}://{name.lstrip('/')}", name[len(base) :].lstrip("/")) for name in names]
+    return [
+        (f"{scheme}://{name.lstrip('/')}", name[len(base) :].lstrip("/"), mark_in_store(matches[name]))
+        for name in names
+    ]
 
 
 def _info(files: Any, path: str) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from scorer import interrupts
 from scorer.disk.durable import write_errors
 from scorer.disk.locking import locked
 from scorer.errors import ModelError, ScorerError, explained
+from scorer.files.formats import OutputFormat
 from scorer.files.inputs import InputFile, say_left_out
 from scorer.files.remote import check_writable
 from scorer.files.urls import is_url, without_secrets
@@ -19,12 +21,13 @@ from scorer.job.earlier_outputs import EarlierOutputs
 from scorer.job.engine import Engine
 from scorer.job.job import run_job
 from scorer.job.options import ScoreOptions
-from scorer.job.summary import ScoreSummary
+from scorer.job.stored_outputs import StoredOutputs
+from scorer.job.summary import JobCounts, ScoreSummary
 from scorer.progress import Progress
 from scorer.run.deaths import Deaths
 from scorer.run.engines import engine_of
 from scorer.run.outcome import Outcome
-from scorer.run.seen_files import SeenFiles
+from scorer.run.seen_files import LocalOutputs, SeenFiles
 from scorer.run.targets import make_folder
 
 log = logging.getLogger(__name__)
@@ -56,18 +59,20 @@ def score_all(
     with lock, engine_of(options) as engine, Deaths(None if remote else Path(output)) as deaths:
         outcome.started()
         trusted = not (options.overwrite or outcome.run.checksum)
-        seen = None if remote else SeenFiles.open(Path(output), options, is_trusted=trusted)
+        outputs = StoredOutputs(output) if remote else LocalOutputs(Path(output))
+        seen = SeenFiles.open(outputs, options, is_trusted=trusted)
         run = partial(run_job, options=options, progress=progress, earlier=earlier, like_make=True, is_last=False)
         try:
+            found = {target: summary for target, file in targets.items() if (summary := seen.up_to_date(target, file))}
+            if isinstance(outputs, StoredOutputs) and not options.overwrite:
+                left = {target: file for target, file in targets.items() if target not in found}
+                found |= _up_to_date_in_store(left, outputs, options, engine, seen)
             for target, file in deaths.in_order(targets).items():
-                summary = None if seen is None else seen.up_to_date(target, file)
-                if summary is None:
-                    summary = _score(target, file, run, engine, deaths, outcome, seen)
+                summary = found.get(target) or _score(target, file, run, engine, deaths, outcome, seen)
                 if summary is not None:
                     outcome.summaries.append(summary)
         finally:
-            if seen is not None:
-                seen.save()
+            seen.save()
     outcome.raise_worst()
 
 
@@ -78,7 +83,7 @@ def _score(
     engine: Callable[[], Engine],
     deaths: Deaths,
     outcome: Outcome,
-    seen: SeenFiles | None,
+    seen: SeenFiles,
 ) -> ScoreSummary | None:
     """Run the job of one file; ``None`` if it fails, which ``outcome`` then knows."""
     try:
@@ -86,7 +91,7 @@ def _score(
         if not is_url(target):
             with write_errors(Path(target)):
                 Path(target).parent.mkdir(parents=True, exist_ok=True)
-        state = None if seen is None else seen.state(file)
+        state = seen.state(file)
         summary = run(file, target, engine=deaths.engine_for(file, target, engine))
         deaths.survived(file)
     except BaseException as caught:
@@ -98,11 +103,39 @@ def _score(
         else:
             outcome.failed(error, without_secrets(file.path))
         return None
-    if seen is not None:
-        seen.note(target, file, state, summary)
+    seen.note(target, file, state, summary)
     if not summary.skipped:
         log.info("%s", summary.line(), extra={"event": "file_scored", "fields": summary.log_fields()})
     return summary
+
+
+def _up_to_date_in_store(
+    targets: Mapping[str, InputFile],
+    outputs: StoredOutputs,
+    options: ScoreOptions,
+    engine: Callable[[], Engine],
+    seen: SeenFiles,
+) -> dict[str, ScoreSummary]:
+    """Summaries of the outputs in a store that are up to date, their provenances read side by side.
+
+    Only objects that a listing tells apart are looked at; whatever is left is looked at by its own job.
+    """
+    there = outputs.provenances([target for target, file in targets.items() if file.mark is not None])
+    if not there:
+        return {}
+    from scorer.files.input_state import description_in_store
+    from scorer.job.up_to_date import ExistingOutput, Making
+
+    model, found = engine().model(), {}
+    for target, (text, size, has_rejects) in there.items():
+        file, begun = targets[target], time.monotonic()
+        format = OutputFormat.of(without_secrets(target), options.output_format, csv_safe=options.csv_safe)
+        making = Making(description_in_store(file.name, file.mark), model, format, options)
+        if ExistingOutput(text, size, has_rejects).difference(making) is None:
+            shown = without_secrets(file.path)
+            found[target] = model.summary(shown, without_secrets(target), JobCounts(), begun=begun, skipped=True)
+            seen.note(target, file, file.mark, found[target])
+    return found
 
 
 def _of_one_file(caught: BaseException, file: InputFile) -> ScorerError | None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from scorer.disk.durable import create
+from scorer.disk.paths import is_there
 from scorer.files.file_marks import Mark, is_settled, mark_of
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile
+from scorer.files.urls import is_url, without_secrets
 from scorer.job.options import ScoreOptions
 from scorer.job.request import Request
 from scorer.job.summary import JobCounts, ScoreSummary
@@ -32,110 +34,166 @@ _SAVE_EVERY = 30.0
 """Seconds after which notes are written, for a run that is killed."""
 
 
+class Outputs(Protocol):
+    """The folder of the outputs, on this machine or in a store."""
+
+    def name(self, target: str) -> str:
+        """Path of an output below the folder."""
+
+    def holds(self, name: str) -> bool:
+        """True if the file ``name`` is there."""
+
+    def marks(self, target: str, suffixes: Sequence[str]) -> dict[str, Mark | None]:
+        """Marks of an output and of the files beside it that are there, by suffix."""
+
+    def read(self, name: str) -> bytes | None:
+        """Content of a small file; ``None`` if it is not there or cannot be read."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a small file that is a cache: a failure is none."""
+
+    def refresh(self) -> None:
+        """See what has been written since."""
+
+
+@dataclass(frozen=True)
+class LocalOutputs:
+    """A folder of outputs on this machine; see :class:`Outputs`."""
+
+    folder: Path
+
+    def name(self, target: str) -> str:
+        """Path of an output below the folder."""
+        return in_utf8(os.path.relpath(target, self.folder))
+
+    def holds(self, name: str) -> bool:
+        """True if the file ``name`` is there."""
+        return is_there(self.folder / name)
+
+    def marks(self, target: str, suffixes: Sequence[str]) -> dict[str, Mark | None]:
+        """Marks of an output and of the files beside it that are there, by suffix."""
+        return {suffix: mark for suffix in suffixes if (mark := mark_of(target + suffix)) is not None}
+
+    def read(self, name: str) -> bytes | None:
+        """Content of a small file; ``None`` if it is not there or cannot be read."""
+        with suppress(OSError):
+            return (self.folder / name).read_bytes()
+        return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a small file, not durably: what a crash leaves is seen at reading."""
+        temporary = self.folder / f"{name}.tmp"
+        with suppress(OSError):
+            try:
+                with create(temporary) as file:
+                    file.write(data)
+                temporary.replace(self.folder / name)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def refresh(self) -> None:
+        """Do nothing: a file of this machine is looked at when it is asked for."""
+
+
 @dataclass
 class SeenFiles:
     """Notes of the outputs in a folder, under its lock: made from an input in this state, by this request.
 
-    A request stands for the model, the options and the versions. A state is that of git's index: size, times and inode.
-    An input that was written within a tick of the clock before it was hashed is not noted, and hashed by the next run.
+    A request stands for the model, the options and the versions. A state is that of git's index: size, times and inode,
+    or the marks of a store. An input that was written within a tick of the clock before it was hashed is not noted, and
+    hashed by the next run.
 
     Attributes:
-        folder: the folder of the outputs.
+        outputs: the folder of the outputs.
         request: what this run asks for; ``None`` if that cannot be known without loading the model.
         is_trusted: False to have every input looked at.
     """
 
-    folder: Path
+    outputs: Outputs
     request: Request | None
     is_trusted: bool
     _files: dict[str, dict[str, Any]] = field(default_factory=dict)
     _ran: dict[str, list[str]] = field(default_factory=dict)
+    _new: dict[str, str] = field(default_factory=dict)
     _saved: float = field(default_factory=time.monotonic)
-    _is_changed: bool = False
 
     @classmethod
-    def open(cls, folder: Path, options: ScoreOptions, *, is_trusted: bool) -> SeenFiles:
-        """The notes of earlier runs in ``folder``.
+    def open(cls, outputs: Outputs, options: ScoreOptions, *, is_trusted: bool) -> SeenFiles:
+        """The notes of earlier runs in the folder ``outputs``.
 
         Raises:
             ModelError: there is no such model.
         """
-        value = read_index(folder)
+        value = _parsed(outputs.read(INDEX))
         request = Request.of(options, value.get("bundle", {}) if is_trusted else {})
-        return cls(folder, request, is_trusted, value.get("files", {}), value.get("ran", {}))
+        return cls(outputs, request, is_trusted, value.get("files", {}), value.get("ran", {}))
 
     def up_to_date(self, target: str, file: InputFile) -> ScoreSummary | None:
         """The summary of an output that is known to be up to date; ``None`` if its input has to be looked at."""
-        note = self._files.get(self._name(target))
+        note = self._files.get(self.outputs.name(target))
         if not self.is_trusted or self.request is None or note is None or note["request"] != self.request.key:
             return None
         path, state = note["input"]
-        if path != _path(file) or state != mark_of(file.path):
+        if path != _path(file) or state != _mark(file) or not note["output"]:
             return None
-        if any(mark != mark_of(target + suffix) for suffix, mark in note["output"].items()):
+        if note["output"] != self.outputs.marks(target, list(note["output"])):
             return None
         device, precision, provider = self._ran[self.request.key]
-        return ScoreSummary(target, JobCounts(), 0.0, device, precision, provider, input=file.path, skipped=True)
+        shown = without_secrets(file.path)
+        return ScoreSummary(target, JobCounts(), 0.0, device, precision, provider, input=shown, skipped=True)
 
     def state(self, file: InputFile) -> Mark | None:
         """The state of an input before its job, to be given to :meth:`note`; ``None`` if it proves nothing."""
-        now, mark = time.time_ns(), mark_of(file.path)
-        return mark if mark is not None and is_settled(mark, now) else None
+        now, mark = time.time_ns(), _mark(file)
+        return mark if mark is not None and (is_url(file.path) or is_settled(mark, now)) else None
 
     def note(self, target: str, file: InputFile, state: Mark | None, summary: ScoreSummary) -> None:
         """Note that the output of ``summary`` is up to date with an input that was in ``state`` before the job."""
         if self.request is None or state is None:
             return
-        output = {suffix: mark for suffix in _BESIDE if (mark := mark_of(target + suffix)) is not None}
-        note = {"request": self.request.key, "input": [_path(file), state], "output": output}
-        self._files[self._name(target)] = note
+        name = self.outputs.name(target)
+        self._files[name] = {"request": self.request.key, "input": [_path(file), state], "output": {}}
         self._ran[self.request.key] = [summary.device, summary.precision, summary.provider]
-        self._is_changed = True
+        self._new[name] = target
         if time.monotonic() - self._saved > _SAVE_EVERY:
             self.save()
 
     def save(self) -> None:
-        """Write the notes, whole or not at all; not durably, for what a crash leaves is seen at reading."""
+        """Write the notes, whole or not at all."""
         self._saved = time.monotonic()
-        if self.request is None or not self._is_changed or not self.request.still_holds():
+        if self.request is None or not self._new or not self.request.still_holds():
             return
-        kept = {name: note for name, note in self._files.items() if (self.folder / name).exists()}
+        self.outputs.refresh()
+        for name, target in self._new.items():
+            marks = self.outputs.marks(target, _BESIDE)
+            self._files[name]["output"] = {} if None in marks.values() else marks
+        self._new.clear()
+        kept = {name: note for name, note in self._files.items() if self.outputs.holds(name)}
         used = {note["request"] for note in kept.values()}
         ran = {key: value for key, value in self._ran.items() if key in used}
-        write_index(self.folder, {"files": kept, "ran": ran, "bundle": self.request.bundle})
-        self._is_changed = False
-
-    def _name(self, target: str) -> str:
-        return in_utf8(os.path.relpath(target, self.folder))
+        self.outputs.write(INDEX, _packed({"files": kept, "ran": ran, "bundle": self.request.bundle}))
 
 
-def read_index(folder: Path) -> dict[str, Any]:
-    """The index in ``folder``; empty if there is none, or none of this version that is whole."""
+def _mark(file: InputFile) -> Mark | None:
+    return file.mark if is_url(file.path) else mark_of(file.path)
+
+
+def _parsed(data: bytes | None) -> dict[str, Any]:
+    """The value of :func:`_packed`; empty if there is none, or none of this version that is whole."""
     import orjson
 
-    try:
-        head, _, body = (folder / INDEX).read_bytes().partition(b"\n")
-        if head != _head(body):
-            return {}
-        value: dict[str, Any] = orjson.loads(body)
-    except (OSError, ValueError):
+    head, _, body = (data or b"").partition(b"\n")
+    if head != _head(body):
         return {}
+    value: dict[str, Any] = orjson.loads(body)
     return value
 
 
-def write_index(folder: Path, value: Mapping[str, Any]) -> None:
-    """Write the index into ``folder``; it is a cache, so a failure is none."""
+def _packed(value: Mapping[str, Any]) -> bytes:
     import orjson
 
     body = orjson.dumps(value)
-    temporary = folder / f"{INDEX}.tmp"
-    with suppress(OSError):
-        try:
-            with create(temporary) as file:
-                file.write(_head(body) + b"\n" + body)
-            temporary.replace(folder / INDEX)
-        finally:
-            temporary.unlink(missing_ok=True)
+    return _head(body) + b"\n" + body
 
 
 def _head(body: bytes) -> bytes:
@@ -143,4 +201,4 @@ def _head(body: bytes) -> bytes:
 
 
 def _path(file: InputFile) -> str:
-    return in_utf8(os.path.abspath(file.path))  # noqa: PTH100 - links stay links
+    return in_utf8(without_secrets(file.path) if is_url(file.path) else os.path.abspath(file.path))  # noqa: PTH100 - links stay links
