@@ -38,7 +38,11 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def of_objects(requests: list[str]) -> list[str]:
-    return [one for one in requests if "/in/" in one or "/out/" in one if not one.endswith(("/in/", "/out/", INDEX))]
+    """Those that name an input or an output, not a folder or a file of the run's own."""
+    paths = [
+        path for one in requests for path in [one.split(" ")[1]] if not path.endswith("/") and "/.score." not in path
+    ]
+    return [path for path in paths if path.startswith(("/night/in/", "/night/out/"))]
 
 
 def test_the_requests_of_a_night_with_nothing_new(call_score: Call, requests: list[str], tmp_path: Path) -> None:
