@@ -17,12 +17,14 @@ class Family:
     Attributes:
         attention: the implementation in PyTorch with an ONNX graph that onnxruntime recognises.
         attention_fuses: True if onnxruntime has a fused node for its attention.
+        unfused_layers: layers, the first ones, for which it does not use that node.
         head_gelus: Gelu nodes of the classifier's head.
         other_norms: layer normalizations beside the two of each layer.
     """
 
     attention: str = "sdpa"
     attention_fuses: bool = True
+    unfused_layers: int = 0
     head_gelus: int = 0
     other_norms: int = 1
 
@@ -38,9 +40,16 @@ FAMILIES: Mapping[str, Family] = {
     # onnxruntime 1.31 fuses no attention with rotary positions and a sliding window. The first layer has only one
     # normalization; the embeddings, the encoder's end and the head have one each.
     "modernbert": Family(attention="eager", attention_fuses=False, head_gelus=1, other_norms=2),
+    # Nor any that adds a term for the distance of two tokens.
+    "mpnet": Family(attention="eager", attention_fuses=False),
+    "deberta": Family(attention="eager", attention_fuses=False, head_gelus=1),
+    "deberta-v2": Family(attention="eager", attention_fuses=False, head_gelus=1),
+    # What its first layer reads is no normalization, which the fusion looks for.
+    "albert": Family(unfused_layers=1),
 }
 
 _EXACT_GELU = ("gelu", "gelu_python")
+_TANH_GELU = ("gelu_new",)
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,7 @@ class FusedNodes:
 
     Attributes:
         attention: whole attention blocks, the projections of queries, keys and values included.
-        gelu: exact ones, with or without a bias added.
+        gelu: with or without a bias added; exact ones, unless the model's own is the approximation by tanh.
         layer_norm: layer normalizations, with or without the addition before them.
     """
 
@@ -75,8 +84,8 @@ def family_of(config: PretrainedConfig, source: str) -> Family:
             hint=f"known: {', '.join(FAMILIES)}; a folder that optimum-cli exports can be scored as it is",
         )
     activation = _activation(config)
-    if activation not in (*_EXACT_GELU, "relu"):
-        raise ModelError(f"has the activation {activation!r}; gelu and relu can be exported", path=source)
+    if activation not in (*_EXACT_GELU, *_TANH_GELU, "relu"):
+        raise ModelError(f"has the activation {activation!r}; gelu, gelu_new and relu can be exported", path=source)
     return family
 
 
@@ -88,12 +97,17 @@ def complete_fusion(config: PretrainedConfig) -> FusedNodes:
     """
     family = FAMILIES[config.model_type]
     layers = int(config.num_hidden_layers)
-    gelus = layers if _activation(config) in _EXACT_GELU else 0
+    gelus = layers if _activation(config) != "relu" else 0
     return FusedNodes(
-        attention=layers if family.attention_fuses else 0,
+        attention=layers - family.unfused_layers if family.attention_fuses else 0,
         gelu=gelus + family.head_gelus,
         layer_norm=2 * layers + family.other_norms,
     )
+
+
+def has_tanh_gelu(config: PretrainedConfig) -> bool:
+    """True if the model was trained with the approximation of Gelu by tanh, as ALBERT was."""
+    return _activation(config) in _TANH_GELU
 
 
 def _activation(config: PretrainedConfig) -> str:

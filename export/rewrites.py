@@ -21,11 +21,17 @@ _FUSED_DOMAIN = "com.microsoft"  # of onnxruntime's own operators
 
 # With constants for the other inputs, each computes a row of its output from the same row of one input.
 _ROW_WISE = (
-    *("MatMul", "Add", "Sum", "Mul", "BiasGelu", "Gelu", "Relu", "Cast", "Dropout"),
+    *("MatMul", "Add", "Sum", "Mul", "BiasGelu", "Gelu", "FastGelu", "Relu", "Cast", "Dropout"),
     *("LayerNormalization", "SkipLayerNormalization"),
 )
 
 _ATTENTION = ("Attention", "MultiHeadAttention")
+
+
+def reads(node: onnx.NodeProto) -> set[str]:
+    """Names that a node reads, those inside its branches included."""
+    branches = [part for attribute in node.attribute for part in (attribute.g, *attribute.graphs)]
+    return set(node.input).union(*(reads(inner) for branch in branches for inner in branch.node))
 
 
 def finite_masks(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -63,12 +69,15 @@ def int32_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
 def without_mask(model: onnx.ModelProto) -> onnx.ModelProto:
     """Remove the attention mask, which tells nothing when each review runs alone and unpadded.
 
-    A session of a graph without the input ``attention_mask`` never pads.
+    A session of a graph without the input ``attention_mask`` never pads. A graph in which more than fused
+    attention reads the mask is returned unchanged.
     """
-    for node in model.graph.node:
+    masked = onnx.ModelProto.FromString(model.SerializeToString())
+    for node in masked.graph.node:
         if node.op_type == "Attention" and len(node.input) > 3:
             node.input[3] = ""
-    return _pruned(model)
+    pruned = _pruned(masked)
+    return model if any(item.name == "attention_mask" for item in pruned.graph.input) else pruned
 
 
 def separate_projections(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -237,7 +246,7 @@ def _pruned(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in reversed(graph.node):  # a graph is sorted: readers of a result come after its node
         if needed & set(node.output):
             kept.append(node)
-            needed |= set(node.input)
+            needed |= reads(node)
     _replace_nodes(model, kept[::-1])
     for items in (graph.initializer, graph.input):
         for item in [item for item in items if item.name not in needed]:

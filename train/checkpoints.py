@@ -61,6 +61,8 @@ def load_classifier(
         config = AutoConfig.from_pretrained(model)
         require_encoder(config, model)
         tokenizer = _load_tokenizer(model)
+        if tokenizer.pad_token is None:
+            raise ModelError("its tokenizer has no padding token", path=model, hint="save the tokenizer with one")
         rearranged = config.model_type == "bert" and not keep_layout
         settings = dropout_settings(
             DistilBertConfig() if rearranged else config, dropout=dropout, attention_dropout=attention_dropout

@@ -29,3 +29,8 @@ def encode_rows(reviews: LabelledReviews, encoder: TextEncoder) -> datasets.Data
         "length": pa.array([len(row) for row in ids]),
     }
     return datasets.Dataset(pa.table(columns))
+
+
+def padding_multiple(length: int, positions: int | None) -> int | None:
+    """8, which matrix units like, unless runs of ``length`` tokens would then be longer than ``positions``."""
+    return None if positions is not None and -(-length // 8) * 8 > positions else 8

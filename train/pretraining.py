@@ -20,6 +20,7 @@ from transformers import (
     AutoConfig,
     AutoModelForMaskedLM,
     DataCollatorForLanguageModeling,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     TrainingArguments,
@@ -28,10 +29,13 @@ from transformers.activations import get_activation
 
 from scorer.disk.durable import write_durably
 from scorer.errors import InputError, ModelError
+from scorer.model.configuration import max_positions_of
 from scorer.model.preprocessing import Preprocessing
 from scorer.model.token_runs import TextEncoder
 from train.checkpoints import backend_tokenizer, last_whole_checkpoint
 from train.data_files import read_texts
+from train.encoders import ENCODERS
+from train.encoding import padding_multiple
 from train.options import TrainOptions
 from train.saving import saving
 from train.trainer import ResumableTrainer, shared_arguments
@@ -45,7 +49,7 @@ _SAVE_STEPS = 500
 
 
 class MaskedWords(nn.Module):
-    """An encoder of DistilBERT's layout that names the words under the masks.
+    """An encoder that names the words under the masks.
 
     Only masked positions go through the head, whose product with the whole vocabulary would
     otherwise cost as much as a small encoder. The output matrix is the word embeddings (Devlin et
@@ -56,9 +60,10 @@ class MaskedWords(nn.Module):
         super().__init__()
         config = encoder.config
         self.encoder = encoder
-        self.transform = nn.Linear(config.dim, config.dim)
-        self.activation = get_activation(config.activation)
-        self.layer_norm = nn.LayerNorm(config.dim, eps=1e-12)
+        width = int(encoder.get_input_embeddings().embedding_dim)  # ELECTRA's and ALBERT's is less than that of a layer
+        self.transform = nn.Linear(config.hidden_size, width)
+        self.activation = get_activation(_first(config, "activation", "hidden_act", "hidden_activation"))
+        self.layer_norm = nn.LayerNorm(width, eps=_first(config, "layer_norm_eps", "norm_eps") or 1e-12)
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
         nn.init.normal_(self.transform.weight, std=config.initializer_range)
         nn.init.zeros_(self.transform.bias)
@@ -125,7 +130,8 @@ def adapt(
     torch.manual_seed(options.seed)
     masked = MaskedWords(encoder)
     _copy_head(masked, options.model)
-    collator = _MasksByContent(tokenizer, mlm_probability=_MASKED_SHARE, pad_to_multiple_of=8, seed=options.seed)
+    multiple = padding_multiple(options.pretrain_max_length, max_positions_of(model.config.to_dict()))
+    collator = _MasksByContent(tokenizer, mlm_probability=_MASKED_SHARE, pad_to_multiple_of=multiple, seed=options.seed)
     trainer = ResumableTrainer(
         model=masked, args=_arguments(options, folder, bf16=bf16), train_dataset=rows, data_collator=collator
     )
@@ -158,24 +164,27 @@ def _blocks(tokenizer: PreTrainedTokenizerBase, options: TrainOptions, left_out:
     )
 
 
+def _first(config: PretrainedConfig, *names: str) -> Any:
+    """The value of the first of these names that ``config`` has; architectures call one thing by several."""
+    return next((value for name in names if (value := getattr(config, name, None)) is not None), None)
+
+
 def _copy_head(masked: MaskedWords, model: str) -> None:
     """Copy the checkpoint's own head for masked words if it has one; sentence encoders have none."""
+    names = ENCODERS[AutoConfig.from_pretrained(model).model_type]
     try:
         other, info = AutoModelForMaskedLM.from_pretrained(model, dtype=torch.float32, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, SafetensorError):
         return
-    if any(name.startswith(("vocab_", "cls.")) for name in info["missing_keys"]):
+    if f"{names.dense}.weight" in info["missing_keys"]:
         return
     state = other.state_dict()
-    if AutoConfig.from_pretrained(model).model_type == "distilbert":
-        names = ("vocab_transform", "vocab_layer_norm", "vocab_projector.bias")
-    else:
-        names = ("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.bias")
     with torch.no_grad():
-        for module, name in ((masked.transform, names[0]), (masked.layer_norm, names[1])):
+        for module, name in ((masked.transform, names.dense), (masked.layer_norm, names.norm)):
             module.weight.copy_(state[f"{name}.weight"])
-            module.bias.copy_(state[f"{name}.bias"])
-        masked.bias.copy_(state[names[2]])
+            if f"{name}.bias" in state:
+                module.bias.copy_(state[f"{name}.bias"])
+        masked.bias.copy_(state[names.bias])
 
 
 def _arguments(options: TrainOptions, folder: Path, *, bf16: bool) -> TrainingArguments:

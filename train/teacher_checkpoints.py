@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from scorer.errors import ModelError
 from scorer.metrics.calibration import temperature_of
+from scorer.model.configuration import max_positions_of
 from scorer.model.json_files import read_object
 from scorer.model.own_code import refuse_own_code
 from scorer.model.preprocessing import Preprocessing, load_preprocessing
@@ -66,7 +67,7 @@ def label_texts(source: str, texts: Sequence[str], label_names: Sequence[str]) -
             path=source,
             hint="name the training's with --label-names",
         )
-    length = min(512, int(getattr(model.config, "max_position_embeddings", 512)))
+    length = min(512, max_positions_of(model.config.to_dict()) or 512)
     preprocessing = load_preprocessing(folder) or Preprocessing(max_length=length)
     encoded = TextEncoder(backend_tokenizer(tokenizer, source), preprocessing).encode(texts)
     temperature = temperature_of(read_object(folder / HISTORY_FILE))

@@ -25,6 +25,7 @@ from transformers import (
 
 from scorer.disk.locking import locked
 from scorer.errors import ScorerError, UsageError
+from scorer.model.configuration import max_positions_of
 from scorer.model.preprocessing import save_preprocessing
 from scorer.model.token_runs import TextEncoder
 from train.averaging import WeightAverage
@@ -33,7 +34,7 @@ from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_cla
 from train.data import load_splits, shown_names
 from train.data_record import files_of, record_data
 from train.encoders import depths
-from train.encoding import encode_rows
+from train.encoding import encode_rows, padding_multiple
 from train.history import History
 from train.lineage import lineage_of, start_of
 from train.metrics import ClassificationMetrics
@@ -89,7 +90,8 @@ def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
         keep_layout=options.keep_layout,
     )
     start, lineage = start_of(options.model), tuple(lineage_of(options))
-    _require_positions(options, int(model.config.max_position_embeddings))
+    positions = max_positions_of(model.config.to_dict())
+    _require_positions(options, positions)
     backend = backend_tokenizer(tokenizer, options.model)
     weights = class_weights_of(options.class_weights, train_set)
     arguments = _training_arguments(options, work.folder)
@@ -117,7 +119,9 @@ def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
         args=arguments,
         train_dataset=train_rows,
         eval_dataset=eval_rows,
-        data_collator=DataCollatorWithPadding(tokenizer, pad_to_multiple_of=8),
+        data_collator=DataCollatorWithPadding(
+            tokenizer, pad_to_multiple_of=padding_multiple(options.preprocessing.max_length, positions)
+        ),
         compute_metrics=ClassificationMetrics(len(train_set.label_names)),
         optimizers=(_optimizer(model, options), None),
         callbacks=callbacks,
@@ -138,12 +142,12 @@ def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
     return history
 
 
-def _require_positions(options: TrainOptions, positions: int) -> None:
+def _require_positions(options: TrainOptions, positions: int | None) -> None:
     lengths = {"--max-length": options.preprocessing.max_length, "--train-max-length": options.train_max_length or 0}
     if options.pretrain_on:
         lengths["--pretrain-max-length"] = options.pretrain_max_length
     for name, length in lengths.items():
-        if length > positions:
+        if positions is not None and length > positions:
             raise UsageError(f"{name} {length} is more than the model's {positions} positions")
 
 

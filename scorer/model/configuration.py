@@ -76,7 +76,7 @@ def max_positions_of(config: Mapping[str, Any]) -> int | None:
     if not isinstance(positions, int) or isinstance(positions, bool) or positions < 3:
         return None
     # These count positions from behind the padding id.
-    offset = 2 if config.get("model_type") in ("roberta", "xlm-roberta", "camembert") else 0
+    offset = 2 if config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet") else 0
     return positions - offset
 
 
