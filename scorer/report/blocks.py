@@ -116,7 +116,8 @@ def excerpt(text: str, characters: int) -> str:
 def _head(report: EvaluationReport) -> Iterator[str]:
     where = report.provenance
     joined = f", labels from {where.labels_file}" if where.labels_file else ""
-    model = f", scored by the model {where.model} ({where.precision} on {where.device})" if where.model else ""
+    name = "the built-in model" if where.model == "embedded" else where.model
+    model = f", scored with {name} ({where.precision} on {where.device})" if name else ""
     yield ", ".join(where.files) + joined + model
     if report.labelled:
         yield f"{_count(report.evaluated, 'row')} evaluated, gold labels from column {where.label_column!r}"

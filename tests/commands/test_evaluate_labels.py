@@ -167,7 +167,7 @@ def test_text_is_scored_first(command, tiny_bundle, files):
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[:3] == [
-        f"labelled.parquet, scored by the model {tiny_bundle} (int8 on cpu)",
+        f"labelled.parquet, scored with {tiny_bundle} (int8 on cpu)",
         "2 rows evaluated, gold labels from column 'label'",
         "1 row unscored: with a gold label but no prediction, left out of every figure",
     ]
