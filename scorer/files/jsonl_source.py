@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from copy import copy
-from typing import Any, Self
+from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
+from typing import Any, Self, cast
 
 import orjson
 import pyarrow as pa
@@ -15,9 +19,10 @@ from scorer.errors import InputError
 from scorer.files.arrow import JSON_FIELD, JSON_IN_ERRORS, holds_json, in_one_piece
 from scorer.files.bad_rows import Reject
 from scorer.files.huge_texts import viewed
+from scorer.files.json_blocks import Row, parse_lines
 from scorer.files.source import Block, KeptRow, ReadOptions, Source, check_text_type, in_blocks
-from scorer.files.strict_json import A_LIST, KIND_NAMES, parse_line
-from scorer.files.text_bytes import lines_of, text_bytes
+from scorer.files.strict_json import A_LIST, KIND_NAMES
+from scorer.files.text_bytes import line_lists_of, text_bytes
 from scorer.safe_text import quoted
 
 _MAX_COLUMNS = 4096
@@ -25,6 +30,8 @@ _MAX_COLUMNS = 4096
 _AN_ARRAY = "is a JSON array, not one JSON object a line"
 _BEGINS_ARRAY = re.compile(rb"\s*\[\s*(?:[\[{\"]|$)")
 _ONE_A_LINE = "write each object on a line of its own; jq -c '.[]' does so with an array"
+
+_TEXT_TYPES = {str, bytearray, type(None)}
 
 _BOOL, _INT, _WIDE_INT, _BIG_INT, _FLOAT, _TEXT, _NESTED = (1 << place for place in range(7))
 
@@ -39,6 +46,61 @@ _COLUMN_TYPES = {
     _INT | _WIDE_INT: pa.int64(),
     _INT | _FLOAT: pa.float64(),
 }
+
+
+@dataclass
+class _Place:
+    """A place in a file, behind some of its lines.
+
+    Attributes:
+        offset: in bytes.
+        chunk_rows: rows of a chunk; 0 if nothing bounds them.
+        most: bytes of the lines of a chunk.
+        line, row: number of the last line, and of the last row.
+        chunk_start: where the chunk of the last row begins; lines that are too long do not count.
+    """
+
+    offset: int
+    chunk_rows: int
+    most: int
+    line: int = 0
+    row: int = 0
+    chunk_start: int = 0
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of the chunk so far."""
+        return self.offset - self.chunk_start if self.chunk_rows else 0
+
+    def fits(self, lines: list[bytes | bytearray | int]) -> bool:
+        """True if each of ``lines`` is a row, and none can fill a chunk beyond the limit."""
+        if int in set(map(type, lines)) or any(line.isspace() for line in cast("list[bytes]", lines)):
+            return False
+        return not self.chunk_rows or self.chunk_bytes + sum(map(len, cast("list[bytes]", lines))) <= self.most
+
+    def advance(self, lines: list[bytes]) -> None:
+        """Go on behind ``lines``, of which each is a row."""
+        if self.chunk_rows:
+            first = (self.row + len(lines) - 1) // self.chunk_rows * self.chunk_rows  # of the last chunk, from 0
+            if first >= self.row:
+                self.chunk_start = self.offset + sum(map(len, lines[: first - self.row]))
+        self.offset += sum(map(len, lines))
+        self.line += len(lines)
+        self.row += len(lines)
+
+    def step(self, line: bytes | bytearray | None, size: int, skip: int) -> bool:
+        """Go on behind one line, ``None`` if it is too long; True if it is a row after the first ``skip``."""
+        begin = self.offset
+        self.offset += size
+        self.line += 1
+        if line is not None and line.isspace():
+            return False
+        self.row += 1
+        if self.chunk_rows and (self.row - 1) % self.chunk_rows == 0:
+            self.chunk_start = begin
+        if line is None:
+            self.chunk_start += size  # it fills no memory
+        return self.row > skip
 
 
 class JsonlSource(Source):
@@ -83,13 +145,14 @@ class JsonlSource(Source):
         kinds: dict[str, int] = {}
         reasons: list[str] = []
         objects = 0
-        for row in self._rows():
-            if isinstance(row, Reject):
-                reasons = [*reasons[:1], row.reason]
-                continue
-            objects += 1
-            for name, value in row.items():
-                kinds[name] = kinds.get(name, 0) | _kind_of(value)
+        for rows in self._row_lists():
+            good = cast("list[dict[str, Any]]", rows)
+            if Reject in set(map(type, rows)):
+                good = [row for row in rows if not isinstance(row, Reject)]
+                reasons = [*reasons, *(row.reason for row in rows if isinstance(row, Reject))][:2]
+            objects += len(good)
+            for name, kind in _kinds_of(good):
+                kinds[name] = kinds.get(name, 0) | kind
             if len(kinds) > _MAX_COLUMNS:
                 raise InputError(f"its rows have more than {_MAX_COLUMNS:,} different keys", path=self.path)
         if reasons and not objects:
@@ -100,13 +163,15 @@ class JsonlSource(Source):
 
     def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[Block]:
         schema = pa.schema([self.schema.field(column) for column in columns])
-        found = self._rows(skip=start * rows, chunk_rows=rows)
+        found = chain.from_iterable(self._row_lists(skip=start * rows, chunk_rows=rows))
         return in_blocks(found, rows, lambda good: self._table_of(good, schema))
 
     def _table_of(self, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
         arrays = []
         for field in schema:
-            values = [viewed(row.get(field.name)) for row in rows]
+            values = [row.get(field.name) for row in rows]
+            if bytearray in set(map(type, values)):
+                values = list(map(viewed, values))
             if holds_json(field):
                 values = [None if value is None else _json_text(value) for value in values]
             try:
@@ -118,62 +183,105 @@ class JsonlSource(Source):
             return pa.table({"": [None] * len(rows)}).select([])  # keeps the number of rows
         return pa.table(arrays, schema)
 
-    def _rows(self, *, skip: int = 0, chunk_rows: int = 0) -> Iterator[dict[str, Any] | Reject]:
-        """Rows after the first ``skip``; ``chunk_rows`` of them, if not 0, must fit into the limit of a chunk."""
-        row = number = chunk_start = 0
-        limit = self.options.max_row_bytes
+    def _row_lists(self, *, skip: int = 0, chunk_rows: int = 0) -> Iterator[list[dict[str, Any] | Reject]]:
+        """Rows after the first ``skip``, many at a time; ``chunk_rows`` of them must fit into the limit of a chunk."""
         with text_bytes(self.location, self.options) as reader:
-            offset = reader.start or 0
-            lines = lines_of(reader, limit=limit)
-            for given in lines:
-                line, size = (None, given) if isinstance(given, int) else (given, len(given))
-                begin = offset
-                offset += size
-                number += 1
-                if line is not None and line.isspace():
-                    continue
-                row += 1
-                if row <= skip:
-                    continue
-                if chunk_rows and (row - 1) % chunk_rows == 0:
-                    chunk_start = begin
-                if line is None:
-                    chunk_start += size  # it fills no memory
-                if chunk_rows and offset - chunk_start > self.options.max_chunk_bytes:
-                    raise InputError(
-                        f"{chunk_rows} rows fill more than {self.options.max_chunk_bytes >> 20:,} MiB",
-                        path=self.path,
-                        row=row,
-                        line=number,
-                        hint="lower --chunk-rows, or split the file",
-                    )
-                found = f"is longer than {limit:,} bytes" if line is None else self._parse(line)
-                if not isinstance(found, str):
-                    yield found
-                    continue
-                if row == 1 and line is not None and _BEGINS_ARRAY.match(line):
-                    stops = self.options.on_bad_row == "fail"
-                    if found != A_LIST or (stops and all(isinstance(x, bytes) and x.isspace() for x in lines)):
-                        raise InputError(_AN_ARRAY, path=self.path, hint=_ONE_A_LINE)
-                raw = None
-                if self.options.keep_raw and line is not None:
-                    raw = bytes(line).rstrip(b"\r\n").decode("utf-8", "backslashreplace")
-                reject = Reject(self.path, row, None if reader.start is None else begin, found, raw, number)
-                if self.options.on_bad_row == "fail":
-                    raise reject.error()
-                yield reject
+            lists = line_lists_of(reader, limit=self.options.max_row_bytes)
+            at = _Place(reader.start or 0, chunk_rows, self.options.max_chunk_bytes)
+            for lines in lists:
+                if at.row >= skip and at.fits(lines):
+                    found = self._with_text(parse_lines(cast("list[bytes]", lines)))
+                    if str not in set(map(type, found)):
+                        at.advance(cast("list[bytes]", lines))
+                        yield cast("list[dict[str, Any] | Reject]", found)
+                        continue
+                rows: list[dict[str, Any] | Reject] = []
+                try:
+                    self._add_rows(rows, lines, at, skip, lists, has_places=reader.start is not None)
+                except InputError:
+                    yield rows
+                    raise
+                yield rows
 
-    def _parse(self, line: bytes | bytearray) -> dict[str, Any] | str:
-        """The object of a line, or the reason why it is bad."""
-        found = parse_line(line)
-        if self._text is None or isinstance(found, str):
+    def _add_rows(
+        self,
+        rows: list[dict[str, Any] | Reject],
+        lines: list[bytes | bytearray | int],
+        at: _Place,
+        skip: int,
+        behind: Iterator[list[bytes | bytearray | int]],
+        *,
+        has_places: bool,
+    ) -> None:
+        """Add the rows of ``lines``, which begin ``at`` a place, to ``rows``; ``behind`` are the lines after them."""
+        texts = [line for line in lines if not isinstance(line, int) and not line.isspace()]
+        results = iter(self._with_text(parse_lines(texts)) if at.row + len(lines) > skip else texts)
+        for place, given in enumerate(lines):
+            line, size = (None, given) if isinstance(given, int) else (given, len(given))
+            begin = at.offset
+            is_row = at.step(line, size, skip)
+            found = None if line is None or line.isspace() else next(results)
+            if not is_row:
+                continue
+            if at.chunk_bytes > at.most:
+                what = f"{at.chunk_rows} rows fill more than {at.most >> 20:,} MiB"
+                hint = "lower --chunk-rows, or split the file"
+                raise InputError(what, path=self.path, row=at.row, line=at.line, hint=hint)
+            if isinstance(found, dict):
+                rows.append(found)
+                continue
+            reason = found if isinstance(found, str) else f"is longer than {self.options.max_row_bytes:,} bytes"
+            stops = self.options.on_bad_row == "fail"
+            if at.row == 1 and line is not None and _BEGINS_ARRAY.match(line):
+                rest = chain(lines[place + 1 :], chain.from_iterable(behind))
+                if reason != A_LIST or (stops and all(not isinstance(x, int) and x.isspace() for x in rest)):
+                    raise InputError(_AN_ARRAY, path=self.path, hint=_ONE_A_LINE)
+            raw = None
+            if self.options.keep_raw and line is not None:
+                raw = bytes(line).rstrip(b"\r\n").decode("utf-8", "backslashreplace")
+            reject = Reject(self.path, at.row, begin if has_places else None, reason, raw, at.line)
+            if stops:
+                raise reject.error()
+            rows.append(reject)
+
+    def _with_text(self, found: list[Row]) -> list[Row]:
+        """``found`` with rows whose text is none kept or bad, as the policy says."""
+        name = self._text
+        if name is None or {type(row.get(name)) for row in found if not isinstance(row, str)} <= _TEXT_TYPES:
             return found
-        value = found.get(self._text)
-        if value is None or isinstance(value, str | bytearray):
-            return found
+        return [row if isinstance(row, str) else self._checked(row, name) for row in found]
+
+    def _checked(self, row: dict[str, Any], name: str) -> Row:
+        value = row.get(name)
+        if type(value) in _TEXT_TYPES:
+            return row
         if self.options.on_bad_row == "keep":
-            return KeptRow({**found, self._text: _json_text(value)})
-        return f"{quoted(self._text)} is {KIND_NAMES[type(value)]}, not a string"
+            return KeptRow({**row, name: _json_text(value)})
+        return f"{quoted(name)} is {KIND_NAMES[type(value)]}, not a string"
+
+
+def _kinds_of(rows: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:
+    """Columns of ``rows``, in the order of their first appearance, with the kinds of their values."""
+    names = list(rows[0]) if rows else []
+    if sum(map(len, rows)) == len(rows) * len(names):
+        with suppress(KeyError):  # rows of as many other keys
+            yield from [(name, _kind_of_all(list(map(itemgetter(name), rows)))) for name in names]
+            return
+    for row in rows:
+        for name, value in row.items():
+            yield name, _kind_of(value)
+
+
+def _kind_of_all(values: list[Any]) -> int:
+    """Kinds of ``values``; the least and the greatest integer decide for all of them."""
+    kinds = 0
+    for held in set(map(type, values)):
+        if held is int:
+            whole = [value for value in values if type(value) is int]
+            kinds |= _kind_of(min(whole)) | _kind_of(max(whole))
+        else:
+            kinds |= _KINDS.get(held, _NESTED)
+    return kinds
 
 
 def _field(name: str, kinds: int) -> pa.Field:

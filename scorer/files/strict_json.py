@@ -14,13 +14,15 @@ from scorer.files.bad_rows import NOT_UTF8
 from scorer.files.huge_texts import HUGE_BYTES, PIECE_BYTES, start_of_character
 
 # orjson reads deeper values than it writes.
-_MAX_DEPTH = 200
+MAX_DEPTH = 200
 
 # Each key is followed by a quote and a colon, and so are some texts: there are never fewer of them than keys.
 _KEY_END = re.compile(rb'"[ \t\r\n]*:')
 
+_SPACE_BEFORE_COLON = (b" :", b"\t:", b"\r:", b"\n:")
+
 # Numbers that a float64 or an int64 may not hold.
-_LONG_NUMBER = re.compile(rb"[0-9]{16}|[0-9][eE][+]?[0-9]{3}")
+LONG_NUMBER = re.compile(rb"[0-9]{16}|[0-9][eE][+]?[0-9]{3}")
 
 # An integer that a float64 may not hold, or a text that looks like one; its first digits are one too.
 _HUGE_INTEGER = re.compile(rb"(?<=[:\[, \t\r\n-])([1-9][0-9]{15})[0-9]{285,}+(?=[,\]} \t\r\n])")
@@ -164,16 +166,26 @@ def _parse_fast(line: bytes | bytearray) -> dict[str, Any] | str:
         return f"is not JSON: {error.msg}"
     if type(value) is not dict:
         return A_LIST if type(value) is list else f"is {KIND_NAMES[type(value)]}, not a JSON object"
-    n_keys = len(value)
-    nested = _nested_in(value.values())
-    if nested:
-        depth, inner = _depth_and_keys(nested)
-        if depth > _MAX_DEPTH:
-            return f"is nested more than {_MAX_DEPTH} deep"
-        n_keys += inner
-    if len(_KEY_END.findall(line)) == n_keys and not _LONG_NUMBER.search(line):
+    if _depth_and_keys([value])[0] > MAX_DEPTH + 1:
+        return f"is nested more than {MAX_DEPTH} deep"
+    if has_all_keys(line, value) and not LONG_NUMBER.search(line):
         return value
     return _parse_exactly(line)
+
+
+def has_all_keys(line: bytes | bytearray, value: dict[str, Any]) -> bool:
+    """True if no key of ``line`` is lacking in its ``value``, which is no deeper than what can be written again."""
+    if count_key_ends(line) == len(value) and line.count(b"[") <= MAX_DEPTH:
+        return True  # and so nothing is nested that has keys
+    depth, n_keys = _depth_and_keys([value])
+    return depth <= MAX_DEPTH + 1 and count_key_ends(line) == n_keys
+
+
+def count_key_ends(text: bytes | bytearray) -> int:
+    """Number of quotes with a colon behind them, which is never lower than that of keys."""
+    if any(pair in text for pair in _SPACE_BEFORE_COLON):
+        return len(_KEY_END.findall(text))
+    return text.count(b'":')
 
 
 def _nested_in(values: Iterable[Any]) -> list[Any]:

@@ -159,32 +159,53 @@ def lines_of(
     A line across blocks is a ``bytearray``, so that a long one is held only once. While ``together()`` is
     true, as many lines as are at hand come at once, whatever they hold.
     """
+    for first, lines in _cut(reader, limit):
+        if first is not None:
+            yield first
+        for number, line in enumerate(lines):
+            if together():
+                yield b"\n".join(lines[number:]) + b"\n"
+                break
+            yield line + b"\n" if len(line) < limit else len(line) + 1
+
+
+def line_lists_of(reader: ByteReader, *, limit: int) -> Iterator[list[bytes | bytearray | int]]:
+    """The lines of :func:`lines_of`, those that end in one block at a time."""
+    for first, lines in _cut(reader, limit):
+        found: list[bytes | bytearray | int] = [] if first is None else [first]
+        found += [line + b"\n" if len(line) < limit else len(line) + 1 for line in lines]
+        yield found
+
+
+def _cut(reader: ByteReader, limit: int) -> Iterator[tuple[bytes | bytearray | int | None, list[bytes]]]:
+    """The line, or the length of one that is too long, that ends first in a block, and the others without their ends.
+
+    It is ``None`` where a block begins with a line.
+    """
     waiting = bytearray()  # the beginning of a line
     skipped = 0  # bytes of a line that is too long
     while block := reader.read(_BLOCK_BYTES):
         *lines, rest = block.split(b"\n")
         del block
-        for number, line in enumerate(lines):
-            if number == 0 and (waiting or skipped):
-                size = skipped + len(waiting) + len(line) + 1
-                if size <= limit:
-                    waiting += line
-                    waiting += b"\n"
-                whole, waiting, skipped = waiting, bytearray(), 0
-                yield whole if size <= limit else size
-                del whole
-            elif together():
-                yield b"\n".join(lines[number:]) + b"\n"
-                break
-            else:
-                yield line + b"\n" if len(line) < limit else len(line) + 1
+        first: bytes | bytearray | int | None = None
+        if lines and (waiting or skipped):
+            line = lines.pop(0)
+            size = skipped + len(waiting) + len(line) + 1
+            if size <= limit:
+                waiting += line
+                waiting += b"\n"
+            first, waiting, skipped = waiting if size <= limit else size, bytearray(), 0
+            del line
         if skipped or len(waiting) + len(rest) > limit:
             skipped += len(waiting) + len(rest)
             waiting = bytearray()
         else:
             waiting += rest
+        if first is not None or lines:
+            yield first, lines
+        del first, lines
     size = skipped + len(waiting)
     if size > limit:
-        yield size
+        yield size, []
     elif waiting:
-        yield waiting
+        yield waiting, []
