@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
+    __version__: str
     from scorer.errors import ScorerError
     from scorer.evaluation.evaluate import evaluate_labels
     from scorer.evaluation.findings import EvaluationReport
@@ -51,6 +52,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("scorer.version").package_version()
     if name not in _HOMES:
         raise AttributeError(f"module 'scorer' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

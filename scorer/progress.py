@@ -61,7 +61,7 @@ class NoProgress:
         """Nothing."""
 
 
-class _Count:
+class Count:
     """Rows and tokens of one job so far: of finished chunks, and beyond them of the parts that were ticked."""
 
     def __init__(self, total: int | None) -> None:
@@ -96,17 +96,27 @@ class _Count:
         rows, _ = self.per_second()
         return None if self.total is None or not rows else max(0.0, (self.total - self._ticked[0]) / rows)
 
+    def said(self, unit: str) -> str:
+        """Count, speed and the time left, in one line."""
+        rows, tokens = self.per_second()
+        of = "" if self.total is None else f"/{self.total:,}"
+        speed = f"{rows:,.0f} {unit}/s" if rows >= 10 or not rows else f"{rows:.1f} {unit}/s"
+        speed += f", {tokens:,.0f} tokens/s" if tokens else ""
+        seconds = self.seconds_left()
+        left = "" if seconds is None else f", {timedelta(seconds=round(seconds))} left"
+        return f"{self.rows:,}{of} {unit}, {speed}{left}"
+
 
 class LineProgress(NoProgress):
     """A log line every 30 seconds: for nightly jobs, whose stderr is a file."""
 
     def __init__(self) -> None:
-        self._count = _Count(None)
+        self._count = Count(None)
         self._said = time.monotonic()
 
     def start(self, total_rows: int | None) -> None:
         """Begin to count, for each of several files anew; the time between lines runs on."""
-        self._count = _Count(total_rows)
+        self._count = Count(total_rows)
 
     def advance(self, rows: int, tokens: int) -> None:
         """Count, and write a line when it is time."""
@@ -155,7 +165,7 @@ class BarProgress(NoProgress):
         self.unit = unit
         self._console = console
         self._bar: RichProgress | None = None
-        self._count = _Count(None)
+        self._count = Count(None)
         self._moved = 0.0
 
     def __exit__(
@@ -172,7 +182,7 @@ class BarProgress(NoProgress):
 
         if self._bar is not None:
             self._bar.stop()
-        self._count = _Count(total_rows)
+        self._count = Count(total_rows)
         self._bar = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -181,7 +191,7 @@ class BarProgress(NoProgress):
             transient=True,
             expand=True,
         )
-        self._task = self._bar.add_task(self.what, total=total_rows, said=self._said())
+        self._task = self._bar.add_task(self.what, total=total_rows, said=self._count.said(self.unit))
         self._bar.start()
 
     def advance(self, rows: int, tokens: int) -> None:
@@ -198,16 +208,9 @@ class BarProgress(NoProgress):
     def _move(self) -> None:
         self._moved = time.monotonic()
         if self._bar is not None:
-            self._bar.update(self._task, description=self.what, completed=self._count.rows, said=self._said())
-
-    def _said(self) -> str:
-        count, (rows, tokens) = self._count, self._count.per_second()
-        of = "" if count.total is None else f"/{count.total:,}"
-        seconds = count.seconds_left()
-        left = "" if seconds is None else f", {timedelta(seconds=round(seconds))} left"
-        speed = f"{rows:,.0f} {self.unit}/s" if rows >= 10 or not rows else f"{rows:.1f} {self.unit}/s"
-        speed += f", {tokens:,.0f} tokens/s" if tokens else ""
-        return f"{count.rows:,}{of} {self.unit}, {speed}{left}"
+            self._bar.update(
+                self._task, description=self.what, completed=self._count.rows, said=self._count.said(self.unit)
+            )
 
 
 def ticking(progress: Progress, rows: int, tokens: int) -> Callable[[float], None]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +32,13 @@ from scorer.evaluation.gates import gates_of
 from scorer.evaluation.inputs import EvaluatedFile, labels_of, open_files, read_gold, require_two_labels
 from scorer.evaluation.labels import GoldLabels, LabelSet
 from scorer.evaluation.mistakes import most_confident_mistakes, reviews_at, suspect, suspect_labels
-from scorer.evaluation.options import EvaluateOptions
+from scorer.evaluation.options import EvaluateArguments, EvaluateOptions
 from scorer.evaluation.rows import EvaluatedRows, PredictedChunk, collect_rows, predicted_chunks, scored_chunks
 from scorer.evaluation.sections import Method, ReadFile, Thresholds
 from scorer.evaluation.thresholds import chosen_threshold, threshold_table
 from scorer.metrics.ranking import Ranking
 from scorer.model.bundle import is_embedded, writable_bundle, write_threshold
+from scorer.notebook import progress_of_call
 from scorer.progress import NoProgress, Progress
 from scorer.version import package_version
 
@@ -54,8 +55,8 @@ def evaluate_labels(
     files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     options: EvaluateOptions | None = None,
-    progress: Progress | None = None,
-    **overrides: Any,
+    progress: Progress | bool | None = None,
+    **overrides: Unpack[EvaluateArguments],
 ) -> EvaluationReport:
     """Compare predictions with gold labels; keyword arguments are fields of :class:`EvaluateOptions`.
 
@@ -85,7 +86,7 @@ def evaluate_labels(
     then = None if chosen.drift is None else baseline_profile(chosen.drift, chosen, labels, positive)
     now = None if then is None else Profile(labels.names, None if then.score_of is None else positive)
 
-    rows = run.collect(now, progress)
+    rows = run.collect(now, progress_of_call(progress))
     report = run.judge(rows, run.provenance(rows, baseline, then))
     if baseline is not None:
         partners, more = pair(run.files, len(rows.gold), baseline, chosen)
@@ -143,12 +144,11 @@ class _Evaluation:
             require_two_labels(files, gold, ids)
         return cls(options, files, gold, ids, labels, _positive_id(labels, options.positive), scorer, notes)
 
-    def collect(self, profile: Profile | None, progress: Progress | None) -> EvaluatedRows:
+    def collect(self, profile: Profile | None, progress: Progress) -> EvaluatedRows:
         """Read or score all rows, counting them in ``profile`` on the way."""
         slice_by = tuple(self.options.slice_by)
-        if self.scorer is None or progress is None:
-            progress = NoProgress()  # predictions are read too fast to show it
         if self.scorer is None:
+            progress = NoProgress()  # predictions are read too fast to show it
             chunks = predicted_chunks(self.files, self.labels, slice_by)
         else:
             chunks = scored_chunks(self.files, self.labels, self.scorer, slice_by, progress)

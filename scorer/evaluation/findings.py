@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from scorer.errors import QualityGateError
@@ -22,6 +23,8 @@ from scorer.evaluation.sections import (
     Thresholds,
 )
 from scorer.metrics.values import Curves, Figure, LabelFigures, Matrix, ReliabilityBin, plain
+
+_IN_A_LINE = ("accuracy", "f1", "macro_f1", "roc_auc")
 
 SCHEMA_VERSION = 2
 """Version of the JSON form; it rises when a key changes its meaning or is removed."""
@@ -73,7 +76,7 @@ class Provenance:
     version: str = ""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EvaluationReport:
     """The result of an evaluation.
 
@@ -132,6 +135,31 @@ class EvaluationReport:
     drift: Drift | None = None
     coverage: Coverage | None = None
     expectation: Expectation | None = None
+
+    def __repr__(self) -> str:
+        parts = [f"rows={self.rows}", f"labels={self.labels!r}"]
+        parts += [f"{name}={value:.4f}" for name in _IN_A_LINE if (value := self._value(name)) is not None]
+        if self.gates:
+            parts.append(f"{sum(gate.passed for gate in self.gates)} of {len(self.gates)} gates met")
+        return f"<EvaluationReport {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        """The figures and gates as a table, for notebooks."""
+        rows = []
+        for name, figure in self.figures.items():
+            interval = figure.interval
+            ends = "" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
+            if figure.value is not None:
+                rows.append(f"<tr><th>{FIGURES[name]}</th><td>{figure.value:.4f}</td><td>{ends}</td></tr>")
+        for gate in self.gates:
+            verdict = "met" if gate.passed else "NOT MET"
+            rows.append(f"<tr><td colspan=3>gate {verdict}: {escape(str(gate))}</td></tr>")
+        head = f"{escape(', '.join(self.provenance.files))}: {self.evaluated:,} of {self.rows:,} rows evaluated"
+        return f"<table><caption>{head}</caption><tr><th></th><th>value</th><th>95 %</th></tr>{''.join(rows)}</table>"
+
+    def _value(self, name: str) -> float | None:
+        figure = self.figures.get(name)
+        return None if figure is None else figure.value
 
     @property
     def labelled(self) -> bool:

@@ -8,9 +8,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scorer.errors import UsageError
-from scorer.files.file_options import FileOptions
-from scorer.model.options import ModelOptions
+from scorer.files.file_options import FileArguments, FileOptions
+from scorer.model.options import ModelArguments, ModelOptions
 from scorer.safe_text import quoted
+
+
+class EvaluateArguments(ModelArguments, FileArguments, total=False):
+    """:class:`EvaluateOptions` as keyword arguments of a function, for type checkers."""
+
+    text_column: str | None
+    label_column: str | None
+    labels: str | os.PathLike[str] | None
+    on: str | None
+    allow_missing: bool
+    positive: str | int | None
+    model: str | os.PathLike[str] | None
+    model_of_the_machine: bool
+    min_accuracy: float | None
+    min_f1: float | None
+    baseline: str | os.PathLike[str] | None
+    max_drop: float | None
+    strict: bool
+    write_baseline: str | os.PathLike[str] | None
+    slice_by: Sequence[str]
+    mistakes: int
+    at_precision: float | None
+    at_recall: float | None
+    write_threshold: str | os.PathLike[str] | None
+    drift: str | os.PathLike[str] | None
+    max_psi: float | None
+    max_share_shift: float | None
+    max_length_psi: float | None
+    max_vocabulary_shift: float | None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypedDict
 
 from scorer.errors import UsageError
 
@@ -12,6 +12,17 @@ NO_QUOTE = "none"
 
 _NAMES = {"\\t": "\t", "\\\\": "\\"}  # as shells hand them over
 _HINTS = {"delimiter": "pass , or ; or $'\\t'", "quote": f"pass a quotation mark, or {NO_QUOTE}", "escape": "pass '\\'"}
+
+
+class FileArguments(TypedDict, total=False):
+    """:class:`FileOptions` as keyword arguments of a function, for type checkers."""
+
+    format: str | None
+    encoding: str | None
+    delimiter: str | None
+    quote: str | None
+    escape: str | None
+    no_header: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from scorer.errors import UsageError
 from scorer.files.bad_rows import MaxBad
-from scorer.files.file_options import FileOptions
-from scorer.model.options import ModelOptions
+from scorer.files.file_options import FileArguments, FileOptions
+from scorer.model.options import ModelArguments, ModelOptions
 
 Versions = Literal["pinned", "ignore"]
 """Which versions of packages an output is compared by: those of the packages that move scores, or none."""
@@ -19,6 +20,32 @@ if TYPE_CHECKING:
 
 CPU_CHUNK_ROWS, CUDA_CHUNK_ROWS = 2_048, 16_384
 """Rows per chunk by default; on CUDA more, for the last batch of a chunk is padded to a whole one."""
+
+
+class ScoreArguments(ModelArguments, FileArguments, total=False):
+    """:class:`ScoreOptions` as keyword arguments of a function, for type checkers."""
+
+    on_bad_row: OnBadRow
+    max_bad: str | None
+    keep_raw: bool
+    max_row_bytes: int
+    max_file_bytes: int | None
+    text_column: str | None
+    model: str | os.PathLike[str] | None
+    columns: Sequence[str] | None
+    chunk_rows: int | None
+    output_format: str | None
+    csv_safe: bool
+    overwrite: bool
+    resume: bool
+    reuse: Sequence[str]
+    reuse_replaced: bool
+    versions: Versions
+    engine: Literal["local", "ray"]
+    ray_address: str | None
+    actors: int | None
+    cores_per_actor: int
+    gpus_per_actor: float | None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, TypedDict, get_args
 
 from scorer.errors import UsageError
 from scorer.files.columns import PREFIX
@@ -30,6 +30,22 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "Sequence[str]": (str, list, tuple),
     "tuple[str, ...]": (list, tuple),
 }
+
+
+class ModelArguments(TypedDict, total=False):
+    """:class:`ModelOptions` as keyword arguments of a function, for type checkers."""
+
+    device: str
+    precision: str
+    threads: int | None
+    batching: Batching
+    batch_tokens: int | None
+    max_length: int | None
+    long_text: LongText | None
+    stride: int | None
+    threshold: float | None
+    prefix: str
+    tokenizer: TokenizerChoice
 
 
 @dataclass(frozen=True)

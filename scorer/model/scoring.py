@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +18,15 @@ from scorer.disk.paths import path_text
 from scorer.errors import ModelError
 from scorer.files.columns import PREFIX
 from scorer.model import dataframes
-from scorer.model.bundle import ModelBundle
+from scorer.model.bundle import ModelBundle, is_embedded
 from scorer.model.graph import Logits
 from scorer.model.known_rows import KnownRows
-from scorer.model.options import ModelOptions
+from scorer.model.options import ModelArguments, ModelOptions
 from scorer.model.session import ModelSession, OnShare
 from scorer.model.token_runs import Encoded, TextEncoder
+from scorer.notebook import progress_of_call
 from scorer.overlap import one_ahead
+from scorer.progress import Progress, ticking
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,9 +96,18 @@ class Scorer:
         self.prefix = prefix
         self._encoder = encoder
 
+    def __repr__(self) -> str:
+        name = "the built-in model" if is_embedded(self.bundle.folder) else self.bundle.folder.name
+        ran = f"device={self.session.device!r}, precision={self.session.precision!r}"
+        return f"Scorer({name!r}, labels={self.bundle.labels!r}, {ran})"
+
     @classmethod
     def load(
-        cls, model: str | os.PathLike[str] | None = None, *, options: ModelOptions | None = None, **overrides: Any
+        cls,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        options: ModelOptions | None = None,
+        **overrides: Unpack[ModelArguments],
     ) -> Scorer:
         """Open a bundle folder, a Hub id or (``None``) the embedded model.
 
@@ -147,10 +158,11 @@ class Scorer:
         """Schema that :meth:`score_table` gives a table of ``schema``: its columns, and the added ones behind them."""
         return dataframes.joined_schema(schema, self.added_schema)
 
-    def score(self, texts: Texts) -> pa.Table:
+    def score(self, texts: Texts, *, progress: Progress | bool | None = None) -> pa.Table:
         """The added columns for ``texts``, one row each, in order.
 
         ``texts`` is a list of strings and ``None``, an array of Arrow, or a Series of Polars or pandas.
+        ``progress``: a notebook has a bar; True shows one elsewhere too, False none.
 
         Columns: ``pred_label`` string, ``pred_score`` float32 (the probability of that label),
         ``pred_prob_<label>`` float32 each, ``pred_status`` string (``ok``, ``truncated``,
@@ -162,8 +174,13 @@ class Scorer:
         """
         values = dataframes.strings_of(texts)
         slices = (values[place : place + _TEXTS_AT_A_TIME] for place in range(0, len(values), _TEXTS_AT_A_TIME))
-        encoded = one_ahead(self._encoder.encode(part) for part in slices)
-        scored = [self.score_chunk(part).predictions for part in encoded]
+        scored = []
+        with progress_of_call(progress) as shown:
+            shown.start(len(values))
+            for part in one_ahead(self._encoder.encode(part) for part in slices):
+                ticks = ticking(shown, part.n_rows, len(part.tokens))
+                scored.append(self.score_chunk(part, on_share=ticks).predictions)
+                shown.advance(part.n_rows, len(part.tokens))
         return pa.concat_tables(scored).combine_chunks() if scored else self.added_schema.empty_table()
 
     def score_table(self, table: Table, text_column: str | None = None) -> Table:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from scorer.disk.paths import STDIN, path_text
 from scorer.files.inputs import InputFile
 from scorer.job.job import run_job
-from scorer.job.options import ScoreOptions
+from scorer.job.options import ScoreArguments, ScoreOptions
 from scorer.job.summary import ScoreSummary
-from scorer.progress import NoProgress, Progress
+from scorer.notebook import progress_of_call
+from scorer.progress import Progress
 from scorer.run.engines import check_streams, engine_of
 
 
@@ -20,8 +21,8 @@ def score_file(
     output: str | os.PathLike[str],
     *,
     options: ScoreOptions | None = None,
-    progress: Progress | None = None,
-    **overrides: Any,
+    progress: Progress | bool | None = None,
+    **overrides: Unpack[ScoreArguments],
 ) -> ScoreSummary:
     """Score one file into another; keyword arguments are fields of :class:`ScoreOptions`.
 
@@ -43,4 +44,4 @@ def score_file(
     file = InputFile(path, "stdin" if path == STDIN else Path(path).name)
     check_streams([path], name, chosen)
     with engine_of(chosen) as engine:
-        return run_job(file, name, chosen, progress or NoProgress(), engine=engine)
+        return run_job(file, name, chosen, progress_of_call(progress), engine=engine)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from scorer import score_file
 from scorer.evaluation.evaluate import evaluate_labels
-from scorer.progress import BarProgress, NoProgress, _Count
+from scorer.progress import BarProgress, Count, NoProgress
 from tests.helpers.processes import CODE
 from tests.helpers.terminal import on_a_terminal
 
@@ -73,7 +73,7 @@ def test_an_evaluation_tells_them_too(tiny_bundle: Path, labelled_texts: Path) -
 
 
 def test_the_count_never_goes_back_and_ends_at_what_was_finished() -> None:
-    count, seen = _Count(10), []
+    count, seen = Count(10), []
     for rows in (1.5, 1.5, 1.0):
         count.tick(rows, 10)
         seen.append(count.rows)

@@ -23,11 +23,10 @@ class Terminal(io.StringIO):
 
 def shown(report, monkeypatch, columns: int) -> list[str]:
     monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("TERM", "xterm-256color")
     stream = Terminal()
     print_report(report, stream)
-    return stream.getvalue().splitlines()
+    return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
 
 
 @pytest.fixture
