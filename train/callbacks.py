@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import deque
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -16,6 +17,8 @@ from train.averaging import WeightAverage
 log = logging.getLogger(__name__)
 
 _LOG_EVERY_SECONDS = 30.0
+_STEPS_MEASURED = 500
+"""The last steps, whose mean tells the time that is left: batches of long and of short texts among them."""
 
 
 class SaveBetweenEpochs(TrainerCallback):  # type: ignore[misc]
@@ -86,22 +89,32 @@ class LogProgress(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, bar: BarProgress | None = None) -> None:
         self._bar = bar
-        self._begun = self._told = self._logged = time.monotonic()
-        self._first_step = 0
+        self._told = self._logged = time.monotonic()
         self._tokens = 0
+        self._stepped: float | None = None
+        self._steps: deque[float] = deque(maxlen=_STEPS_MEASURED)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        self._begun = self._told = self._logged = time.monotonic()
-        self._first_step = state.global_step
+        self._told = self._logged = time.monotonic()
         self._tokens = int(state.num_input_tokens_seen)
         if self._bar is not None:
             self._bar.start(state.max_steps - state.global_step)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        now = time.monotonic()
+        if self._stepped is not None:
+            self._steps.append(now - self._stepped)
+        self._stepped = now
         if self._bar is not None:
             self._bar.advance(1, 0)
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._stepped = None  # what comes before the next step is none
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._stepped = None
 
     def on_prediction_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -126,8 +139,7 @@ class LogProgress(TrainerCallback):  # type: ignore[misc]
             self._bar.what = f"epoch {math.ceil(logs['epoch'])}, loss {logs['loss']:.4f}"
         elif "loss" in logs and now - self._told >= _LOG_EVERY_SECONDS:
             self._told = now
-            done = state.global_step - self._first_step
-            left = (now - self._begun) / done * (state.max_steps - state.global_step) / 60
+            left = sum(self._steps) / max(1, len(self._steps)) * (state.max_steps - state.global_step) / 60
             step = f"step {state.global_step:,} of {state.max_steps:,}"
             log.info("%s, epoch %.2f, loss %.4f, %.0f min left", step, logs["epoch"], logs["loss"], left)
 

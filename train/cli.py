@@ -78,13 +78,22 @@ printed and saved in CHECKPOINT/history.json.
 )
 @option("--learning-rate", group="Recipe", default=2e-5, show_default=True)
 @option("--batch-size", group="Recipe", default=4, show_default=True, type=click.IntRange(min=1))
+@option(
+    "--batch-tokens",
+    group="Speed",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Batches of so many tokens, padding included, in place of --batch-size rows.",
+)
 @option("--epochs", group="Recipe", default=2.0, show_default=True)
-@option("--fp16/--no-fp16", group="Speed", default=None, help="Mixed precision on CUDA. [default: on where CUDA is]")
+@option(
+    "--fp16/--no-fp16", group="Speed", default=None, help="float16 on CUDA. [default: on for a GPU without bfloat16]"
+)
 @option(
     "--bf16/--no-bf16",
     group="Speed",
     default=None,
-    help="bfloat16 autocast. [default: on for a CPU with the instructions]",
+    help="bfloat16 autocast. [default: on for a GPU or CPU with the instructions]",
 )
 @option(
     "--max-length",

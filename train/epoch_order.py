@@ -37,19 +37,53 @@ class EpochOrder(Sampler[int]):
         return len(self._lengths)
 
     def __iter__(self) -> Iterator[int]:
-        generator = None  # the global one
+        return iter(get_length_grouped_indices(self._lengths, self._batch_size, generator=self._generator()))
+
+    def _generator(self) -> torch.Generator | None:
+        """The generator of the epoch that begins: ``None`` for the global one, else in the state of a resumed epoch."""
         if self._resumed is None:
             self._began = torch.get_rng_state()
-        else:
-            generator = torch.Generator()
-            generator.set_state(self._resumed)
-            self._resumed = None
-        return iter(get_length_grouped_indices(self._lengths, self._batch_size, generator=generator))
+            return None
+        generator = torch.Generator()
+        generator.set_state(self._resumed)
+        self._resumed = None
+        return generator
 
     def save(self, folder: Path) -> None:
         """Write the order into ``folder``, for :func:`load_epoch_order`."""
         assert self._began is not None, "no epoch has begun"
         save_file({_STATE: self._began}, folder / ORDER_FILE)
+
+
+class TokenBatches(EpochOrder):
+    """Batches that are full of tokens, padding included, of rows of like lengths; in a new order for each epoch.
+
+    The cuts between batches depend on the lengths alone, so that every epoch has as many batches; rows of
+    equal length change places. The widest batch comes first: memory that is too small shows at once.
+    """
+
+    def __init__(self, lengths: Sequence[int], tokens: int, *, began: torch.Tensor | None = None) -> None:
+        """At most ``tokens`` in a batch, but for a single row that is longer; ``began`` as of :class:`EpochOrder`."""
+        super().__init__(lengths, 1, began=began)
+        self._sizes: list[int] = []
+        left = sorted(self._lengths)
+        while left:
+            width = -(-left[-1] // 8) * 8  # the collator pads to multiples of 8
+            self._sizes.append(min(len(left), max(1, tokens // width)))
+            del left[-self._sizes[-1] :]
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def __iter__(self) -> Iterator[list[int]]:  # type: ignore[override]  # a sampler of batches
+        generator = self._generator()
+        rows = torch.randperm(len(self._lengths), generator=generator)
+        lengths = torch.tensor(self._lengths)[rows]
+        batches = rows[lengths.argsort(descending=True, stable=True)].split(self._sizes)
+        widest, *others = batches
+        yield widest.tolist()
+        for place in torch.randperm(len(others), generator=generator).tolist():
+            yield others[place].tolist()
 
 
 def load_epoch_order(folder: Path) -> torch.Tensor | None:

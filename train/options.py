@@ -41,8 +41,9 @@ class TrainOptions(FileOptions):
         validation_split: share of the training rows that is held out, in (0, 1); 0 for none.
         group_column: rows that share its value stay on one side of that split.
         label_names: names of the label ids 0, 1, …, for files that hold numbers.
-        fp16: half precision; ``None`` is on with CUDA.
-        bf16: bfloat16 autocast; ``None`` is on without CUDA if the processor has the instructions.
+        batch_tokens: tokens in a batch, padding included, in place of ``batch_size`` rows; ``None`` for rows.
+        fp16: float16 on CUDA; ``None`` is on where the GPU has no bfloat16.
+        bf16: bfloat16 autocast; ``None`` is on if the GPU or, without one, the CPU has the instructions.
         dropout, attention_dropout: ``None`` keeps the checkpoint's own.
         train_max_length: tokens per review in training alone, to save time; ``None`` is ``preprocessing.max_length``,
             the length of validation and of scoring.
@@ -78,6 +79,7 @@ class TrainOptions(FileOptions):
     label_names: tuple[str, ...] = ()
     learning_rate: float = 2e-5
     batch_size: int = 4
+    batch_tokens: int | None = None
     epochs: float = 2.0
     fp16: bool | None = None
     bf16: bool | None = None
@@ -180,6 +182,8 @@ class TrainOptions(FileOptions):
             raise UsageError(f"unknown metric {self.metric!r}", hint=f"choose one of {', '.join(METRICS)}")
         if self.fp16 and self.bf16:
             raise UsageError("--fp16 and --bf16 cannot be combined", hint="pass one of them")
+        if self.batch_tokens is not None and self.batch_size != TrainOptions.batch_size:
+            raise UsageError("--batch-size and --batch-tokens cannot be combined", hint="pass one of them")
         if self.eval and self.validation_split:
             raise UsageError("--eval and --validation-split cannot be combined", hint="pass one of them")
         if self.group_column and not self.validation_split:

@@ -104,7 +104,6 @@ def adapt(
     work: UnfinishedTraining,
     *,
     left_out: Container[str],
-    bf16: bool,
 ) -> dict[str, Any]:
     """Adapt the encoder inside the classifier ``model`` to the texts of ``options.pretrain_on``.
 
@@ -133,7 +132,7 @@ def adapt(
     multiple = padding_multiple(options.pretrain_max_length, max_positions_of(model.config.to_dict()))
     collator = _MasksByContent(tokenizer, mlm_probability=_MASKED_SHARE, pad_to_multiple_of=multiple, seed=options.seed)
     trainer = ResumableTrainer(
-        model=masked, args=_arguments(options, folder, bf16=bf16), train_dataset=rows, data_collator=collator
+        model=masked, args=_arguments(options, folder), train_dataset=rows, data_collator=collator
     )
     log.info("adapting the encoder to %d blocks of text", len(rows))
     trainer.resume(last_whole_checkpoint(folder) if options.resume else None)
@@ -187,7 +186,7 @@ def _copy_head(masked: MaskedWords, model: str) -> None:
         masked.bias.copy_(state[names.bias])
 
 
-def _arguments(options: TrainOptions, folder: Path, *, bf16: bool) -> TrainingArguments:
+def _arguments(options: TrainOptions, folder: Path) -> TrainingArguments:
     return TrainingArguments(
         **shared_arguments(options, folder),
         learning_rate=options.pretrain_learning_rate,
@@ -195,8 +194,6 @@ def _arguments(options: TrainOptions, folder: Path, *, bf16: bool) -> TrainingAr
         num_train_epochs=options.pretrain_epochs,
         warmup_ratio=0.06,
         weight_decay=0.01,
-        bf16=bf16,
-        fp16=torch.cuda.is_available() and not bf16 and options.fp16 is not False,
         eval_strategy="no",
         save_strategy="steps",
         save_steps=options.save_steps or _SAVE_STEPS,

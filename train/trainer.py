@@ -9,6 +9,7 @@ from typing import Any
 
 import datasets
 import torch
+from torch.utils.data import DataLoader
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
@@ -18,7 +19,8 @@ from scorer.errors import InputError
 from scorer.progress import BarProgress, NoProgress, on_a_terminal
 from train.averaging import WeightAverage
 from train.callbacks import AverageWeights, LogAtEpochEnd, LogProgress, StopEarly, StopOnNaN, between_epochs
-from train.epoch_order import EpochOrder, load_epoch_order
+from train.device import has_bfloat16, loading, mixed_precision
+from train.epoch_order import EpochOrder, TokenBatches, load_epoch_order
 from train.options import TrainOptions
 from train.saving import saving
 from train.soft_targets import soft_cross_entropy
@@ -27,10 +29,15 @@ log = logging.getLogger(__name__)
 
 
 def shared_arguments(options: TrainOptions, folder: Path) -> dict[str, Any]:
-    """Arguments of every stage of a training, which works in ``folder``."""
+    """Arguments of every stage of a training, which works in ``folder``.
+
+    Raises:
+        UsageError: the device cannot do what is wanted.
+    """
+    cuda = torch.cuda.is_available()
     return {
         "output_dir": str(folder),
-        "use_cpu": not torch.cuda.is_available(),
+        "use_cpu": not cuda,
         "group_by_length": options.group_by_length,
         "length_column_name": "length",
         "save_total_limit": 2,
@@ -39,13 +46,22 @@ def shared_arguments(options: TrainOptions, folder: Path) -> dict[str, Any]:
         "seed": options.seed,
         "data_seed": options.seed,
         "disable_tqdm": True,
+        **mixed_precision(options, cuda=cuda, bfloat16=has_bfloat16()),
+        **loading(cuda=cuda),
     }
 
 
 class ResumableTrainer(Trainer):  # type: ignore[misc]
     """Resumes in the middle of an epoch with the rows that are still to come, and logs its progress."""
 
-    def __init__(self, *arguments: Any, callbacks: Sequence[TrainerCallback] = (), **more: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        callbacks: Sequence[TrainerCallback] = (),
+        batch_tokens: int | None = None,
+        **more: Any,
+    ) -> None:
+        self._batch_tokens = batch_tokens
         self._bar = BarProgress("training", "steps") if on_a_terminal() and log.isEnabledFor(logging.INFO) else None
         own = [LogAtEpochEnd(), LogProgress(self._bar), StopOnNaN()]
         super().__init__(*arguments, callbacks=[*own, *callbacks], **more)
@@ -53,6 +69,23 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]
             self.remove_callback(printing)
         self._order: EpochOrder | None = None
         self._epoch_began: torch.Tensor | None = None
+
+    def get_train_dataloader(self) -> Any:
+        """The training rows in batches of a fixed number of rows or, with ``batch_tokens``, of tokens."""
+        if self._batch_tokens is None:
+            return super().get_train_dataloader()
+        lengths = self.train_dataset[self.args.length_column_name]
+        self._order = TokenBatches(lengths, self._batch_tokens, began=self._epoch_began)
+        loader = DataLoader(
+            self._remove_unused_columns(self.train_dataset, description="training"),
+            batch_sampler=self._order,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            prefetch_factor=self.args.dataloader_prefetch_factor,
+            persistent_workers=self.args.dataloader_persistent_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        return self.accelerator.prepare(loader)
 
     def _get_train_sampler(self, train_dataset: datasets.Dataset | None = None) -> Any:
         if not self.args.group_by_length:

@@ -107,7 +107,7 @@ def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
 
     if options.pretrain_on:
         held = frozenset(eval_set.texts)
-        data["pretraining_result"] = adapt(model, tokenizer, options, work, left_out=held, bf16=arguments.bf16)
+        data["pretraining_result"] = adapt(model, tokenizer, options, work, left_out=held)
     callbacks: list[TrainerCallback] = []
     if options.save_steps:
         callbacks.append(SaveBetweenEpochs(options.save_steps))
@@ -126,6 +126,7 @@ def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
         optimizers=(_optimizer(model, options), None),
         callbacks=callbacks,
         average=WeightAverage(model, options.average) if options.average else None,
+        batch_tokens=options.batch_tokens,
     )
     trainer.resume(last_whole_checkpoint(work.folder) if options.resume else None)
     history = History.from_log(
@@ -152,15 +153,8 @@ def _require_positions(options: TrainOptions, positions: int | None) -> None:
 
 
 def _training_arguments(options: TrainOptions, work: Path) -> TrainingArguments:
-    cuda = torch.cuda.is_available()
     if "tensorboard" in options.report_to and not (find_spec("tensorboard") or find_spec("tensorboardX")):
         raise UsageError("--report-to tensorboard needs tensorboard", hint="pip install tensorboard")
-    if options.fp16 and not cuda:
-        raise UsageError("--fp16 needs CUDA, and none was found", hint="drop it, or pass --bf16")
-    fp16 = cuda if options.fp16 is None else options.fp16
-    bf16 = options.bf16
-    if bf16 is None:
-        bf16 = not cuda and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return TrainingArguments(
         **shared_arguments(options, work),
         learning_rate=options.learning_rate,
@@ -172,8 +166,6 @@ def _training_arguments(options: TrainOptions, work: Path) -> TrainingArguments:
         weight_decay=options.weight_decay,
         # Label vectors are smoothed when they are made, and a teacher's not at all.
         label_smoothing_factor=0.0 if options.teacher or options.class_weights else options.label_smoothing,
-        fp16=fp16,
-        bf16=bf16 and not fp16,
         eval_strategy="epoch",
         save_strategy="epoch",
         load_best_model_at_end=True,

@@ -1,0 +1,45 @@
+"""The device of a training: mixed precision, and the batches that are made ready while a step runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from scorer.errors import UsageError
+from train.options import TrainOptions
+
+
+def has_bfloat16() -> bool:
+    """True if the GPU or, without one, the CPU has instructions for bfloat16."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def mixed_precision(options: TrainOptions, *, cuda: bool, bfloat16: bool) -> dict[str, bool]:
+    """``fp16`` and ``bf16`` of ``TrainingArguments``: bfloat16 where the device has it, else float16 on CUDA.
+
+    Raises:
+        UsageError: float16 is wanted without CUDA.
+    """
+    if options.fp16 and not cuda:
+        raise UsageError("--fp16 needs CUDA, and none was found", hint="drop it, or pass --bf16")
+    bf16 = bfloat16 if options.bf16 is None else options.bf16
+    bf16 = bf16 and not options.fp16
+    return {"fp16": cuda and not bf16 and options.fp16 is not False, "bf16": bf16}
+
+
+def loading(*, cuda: bool) -> dict[str, Any]:
+    """Settings of ``TrainingArguments`` by which processes of their own make the next batches, in pinned memory.
+
+    Those end with each epoch: if they lived on, a resumed run would draw other random numbers.
+    """
+    if not cuda:
+        return {}
+    return {
+        "dataloader_num_workers": 2,
+        "dataloader_prefetch_factor": 4,
+        "dataloader_pin_memory": True,
+        "accelerator_config": {"non_blocking": True},
+    }
