@@ -101,7 +101,7 @@ class _Score(GroupedCommand):
 
 def _check_what_to_score(context: click.Context, parameters: dict[str, click.Parameter]) -> None:
     for name in ("inputs", "output"):
-        parameter, given = parameters[name], bool(context.params[name])
+        parameter, given = parameters[name], context.params[name] not in (None, ())
         if given and context.params["texts"]:
             raise UsageError(f"--text cannot be combined with {parameter.get_error_hint(context)}", hint="drop one")
         if not given and not context.params["texts"]:

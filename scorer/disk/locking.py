@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from scorer.disk.durable import write_errors
-from scorer.disk.paths import is_folder
+from scorer.disk.paths import require_folder
 from scorer.errors import BusyError, OutputError
 
 
@@ -28,8 +28,7 @@ def locked(output: Path, *, lock: Path | None = None) -> Iterator[None]:
         OutputError: the folder is missing or cannot be written to.
     """
     path = lock_file(output.absolute()) if lock is None else lock.absolute()
-    if not is_folder(path.parent):
-        raise OutputError("no such folder", path=path.parent, hint="make it first")
+    require_folder(path.parent)
     hold = _hold_by_filelock if sys.platform == "win32" else _hold_by_flock
     with hold(path, output):
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -100,7 +101,30 @@ def check_folder(target: Path) -> None:
         OutputError: the folder is missing or cannot be written to.
     """
     folder = target.absolute().parent
-    if not is_folder(folder):
-        raise OutputError("no such folder", path=folder, hint="make it first")
+    require_folder(folder)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError("the folder cannot be written to", path=folder, hint="choose another or change its mode")
+        why = os.strerror(errno.EROFS if _is_read_only(folder) else errno.EACCES)
+        raise OutputError(
+            f"the folder cannot be written to: {why}", path=folder, hint="choose another or change its mode"
+        )
+
+
+def require_folder(folder: Path) -> None:
+    """Check that the folder of an output is there.
+
+    Raises:
+        OutputError: it is not, or may not be looked at.
+    """
+    try:
+        if stat.S_ISDIR(folder.stat().st_mode):
+            return
+    except PermissionError as error:
+        hint = "choose another or change the modes of the folders above it"
+        raise OutputError(f"the folder cannot be reached: {error.strerror}", path=folder, hint=hint) from error
+    except (OSError, ValueError):
+        pass
+    raise OutputError("no such folder", path=folder, hint="make it first")
+
+
+def _is_read_only(folder: Path) -> bool:
+    return hasattr(os, "statvfs") and bool(os.statvfs(folder).f_flag & os.ST_RDONLY)

@@ -149,12 +149,14 @@ def _expand(name: str, search: _Search) -> list[InputFile]:
         found, in_tables = _walk(Path(name), search)
     elif _is_glob(name):
         base = folder_to_search(name)
+        _check_readable(base or ".")
         # Not Path.glob: it takes no absolute patterns.
         matches = sorted(match for match in glob.glob(name, recursive=True) if is_plain_file(match))  # noqa: PTH207
         found = _of_current_versions([InputFile(match, Path(match).relative_to(base).as_posix()) for match in matches])
     elif not extension_of(Path(name).name).is_input and is_missing(name):
         raise MissingInputError("no such file or folder", path=name, hint="check the path")
     else:
+        _check_reachable(name)
         return [InputFile(name, Path(name).name)]
     inputs = [file for file in found if _is_input(file.name, name.removeprefix(base), search.any_format)]
     shown = without_secrets(name) if is_url(name) else Path(name)
@@ -168,6 +170,29 @@ def _expand(name: str, search: _Search) -> list[InputFile]:
         raise MissingInputError("matches no file of a known format", path=shown, hint="check the pattern")
     levels = _hive_levels(base)
     return [replace(file, name=levels + file.name) for file in sorted(inputs, key=lambda file: file.name)]
+
+
+def _check_readable(folder: str) -> None:
+    """Check that a folder may be listed: a search by pattern takes one that may not for an empty one."""
+    try:
+        with os.scandir(folder):
+            pass
+    except PermissionError as error:
+        hint = "give this user the right to read it"
+        raise InputError(f"cannot be listed: {error.strerror}", path=folder, hint=hint) from error
+    except OSError:
+        return  # what is not there matches nothing
+
+
+def _check_reachable(name: str) -> None:
+    """Check that a path of which nobody knows whether it is a folder may be looked at."""
+    try:
+        Path(name).stat()
+    except PermissionError as error:
+        hint = "give this user the right to enter the folders above it"
+        raise InputError(f"cannot be read: {error.strerror}", path=name, hint=hint) from error
+    except (OSError, ValueError):
+        return
 
 
 def _walk(folder: Path, search: _Search) -> tuple[list[InputFile], list[InputFile]]:

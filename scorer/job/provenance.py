@@ -88,6 +88,18 @@ def is_parquet(path: Path) -> bool:
         return file.read(4) == b"PAR1"
 
 
+def lacks_footer(path: Path) -> bool:
+    """True if a file begins as Parquet does and does not end so.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        begins = file.read(4) == b"PAR1"
+        file.seek(max(0, file.seek(0, 2) - 4))
+        return begins and file.read(4) != b"PAR1"
+
+
 def sidecar_of(output: Path) -> Path:
     """Path of the provenance of an output in a text format."""
     return output.with_name(output.name + PROVENANCE_SUFFIX)

@@ -65,7 +65,11 @@ def score_to_store(
         return exists, _existing_output(store, target, format) if exists and like_make else None
 
     exists, existing = asked(shown, look, writing=True)
-    if exists and not options.overwrite and not (existing and existing.is_made_from(in_utf8(file.name))):
+    if (
+        exists
+        and not options.overwrite
+        and not (existing and (existing.size == 0 or existing.is_made_from(in_utf8(file.name))))
+    ):
         raise OutputExistsError("already exists", path=shown, hint="pass --overwrite to replace it")
     if existing is not None:
         making = Making(InputState.of(file).description(), engine().model(), format, options)

@@ -19,7 +19,7 @@ from scorer.job.chunk_work import ChunkColumns, ModelIdentity
 from scorer.job.destination import Destination
 from scorer.job.journal import UnfinishedWork
 from scorer.job.options import ScoreOptions, Versions
-from scorer.job.provenance import parsed, read_provenance
+from scorer.job.provenance import lacks_footer, parsed, read_provenance
 from scorer.job.versions import counted_versions
 
 Reason = Literal["new", "changed", "model", "options", "versions"]
@@ -182,7 +182,22 @@ def may_be_replaced(destination: Destination, name: str, *, like_make: bool) -> 
         return True
     if not like_make:
         return False
+    if _is_cut(destination):
+        return True
     existing = ExistingOutput.on_disk(destination)
     if destination.has_sidecar and not has_sha256(destination, existing.provenance.get("output", {}).get("sha256")):
         return False  # somebody has put another file in its place
     return existing.is_made_from(name)
+
+
+def _is_cut(destination: Destination) -> bool:
+    """True if the output lost its end, as a full disk or a crash of the machine leaves it: nobody has a use for it."""
+    existing = ExistingOutput.on_disk(destination)
+    try:
+        size = destination.path.stat().st_size
+        if size and not destination.has_sidecar:
+            return existing.text is None and lacks_footer(destination.path)
+    except OSError:
+        return False
+    stated = existing.provenance.get("output", {}).get("bytes", 0)
+    return size == 0 or size < stated

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scorer.disk.durable import write_errors
-from scorer.disk.paths import STDIN, identity_of, is_folder, is_there
-from scorer.errors import MissingInputError, OutputError, ScorerError, UsageError
+from scorer.disk.paths import STDIN, identity_of, is_folder, is_there, require_folder
+from scorer.errors import MissingInputError, ScorerError, UsageError
 from scorer.files.formats import OutputFormat, extension_of
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile, searched_folder
 from scorer.files.remote import place_of
@@ -119,7 +119,6 @@ def make_folder(folder: Path, inputs: Sequence[str]) -> None:
         if len(inputs) == 1 and is_folder(inputs[0]):
             raise is_a_folder(inputs[0])
         raise UsageError("is a file name, but several outputs need a folder", path=folder, hint="name a folder")
-    if not is_folder(folder.absolute().parent):
-        raise OutputError("no such folder", path=folder.absolute().parent, hint="make it first")
+    require_folder(folder.absolute().parent)
     with write_errors(folder):
         folder.mkdir(exist_ok=True)

@@ -40,6 +40,10 @@ BY_HAND = {
     "… of … files could not be scored: …",
     "column … holds bytes that are not UTF-8",
     "is not JSON: …",
+    "is a list, not a JSON object",
+    "is nested more than … deep",
+    "is …, not a JSON object",
+    "… is …, not a string",
     "… of … ids … no … in … (…)",
     "… of … ids of … … not here (…)",
 }

@@ -135,6 +135,22 @@ def test_a_file_of_others_in_the_folder_is_not_replaced(call: Call, incoming: Pa
     assert (tmp_path / "scored" / "a.parquet").exists()
 
 
+@pytest.mark.parametrize("length", [0, 40])
+def test_an_output_that_lost_its_end_is_made_again(call: Call, incoming: Path, tmp_path: Path, length: int) -> None:
+    assert call("incoming", "-o", "scored")[0] == 0
+    whole = {path: path.read_bytes() for path in (tmp_path / "scored").rglob("[!.]*") if path.is_file()}
+    cut = [path for path in whole if path.name in ("a.parquet", "c.jsonl")]
+    for path in cut:
+        path.write_bytes(whole[path][:length])
+    code, _, err = call("incoming", "-o", "scored")
+    assert (code, "--overwrite" in err) == (0, False), err
+    assert {path: path.read_bytes() for path in whole} == whole
+    # Where nobody could know whose it is, a file without a byte is no loss.
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "c.jsonl").touch()
+    assert call("incoming", "-o", "other")[0] == 0
+
+
 def test_several_inputs_and_globs_go_into_a_folder(call: Call, incoming: Path, tmp_path: Path) -> None:
     assert call("incoming/a.parquet", "incoming/c.jsonl", "-o", "one", "--output-format", "csv.gz")[0] == 0
     assert {path.name for path in (tmp_path / "one").glob("[!.]*") if ".prov" not in path.name} == {

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -204,3 +205,33 @@ def test_a_row_group_larger_than_memory(
     assert re.search(r"error: in/big\.parquet: memory ran out: row group 0 fills \d+ MiB, 0 MiB are left; ", err)
     assert {path.name for path in (tmp_path / "scored").glob("*.parquet")} == {"a.parquet", "c.parquet"}
     assert metrics(tmp_path / "m.prom")[("score_exit_code",)] == 7
+
+
+DENIED = [
+    (("closed/x", "-o", "out/", "--on-missing-input", "ok"), 3, "closed/x: cannot be read: Permission denied; "),
+    (
+        ("closed/x/*.csv", "-o", "out/", "--on-missing-input", "ok"),
+        3,
+        "closed/x: cannot be listed: Permission denied",
+    ),
+    (("incoming", "-o", "closed/x/out/"), 5, "closed/x: the folder cannot be reached: Permission denied; "),
+    (("incoming/a.csv", "-o", "foreign/a.csv"), 5, "foreign: the folder cannot be written to: Permission denied; "),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "says"), DENIED, ids=[case[2] for case in DENIED])
+def test_what_is_denied_is_said_to_be(
+    incoming: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("a folder of somebody else takes root, and setpriv to be denied it")
+    (tmp_path / "closed" / "x").mkdir(parents=True)
+    (tmp_path / "closed" / "x" / "b.csv").write_text("text\ngood\n")
+    (tmp_path / "foreign").mkdir()
+    for name, mode in (("closed", 0o700), ("foreign", 0o755)):
+        os.chown(tmp_path / name, 1234, 1234)
+        (tmp_path / name).chmod(mode)
+    command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable, "-c", CODE, *arguments]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, says in done.stderr) == (code, True), done.stderr
+    assert incoming.exists()
