@@ -28,14 +28,16 @@ docs: .venv/dev
 	$(BIN)/python docs/generate_commands.py
 
 .venv/bin/python:
-	$(PYTHON) -c "import sys; sys.exit('Python 3.11 or later is needed, this is ' + sys.version.split()[0] if sys.version_info < (3, 11) else 0)"
+	@$(PYTHON) -c "import sys; sys.exit('Python 3.11 or later is needed, this is ' + sys.version.split()[0] if sys.version_info < (3, 11) else 0)"
 	$(PYTHON) -m venv .venv
 
 .venv/base: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing into .venv, 0.7 GB: a minute or two"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing into .venv, 3 GB: some minutes"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch .venv/base $@
 
