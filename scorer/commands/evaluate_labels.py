@@ -23,6 +23,7 @@ Examples:
   evaluate-labels preds.parquet --baseline preds_old.parquet --on id --max-drop 0.005 --strict
   evaluate-labels preds.parquet --at-precision 0.95 --write-threshold my-bundle
   evaluate-labels tonight.parquet --drift kept.parquet --max-psi 0.25 --write-baseline kept.parquet
+  evaluate-labels tonight.parquet --min-expected-accuracy 0.9 --review-queue doubtful.csv
   evaluate-labels preds.parquet --report report.html
   evaluate-labels preds.parquet --json - | jq .figures.f1.value
 
@@ -93,6 +94,13 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     help="Gate: exit 8 if F1 is below this, 0 to 1: of the positive label, or macro F1 if there is none.",
 )
 @option(
+    "--min-expected-accuracy",
+    group="Gates",
+    type=float,
+    metavar="SHARE",
+    help="Gate: exit 8 if the accuracy that the probabilities let expect is below this, 0 to 1; needs no gold labels.",
+)
+@option(
     "--baseline",
     group="Comparison",
     metavar="FILE",
@@ -110,7 +118,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     "--strict",
     group="Gates",
     is_flag=True,
-    help="The lower end of the 95 % interval decides about --max-drop, --min-accuracy and --min-f1.",
+    help="The lower end of the 95 % interval decides about --max-drop and the --min-… gates.",
 )
 @option(
     "--write-baseline",
@@ -144,6 +152,21 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     type=float,
     metavar="SHARE",
     help="Find the threshold with the best precision at this recall.",
+)
+@option(
+    "--review-queue",
+    group="Analysis",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the rows that the model is least sure of, most doubtful first, for people to label.",
+)
+@option(
+    "--review-share",
+    group="Analysis",
+    metavar="SHARE",
+    default="10%",
+    show_default=True,
+    help="Share of all rows with a prediction for --review-queue, as 10% or 0.1.",
 )
 @option(
     "--write-threshold",

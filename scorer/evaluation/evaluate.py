@@ -27,14 +27,22 @@ from scorer.evaluation.baseline import (
 from scorer.evaluation.comparison import comparison_of
 from scorer.evaluation.coverage import Coverage, coverage_of
 from scorer.evaluation.drift import Profile, baseline_profile, drift_of
+from scorer.evaluation.expectation import (
+    CalibrationCheck,
+    Expectation,
+    check_of_embedded,
+    drift_doubts,
+    expectation_of,
+)
 from scorer.evaluation.findings import FIGURES, EvaluationReport, Provenance
 from scorer.evaluation.gates import gates_of
 from scorer.evaluation.inputs import EvaluatedFile, labels_of, open_files, read_gold, require_two_labels
 from scorer.evaluation.labels import GoldLabels, LabelSet
 from scorer.evaluation.mistakes import most_confident_mistakes, reviews_at, suspect, suspect_labels
 from scorer.evaluation.options import EvaluateArguments, EvaluateOptions
+from scorer.evaluation.review_queue import ReviewQueue
 from scorer.evaluation.rows import EvaluatedRows, PredictedChunk, collect_rows, predicted_chunks, scored_chunks
-from scorer.evaluation.sections import Method, ReadFile, Thresholds
+from scorer.evaluation.sections import Drift, Method, ReadFile, Thresholds
 from scorer.evaluation.thresholds import chosen_threshold, threshold_table
 from scorer.metrics.ranking import Ranking
 from scorer.model.bundle import is_embedded, writable_bundle, write_threshold
@@ -76,6 +84,7 @@ def evaluate_labels(
     if asked.write_baseline is not None:
         check_baseline_destination(Path(asked.write_baseline), [Path(path) for path in paths])
     run = _Evaluation.open(paths, asked)
+    queue = ReviewQueue.of(asked, [*paths, *_other_files(asked)])
     chosen, labels, positive, notes = run.options, run.labels, run.positive, run.notes
 
     # A bundle, a baseline or other predictions that do not fit are refused before the first text is scored.
@@ -93,9 +102,11 @@ def evaluate_labels(
         comparison = comparison_of(rows, baseline, partners, labels.names, positive, chosen, _METHOD)
         report, notes = replace(report, comparison=comparison), notes + more
     if then is not None and now is not None:
-        report = replace(report, drift=drift_of(str(chosen.drift), then, now))
+        report = with_drift(report, drift_of(str(chosen.drift), then, now))
     notes += _same_bytes(report.provenance.inputs)
-    gates = gates_of(chosen, report.figures, positive, report.comparison, report.drift)
+    gates = gates_of(chosen, report.figures, positive, report.comparison, report.drift, report.expectation)
+    if queue is not None:
+        notes += (queue.write(rows, labels.names, chosen),)
     return run.write(replace(report, gates=gates, notes=notes), rows, bundle)
 
 
@@ -189,7 +200,19 @@ class _Evaluation:
             suspects=tuple(suspect(rows, place, reviews[place]) for place in doubtful[:most].tolist()),
             n_suspects=len(doubtful),
             coverage=_coverage(rows, places) if labelled else _coverage(rows, None),
+            expectation=self._expectation(rows),
         )
+
+    def _expectation(self, rows: EvaluatedRows) -> Expectation | None:
+        """The accuracy to expect of all rows with a prediction, also beside a measured one."""
+        if rows.confidence is None:
+            return None
+        if self.scorer is not None:
+            check = CalibrationCheck.of(self.scorer.bundle.description)
+        else:
+            check = check_of_embedded([file.source for file in self.files])
+        places = rows.predicted >= 0
+        return expectation_of(rows.predicted[places], rows.confidence[places], self.labels.names, check)
 
     def _thresholds(self, ranking: Ranking | None) -> Thresholds | None:
         options = self.options
@@ -265,6 +288,19 @@ def _same_bytes(inputs: Sequence[ReadFile]) -> tuple[str, ...]:
             found.append(f"{item.path} holds the same bytes as {first[item.sha256]}: its rows count twice")
         first.setdefault(item.sha256, item.path)
     return tuple(found)
+
+
+def with_drift(report: EvaluationReport, drift: Drift) -> EvaluationReport:
+    """``report`` with ``drift``, and with what it says about the expected accuracy."""
+    expectation = report.expectation
+    if expectation is not None:
+        expectation = replace(expectation, doubts=drift_doubts(drift), drift_checked=True)
+    return replace(report, drift=drift, expectation=expectation)
+
+
+def _other_files(options: EvaluateOptions) -> list[str]:
+    others = (options.labels, options.baseline, options.drift)
+    return [os.fspath(path) for path in others if path is not None]
 
 
 def _counted(chunks: Iterator[PredictedChunk], profile: Profile | None, progress: Progress) -> Iterator[PredictedChunk]:

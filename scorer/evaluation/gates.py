@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scorer.evaluation.expectation import Expectation
 from scorer.evaluation.options import EvaluateOptions
 from scorer.evaluation.sections import Chance, Comparison, Drift
 from scorer.metrics.values import Figure, Section
@@ -106,6 +107,7 @@ def gates_of(
     positive: int | None,
     comparison: Comparison | None,
     drift: Drift | None,
+    expectation: Expectation | None = None,
 ) -> tuple[Gate, ...]:
     """Every gate of ``options``, on the figure that it bounds."""
     f1 = "macro_f1" if positive is None else "f1"
@@ -113,6 +115,10 @@ def gates_of(
     for option, name, least in (("--min-accuracy", "accuracy", options.min_accuracy), ("--min-f1", f1, options.min_f1)):
         if least is not None:
             gates.append(Gate(option, name, figures[name], least, strict=options.strict))
+    if options.min_expected_accuracy is not None:
+        expected = Figure(None, "there are no probabilities") if expectation is None else expectation.to_bound
+        least = options.min_expected_accuracy
+        gates.append(Gate("--min-expected-accuracy", "expected accuracy", expected, least, strict=options.strict))
     if options.max_drop is not None and comparison is not None:
         found = {item.figure: item.difference for item in comparison.differences}
         for name in ("accuracy", f1):

@@ -231,7 +231,8 @@ def _found_columns(source: Source, options: EvaluateOptions) -> EvaluatedFile:
         )
     file = _with_predictions(source, options)
     added = {predicted, f"{prefix}score", f"{prefix}status", *file.probabilities}
-    gold = _gold_column(columns, options, path, added)
+    tells = bool(file.probabilities) or file.score is not None
+    gold = _gold_column(columns, options, path, added, tells=tells)
     return replace(file, gold=gold, text=None if file.text == gold else file.text)
 
 
@@ -262,9 +263,12 @@ def _text_beside(source: Source, wanted: str | None) -> str | None:
 
 
 def _gold_column(
-    columns: Sequence[str], options: EvaluateOptions, path: str, added: Collection[str] = ()
+    columns: Sequence[str], options: EvaluateOptions, path: str, added: Collection[str] = (), *, tells: bool = False
 ) -> str | None:
-    """The column of gold labels, none of those ``added`` by scoring; ``None`` if they are elsewhere or not needed."""
+    """The column of gold labels, none of those ``added`` by scoring; ``None`` if they are elsewhere or not needed.
+
+    They are not needed if ``tells`` is true: the probabilities tell what to expect.
+    """
     if options.labels is not None:
         named_column(columns, str(options.on), path)
         return None
@@ -277,8 +281,9 @@ def _gold_column(
     try:
         return label_column([name for name in columns if name not in added], options.label_column, path)
     except InputError:
-        # Drift needs no labels, nor does writing its first baseline.
-        compared = options.drift is not None or options.write_baseline is not None
+        # Neither drift nor its first baseline needs labels, nor does what probabilities let expect.
+        compared = any(path is not None for path in (options.drift, options.write_baseline, options.review_queue))
+        compared = compared or options.min_expected_accuracy is not None or tells
         if compared and not options.needs_gold:
             return None
         raise

@@ -59,12 +59,15 @@ class EvaluateOptions(ModelOptions, FileOptions):
         min_accuracy: gate, in [0, 1].
         min_f1: gate, in [0, 1], on the F1 of the positive label, or macro F1 where there is no such label.
         baseline: predictions of the same rows to compare with, paired by ``on`` or else in order.
+        min_expected_accuracy: gate, in [0, 1], on the accuracy that the probabilities let expect without gold labels.
         max_drop: gate, in [0, 1]: most that accuracy, and that F1, may be below the baseline's.
         strict: the lower ends of the intervals decide about ``min_accuracy``, ``min_f1`` and ``max_drop``.
         write_baseline: where to keep these predictions for the next time, once all gates are met.
         slice_by: columns to slice by.
         mistakes: mistakes, suspect labels and changed reviews to keep, of each this many.
         at_precision, at_recall: find the threshold that gives this much, in (0, 1].
+        review_queue: where to write the rows that the model is least sure of.
+        review_share: share of all rows with a prediction for it, as 0.1 or ``10%``.
         write_threshold: a bundle to write the threshold into, once all gates are met.
         drift: predictions of another time to compare with, without labels.
         max_psi: gate on the population stability indexes of predicted labels and of scores.
@@ -83,6 +86,7 @@ class EvaluateOptions(ModelOptions, FileOptions):
     model_of_the_machine: bool = False
     min_accuracy: float | None = None
     min_f1: float | None = None
+    min_expected_accuracy: float | None = None
     baseline: str | os.PathLike[str] | None = None
     max_drop: float | None = None
     strict: bool = False
@@ -92,6 +96,8 @@ class EvaluateOptions(ModelOptions, FileOptions):
     at_precision: float | None = None
     at_recall: float | None = None
     write_threshold: str | os.PathLike[str] | None = None
+    review_queue: str | os.PathLike[str] | None = None
+    review_share: float | str = 0.1
     drift: str | os.PathLike[str] | None = None
     max_psi: float | None = None
     max_share_shift: float | None = None
@@ -113,6 +119,15 @@ class EvaluateOptions(ModelOptions, FileOptions):
         asked = (self.label_column, self.labels, self.baseline, self.min_accuracy, self.min_f1, self.at_precision)
         return any(value is not None for value in (*asked, self.at_recall, self.write_threshold)) or bool(self.slice_by)
 
+    @property
+    def share_for_people(self) -> float:
+        """``review_share`` as a number; NaN if it is none."""
+        text = str(self.review_share).strip()
+        try:
+            return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            return math.nan
+
     def _check_pairs(self) -> None:
         if self.labels is not None and self.on is None:
             raise UsageError("--labels needs --on", hint="name the column of ids that both files have")
@@ -122,7 +137,8 @@ class EvaluateOptions(ModelOptions, FileOptions):
             raise UsageError("--allow-missing needs --labels and --on", hint="it leaves out ids that do not match")
         if self.max_drop is not None and self.baseline is None:
             raise UsageError("--max-drop needs --baseline", hint="name the predictions to compare with")
-        if self.strict and self.max_drop is None and self.min_accuracy is None and self.min_f1 is None:
+        bounded = (self.max_drop, self.min_accuracy, self.min_f1, self.min_expected_accuracy)
+        if self.strict and all(bound is None for bound in bounded):
             raise UsageError("--strict needs a gate", hint="pass --max-drop, --min-accuracy or --min-f1")
         for name in ("max_psi", "max_share_shift", "max_length_psi", "max_vocabulary_shift"):
             if getattr(self, name) is not None and self.drift is None:
@@ -135,7 +151,7 @@ class EvaluateOptions(ModelOptions, FileOptions):
             raise UsageError(f"--text-column and --label-column both name {quoted(self.text_column)}")
 
     def _check_ranges(self) -> None:
-        shares = ("min_accuracy", "min_f1", "max_drop", "at_precision", "at_recall")
+        shares = ("min_accuracy", "min_f1", "min_expected_accuracy", "max_drop", "at_precision", "at_recall")
         for name in (*shares, "max_share_shift", "max_vocabulary_shift"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
@@ -145,6 +161,8 @@ class EvaluateOptions(ModelOptions, FileOptions):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise UsageError(f"{_option(name)} {value:g} must be 0 or more")
+        if not 0 < self.share_for_people <= 1:
+            raise UsageError(f"--review-share {self.review_share} is not a share of rows", hint="pass 10% or 0.1")
         if self.mistakes < 0:
             raise UsageError(f"--mistakes {self.mistakes} must be 0 or more")
 

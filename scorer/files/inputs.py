@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 # This program leaves these beside outputs, and others leave the rest while they write.
 REJECTS_SUFFIX = ".rejects.jsonl"
 PROVENANCE_SUFFIX = ".provenance.json"
+
+PROVENANCE_KEY = b"review_scorer.provenance"
+"""Key of the provenance in the metadata of a Parquet file."""
+
 _NOT_INPUTS = (REJECTS_SUFFIX, PROVENANCE_SUFFIX, ".partial", ".tmp", ".lock", ".part", ".crdownload", "~")
 
 

@@ -438,7 +438,7 @@ def test_ids_that_cannot_be_joined_are_errors_whatever_is_allowed(saved, ids, go
         ),
         (predictions([], pa.array([], pa.string())), {}, "preds.parquet: holds no rows; there is nothing to evaluate"),
         (
-            predictions(FIVE[0], None, id=list("abcde")),
+            pa.table({"id": ["a", "b"], "pred_label": ["positive", "negative"]}),
             {},
             "preds.parquet: no column is named label, sentiment, gold or target; name one with --label-column;"
             " its columns: id",
