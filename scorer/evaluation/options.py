@@ -26,6 +26,7 @@ class EvaluateArguments(ModelArguments, FileArguments, total=False):
     model_of_the_machine: bool
     min_accuracy: float | None
     min_f1: float | None
+    min_expected_accuracy: float | None
     baseline: str | os.PathLike[str] | None
     max_drop: float | None
     strict: bool
@@ -35,6 +36,8 @@ class EvaluateArguments(ModelArguments, FileArguments, total=False):
     at_precision: float | None
     at_recall: float | None
     write_threshold: str | os.PathLike[str] | None
+    review_queue: str | os.PathLike[str] | None
+    review_share: float | str
     drift: str | os.PathLike[str] | None
     max_psi: float | None
     max_share_shift: float | None
@@ -61,7 +64,7 @@ class EvaluateOptions(ModelOptions, FileOptions):
         baseline: predictions of the same rows to compare with, paired by ``on`` or else in order.
         min_expected_accuracy: gate, in [0, 1], on the accuracy that the probabilities let expect without gold labels.
         max_drop: gate, in [0, 1]: most that accuracy, and that F1, may be below the baseline's.
-        strict: the lower ends of the intervals decide about ``min_accuracy``, ``min_f1`` and ``max_drop``.
+        strict: the lower ends of the intervals decide about ``max_drop`` and the gates that begin with ``min_``.
         write_baseline: where to keep these predictions for the next time, once all gates are met.
         slice_by: columns to slice by.
         mistakes: mistakes, suspect labels and changed reviews to keep, of each this many.
