@@ -85,7 +85,7 @@ def pair(
         raise InputError(
             f"has {baseline.n_rows:,} rows, but the current predictions have {n_rows:,}: these are not the same rows",
             path=path,
-            hint="name the predictions of the same rows, or pass --on with a column of ids",
+            hint="name the predictions of the same rows, or pass --on with a column of ids, and --allow-missing",
         )
     common = _common_columns(files, baseline.file)
     for name in common:

@@ -136,8 +136,11 @@ class ModelBundle:
             ModelError: the file or its weights are damaged, unsafe or not there.
         """
         if precision not in self.variants:
-            there = ", ".join(self.variants)
-            raise DeviceError(f"has no {precision} model, only {there}", path=self.folder, hint=EXPORT_HINT)
+            there = " and ".join(self.variants)
+            those = " or ".join(self.variants)
+            command = f"export-model CHECKPOINT -o BUNDLE --precision {precision}"
+            hint = f"pass --precision {those}, or export one with: {command}"
+            raise DeviceError(f"has no {precision} model, only {there}", path=self.folder, hint=hint)
         path = self.variants[precision]
         self.verify(path)
         for file, size in OnnxFile.read(path).weights.items():

@@ -131,7 +131,10 @@ def test_a_hub_id_without_a_network() -> None:
 
 
 def test_a_missing_precision_says_how_to_export_it(optimum_folder: Path) -> None:
-    with pytest.raises(DeviceError, match=r"has no int8 model, only fp32; export one with: export-model"):
+    with pytest.raises(
+        DeviceError,
+        match=r"has no int8 model, only fp32; pass --precision fp32, or export one .* --precision int8",
+    ):
         ModelBundle.load(optimum_folder).variant("int8")
 
 
