@@ -294,6 +294,12 @@ def _report_refusal(metrics: Path, error: click.UsageError | ScorerError) -> Non
     help="Exit code if nothing failed and there was no file to score: 0, or 10 to 119, such as 99.",
 )
 @option(
+    "--dry-run",
+    group="Nightly",
+    is_flag=True,
+    help="Show which files would be scored and why, their rows, and an estimate of tokens and time; write nothing.",
+)
+@option(
     "--checksum",
     group="Nightly",
     is_flag=True,
@@ -340,6 +346,7 @@ def score(
     since: str | None,
     exit_code_nothing_new: int,
     checksum: bool,
+    dry_run: bool,
     quiet: bool,
     verbose: int,
     debug: bool,
@@ -364,7 +371,7 @@ def score(
     try:
         require_address_space(_LIBRARIES_BYTES)
         chosen = ScoreOptions(columns=_names(columns), **options)
-        of_run = RunOptions(on_missing_input, since, exit_code_nothing_new, checksum)
+        of_run = RunOptions(on_missing_input, since, exit_code_nothing_new, checksum, dry_run)
     except ScorerError as error:
         if metrics_file is not None:
             _report_refusal(metrics_file, error)
@@ -381,10 +388,11 @@ def score(
         chosen,
         progress,
         run=of_run,
-        files=ReportFiles(summary, metrics_file),
+        files=ReportFiles() if dry_run else ReportFiles(summary, metrics_file),
         exit_code_of=exit_code_of,
+        show=lambda line: click.echo(printable(line)),
     )
-    if not quiet:
+    if not quiet and not dry_run:
         with suppress(OSError):  # the output is published, even if stderr cannot be written to
             for line in report.lines():
                 say(line, "run_ended", exit_code=report.exit_code, **report.log_fields())

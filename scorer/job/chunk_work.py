@@ -130,13 +130,20 @@ class ChunkColumns:
 
     def encode(self, scorer: Scorer, chunk: Chunk, known: KnownScores | None = None) -> EncodedChunk:
         """Tokenize the texts of a chunk that are not ``known``: the half of the work that can be done ahead."""
+        texts, rows = self.unknown_texts(chunk, known)
+        return EncodedChunk(chunk, scorer.encode(texts), rows)
+
+    def unknown_texts(
+        self, chunk: Chunk, known: KnownScores | None
+    ) -> tuple[pa.Array | pa.ChunkedArray, KnownRows | None]:
+        """The texts of a chunk, null where they need no model, and the predictions that are ``known``."""
         texts = text_values(chunk.rows.column(self.text))
         if chunk.kept:
             texts = pc.if_else(_at(chunk.kept, len(texts)), None, texts)
         rows = known.find(in_one_piece(texts)) if known is not None and len(texts) else None
         if rows is not None and len(rows.rows):
             texts = pc.if_else(_at(rows.rows, len(texts)), None, texts)
-        return EncodedChunk(chunk, scorer.encode(texts), rows)
+        return texts, rows
 
     def score(self, scorer: Scorer, encoded: EncodedChunk, logits: Logits) -> ChunkResult:
         """Score a chunk; its rows depend on the chunk, the bundle, the options and the device alone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from scorer.job.job import run_job
 from scorer.job.options import ScoreOptions
 from scorer.job.summary import ScoreSummary
 from scorer.progress import Progress
+from scorer.run.dry_run import DryRun
 from scorer.run.engines import check_streams, engine_of
 from scorer.run.options import RunOptions
 from scorer.run.outcome import Outcome
@@ -37,12 +38,14 @@ def score_inputs(
     run: RunOptions,
     files: ReportFiles,
     exit_code_of: Callable[[BaseException], int],
+    show: Callable[[str], None] = print,
 ) -> RunReport:
     """Score ``inputs`` (files, folders, globs, URLs, ``-``) to ``output``; write and return the report.
 
     A folder, a glob or several inputs go into the folder ``output``, each file under its own name. A file
     that is up to date is skipped, and one that cannot be scored does not stop the others. The files of the
     report are written for a failed run too, with the exit code that ``exit_code_of`` gives to its error.
+    A dry run gives its lines to ``show`` and writes nothing.
 
     Raises:
         ScorerError: as :func:`scorer.run.score_file.score_file` says; with many files, once all are through.
@@ -63,6 +66,9 @@ def score_inputs(
         )
         if found and outcome.of_one_file and found[0].path != inputs[0]:  # in a store, which alone knows
             raise is_a_folder(inputs[0])
+        if outcome.of_one_file and run.dry_run:
+            one = dict.fromkeys([output], file) if (file := next(iter(outcome.without_older(found)), None)) else {}
+            return _dry_run(one, output, options, outcome, show)
         if outcome.of_one_file:
             return _score_one(outcome.without_older(found), output, options, progress, outcome)
         found = without_outputs(found, inputs, output, run)
@@ -70,8 +76,20 @@ def score_inputs(
         outcome.check_files([file.path for file in found], output, targets)
         new = set(outcome.without_older(found))
         targets = {target: file for target, file in targets.items() if file in new}
+        if run.dry_run:
+            return _dry_run(targets, output, options, outcome, show)
         score_all(targets, inputs, output, options, progress, outcome)
         return outcome.finish()
+
+
+def _dry_run(
+    targets: Mapping[str, InputFile], output: str, options: ScoreOptions, outcome: Outcome, show: Callable[[str], None]
+) -> RunReport:
+    dry = DryRun(options, outcome)
+    for line in dry.lines(targets, output, like_make=not outcome.of_one_file):
+        show(line)
+    outcome.raise_worst()
+    return RunReport(0 if dry.has_work else outcome.run.exit_code_nothing_new)
 
 
 def _score_one(

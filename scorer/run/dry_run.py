@@ -1,0 +1,179 @@
+"""A run that writes nothing: which files would be scored and why, how many rows and tokens, and about how long."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scorer.disk.paths import STDOUT, is_plain_file
+from scorer.errors import OutputExistsError, ScorerError, explained
+from scorer.files.formats import OutputFormat
+from scorer.files.inputs import InputFile
+from scorer.files.urls import is_url, without_secrets
+from scorer.job.earlier_outputs import EarlierOutputs
+from scorer.job.options import ScoreOptions
+from scorer.run.outcome import Outcome
+from scorer.run.seen_files import LocalOutputs, SeenFiles
+
+if TYPE_CHECKING:
+    from scorer.job.chunk_work import ChunkWork
+    from scorer.model.scoring import Scorer
+
+_SAMPLE_SECONDS = 2.0
+"""Time of scoring from which the time of the whole is taken."""
+
+_SAMPLE_ROWS = 256
+
+
+def in_words(seconds: float) -> str:
+    """A time for people.
+
+    >>> in_words(2.4), in_words(150), in_words(9000)
+    ('3 s', '2.5 min', '2.5 h')
+    """
+    if seconds < 120:
+        return f"{math.ceil(seconds)} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+@dataclass
+class _Totals:
+    """Sums over the files that would be scored."""
+
+    files: int = 0
+    up_to_date: int = 0
+    rows: int = 0
+    reused: int = 0
+    sampled: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class DryRun:
+    """What a run of ``options`` would do; it takes no lock and writes no file.
+
+    Attributes:
+        options: options of the run.
+        outcome: takes the errors of files, as those of a run.
+    """
+
+    options: ScoreOptions
+    outcome: Outcome
+    _totals: _Totals = field(default_factory=_Totals)
+    _scorer: Scorer | None = None
+
+    def lines(self, targets: Mapping[str, InputFile], output: str, *, like_make: bool) -> Iterator[str]:
+        """A line for each file that would be scored, and one for all.
+
+        Raises:
+            ModelError: the model cannot be used.
+        """
+        totals, earlier = self._totals, EarlierOutputs(self.options)
+        earlier.check()
+        trusted = like_make and not (self.options.overwrite or self.outcome.run.checksum or is_url(output))
+        seen = SeenFiles.open(LocalOutputs(Path(output)), self.options, is_trusted=True) if trusted else None
+        for target, file in targets.items():
+            if seen is not None and seen.up_to_date(target, file):
+                totals.up_to_date += 1
+                continue
+            try:
+                line = self._line(target, file, earlier, like_make=like_make)
+            except Exception as caught:
+                error = explained(caught, path=without_secrets(file.path))
+                if not isinstance(error, ScorerError) or error.exit_code == 4:
+                    raise
+                if not self.outcome.skips(error):
+                    self.outcome.failed(error, without_secrets(file.path))
+                continue
+            if line is None:
+                totals.up_to_date += 1
+            else:
+                yield line
+        yield self._last_line()
+
+    @property
+    def has_work(self) -> bool:
+        """True if a file would be scored."""
+        return self._totals.files > 0
+
+    def _line(self, target: str, file: InputFile, earlier: EarlierOutputs, *, like_make: bool) -> str | None:
+        from scorer.files.input_state import InputState
+        from scorer.files.opening import open_source
+        from scorer.files.writing import check_schema
+        from scorer.job.chunk_work import ChunkWork, ModelIdentity
+        from scorer.job.destination import Destination
+        from scorer.job.up_to_date import ExistingOutput, Making, may_be_replaced
+        from scorer.safe_text import in_utf8
+
+        format = OutputFormat.of(without_secrets(target), self.options.output_format, csv_safe=self.options.csv_safe)
+        destination, why, replaced = Destination(Path(target), format), "new", None
+        model = ModelIdentity.of(self._loaded())
+        if not is_url(target) and target != STDOUT and is_plain_file(target):
+            making = Making(InputState.of(file).description(), model, format, self.options)
+            found = ExistingOutput.on_disk(destination).difference(making)
+            if not self.options.overwrite:
+                if like_make and found is None:
+                    return None
+                if not may_be_replaced(destination, in_utf8(file.name), like_make=like_make):
+                    raise OutputExistsError("already exists", path=target, hint="pass --overwrite to replace it")
+            why, replaced = found or "options", destination.path if like_make else None
+        source = open_source(file.path, self.options.reading())
+        work = ChunkWork.plan(source, self.options, lambda: model)
+        check_schema(format, work.schema)
+        with earlier.known(model, replaced=replaced, folder=Path(tempfile.gettempdir())) as known:
+            rows, reused = self._read(replace(work, known=known, names=(work.columns.text,)))
+        self._totals.files += 1
+        shown = f", {reused:,} of them reused" if reused else ""
+        return f"{without_secrets(file.path)} -> {without_secrets(target)}: {why}, {rows:,} rows{shown}"
+
+    def _read(self, work: ChunkWork) -> tuple[int, int]:
+        """Read all rows of a source, which finds its errors, and score some while the sample is short."""
+        from scorer.files.bad_rows import check_bad_rows
+
+        scorer, totals = self._loaded(), self._totals
+        rows = reused = bad = 0
+        for chunk in work.chunks():
+            texts, found = work.columns.unknown_texts(chunk, work.known)
+            rows, bad = rows + chunk.n_input_rows, bad + len(chunk.rejects) + len(chunk.kept)
+            reused += 0 if found is None else len(found.rows)
+            texts = texts.drop_null()
+            for begin in range(0, len(texts), _SAMPLE_ROWS):
+                if totals.seconds >= _SAMPLE_SECONDS:
+                    break
+                begun = time.monotonic()
+                encoded = scorer.encode(texts[begin : begin + _SAMPLE_ROWS])
+                scorer.session.logits(encoded)
+                totals.seconds += time.monotonic() - begun
+                totals.sampled += encoded.n_rows
+                totals.tokens += len(encoded.tokens)
+        check_bad_rows(self.options.limit(), bad=bad, rows=rows, path=work.source.path, finished=True)
+        totals.rows += rows
+        totals.reused += reused
+        return rows, reused
+
+    def _last_line(self) -> str:
+        totals = self._totals
+        done = f"{totals.files} files to score, {totals.up_to_date} up to date"
+        if not totals.files:
+            return f"nothing new: {done}" if not self.outcome.errors else done
+        new = totals.rows - totals.reused
+        reused = f", {totals.reused:,} reused" if totals.reused else ""
+        line = f"{done}; {totals.rows:,} rows{reused}"
+        if not totals.sampled or not totals.seconds:
+            return line
+        share, rate = new / totals.sampled, totals.sampled / totals.seconds
+        time_left = in_words(totals.seconds * share)
+        return f"{line}, about {round(totals.tokens * share):,} tokens; about {time_left} at {rate:,.0f} rows/s"
+
+    def _loaded(self) -> Scorer:
+        if self._scorer is None:
+            from scorer.job.local_engine import new_scorer
+
+            self._scorer = new_scorer(self.options, tell=False)
+        return self._scorer
