@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import os
 import socket
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pyarrow as pa
 
 from scorer.cluster.wire import chunk_of, chunk_row, failure_row, part_row
+from scorer.disk.temporary import temporary_folder
 from scorer.errors import ModelError, ScorerError
 from scorer.files.opening import open_source
 from scorer.files.source import ReadOptions
@@ -124,16 +123,16 @@ def load_model(files: dict[str, bytes], options: ScoreOptions) -> tuple[Scorer, 
     """
     # Read by the tokenizer at its first use.
     os.environ["RAYON_NUM_THREADS"] = str(options.threads or 1)
-    with tempfile.TemporaryDirectory(prefix="score-model-") as folder:
+    with temporary_folder() as folder:
         for name, data in files.items():
-            target = Path(folder) / name
+            target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
         try:
-            scorer = new_scorer(replace(options, model=folder))
+            scorer = new_scorer(replace(options, model=str(folder)))
             return scorer, ModelIdentity.of(scorer)
         except ScorerError as error:
-            raise _renamed(error, folder, options.model or "the built-in model") from error
+            raise _renamed(error, str(folder), options.model or "the built-in model") from error
 
 
 class ChunkWorker:

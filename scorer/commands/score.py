@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -300,6 +302,13 @@ def _report_refusal(metrics: Path, error: click.UsageError | ScorerError) -> Non
     help="Show which files would be scored and why, their rows, and an estimate of tokens and time; write nothing.",
 )
 @option(
+    "--prune",
+    group="Nightly",
+    is_flag=True,
+    help="Afterwards remove, in the folder of outputs, what no input accounts for: outputs, unfinished work, locks.",
+)
+@option("--yes", group="Nightly", is_flag=True, help="Let --prune remove without a question.")
+@option(
     "--checksum",
     group="Nightly",
     is_flag=True,
@@ -347,6 +356,8 @@ def score(
     exit_code_nothing_new: int,
     checksum: bool,
     dry_run: bool,
+    prune: bool,
+    yes: bool,
     quiet: bool,
     verbose: int,
     debug: bool,
@@ -371,7 +382,9 @@ def score(
     try:
         require_address_space(_LIBRARIES_BYTES)
         chosen = ScoreOptions(columns=_names(columns), **options)
-        of_run = RunOptions(on_missing_input, since, exit_code_nothing_new, checksum, dry_run)
+        of_run = RunOptions(
+            on_missing_input, since, exit_code_nothing_new, checksum, dry_run, _question(prune=prune, yes=yes)
+        )
     except ScorerError as error:
         if metrics_file is not None:
             _report_refusal(metrics_file, error)
@@ -407,6 +420,17 @@ def score_main() -> NoReturn:
     # Its threads have nothing to do here, and where they cannot be started it ends the process.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     run(score, env_prefix="SCORER")
+
+
+def _question(*, prune: bool, yes: bool) -> Callable[[str], bool] | None:
+    """The question of ``--prune``; ``None`` without it."""
+    if not prune:
+        return None
+    if yes:
+        return lambda _: True
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError("--prune asks before it removes, and nobody is there", hint="pass --yes")
+    return lambda question: click.confirm(printable(question), err=True)
 
 
 def _names(columns: str | None) -> tuple[str, ...] | None:

@@ -19,6 +19,25 @@ def lock_file(output: Path) -> Path:
     return output.with_name(f".{output.name}.lock")
 
 
+def is_held(lock: Path) -> bool:
+    """True if a run holds the lock file ``lock``; where that cannot be found out, if it is there."""
+    if sys.platform == "win32":
+        return lock.exists()
+    import fcntl
+
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return lock.is_symlink() or lock.exists()
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @contextmanager
 def locked(output: Path, *, lock: Path | None = None) -> Iterator[None]:
     """Hold the lock of ``output`` during the block; ``lock`` is another path for the lock file.

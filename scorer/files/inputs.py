@@ -75,6 +75,7 @@ def expand_inputs(
     if STDIN in names and len(names) > 1:
         raise UsageError("- (standard input) cannot be combined with other inputs", hint="pass - alone")
     found: dict[str, InputFile] = {}
+    again: set[str] = set()
     search = _Search(any_format, skip_missing, failed)
     for name in names:
         try:
@@ -86,7 +87,9 @@ def expand_inputs(
             continue
         for file in files:
             key = file.path if is_url(file.path) or file.path == STDIN else os.path.realpath(file.path)
-            found.setdefault(key, file)
+            if found.setdefault(key, file) is not file:
+                again.add(without_secrets(file.path))
+    _say_passed_over("inputs", "second names of files", again)
     return list(found.values())
 
 
@@ -103,6 +106,13 @@ def say_left_out(error: ScorerError) -> None:
     """Say in the log that an input which is missing is left out."""
     about = {"event": "missing_input", "fields": {"file": error.path}}
     log.info("%s: %s: left out", error.path, error.message, extra=about)
+
+
+def _say_passed_over(where: object, what: str, names: set[str]) -> None:
+    """Say with ``-v`` how many inputs are passed over, and the first names."""
+    if names:
+        more = f" and {len(names) - 10:,} more" if len(names) > 10 else ""
+        log.debug("%s: %d passed over, %s: %s%s", where, len(names), what, ", ".join(sorted(names)[:10]), more)
 
 
 @dataclass(frozen=True)
@@ -164,9 +174,9 @@ def _expand(name: str, search: _Search) -> list[InputFile]:
         return [InputFile(name, Path(name).name)]
     inputs = [file for file in found if _is_input(file.name, name.removeprefix(base), search.any_format)]
     shown = without_secrets(name) if is_url(name) else Path(name)
-    if left_out := sorted({file.name for file in found} - {file.name for file in inputs}):
-        more = f" and {len(left_out) - 10:,} more" if len(left_out) > 10 else ""
-        log.debug("%s: left out: %s%s", shown, ", ".join(left_out[:10]), more)
+    _say_passed_over(
+        shown, "of an unknown extension or hidden", {file.name for file in found} - {f.name for f in inputs}
+    )
     inputs += in_tables
     if not inputs and base == name:
         raise MissingInputError("holds no file of a known format", path=shown, hint=KNOWN_FORMATS)
@@ -222,14 +232,17 @@ def _walk(folder: Path, search: _Search) -> tuple[list[InputFile], list[InputFil
 
     found: list[InputFile] = []
     in_tables: list[InputFile] = []
+    linked: set[str] = set()
     for parent, folders, files in os.walk(folder, onerror=refuse):
         is_table = delta.LOG in folders
         files = files_of_table(parent) if is_table else [*files, *(f"{name}/" for name in folders if _is_hidden(name))]
         folders[:] = [] if is_table else [name for name in folders if not _is_hidden(name)]
         below = Path(parent).relative_to(folder).as_posix().removeprefix(".")
+        linked |= {f"{below}/{name}".removeprefix("/") for name in folders if (Path(parent) / name).is_symlink()}
         for file in files:
             one = InputFile(str(Path(parent) / file), f"{below}/{file}".removeprefix("/"))
             (in_tables if is_table else found).append(one)
+    _say_passed_over(folder, "linked folders", linked)
     return _of_current_versions(found), in_tables
 
 

@@ -80,6 +80,16 @@ class UnfinishedWork:
         return work
 
     @staticmethod
+    def discard(folder: Path) -> None:
+        """Remove unfinished work of an output that is up to date.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        if (folder / JOURNAL).is_file() and _is_ours(folder):
+            UnfinishedWork(folder, folder).remove()
+
+    @staticmethod
     def published_sha256(folder: Path) -> str | None:
         """SHA-256 of the output that a run was about to publish when it ended, or ``None``."""
         work = UnfinishedWork(folder, folder)

@@ -107,6 +107,8 @@ class ResumableJob:
         making = Making(state.description(), model, self.destination.format, self.options)
         if ExistingOutput.on_disk(self.destination).difference(making) is not None:
             return None
+        with suppress(OSError, ScorerError):  # what a run that was killed after publishing has left
+            UnfinishedWork.discard(self.destination.partial)
         input = without_secrets(self.file.path)
         return model.summary(input, shown, JobCounts(), begun=self.begun, skipped=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from scorer.disk.temporary import temporary_folder
 from scorer.errors import OutputError, OutputExistsError, ScorerError, UsageError
 from scorer.files.formats import OutputFormat
 from scorer.files.input_state import InputState
@@ -78,12 +78,12 @@ def score_to_store(
             shown_input = without_secrets(file.path)
             return making.model.summary(shown_input, shown, JobCounts(), begun=begun, skipped=True)
         why = found or "options"
-    with tempfile.TemporaryDirectory(prefix="score-") as folder:
-        output = Path(folder) / "new" / name
+    with temporary_folder() as folder:
+        output = folder / "new" / name
         output.parent.mkdir()
         before = None
         if existing is not None and options.reuse_replaced and why in ("changed", "options"):
-            before = _fetched(store, target, Path(folder) / "before", shown)
+            before = _fetched(store, target, folder / "before", shown)
         summary = score_to_disk(
             file,
             str(output),

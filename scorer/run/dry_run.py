@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scorer.disk.paths import STDOUT, is_plain_file
 from scorer.errors import OutputExistsError, ScorerError, explained
@@ -22,7 +22,6 @@ from scorer.run.seen_files import LocalOutputs, SeenFiles
 
 if TYPE_CHECKING:
     from scorer.job.chunk_work import ChunkWork
-    from scorer.model.scoring import Scorer
 
 _SAMPLE_SECONDS = 2.0
 """Time of scoring from which the time of the whole is taken."""
@@ -66,7 +65,7 @@ class DryRun:
     options: ScoreOptions
     outcome: Outcome
     _totals: _Totals = field(default_factory=_Totals)
-    _scorer: Scorer | None = None
+    _scorer: Any = None
 
     def lines(self, targets: Mapping[str, InputFile], output: str, *, like_make: bool) -> Iterator[str]:
         """A line for each file that would be scored, and one for all.
@@ -171,7 +170,7 @@ class DryRun:
         time_left = in_words(totals.seconds * share)
         return f"{line}, about {round(totals.tokens * share):,} tokens; about {time_left} at {rate:,.0f} rows/s"
 
-    def _loaded(self) -> Scorer:
+    def _loaded(self) -> Any:
         if self._scorer is None:
             from scorer.job.local_engine import new_scorer
 

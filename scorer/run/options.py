@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +31,7 @@ class RunOptions:
         on_missing_input: ``fail`` ends with an error if an input stands for no file; ``ok`` leaves it out.
         since: an ISO date or time, or an age such as ``24h``: inputs that were modified before are left out.
         checksum: true to hash every input, also if its size, times and inode are those that were seen before.
+        prune: answers the question by which what is left in the folder of outputs is removed; ``None`` keeps it.
         dry_run: true to say what would be done, and to write nothing.
         exit_code_nothing_new: exit code of a run that ended well and had no file to score.
         begun: when the run began; an age is counted from then.
@@ -40,6 +42,7 @@ class RunOptions:
     exit_code_nothing_new: int = 0
     checksum: bool = False
     dry_run: bool = False
+    prune: Callable[[str], bool] | None = None
     begun: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:

@@ -89,6 +89,7 @@ class Outcome:
         Raises:
             OutputError: it could not be written.
         """
+        self.files.remove_temporaries()
         self.files.write_start(self.begun_at)
 
     @contextmanager

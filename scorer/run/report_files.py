@@ -14,6 +14,7 @@ from scorer.errors import UsageError
 from scorer.files.formats import FORMATS
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX
 from scorer.files.urls import is_url
+from scorer.run.leftovers import remove_temporaries
 from scorer.run.prometheus import is_metrics, metrics_text, started_text
 from scorer.run.report import RunReport
 
@@ -82,6 +83,10 @@ class ReportFiles:
         moves = files.moves(report)
         if moves:
             publish(moves, last=False)
+
+    def remove_temporaries(self) -> None:
+        """Remove what runs that were killed have left beside the files."""
+        remove_temporaries(self._targets())
 
     def write_start(self, moment: float) -> None:
         """Put the start of a run, Unix time, into the metrics of the last one.

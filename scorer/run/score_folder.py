@@ -26,7 +26,9 @@ from scorer.job.summary import JobCounts, ScoreSummary
 from scorer.progress import Progress
 from scorer.run.deaths import Deaths
 from scorer.run.engines import engine_of
+from scorer.run.leftovers import Leftovers
 from scorer.run.outcome import Outcome
+from scorer.run.rescoring import announce
 from scorer.run.seen_files import LocalOutputs, SeenFiles
 from scorer.run.targets import make_folder
 
@@ -42,8 +44,11 @@ def score_all(
     options: ScoreOptions,
     progress: Progress,
     outcome: Outcome,
+    everything: Mapping[str, InputFile],
 ) -> None:
     """Score the file of each target into ``output``, one after another; ``outcome`` takes the results.
+
+    ``everything`` has the targets of all inputs, those that are older than ``--since`` included.
 
     Raises:
         ScorerError: the worst that stopped a file, once all are through; or one that stops them all.
@@ -67,12 +72,17 @@ def score_all(
             if isinstance(outputs, StoredOutputs) and not options.overwrite:
                 left = {target: file for target, file in targets.items() if target not in found}
                 found |= _up_to_date_in_store(left, outputs, options, engine, seen)
+            if not remote:
+                left = {target: file for target, file in targets.items() if target not in found}
+                announce(left, options, engine, seen.rate)
             for target, file in deaths.in_order(targets).items():
                 summary = found.get(target) or _score(target, file, run, engine, deaths, outcome, seen)
                 if summary is not None:
                     outcome.summaries.append(summary)
         finally:
             seen.save()
+        if not remote:
+            _tidy(Path(output), everything, outcome)
     outcome.raise_worst()
 
 
@@ -107,6 +117,22 @@ def _score(
     if not summary.skipped:
         log.info("%s", summary.line(), extra={"event": "file_scored", "fields": summary.log_fields()})
     return summary
+
+
+def _tidy(folder: Path, everything: Mapping[str, InputFile], outcome: Outcome) -> None:
+    """Say what is left in a folder of outputs that no input accounts for, and remove it if that is asked for."""
+    prune = outcome.run.prune
+    if prune is None and not log.isEnabledFor(logging.DEBUG):
+        return
+    left = Leftovers.of(folder, everything)
+    left.say()
+    if prune is None or not left.counted():
+        return
+    if outcome.errors or not everything:
+        log.warning("%s: nothing is pruned, because not every input could be listed and scored", folder)
+    elif prune(f"{folder}: remove {left.counted()}?"):
+        left.remove()
+        log.info("%s: removed %s", folder, left.counted())
 
 
 def _up_to_date_in_store(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scorer.disk.paths import STDIN, STDOUT
+from scorer.disk.temporary import remove_dead_folders
 from scorer.errors import MissingInputError, OutOfMemoryError, UsageError, explained
 from scorer.files.inputs import InputFile, expand_inputs, say_left_out
 from scorer.files.remote import check_writable
@@ -74,11 +75,12 @@ def score_inputs(
         found = without_outputs(found, inputs, output, run)
         targets = targets_of(found, output, options, outcome.failed)
         outcome.check_files([file.path for file in found], output, targets)
-        new = set(outcome.without_older(found))
+        new, everything = set(outcome.without_older(found)), targets
         targets = {target: file for target, file in targets.items() if file in new}
         if run.dry_run:
             return _dry_run(targets, output, options, outcome, show)
-        score_all(targets, inputs, output, options, progress, outcome)
+        remove_dead_folders()
+        score_all(targets, inputs, output, options, progress, outcome, everything)
         return outcome.finish()
 
 

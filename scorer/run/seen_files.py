@@ -107,6 +107,7 @@ class SeenFiles:
         outputs: the folder of the outputs.
         request: what this run asks for; ``None`` if that cannot be known without loading the model.
         is_trusted: False to have every input looked at.
+        rate: rows per second of the last run that scored; ``None`` if none is known.
     """
 
     outputs: Outputs
@@ -114,7 +115,10 @@ class SeenFiles:
     is_trusted: bool
     _files: dict[str, dict[str, Any]] = field(default_factory=dict)
     _ran: dict[str, list[str]] = field(default_factory=dict)
+    rate: float | None = None
     _new: dict[str, str] = field(default_factory=dict)
+    _rows: int = 0
+    _seconds: float = 0.0
     _saved: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -126,7 +130,7 @@ class SeenFiles:
         """
         value = _parsed(outputs.read(INDEX))
         request = Request.of(options, value.get("bundle", {}) if is_trusted else {})
-        return cls(outputs, request, is_trusted, value.get("files", {}), value.get("ran", {}))
+        return cls(outputs, request, is_trusted, value.get("files", {}), value.get("ran", {}), value.get("rate"))
 
     def up_to_date(self, target: str, file: InputFile) -> ScoreSummary | None:
         """The summary of an output that is known to be up to date; ``None`` if its input has to be looked at."""
@@ -149,6 +153,9 @@ class SeenFiles:
 
     def note(self, target: str, file: InputFile, state: Mark | None, summary: ScoreSummary) -> None:
         """Note that the output of ``summary`` is up to date with an input that was in ``state`` before the job."""
+        if not summary.skipped:
+            self._rows += summary.counts.rows_in - summary.counts.rows_before - summary.counts.reused
+            self._seconds += summary.seconds
         if self.request is None or state is None:
             return
         name = self.outputs.name(target)
@@ -171,7 +178,8 @@ class SeenFiles:
         kept = {name: note for name, note in self._files.items() if self.outputs.holds(name)}
         used = {note["request"] for note in kept.values()}
         ran = {key: value for key, value in self._ran.items() if key in used}
-        self.outputs.write(INDEX, _packed({"files": kept, "ran": ran, "bundle": self.request.bundle}))
+        rate = self._rows / self._seconds if self._rows and self._seconds else self.rate
+        self.outputs.write(INDEX, _packed({"files": kept, "ran": ran, "bundle": self.request.bundle, "rate": rate}))
 
 
 def _mark(file: InputFile) -> Mark | None:

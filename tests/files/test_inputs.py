@@ -85,8 +85,9 @@ def test_hidden_names_are_read_where_they_are_named(folder: Path) -> None:
 def test_a_format_that_is_named_decides_for_every_file(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "scorer"):
         assert "notes.txt" not in names(folder)
-    said = next(line for line in caplog.messages if "left out" in line)
-    assert said.startswith(f"{folder}: left out: .b.csv.7.tmp, .git/, .hidden.csv, _SUCCESS, _part.csv, _temporary/, ")
+    said = next(line for line in caplog.messages if "hidden" in line)
+    assert said.startswith(f"{folder}: 16 passed over, of an unknown extension or hidden: .b.csv.7.tmp, .git/, ")
+    assert f"{folder}: 1 passed over, linked folders: loop" in caplog.messages
     assert said.endswith(" more")
     found = expand_inputs([folder], any_format=True)
     assert [file.name for file in found if "." not in file.name or file.name.endswith(("txt", "gz"))] == [

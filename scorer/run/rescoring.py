@@ -1,0 +1,61 @@
+"""The line before a mass rescore: how many files, why, and about how long."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from scorer.disk.paths import is_plain_file
+from scorer.files.formats import OutputFormat
+from scorer.files.inputs import InputFile
+from scorer.job.engine import Engine
+from scorer.job.options import ScoreOptions
+from scorer.run.dry_run import in_words
+
+log = logging.getLogger(__name__)
+
+_MANY = 2
+"""Files from which on a rescore for the model, the options or the versions is announced."""
+
+_WHY = {"model": "another model", "options": "other options", "versions": "other versions"}
+
+
+def announce(
+    targets: Mapping[str, InputFile], options: ScoreOptions, engine: Callable[[], Engine], rate: float | None
+) -> None:
+    """Say in one line how many outputs in a local folder are made anew although their inputs may be as they were.
+
+    ``rate`` is rows per second of an earlier run, for the estimate.
+
+    Raises:
+        ModelError: the model cannot be used.
+    """
+    there = [target for target in targets if is_plain_file(target)]
+    if len(there) < _MANY or options.overwrite:
+        return
+    from scorer.job.destination import Destination
+    from scorer.job.up_to_date import ExistingOutput, Making
+
+    model = engine().model()
+    reasons: Counter[str] = Counter()
+    rows = 0
+    for target in there:
+        format = OutputFormat.of(target, options.output_format, csv_safe=options.csv_safe)
+        stated = ExistingOutput.on_disk(Destination(Path(target), format)).provenance
+        if not stated.get("inputs"):
+            continue
+        reason = Making(stated["inputs"][0], model, format, options).difference(stated)
+        if reason is not None:
+            reasons[reason] += 1
+            rows += int(stated.get("rows", {}).get("in", 0))
+    count = reasons.total()
+    if count < _MANY:
+        return
+    why = ", ".join(f"{number:,} for {_WHY.get(reason, reason)}" for reason, number in reasons.most_common())
+    time = f"; about {in_words(rows / rate)} at the last run's {rate:,.0f} rows/s" if rate else ""
+    keep = "; --versions ignore keeps what other versions made" if reasons["versions"] else ""
+    fields = {"files": count, "rows": rows, **{f"files_{reason}": number for reason, number in reasons.items()}}
+    about = {"event": "rescoring", "fields": fields}
+    log.warning("%d files with %s rows are scored again: %s%s%s", count, f"{rows:,}", why, time, keep, extra=about)
