@@ -11,8 +11,8 @@ import numpy.typing as npt
 from scorer.evaluation.findings import FIGURES
 from scorer.evaluation.ranked_labels import RankedLabels
 from scorer.evaluation.rows import EvaluatedRows
-from scorer.evaluation.sections import Histogram, Method, SliceGroup
-from scorer.evaluation.slices import SlicedRows
+from scorer.evaluation.sections import Histogram, Method
+from scorer.evaluation.slices import Cut, cut_by_confidence, cut_by_length, cut_by_values
 from scorer.metrics.calibration import Calibration
 from scorer.metrics.confusion import confusion_matrix, headline_figures, label_figures
 from scorer.metrics.matrix_samples import MatrixSamples, label_intervals, matrix_intervals
@@ -113,6 +113,15 @@ class LabelledPredictions:
             ranked.positive,
         )
 
+    def curves(self) -> tuple[Curves, ...]:
+        """Curves of the positive label, or of the first labels; empty without probabilities."""
+        if self.probabilities is None:
+            return ()
+        shown = range(min(MAX_CURVES, len(self.labels))) if self.positive is None else [self.positive]
+        return tuple(
+            Ranking.of(self.labels[label], self.probabilities[:, label], self.gold == label).curves() for label in shown
+        )
+
     def calibration(self) -> Calibration:
         """The sums for log loss, Brier score and calibration error."""
         found = Calibration()
@@ -146,18 +155,15 @@ class LabelledPredictions:
         return Histogram(of, tuple(edges.round(6).tolist()), series)
 
 
-def slices_of(
-    rows: EvaluatedRows, places: npt.NDArray[np.int64], evaluated: LabelledPredictions
-) -> tuple[SliceGroup, ...]:
-    """Slices of the rows at ``places``, which are ``evaluated``: by the chosen columns, then the built-in ones."""
-    cut = SlicedRows(evaluated.gold, evaluated.predicted, evaluated.labels, evaluated.positive)
-    asked = [cut.by_values(values, places) for values in rows.slices if not values.built_in]
+def cuts_of(rows: EvaluatedRows, places: npt.NDArray[np.int64], evaluated: LabelledPredictions) -> tuple[Cut, ...]:
+    """Cuts of the rows at ``places``, which are ``evaluated``: by the chosen columns, then the built-in ones."""
+    asked = [cut_by_values(values, places) for values in rows.slices if not values.built_in]
     built_in = []
     if rows.lengths is not None:
-        built_in.append(cut.by_length(rows.lengths[places]))
-    built_in += [cut.by_values(values, places) for values in rows.slices if values.built_in]
+        built_in.append(cut_by_length(rows.lengths[places]))
+    built_in += [cut_by_values(values, places) for values in rows.slices if values.built_in]
     if evaluated.confidence is not None:
-        built_in.append(cut.by_confidence(evaluated.confidence))
+        built_in.append(cut_by_confidence(evaluated.confidence))
     return (*asked, *built_in)
 
 

@@ -18,6 +18,7 @@ from scorer.evaluation.options import EvaluateOptions
 from scorer.evaluation.ranked_labels import RankedLabels
 from scorer.evaluation.rows import EvaluatedRows
 from scorer.evaluation.sections import ChangedReview, Comparison, Difference, McNemar, Method
+from scorer.evaluation.slices import Cut
 from scorer.metrics.areas import AREAS
 from scorer.metrics.calibration import brier_losses, log_losses, runner_up
 from scorer.metrics.confusion import confusion_matrix, headline_figures, label_figures
@@ -41,10 +42,12 @@ def comparison_of(
     positive: int | None,
     options: EvaluateOptions,
     method: Method,
+    cuts: Sequence[Cut],
 ) -> Comparison:
     """Compare the rows that both sides predict.
 
-    ``partners`` int64 ``(n_rows,)`` has the row of ``baseline`` for each of ``rows``, -1 for none.
+    ``partners`` int64 ``(n_rows,)`` has the row of ``baseline`` for each of ``rows``, -1 for none; ``cuts`` are of
+    all evaluated rows.
 
     Raises:
         InputError: no row has a gold label and both predictions.
@@ -73,7 +76,8 @@ def comparison_of(
         repaired=int((changes == "repaired").sum()),
         broken=int((changes == "broken").sum()),
         other=int((changes == "other").sum()),
-        changed=_changed_reviews(rows, both[moved], old[moved], changes, labels, options),
+        changed=_changed_reviews(rows, both[moved], old[moved], changes, labels, options, cuts),
+        curves=then.curves(),
     )
 
 
@@ -84,12 +88,13 @@ def _changed_reviews(
     changes: npt.NDArray[np.str_],
     labels: Sequence[str],
     options: EvaluateOptions,
+    cuts: Sequence[Cut],
 ) -> tuple[ChangedReview, ...]:
-    """The first changed reviews: broken ones first, each kind most confident first."""
+    """The first changed reviews of each kind: broken ones first, each kind most confident first."""
     before = dict(zip(places.tolist(), zip(old.tolist(), changes.tolist(), strict=True), strict=True))
     ranked = [by_confidence(rows, places[changes == change]) for change in ("broken", "repaired", "other")]
-    shown = np.concatenate(ranked)[: options.mistakes].tolist()
-    reviews = reviews_at(rows, shown, labels, options.on)
+    shown = np.concatenate([kind[: options.mistakes] for kind in ranked]).tolist()
+    reviews = reviews_at(rows, shown, labels, options.on, cuts)
     return tuple(ChangedReview(reviews[place], labels[before[place][0]], before[place][1]) for place in shown)
 
 

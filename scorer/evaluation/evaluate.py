@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scorer.disk.checksums import sha256_of
 from scorer.disk.paths import path_texts
 from scorer.errors import InputError, UsageError
-from scorer.evaluation.analysis import Analysis, LabelledPredictions, slices_of
+from scorer.evaluation.analysis import Analysis, LabelledPredictions, cuts_of
 from scorer.evaluation.baseline import (
     Baseline,
     check_baseline_destination,
@@ -43,6 +43,7 @@ from scorer.evaluation.options import EvaluateArguments, EvaluateOptions
 from scorer.evaluation.review_queue import ReviewQueue
 from scorer.evaluation.rows import EvaluatedRows, PredictedChunk, collect_rows, predicted_chunks, scored_chunks
 from scorer.evaluation.sections import Drift, Method, ReadFile, Thresholds
+from scorer.evaluation.slices import Cut, SlicedRows
 from scorer.evaluation.thresholds import chosen_threshold, threshold_table
 from scorer.metrics.ranking import Ranking
 from scorer.model.bundle import is_embedded, writable_bundle, write_threshold
@@ -96,10 +97,12 @@ def evaluate_labels(
     now = None if then is None else Profile(labels.names, None if then.score_of is None else positive)
 
     rows = run.collect(now, progress_of_call(progress))
-    report = run.judge(rows, run.provenance(rows, baseline, then))
+    evaluated = LabelledPredictions.of(rows, rows.evaluated, labels.names, positive)
+    cuts = cuts_of(rows, rows.evaluated, evaluated) if len(rows.evaluated) else ()
+    report = run.judge(rows, evaluated, cuts, run.provenance(rows, baseline, then))
     if baseline is not None:
         partners, more = pair(run.files, len(rows.gold), baseline, chosen)
-        comparison = comparison_of(rows, baseline, partners, labels.names, positive, chosen, _METHOD)
+        comparison = comparison_of(rows, baseline, partners, labels.names, positive, chosen, _METHOD, cuts)
         report, notes = replace(report, comparison=comparison), notes + more
     if then is not None and now is not None:
         report = with_drift(report, drift_of(str(chosen.drift), then, now))
@@ -167,17 +170,19 @@ class _Evaluation:
             shown.start(self.gold.rows)
             return collect_rows(_counted(chunks, profile, shown), self.gold, self.ids, slice_by)
 
-    def judge(self, rows: EvaluatedRows, provenance: Provenance) -> EvaluationReport:
+    def judge(
+        self, rows: EvaluatedRows, evaluated: LabelledPredictions, cuts: Sequence[Cut], provenance: Provenance
+    ) -> EvaluationReport:
         """Compare the predictions with the gold labels, if there are any."""
         names, gold, most = self.labels.names, self.gold, self.options.mistakes
         labelled, places = gold.column is not None, rows.evaluated
         if labelled and not len(places):
             raise InputError("no row has both a prediction and a label", path=self.files[0].source.path)
-        evaluated = LabelledPredictions.of(rows, places, names, self.positive)
         analysis = evaluated.analysis(_METHOD) if labelled else Analysis.without_gold(len(names))
         thresholds = self._thresholds(analysis.ranking)
         wrong, doubtful = most_confident_mistakes(rows), suspect_labels(rows)
-        reviews = reviews_at(rows, [*wrong[:most].tolist(), *doubtful[:most].tolist()], names, self.options.on)
+        reviews = reviews_at(rows, [*wrong[:most].tolist(), *doubtful[:most].tolist()], names, self.options.on, cuts)
+        sliced = SlicedRows(evaluated.gold, evaluated.predicted, names, self.positive)
         return EvaluationReport(
             provenance=provenance,
             labels=names,
@@ -193,7 +198,7 @@ class _Evaluation:
             curves=analysis.curves,
             reliability=analysis.reliability,
             histogram=analysis.histogram,
-            slices=slices_of(rows, places, evaluated) if labelled else (),
+            slices=tuple(sliced.group(cut) for cut in cuts),
             mistakes=tuple(reviews[place] for place in wrong[:most].tolist()),
             n_mistakes=len(wrong),
             thresholds=thresholds,
@@ -217,8 +222,14 @@ class _Evaluation:
     def _thresholds(self, ranking: Ranking | None) -> Thresholds | None:
         options = self.options
         if ranking is not None:
-            return threshold_table(ranking, at_precision=options.at_precision, at_recall=options.at_recall)
-        if options.at_precision is not None or options.at_recall is not None or options.write_threshold is not None:
+            return threshold_table(
+                ranking,
+                at_precision=options.at_precision,
+                at_recall=options.at_recall,
+                costs=options.costs,
+            )
+        asked = (options.at_precision, options.at_recall, options.write_threshold, options.costs)
+        if any(value is not None for value in asked):
             missing = "a positive label" if self.positive is None else "columns of probabilities"
             raise InputError(
                 f"a threshold needs {missing}", path=self.files[0].source.path, hint="pass --positive, or score again"

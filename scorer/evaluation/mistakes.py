@@ -12,6 +12,7 @@ from scorer.evaluation.inputs import EvaluatedFile
 from scorer.evaluation.labels import label_strings
 from scorer.evaluation.rows import TEXT_CHUNK_ROWS, EvaluatedRows
 from scorer.evaluation.sections import Review, Suspect
+from scorer.evaluation.slices import Cut
 from scorer.files.source import text_values
 
 SHOWN_CHARACTERS = 1000
@@ -58,16 +59,20 @@ def suspect_labels(rows: EvaluatedRows) -> npt.NDArray[np.int64]:
     return np.asarray(places[np.argsort(rows.probabilities[places, rows.gold[places]], kind="stable")])
 
 
-def reviews_at(rows: EvaluatedRows, places: Sequence[int], labels: Sequence[str], on: str | None) -> dict[int, Review]:
+def reviews_at(
+    rows: EvaluatedRows, places: Sequence[int], labels: Sequence[str], on: str | None, cuts: Sequence[Cut]
+) -> dict[int, Review]:
     """The rows at ``places`` as reviews, by place; their files are read again, up to the last of them.
 
-    ``on`` is the column of ids, if there is one.
+    ``on`` is the column of ids, if there is one; ``cuts`` are of all evaluated rows.
 
     Raises:
         InputError: a file cannot be read again.
     """
     wanted = np.unique(np.array(places, np.int64))
     found: dict[int, Review] = {}
+    evaluated = np.searchsorted(rows.evaluated, wanted)
+    sliced = {place: at for place, at in zip(wanted.tolist(), evaluated.tolist(), strict=True)}
     for file, first, end in rows.by_file():
         here = wanted[(wanted >= first) & (wanted < end)]
         texts, ids = _texts_and_ids(file, here - first, on)
@@ -81,6 +86,7 @@ def reviews_at(rows: EvaluatedRows, places: Sequence[int], labels: Sequence[str]
                 confidence=None if rows.confidence is None else float(rows.confidence[row]),
                 text=text and text[:SHOWN_CHARACTERS],
                 cut=text is not None and len(text) > SHOWN_CHARACTERS,
+                slices=tuple(cut.slice_of(sliced[row]) for cut in cuts),
             )
     return found
 

@@ -35,6 +35,8 @@ class EvaluateArguments(ModelArguments, FileArguments, total=False):
     mistakes: int
     at_precision: float | None
     at_recall: float | None
+    cost_fp: float | None = None
+    cost_fn: float | None = None
     write_threshold: str | os.PathLike[str] | None
     review_queue: str | os.PathLike[str] | None
     review_share: float | str
@@ -71,6 +73,8 @@ class EvaluateOptions(ModelOptions, FileOptions):
         at_precision, at_recall: find the threshold that gives this much, in (0, 1].
         review_queue: where to write the rows that the model is least sure of.
         review_share: share of all rows with a prediction for it, as 0.1 or ``10%``.
+        cost_fp, cost_fn: find the threshold with the least cost, of a row that gets the label wrongly and of one that
+            lacks it wrongly; 1 if only the other is given.
         write_threshold: a bundle to write the threshold into, once all gates are met.
         drift: predictions of another time to compare with, without labels.
         max_psi: gate on the population stability indexes of predicted labels and of scores.
@@ -131,6 +135,13 @@ class EvaluateOptions(ModelOptions, FileOptions):
         except ValueError:
             return math.nan
 
+    @property
+    def costs(self) -> tuple[float, float] | None:
+        """Costs of a row that gets the label wrongly and of one that lacks it wrongly, if one was given."""
+        if self.cost_fp is None and self.cost_fn is None:
+            return None
+        return (1.0 if self.cost_fp is None else self.cost_fp, 1.0 if self.cost_fn is None else self.cost_fn)
+
     def _check_pairs(self) -> None:
         if self.labels is not None and self.on is None:
             raise UsageError("--labels needs --on", hint="name the column of ids that both files have")
@@ -160,7 +171,7 @@ class EvaluateOptions(ModelOptions, FileOptions):
             if value is not None and not 0 <= value <= 1:
                 percent = f"; for {value:g} % pass {value / 100:g}" if 1 < value <= 100 else ""
                 raise UsageError(f"{_option(name)} {value:g} must be between 0 and 1{percent}")
-        for name in ("max_psi", "max_length_psi"):
+        for name in ("max_psi", "max_length_psi", "cost_fp", "cost_fn"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise UsageError(f"{_option(name)} {value:g} must be 0 or more")

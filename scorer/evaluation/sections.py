@@ -9,7 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scorer.metrics.values import Figure, Section
+from scorer.metrics.values import Curves, Figure, Section
+
+
+@dataclass(frozen=True)
+class ScoredBy(Section):
+    """The model that made predictions, as their file states it.
+
+    Attributes:
+        name: last name in its lineage; ``None`` without one.
+        precision, device: that really ran.
+        fingerprint: of the model folder, in hexadecimal.
+        threshold: probability at which the second of two labels is predicted; ``None`` for the more probable label.
+    """
+
+    name: str | None
+    precision: str | None
+    device: str | None
+    fingerprint: str
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -22,6 +40,7 @@ class ReadFile(Section):
         rows: number of rows.
         bytes: size.
         sha256: in hexadecimal; ``None`` for anything but a regular file.
+        model: that made its predictions, if the file states it.
     """
 
     path: str
@@ -29,6 +48,7 @@ class ReadFile(Section):
     rows: int
     bytes: int
     sha256: str | None
+    model: ScoredBy | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +118,20 @@ class SliceGroup(Section):
 
 
 @dataclass(frozen=True)
+class SliceOf(Section):
+    """The slice of a row in one group.
+
+    Attributes:
+        by, built_in: of the group, see :class:`SliceGroup`.
+        value: of the row.
+    """
+
+    by: str
+    built_in: bool
+    value: str
+
+
+@dataclass(frozen=True)
 class Review(Section):
     """One row with its place in a file.
 
@@ -110,6 +144,7 @@ class Review(Section):
         confidence: probability of the predicted label, or ``None``.
         text: its first characters, or ``None`` without a text.
         cut: true if ``text`` is shorter than the review.
+        slices: of the row, one of each group.
     """
 
     file: str
@@ -120,6 +155,7 @@ class Review(Section):
     confidence: float | None
     text: str | None
     cut: bool
+    slices: tuple[SliceOf, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,7 +166,7 @@ class Suspect(Review):
         self_confidence: predicted probability of the gold label; the lower, the more suspect.
     """
 
-    self_confidence: float
+    self_confidence: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -170,6 +206,39 @@ class WantedThreshold(Section):
 
 
 @dataclass(frozen=True)
+class LeastCost(Section):
+    """The threshold with the least cost of wrong rows.
+
+    Attributes:
+        fp, fn: cost of a row that gets the label wrongly, and of one that lacks it wrongly.
+        cost: of all rows at this threshold.
+        row: the threshold.
+    """
+
+    fp: float
+    fn: float
+    cost: float
+    row: ThresholdRow
+
+
+@dataclass(frozen=True)
+class ThresholdCounts(Section):
+    """Rows at several hundred thresholds, from the highest to the lowest.
+
+    Attributes:
+        positives, negatives: rows with and without the gold label.
+        threshold: scores that occur.
+        hits, false: rows of the label, and other rows, whose score reaches each of them.
+    """
+
+    positives: int
+    negatives: int
+    threshold: tuple[float, ...]
+    hits: tuple[int, ...]
+    false: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Thresholds(Section):
     """Thresholds of the positive label.
 
@@ -178,6 +247,9 @@ class Thresholds(Section):
         rows: thresholds in even steps.
         best_f1: the threshold with the highest F1; ``None`` if F1 is undefined at all of them.
         wanted: as asked for with ``--at-precision`` and ``--at-recall``.
+        offered: for usual precisions and recalls.
+        counts: rows at many thresholds.
+        least_cost: with ``--cost-fp`` or ``--cost-fn``.
         written: the threshold written into a bundle, or ``None``.
         written_to: folder of that bundle, or ``None``.
     """
@@ -186,6 +258,9 @@ class Thresholds(Section):
     rows: tuple[ThresholdRow, ...]
     best_f1: ThresholdRow | None
     wanted: tuple[WantedThreshold, ...] = ()
+    offered: tuple[WantedThreshold, ...] = ()
+    counts: ThresholdCounts | None = None
+    least_cost: LeastCost | None = None
     written: float | None = None
     written_to: str | None = None
 
@@ -248,7 +323,8 @@ class Comparison(Section):
         differences: of each headline figure that both have.
         mcnemar: test of the two on these rows.
         repaired, broken, other: number of changed rows, see :class:`ChangedReview`.
-        changed: the first of them, broken ones first, most confident first.
+        changed: the first of each kind, broken ones first, most confident first.
+        curves: of the baseline, of the same labels as those of the report, over these rows.
     """
 
     baseline: str
@@ -261,6 +337,7 @@ class Comparison(Section):
     broken: int
     other: int
     changed: tuple[ChangedReview, ...]
+    curves: tuple[Curves, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from scorer.errors import InputError
 from scorer.evaluation.labels import string_array
-from scorer.evaluation.sections import Slice, SliceGroup
+from scorer.evaluation.sections import Slice, SliceGroup, SliceOf
 from scorer.metrics.confusion import accuracy, label_figures, macro
 from scorer.metrics.intervals import wilson
-from scorer.metrics.values import Ids, Probabilities
+from scorer.metrics.values import Figure, Ids, LabelFigures, Probabilities
 from scorer.safe_text import quoted
 
 MAX_VALUES = 10_000
@@ -92,6 +92,26 @@ class SliceValues:
 
 
 @dataclass(frozen=True, eq=False)
+class Cut:
+    """Rows cut into slices.
+
+    Attributes:
+        by, built_in: as in :class:`SliceGroup`.
+        codes: int ``(n_rows,)``, places in ``values``.
+        values: names of the slices.
+    """
+
+    by: str
+    built_in: bool
+    codes: Ids
+    values: Sequence[str]
+
+    def slice_of(self, row: int) -> SliceOf:
+        """The slice of one row."""
+        return SliceOf(self.by, self.built_in, self.values[int(self.codes[row])])
+
+
+@dataclass(frozen=True, eq=False)
 class SlicedRows:
     """The evaluated rows, to be cut into slices.
 
@@ -106,8 +126,9 @@ class SlicedRows:
     labels: tuple[str, ...]
     positive: int | None
 
-    def by(self, name: str, codes: Ids, values: Sequence[str], *, built_in: bool) -> SliceGroup:
-        """Cut by ``codes`` ``(n_rows,)``, places in ``values``; the slice with the weakest accuracy comes first."""
+    def group(self, cut: Cut) -> SliceGroup:
+        """Figures of every slice of ``cut``, weakest accuracy first."""
+        codes, values = cut.codes, cut.values
         counts = np.bincount(codes, minlength=len(values))
         if np.count_nonzero(counts) > SHOWN_VALUES:
             # The last place is for all other values.
@@ -125,7 +146,7 @@ class SlicedRows:
             matrix[found_cells[first:last] - code * n_labels**2] = cell_counts[first:last]
             found.append(self._slice(values[int(code)], matrix.reshape(n_labels, n_labels)))
         found.sort(key=lambda item: (item.accuracy.value or 0.0, -item.rows))
-        return SliceGroup(name, built_in, tuple(found))
+        return SliceGroup(cut.by, cut.built_in, tuple(found))
 
     def _slice(self, value: str, matrix: npt.NDArray[np.int64]) -> Slice:
         rows = int(matrix.sum())
@@ -135,35 +156,47 @@ class SlicedRows:
             rows=rows,
             share=rows / len(self.gold),
             accuracy=replace(accuracy(matrix), interval=wilson(int(np.trace(matrix)), rows)),
-            f1=macro(by_label, "f1") if self.positive is None else by_label[self.positive].f1,
+            f1=_f1(by_label, self.positive),
             uncertain=rows < UNCERTAIN_ROWS,
         )
 
-    def by_values(self, values: SliceValues, rows: npt.NDArray[np.int64]) -> SliceGroup:
-        """Cut by a column; ``rows`` are the places of the evaluated rows."""
-        # A text that reads as a slice of ours is shown in quotes, so that no two slices have one name.
-        names = [
-            _NULL if value is None else quoted(value) if value in (_NULL, _OTHERS) else value for value in values.values
-        ]
-        return self.by(values.by, values.codes[rows], names, built_in=values.built_in)
 
-    def by_length(self, lengths: Ids) -> SliceGroup:
-        """Cut into quarters by length in characters ``(n_rows,)``; -1 is a row without a text."""
-        with_text, edges, names = lengths[lengths >= 0], np.zeros(0, np.int64), []
-        if len(with_text):
-            edges = np.unique(np.quantile(with_text, [0.25, 0.5, 0.75, 1.0], method="inverted_cdf")).astype(np.int64)
-            lows = [int(with_text.min()), *(edges[:-1] + 1).tolist()]
-            pairs = zip(lows, edges.tolist(), strict=True)
-            names = [f"{low:,} to {high:,} characters" if low < high else f"{low:,} characters" for low, high in pairs]
-        # A row without a text is placed behind the last edge.
-        codes = np.where(lengths < 0, len(edges), np.searchsorted(edges, lengths))
-        return self.by("length", codes, [*names, "no text"], built_in=True)
+def cut_by_values(values: SliceValues, rows: npt.NDArray[np.int64]) -> Cut:
+    """Cut by a column; ``rows`` are the places of the evaluated rows."""
+    # A text that reads as a slice of ours is shown in quotes, so that no two slices have one name.
+    names = [
+        _NULL if value is None else quoted(value) if value in (_NULL, _OTHERS) else value for value in values.values
+    ]
+    return Cut(values.by, values.built_in, values.codes[rows], names)
 
-    def by_confidence(self, confidence: Probabilities) -> SliceGroup:
-        """Cut by the probability ``(n_rows,)`` of the predicted label."""
-        # In float32, so that a value on an edge falls into the same slice whether it was kept as float32 or as float64.
-        edges = np.array(_CONFIDENCES, np.float32)
-        codes = np.searchsorted(edges, confidence.astype(np.float32), side="right")
-        steps = (0.0, *_CONFIDENCES, 1.0)
-        names = [f"{low:g} to {high:g}" for low, high in pairwise(steps)]
-        return self.by("confidence", codes, names, built_in=True)
+
+def cut_by_length(lengths: Ids) -> Cut:
+    """Cut into quarters by length in characters ``(n_rows,)``; -1 is a row without a text."""
+    with_text, edges, names = lengths[lengths >= 0], np.zeros(0, np.int64), []
+    if len(with_text):
+        edges = np.unique(np.quantile(with_text, [0.25, 0.5, 0.75, 1.0], method="inverted_cdf")).astype(np.int64)
+        lows = [int(with_text.min()), *(edges[:-1] + 1).tolist()]
+        pairs = zip(lows, edges.tolist(), strict=True)
+        names = [f"{low:,} to {high:,} characters" if low < high else f"{low:,} characters" for low, high in pairs]
+    # A row without a text is placed behind the last edge.
+    codes = np.where(lengths < 0, len(edges), np.searchsorted(edges, lengths))
+    return Cut("length", True, codes, [*names, "no text"])
+
+
+def cut_by_confidence(confidence: Probabilities) -> Cut:
+    """Cut by the probability ``(n_rows,)`` of the predicted label."""
+    # In float32, so that a value on an edge falls into the same slice whether it was kept as float32 or as float64.
+    edges = np.array(_CONFIDENCES, np.float32)
+    codes = np.searchsorted(edges, confidence.astype(np.float32), side="right")
+    steps = (0.0, *_CONFIDENCES, 1.0)
+    names = [f"{low:g} to {high:g}" for low, high in pairwise(steps)]
+    return Cut("confidence", True, codes, names)
+
+
+def _f1(by_label: Sequence[LabelFigures], positive: int | None) -> Figure:
+    """F1 of the positive label, or macro F1; undefined where zero would only mean that gold labels are missing."""
+    if positive is not None:
+        own = by_label[positive]
+        return own.f1 if own.gold else Figure(None, f"no row has the gold label {own.label}")
+    gold = [one.label for one in by_label if one.gold]
+    return macro(by_label, "f1") if len(gold) > 1 else Figure(None, f"every row has the gold label {gold[0]}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from scorer.errors import InputError
-from scorer.evaluation.sections import ThresholdRow, Thresholds, WantedThreshold
+from scorer.evaluation.sections import LeastCost, ThresholdCounts, ThresholdRow, Thresholds, WantedThreshold
 from scorer.metrics.ranking import Ranking
 from scorer.metrics.values import ratio
 
@@ -13,13 +15,25 @@ STEPS = tuple(step / 20 for step in range(1, 20))
 """Thresholds in the table."""
 
 
+_OFFERED = (("precision", 0.9), ("precision", 0.95), ("precision", 0.99), ("recall", 0.95), ("recall", 0.99))
+"""Figures whose thresholds are found unasked."""
+
+_COUNTED = 400
+"""Thresholds along the ROC curve whose counts are kept, about."""
+
+
 def threshold_table(
-    ranking: Ranking, *, at_precision: float | None = None, at_recall: float | None = None
+    ranking: Ranking,
+    *,
+    at_precision: float | None = None,
+    at_recall: float | None = None,
+    costs: tuple[float, float] | None = None,
 ) -> Thresholds:
     """The table, the threshold of the best F1, and those that reach a wanted precision or recall.
 
     A row gets the label if its probability reaches the threshold. Every score that occurs is a candidate; of
-    several with the same figure, the highest is taken.
+    several with the same figure, the highest is taken. ``costs`` are those of a row that gets the label wrongly and
+    of one that lacks it wrongly.
     """
     f1 = 2 * ranking.hits / np.maximum(1, ranking.positives + ranking.hits + ranking.false)
     best = int(np.argmax(f1)) if len(f1) and ranking.positives else None
@@ -27,16 +41,25 @@ def threshold_table(
     for figure, least in (("precision", at_precision), ("recall", at_recall)):
         if least is not None:
             wanted.append(_wanted(ranking, figure, least))
+    offered = tuple(_wanted(ranking, figure, least) for figure, least in _OFFERED)
+    least_cost = None if costs is None else _least_cost(ranking, *costs)
+    found = [one.row for one in (*wanted, *offered) if one.row is not None]
+    named = [one.threshold for one in found]
+    if best is not None:
+        named.append(float(ranking.thresholds[best]))
     return Thresholds(
         label=ranking.name,
         rows=tuple(_row(ranking, step) for step in STEPS),
         best_f1=None if best is None else _row(ranking, float(ranking.thresholds[best])),
         wanted=tuple(wanted),
+        offered=offered,
+        counts=_counts(ranking, named),
+        least_cost=least_cost,
     )
 
 
 def chosen_threshold(table: Thresholds) -> float:
-    """The threshold to write: that of the wanted figure, else that of the best F1.
+    """The threshold to write: that of the wanted figure, else that of the least cost, else that of the best F1.
 
     Raises:
         InputError: there is none.
@@ -46,6 +69,8 @@ def chosen_threshold(table: Thresholds) -> float:
         if wanted.row is None:
             raise InputError(f"no threshold can be written: {wanted.reason}", hint=f"lower --at-{wanted.figure}")
         return wanted.row.threshold
+    if table.least_cost is not None:
+        return table.least_cost.row.threshold
     if table.best_f1 is None:
         raise InputError("no threshold can be written: F1 is undefined at every one")
     return table.best_f1.threshold
@@ -61,6 +86,33 @@ def _wanted(ranking: Ranking, figure: str, least: float) -> WantedThreshold:
         return WantedThreshold(figure, least, None, f"no threshold gives a {figure} of {least:g}{most}")
     best = int(reaching[np.argmax(other[reaching])])
     return WantedThreshold(figure, least, _row(ranking, float(ranking.thresholds[best])))
+
+
+def _least_cost(ranking: Ranking, fp: float, fn: float) -> LeastCost:
+    cost = fp * ranking.false + fn * (ranking.positives - ranking.hits)
+    best = int(np.argmin(cost))
+    never = fn * ranking.positives
+    if never < cost[best] and ranking.thresholds[0] < 1:
+        return LeastCost(fp, fn, float(never), _row(ranking, 1.0))
+    return LeastCost(fp, fn, float(cost[best]), _row(ranking, float(ranking.thresholds[best])))
+
+
+def _counts(ranking: Ranking, named: Sequence[float]) -> ThresholdCounts:
+    along = ranking.hits / max(1, ranking.positives) + ranking.false / max(1, ranking.negatives)
+    places = np.arange(len(along))
+    if len(along) > _COUNTED:
+        steps = np.linspace(0, along[-1], _COUNTED)
+        own = np.searchsorted(-ranking.thresholds.astype(np.float64), [-one for one in named])
+        # Precision changes most among the first rows.
+        first = np.arange(20)
+        places = np.unique(np.concatenate([first, np.searchsorted(along, steps), own]).clip(0, len(along) - 1))
+    return ThresholdCounts(
+        ranking.positives,
+        ranking.negatives,
+        tuple(ranking.thresholds[places].tolist()),
+        tuple(ranking.hits[places].tolist()),
+        tuple(ranking.false[places].tolist()),
+    )
 
 
 def _row(ranking: Ranking, threshold: float) -> ThresholdRow:

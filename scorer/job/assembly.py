@@ -18,9 +18,10 @@ from scorer.disk.publishing import Move
 from scorer.errors import OutputError
 from scorer.files.bad_rows import Reject
 from scorer.files.counting import count_rows
+from scorer.files.inputs import PROVENANCE_KEY
 from scorer.files.opening import open_writer
 from scorer.job.destination import Destination
-from scorer.job.provenance import KEY, seal_parquet, sealed_text, unsealed_text
+from scorer.job.provenance import seal_parquet, sealed_text, unsealed_text
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def assemble(
                 writer.write(table)
                 rejects.write(bad)
             value = {**provenance, "rejects": rejects.description()}
-            writer.finish({KEY: unsealed_text(value).decode()})  # in Parquet alone
+            writer.finish({PROVENANCE_KEY: unsealed_text(value).decode()})  # in Parquet alone
         file.flush()
         if destination.has_sidecar:
             file.seek(0)

@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 from scorer.errors import UsageError
 from scorer.files.arrow import in_one_piece
 from scorer.files.columns import named_column, text_column
+from scorer.files.inputs import PROVENANCE_KEY
 from scorer.files.source import Chunk, Source, text_values
 from scorer.job.known_scores import KnownScores
 from scorer.job.options import CPU_CHUNK_ROWS, CUDA_CHUNK_ROWS, ScoreOptions
 from scorer.job.parts import ChunkResult
-from scorer.job.provenance import KEY
 from scorer.job.summary import ChunkCounts, JobCounts, ScoreSummary
 from scorer.model.graph import Logits
 from scorer.model.known_rows import KnownRows
@@ -198,7 +198,7 @@ class ChunkWork:
             column = text_column(source.schema.names, options.text_column, source.path)
         source = source.with_text(column)
         # The provenance in the input is that of another run.
-        metadata = {key: value for key, value in (source.schema.metadata or {}).items() if key != KEY} or None
+        metadata = {key: value for key, value in (source.schema.metadata or {}).items() if key != PROVENANCE_KEY} or None
         names = source.schema.names
         if options.columns is None:
             carried = list(source.schema)

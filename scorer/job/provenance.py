@@ -18,10 +18,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from scorer.errors import InputError
-from scorer.files.inputs import PROVENANCE_SUFFIX
-
-KEY = b"review_scorer.provenance"
-"""Key of the provenance in the metadata of a Parquet file."""
+from scorer.files.inputs import PROVENANCE_KEY, PROVENANCE_SUFFIX
 
 _FORMAT = 1
 
@@ -154,7 +151,7 @@ def _find(file: BinaryIO) -> tuple[bytes, int] | None:
         return None
     file.seek(start)
     footer = file.read(length)
-    for key in re.finditer(re.escape(KEY), footer):
+    for key in re.finditer(re.escape(PROVENANCE_KEY), footer):
         # Between a key and its value Thrift puts a type and a length.
         begin = footer.find(b'{"', key.end(), key.end() + 12)
         end = _SEALED.search(footer, begin) if begin >= 0 else None

@@ -1,0 +1,69 @@
+"""The model that made predictions, read from the provenance in or beside their file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from scorer.disk.paths import is_plain_file
+from scorer.evaluation.sections import ScoredBy
+from scorer.files.inputs import PROVENANCE_KEY, PROVENANCE_SUFFIX
+from scorer.files.source import Source
+
+KEY = b"review_scorer.scored_by"
+"""Key of :class:`ScoredBy` as JSON in the metadata of a baseline."""
+
+_MOST_BYTES = 2**24
+
+
+def scored_by(source: Source) -> ScoredBy | None:
+    """The model of the predictions in ``source``; ``None`` if its file does not state it."""
+    metadata = source.schema.metadata or {}
+    if KEY in metadata:
+        stated = _object(metadata[KEY])
+    else:
+        stated = _of_provenance(_object(metadata.get(PROVENANCE_KEY) or _beside(source.location)))
+    texts = {name: _text(stated.get(name)) for name in ("name", "precision", "device", "fingerprint")}
+    threshold = stated.get("threshold")
+    if texts["fingerprint"] is None:
+        return None
+    return ScoredBy(
+        name=texts["name"],
+        precision=texts["precision"],
+        device=texts["device"],
+        fingerprint=texts["fingerprint"],
+        threshold=threshold if isinstance(threshold, float) else None,
+    )
+
+
+def _beside(location: str) -> bytes:
+    sidecar = f"{location}{PROVENANCE_SUFFIX}"
+    if not is_plain_file(sidecar) or Path(sidecar).stat().st_size > _MOST_BYTES:
+        return b""
+    try:
+        return Path(sidecar).read_bytes()
+    except OSError:
+        return b""
+
+
+def _object(text: bytes) -> Mapping[str, Any]:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _of_provenance(value: Mapping[str, Any]) -> dict[str, Any]:
+    bundle, lineage = value.get("bundle"), value.get("lineage")
+    bundle = bundle if isinstance(bundle, dict) else {}
+    last = lineage[-1] if isinstance(lineage, list) and lineage and isinstance(lineage[-1], dict) else {}
+    chosen = {name: bundle.get(name) for name in ("precision", "fingerprint", "threshold")}
+    return {"name": last.get("makes"), "device": value.get("device"), **chosen}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
