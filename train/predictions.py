@@ -20,9 +20,10 @@ from scorer.disk.durable import sync, write_errors
 from scorer.disk.publishing import Move, publish, stage
 from scorer.errors import InputError, UsageError
 from scorer.files.columns import text_column
+from scorer.files.inputs import PROVENANCE_KEY
 from scorer.files.jsonl_writer import JsonlTableWriter
 from scorer.files.sinks import BlockSink
-from scorer.job.provenance import KEY, seal_parquet, sealed_text, sidecar_of, unsealed_text
+from scorer.job.provenance import seal_parquet, sealed_text, sidecar_of, unsealed_text
 from scorer.safe_text import quoted
 from scorer.version import package_version
 from train.data import LabelledReviews
@@ -127,7 +128,7 @@ def _provenance(table: pa.Table, path: Path, sources: Sequence[str], options: Tr
 def _write(table: pa.Table, path: Path, kind: str, provenance: dict[str, Any]) -> bytes | None:
     """Write ``table``; returns the provenance for a file beside it, if the format has no place for it inside."""
     if kind == "parquet":
-        table = table.replace_schema_metadata({KEY: unsealed_text(provenance)})
+        table = table.replace_schema_metadata({PROVENANCE_KEY: unsealed_text(provenance)})
         pq.write_table(table, path, write_page_checksum=True)
         with path.open("r+b") as file:
             seal_parquet(file)

@@ -167,13 +167,26 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     default="10%",
     show_default=True,
     help="Share of all rows with a prediction for --review-queue, as 10% or 0.1.",
+    "--cost-fp",
+    group="Threshold",
+    type=float,
+    metavar="COST",
+    help="Find the threshold of the least cost, where a row that gets the label wrongly costs this. [default: 1]",
+)
+@option(
+    "--cost-fn",
+    group="Threshold",
+    type=float,
+    metavar="COST",
+    help="The same, where a row that lacks the label wrongly costs this. [default: 1]",
 )
 @option(
     "--write-threshold",
     group="Threshold",
     metavar="BUNDLE",
     type=click.Path(path_type=Path),
-    help="Write the found threshold, else that of the best F1, into this model folder, once every gate is met.",
+    help="Write the found threshold (precision, recall or cost; else the best F1) into this model folder, once every"
+    " gate is met.",
 )
 @option(
     "--drift",

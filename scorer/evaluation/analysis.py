@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scorer.evaluation.findings import FIGURES
-from scorer.evaluation.ranked_labels import RankedLabels
+from scorer.evaluation.ranked_labels import MAX_CURVES, RankedLabels
 from scorer.evaluation.rows import EvaluatedRows
 from scorer.evaluation.sections import Histogram, Method
 from scorer.evaluation.slices import Cut, cut_by_confidence, cut_by_length, cut_by_values

@@ -23,6 +23,7 @@ from scorer.evaluation.joining import join_rows
 from scorer.evaluation.labels import LabelSet, label_strings
 from scorer.evaluation.options import EvaluateOptions
 from scorer.evaluation.rows import TEXT_CHUNK_ROWS, EvaluatedRows, predicted_chunks
+from scorer.evaluation.scored_by import stated
 from scorer.files.source import Source, text_values
 from scorer.metrics.values import Probabilities
 from scorer.safe_text import first_line, quoted
@@ -180,12 +181,14 @@ def _write_table(temporary: Path, rows: EvaluatedRows, labels: Sequence[str], op
     writer: pq.ParquetWriter | None = None
     start = 0
     texts = _keeps_texts(rows.files, options)
+    model = stated(rows.files[0].source)
     with create(temporary) as sink:
         try:
             for file in rows.files:
                 for columns, n_rows in _carried(file, options.on, texts=texts):
                     here = slice(start, start + n_rows)
                     table = pa.table({**columns, **_predictions(rows, here, labels, options.prefix)})
+                    table = table.replace_schema_metadata(model)
                     if writer is None:
                         writer = pq.ParquetWriter(sink, table.schema, compression="zstd", write_page_checksum=True)
                     writer.write_table(table)

@@ -44,6 +44,7 @@ from scorer.evaluation.review_queue import ReviewQueue
 from scorer.evaluation.rows import EvaluatedRows, PredictedChunk, collect_rows, predicted_chunks, scored_chunks
 from scorer.evaluation.sections import Drift, Method, ReadFile, Thresholds
 from scorer.evaluation.slices import Cut, SlicedRows
+from scorer.evaluation.slices import Cut, SlicedRows
 from scorer.evaluation.thresholds import chosen_threshold, threshold_table
 from scorer.metrics.ranking import Ranking
 from scorer.model.bundle import is_embedded, writable_bundle, write_threshold
@@ -198,7 +199,7 @@ class _Evaluation:
             curves=analysis.curves,
             reliability=analysis.reliability,
             histogram=analysis.histogram,
-            slices=tuple(sliced.group(cut) for cut in cuts),
+            slices=tuple(sliced.by(cut.by, cut.codes, cut.values, built_in=cut.built_in) for cut in cuts),
             mistakes=tuple(reviews[place] for place in wrong[:most].tolist()),
             n_mistakes=len(wrong),
             thresholds=thresholds,
@@ -239,12 +240,18 @@ class _Evaluation:
     def provenance(self, rows: EvaluatedRows, baseline: Baseline | None, then: Profile | None) -> Provenance:
         """Every file that was read, and the model that scored the texts."""
         options, scorer, gold = self.options, self.scorer, self.gold
-        inputs = [_read_file(file.source.path, "evaluated", end - first) for file, first, end in rows.by_file()]
+        models = [None if scorer else scored_by(file.source) for file in self.files]
+        inputs = [
+            _read_file(file.source.path, "evaluated", end - first, model)
+            for (file, first, end), model in zip(rows.by_file(), models, strict=True)
+        ]
         if options.labels is not None:
             n_labels = gold.rows - gold.rows_unmatched + gold.unmatched
             inputs.append(_read_file(str(options.labels), "labels", n_labels))
         if baseline is not None:
-            inputs.append(_read_file(baseline.file.source.path, "baseline", baseline.n_rows))
+            inputs.append(
+                _read_file(baseline.file.source.path, "baseline", baseline.n_rows, scored_by(baseline.file.source))
+            )
         if then is not None:
             inputs.append(_read_file(str(options.drift), "drift", then.all_rows))
         return Provenance(
@@ -254,6 +261,7 @@ class _Evaluation:
             model=None if scorer is None else os.fspath(options.model or "embedded"),
             precision=None if scorer is None else scorer.session.precision,
             device=None if scorer is None else scorer.session.device,
+            fingerprint=None if scorer is None else scorer.bundle.fingerprint(scorer.session.precision),
             inputs=tuple(inputs),
             text_column=", ".join(dict.fromkeys(file.text for file in self.files if file.text)) or None,
             version=package_version(),
@@ -352,8 +360,8 @@ def _positive_id(labels: LabelSet, wanted: str | int | None) -> int | None:
     return found
 
 
-def _read_file(path: str, role: str, n_rows: int) -> ReadFile:
+def _read_file(path: str, role: str, n_rows: int, model: ScoredBy | None = None) -> ReadFile:
     file = Path(path)
     if not file.is_file():
-        return ReadFile(path, role, n_rows, 0, None)
-    return ReadFile(path, role, n_rows, file.stat().st_size, sha256_of(file))
+        return ReadFile(path, role, n_rows, 0, None, model)
+    return ReadFile(path, role, n_rows, file.stat().st_size, sha256_of(file), model)

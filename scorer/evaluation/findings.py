@@ -59,7 +59,7 @@ class Provenance:
         files: the evaluated files.
         labels_file: file of the gold labels, or ``None`` if the evaluated files have them.
         label_column: column of the gold labels; ``None`` without any, as with ``--drift`` alone.
-        model, precision, device: used to score the texts; ``None`` if the files had predictions.
+        model, precision, device, fingerprint: used to score the texts; ``None`` if the files had predictions.
         inputs: every file that was read.
         text_column: column of the texts; ``None`` without texts.
         version: of review-scorer.
@@ -71,6 +71,7 @@ class Provenance:
     model: str | None = None
     precision: str | None = None
     device: str | None = None
+    fingerprint: str | None = None
     inputs: tuple[ReadFile, ...] = ()
     text_column: str | None = None
     version: str = ""
@@ -179,7 +180,12 @@ class EvaluationReport:
     def to_json(self) -> dict[str, Any]:
         """A JSON object of plain values, without NaN and without a time."""
         where = self.provenance
-        model = {"name": where.model, "precision": where.precision, "device": where.device}
+        model = {
+            "name": where.model,
+            "precision": where.precision,
+            "device": where.device,
+            "fingerprint": where.fingerprint,
+        }
         return {
             "schema": "review-scorer/evaluation",
             "schema_version": SCHEMA_VERSION,

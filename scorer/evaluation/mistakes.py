@@ -72,7 +72,7 @@ def reviews_at(
     wanted = np.unique(np.array(places, np.int64))
     found: dict[int, Review] = {}
     evaluated = np.searchsorted(rows.evaluated, wanted)
-    sliced = {place: at for place, at in zip(wanted.tolist(), evaluated.tolist(), strict=True)}
+    sliced = dict(zip(wanted.tolist(), evaluated.tolist(), strict=True))
     for file, first, end in rows.by_file():
         here = wanted[(wanted >= first) & (wanted < end)]
         texts, ids = _texts_and_ids(file, here - first, on)

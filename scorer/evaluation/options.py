@@ -35,8 +35,8 @@ class EvaluateArguments(ModelArguments, FileArguments, total=False):
     mistakes: int
     at_precision: float | None
     at_recall: float | None
-    cost_fp: float | None = None
-    cost_fn: float | None = None
+    cost_fp: float | None
+    cost_fn: float | None
     write_threshold: str | os.PathLike[str] | None
     review_queue: str | os.PathLike[str] | None
     review_share: float | str
@@ -102,6 +102,8 @@ class EvaluateOptions(ModelOptions, FileOptions):
     mistakes: int = 20
     at_precision: float | None = None
     at_recall: float | None = None
+    cost_fp: float | None = None
+    cost_fn: float | None = None
     write_threshold: str | os.PathLike[str] | None = None
     review_queue: str | os.PathLike[str] | None = None
     review_share: float | str = 0.1

@@ -23,11 +23,11 @@ def scored_by(source: Source) -> ScoredBy | None:
     """The model of the predictions in ``source``; ``None`` if its file does not state it."""
     metadata = source.schema.metadata or {}
     if KEY in metadata:
-        stated = _object(metadata[KEY])
+        found = _object(metadata[KEY])
     else:
-        stated = _of_provenance(_object(metadata.get(PROVENANCE_KEY) or _beside(source.location)))
-    texts = {name: _text(stated.get(name)) for name in ("name", "precision", "device", "fingerprint")}
-    threshold = stated.get("threshold")
+        found = _of_provenance(_object(metadata.get(PROVENANCE_KEY) or _beside(source.location)))
+    texts = {name: _text(found.get(name)) for name in ("name", "precision", "device", "fingerprint")}
+    threshold = found.get("threshold")
     if texts["fingerprint"] is None:
         return None
     return ScoredBy(
@@ -37,6 +37,12 @@ def scored_by(source: Source) -> ScoredBy | None:
         fingerprint=texts["fingerprint"],
         threshold=threshold if isinstance(threshold, float) else None,
     )
+
+
+def stated(source: Source) -> dict[bytes, bytes] | None:
+    """The model of the predictions in ``source`` as metadata of another file, for :func:`scored_by`."""
+    model = scored_by(source)
+    return None if model is None else {KEY: orjson.dumps(model.to_json())}
 
 
 def _beside(location: str) -> bytes:

@@ -126,9 +126,8 @@ class SlicedRows:
     labels: tuple[str, ...]
     positive: int | None
 
-    def group(self, cut: Cut) -> SliceGroup:
-        """Figures of every slice of ``cut``, weakest accuracy first."""
-        codes, values = cut.codes, cut.values
+    def by(self, name: str, codes: Ids, values: Sequence[str], *, built_in: bool) -> SliceGroup:
+        """Cut by ``codes`` ``(n_rows,)``, places in ``values``; the slice with the weakest accuracy comes first."""
         counts = np.bincount(codes, minlength=len(values))
         if np.count_nonzero(counts) > SHOWN_VALUES:
             # The last place is for all other values.
@@ -146,7 +145,7 @@ class SlicedRows:
             matrix[found_cells[first:last] - code * n_labels**2] = cell_counts[first:last]
             found.append(self._slice(values[int(code)], matrix.reshape(n_labels, n_labels)))
         found.sort(key=lambda item: (item.accuracy.value or 0.0, -item.rows))
-        return SliceGroup(cut.by, cut.built_in, tuple(found))
+        return SliceGroup(name, built_in, tuple(found))
 
     def _slice(self, value: str, matrix: npt.NDArray[np.int64]) -> Slice:
         rows = int(matrix.sum())

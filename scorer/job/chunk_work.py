@@ -198,7 +198,9 @@ class ChunkWork:
             column = text_column(source.schema.names, options.text_column, source.path)
         source = source.with_text(column)
         # The provenance in the input is that of another run.
-        metadata = {key: value for key, value in (source.schema.metadata or {}).items() if key != PROVENANCE_KEY} or None
+        metadata = {
+            key: value for key, value in (source.schema.metadata or {}).items() if key != PROVENANCE_KEY
+        } or None
         names = source.schema.names
         if options.columns is None:
             carried = list(source.schema)
