@@ -167,6 +167,8 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     default="10%",
     show_default=True,
     help="Share of all rows with a prediction for --review-queue, as 10% or 0.1.",
+)
+@option(
     "--cost-fp",
     group="Threshold",
     type=float,

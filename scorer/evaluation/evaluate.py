@@ -44,7 +44,6 @@ from scorer.evaluation.review_queue import ReviewQueue
 from scorer.evaluation.rows import EvaluatedRows, PredictedChunk, collect_rows, predicted_chunks, scored_chunks
 from scorer.evaluation.sections import Drift, Method, ReadFile, Thresholds
 from scorer.evaluation.slices import Cut, SlicedRows
-from scorer.evaluation.slices import Cut, SlicedRows
 from scorer.evaluation.thresholds import chosen_threshold, threshold_table
 from scorer.metrics.ranking import Ranking
 from scorer.model.bundle import is_embedded, writable_bundle, write_threshold
