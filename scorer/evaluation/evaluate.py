@@ -42,7 +42,8 @@ from scorer.evaluation.mistakes import most_confident_mistakes, reviews_at, susp
 from scorer.evaluation.options import EvaluateArguments, EvaluateOptions
 from scorer.evaluation.review_queue import ReviewQueue
 from scorer.evaluation.rows import EvaluatedRows, PredictedChunk, collect_rows, predicted_chunks, scored_chunks
-from scorer.evaluation.sections import Drift, Method, ReadFile, Thresholds
+from scorer.evaluation.scored_by import scored_by
+from scorer.evaluation.sections import Drift, Method, ReadFile, ScoredBy, Thresholds
 from scorer.evaluation.slices import Cut, SlicedRows
 from scorer.evaluation.thresholds import chosen_threshold, threshold_table
 from scorer.metrics.ranking import Ranking
