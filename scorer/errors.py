@@ -7,6 +7,7 @@
     │   └── OutputExistsError   2   the output already exists and --overwrite was not given
     ├── InputError              3   the data cannot be read, or are not as they should be
     │   └── MissingInputError   3   an input matches no file
+    │       └── EmptyInputError 3   a folder that exists has none
     ├── ModelError              4   the model, the device or the precision cannot be used
     │   └── DeviceError         4   the requested device or precision cannot be used
     ├── OutputError             5   the output could not be written
@@ -91,6 +92,10 @@ class InputError(ScorerError):
 
 class MissingInputError(InputError):
     """An input matches no file; ``--on-missing-input ok`` skips it."""
+
+
+class EmptyInputError(MissingInputError):
+    """A folder that exists has no file to read; ``--on-missing-input empty`` skips it."""
 
 
 class ModelError(ScorerError):

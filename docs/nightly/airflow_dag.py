@@ -66,7 +66,7 @@ with DAG(
     score = Command(
         task_id="score",
         command=[
-            f"{BIN}/score", "incoming/", "-o", "scored/", "--on-missing-input", "ok", "--on-bad-row", "reject",
+            f"{BIN}/score", "incoming/", "-o", "scored/", "--on-missing-input", "empty", "--on-bad-row", "reject",
             "--max-bad", "1%", "--exit-code-nothing-new", str(NOTHING_NEW),
             "--metrics-file", "metrics/score.prom", "--log-format", "json",
         ],

@@ -41,7 +41,7 @@ Examples:
   score reviews.csv -o preds.csv --text-column review --columns id
   score reviews.parquet -o preds.parquet --model my-bundle --device cuda
   score incoming/ -o scored/ --on-bad-row reject --max-bad 1% --metrics-file score.prom
-  score incoming/ -o scored/ --on-missing-input ok --exit-code-nothing-new 99 --log-format json
+  score incoming/ -o scored/ --on-missing-input empty --exit-code-nothing-new 99 --log-format json
   score spark.csv -o preds.parquet --escape '\\'
   score tweets.csv -o preds.csv --no-header --text-column 6 --encoding latin-1
   zcat reviews.csv.gz | score - --format csv -o - --output-format jsonl
@@ -275,10 +275,11 @@ def _report_refusal(metrics: Path, error: click.UsageError | ScorerError) -> Non
 @option(
     "--on-missing-input",
     group="Nightly",
-    type=click.Choice(["ok", "fail"]),
+    type=click.Choice(["ok", "empty", "fail"]),
     default="fail",
     show_default=True,
-    help="If an INPUT is missing, a folder empty or a glob without a match: fail exits with code 3, ok skips it.",
+    help="If an INPUT is missing, a folder empty or a glob without a match: fail exits with code 3, ok skips it; "
+    "empty skips a folder that exists, and exits with code 3 if it is missing, as after a mount that failed.",
 )
 @option(
     "--since",
@@ -351,7 +352,7 @@ def score(
     columns: str | None,
     summary: Path | None,
     metrics_file: Path | None,
-    on_missing_input: Literal["ok", "fail"],
+    on_missing_input: Literal["ok", "empty", "fail"],
     since: str | None,
     exit_code_nothing_new: int,
     checksum: bool,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.disk.paths import STDIN, is_folder, is_missing, is_plain_file, is_there
-from scorer.errors import InputError, MissingInputError, ScorerError, UnreachableError, UsageError
+from scorer.errors import EmptyInputError, InputError, MissingInputError, ScorerError, UnreachableError, UsageError
 from scorer.files import delta
 from scorer.files.formats import KNOWN_FORMATS, extension_of
 from scorer.files.urls import folder_to_search, has_wildcard, is_url, without_secrets
@@ -50,6 +50,7 @@ def expand_inputs(
     arguments: Sequence[str | os.PathLike[str]],
     *,
     skip_missing: bool = False,
+    skip_empty: bool = False,
     any_format: bool = False,
     failed: Callable[[ScorerError], None] | None = None,
 ) -> list[InputFile]:
@@ -58,9 +59,10 @@ def expand_inputs(
     Folders are searched to any depth for files of known formats, or for all with ``any_format``; names that begin
     with ``_`` or ``.``, links to folders, and the files that a run leaves beside its output are skipped. Of a Delta
     table the files of its current version are taken. A file that is named twice is read once.
-    With ``skip_missing`` an argument without files is skipped, and so is a folder in it that is gone when its turn
-    comes; the log says so. ``failed`` takes the error of one of several arguments, or of a folder or a Delta table in
-    one; the others are expanded all the same. Without it the error is raised.
+    With ``skip_missing`` an argument without files is skipped, with ``skip_empty`` one that exists; with either, so is
+    a folder in it that is gone when its turn comes. The log says so. ``failed`` takes the error of one of several
+    arguments, or of a folder or a Delta table in one; the others are expanded all the same. Without it the error is
+    raised.
 
     Raises:
         MissingInputError: an argument has no file; for a plain path with a known extension, opening it tells.
@@ -76,7 +78,7 @@ def expand_inputs(
         raise UsageError("- (standard input) cannot be combined with other inputs", hint="pass - alone")
     found: dict[str, InputFile] = {}
     again: set[str] = set()
-    search = _Search(any_format, skip_missing, failed)
+    search = _Search(any_format, skip_missing, skip_missing or skip_empty, failed)
     for name in names:
         try:
             files = search.expand(name)
@@ -102,6 +104,11 @@ def searched_folder(name: str) -> Path | None:
     return Path(folder_to_search(name)) if _is_glob(name) else None
 
 
+def is_gone(name: str) -> bool:
+    """True if a local argument, or the folder that it searches, does not exist, as after a mount that failed."""
+    return not (name == STDIN or is_url(name)) and is_missing(folder_to_search(name) or "." if _is_glob(name) else name)
+
+
 def say_left_out(error: ScorerError) -> None:
     """Say in the log that an input which is missing is left out."""
     about = {"event": "missing_input", "fields": {"file": error.path}}
@@ -121,24 +128,33 @@ class _Search:
 
     any_format: bool
     skip_missing: bool
+    skip_empty: bool
     failed: Callable[[ScorerError], None] | None
 
     def expand(self, name: str) -> list[InputFile]:
         """The files of one argument."""
-        if not self.skip_missing:
+        if not self.skip_empty:
             return _expand(name, self)
         try:
             files = _expand(name, self)
-            if len(files) == 1 and files[0].path == name and not (name == STDIN or is_url(name)) and is_missing(name):
+            if (
+                self.skip_missing
+                and len(files) == 1
+                and files[0].path == name
+                and not (name == STDIN or is_url(name))
+                and is_missing(name)
+            ):
                 raise MissingInputError("no such file", path=name, hint="check the path")
         except MissingInputError as error:
+            if not (self.skip_missing or isinstance(error, EmptyInputError)):
+                raise
             say_left_out(error)
             return []
         return files
 
     def fail(self, error: InputError) -> None:
         """Pass on the error of a part of an argument, or raise it."""
-        if isinstance(error, MissingInputError) and self.skip_missing:
+        if isinstance(error, MissingInputError) and self.skip_empty:
             say_left_out(error)
         elif self.failed is None:
             raise error
@@ -179,7 +195,9 @@ def _expand(name: str, search: _Search) -> list[InputFile]:
     )
     inputs += in_tables
     if not inputs and base == name:
-        raise MissingInputError("holds no file of a known format", path=shown, hint=KNOWN_FORMATS)
+        raise EmptyInputError("holds no file of a known format", path=shown, hint=KNOWN_FORMATS)
+    if not inputs and not (is_url(name) or is_missing(base or ".")):
+        raise EmptyInputError("matches no file of a known format", path=shown, hint="check the pattern")
     if not inputs:
         raise MissingInputError("matches no file of a known format", path=shown, hint="check the pattern")
     levels = _hive_levels(base)

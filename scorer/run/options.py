@@ -13,7 +13,7 @@ from scorer.errors import UsageError
 from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url, without_secrets
 
-OnMissingInput = Literal["ok", "fail"]
+OnMissingInput = Literal["ok", "empty", "fail"]
 
 LEAST_FREE_EXIT_CODE, LAST_FREE_EXIT_CODE = 10, 119
 """Lower codes are errors of this program; higher ones are those of Python (120), timeout, the shell and signals."""
@@ -28,7 +28,8 @@ class RunOptions:
     """Options for inputs that are missing or not new.
 
     Attributes:
-        on_missing_input: ``fail`` ends with an error if an input stands for no file; ``ok`` leaves it out.
+        on_missing_input: ``fail`` ends with an error if an input stands for no file; ``ok`` leaves it out,
+            ``empty`` only a folder that exists, and files that go away once it was listed.
         since: an ISO date or time, or an age such as ``24h``: inputs that were modified before are left out.
         checksum: true to hash every input, also if its size, times and inode are those that were seen before.
         prune: answers the question by which what is left in the folder of outputs is removed; ``None`` keeps it.
@@ -47,7 +48,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if self.on_missing_input not in get_args(OnMissingInput):
-            raise UsageError(f"unknown --on-missing-input {self.on_missing_input!r}", hint="choose ok or fail")
+            raise UsageError(f"unknown --on-missing-input {self.on_missing_input!r}", hint="choose ok, empty or fail")
         code = self.exit_code_nothing_new
         if code != 0 and not LEAST_FREE_EXIT_CODE <= code <= LAST_FREE_EXIT_CODE:
             raise UsageError(

@@ -37,12 +37,15 @@ class Outcome:
     begun: float = field(default_factory=time.monotonic)
     begun_at: float = field(default_factory=time.time)
     files_are_checked: bool = False
+    all_listed: bool = True
 
     def report(self, exit_code: int = 0) -> RunReport:
         """The report at this moment."""
         seconds = time.monotonic() - self.begun
         results = tuple(self.summaries), tuple(self.failures), self.older
-        return RunReport(exit_code, *results, seconds, self.of_one_file, begun_at=self.begun_at)
+        return RunReport(
+            exit_code, *results, seconds, self.of_one_file, begun_at=self.begun_at, all_listed=self.all_listed
+        )
 
     def failed(self, error: ScorerError, name: str | None = None) -> None:
         """Say, and keep for the report, that the input ``name`` could not be scored; default the path of ``error``."""
@@ -54,7 +57,8 @@ class Outcome:
 
     def skips(self, error: ScorerError) -> bool:
         """True for the error of an input that is gone if missing ones are left out."""
-        return isinstance(error, MissingInputError) and self.run.on_missing_input == "ok"
+        allowed = self.run.on_missing_input == "ok" or (self.run.on_missing_input == "empty" and self.all_listed)
+        return isinstance(error, MissingInputError) and allowed
 
     def raise_worst(self) -> None:
         """End a run in which some inputs failed.

@@ -52,7 +52,8 @@ def metrics_text(report: RunReport, *, before: Path) -> bytes:
     gauge("score_exit_code", "Exit code of the last run", report.exit_code)
     gauge(_LAST_START, _START, report.begun_at or previous.get((_LAST_START,)))
     gauge("score_last_run_timestamp_seconds", "When the last run ended, Unix time", now)
-    success = now if report.exit_code == 0 or report.nothing_new else previous.get((_LAST_SUCCESS,))
+    is_success = (report.exit_code == 0 or report.nothing_new) and report.all_listed
+    success = now if is_success else previous.get((_LAST_SUCCESS,))
     gauge(_LAST_SUCCESS, "When a run last ended well, with or without work, Unix time", success)
     scored = now if worked else previous.get((_LAST_SCORED,))
     gauge(_LAST_SCORED, "When a run last scored a file, Unix time", scored)

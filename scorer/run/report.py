@@ -28,6 +28,7 @@ class RunReport:
         older: number of inputs that were left out because they were modified before ``--since``.
         seconds: wall time.
         of_one_file: True if the run is from one file to one, not into a folder.
+        all_listed: True if every input is there, if only as an empty folder.
         begun_at: when the run began, Unix time; ``None`` if it was refused before.
     """
 
@@ -38,6 +39,7 @@ class RunReport:
     seconds: float = 0.0
     of_one_file: bool = False
     begun_at: float | None = None
+    all_listed: bool = True
 
     @property
     def nothing_new(self) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from scorer.disk.paths import STDIN, STDOUT
 from scorer.disk.temporary import remove_dead_folders
 from scorer.errors import MissingInputError, OutOfMemoryError, UsageError, explained
-from scorer.files.inputs import InputFile, expand_inputs, say_left_out
+from scorer.files.inputs import InputFile, expand_inputs, is_gone, say_left_out
 from scorer.files.remote import check_writable
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.engine import Engine
@@ -59,9 +59,11 @@ def score_inputs(
         check_streams(inputs, output, options)
         if output == STDOUT and not outcome.of_one_file:
             raise UsageError("-o - takes one input", hint="name a folder")
+        outcome.all_listed = not any(map(is_gone, inputs))
         found = expand_inputs(
             inputs,
             skip_missing=run.on_missing_input == "ok",
+            skip_empty=run.on_missing_input == "empty",
             any_format=options.format is not None,
             failed=None if outcome.of_one_file else outcome.failed,
         )

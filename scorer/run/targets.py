@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scorer.disk.durable import write_errors
 from scorer.disk.paths import STDIN, identity_of, is_folder, is_there, require_folder
-from scorer.errors import MissingInputError, ScorerError, UsageError
+from scorer.errors import EmptyInputError, ScorerError, UsageError
 from scorer.files.formats import OutputFormat, extension_of
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile, searched_folder
 from scorer.files.remote import place_of
@@ -93,7 +93,7 @@ def without_outputs(found: list[InputFile], inputs: Sequence[str], output: str, 
     named = {_real(name) for name in inputs if name not in searched}
     rest = [file for file in found if not (path := _real(file.path)).is_relative_to(folder) or path in named]
     if found and not rest and run.on_missing_input == "fail":
-        raise MissingInputError("holds only files of the output", path=inputs[0], hint="check the path")
+        raise EmptyInputError("holds only files of the output", path=inputs[0], hint="check the path")
     return rest
 
 

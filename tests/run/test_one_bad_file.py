@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from scorer.disk.locking import locked
 from scorer.files import inputs, parquet_source
 from scorer.job import resumable_job
 from tests.conftest import Call
@@ -235,3 +236,29 @@ def test_what_is_denied_is_said_to_be(
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
     assert (done.returncode, says in done.stderr) == (code, True), done.stderr
     assert incoming.exists()
+
+
+def test_a_second_start_leaves_the_metrics_of_the_first_alone(call_score: Call, incoming: Path, tmp_path: Path) -> None:
+    for output, lock in (("scored", "scored/.score.lock"), ("one.csv", ".one.csv.lock")):
+        inputs = ("incoming/a.csv",) if output == "one.csv" else ("incoming",)
+        assert call_score(*inputs, "-o", output, *REPORT)[0] == 0
+        before = (tmp_path / "m.prom").read_bytes()
+        with locked(tmp_path / output, lock=tmp_path / lock):
+            assert call_score(*inputs, "-o", output, *REPORT, "--overwrite")[0] == 6
+        assert (tmp_path / "m.prom").read_bytes() == before
+    assert incoming.exists()
+
+
+def test_rejected_rows_stay_until_the_next_run_that_scores(call_score: Call, incoming: Path, tmp_path: Path) -> None:
+    (incoming / "b.csv").write_text("text\ngood\nbad,row\n")
+    command = ("incoming", "-o", "scored", *REPORT, "--on-bad-row", "reject")
+    assert call_score(*command)[0] == 0
+    assert metrics(tmp_path / "m.prom")["score_rows", "rejected"] == 1
+    assert call_score(*command)[0] == 0  # nothing new
+    values = metrics(tmp_path / "m.prom")
+    assert (values["score_rows", "rejected"], values["score_rows", "ok"]) == (1, 0)
+    (incoming / "b.csv").write_text("text\ngood\n")
+    assert call_score(*command)[0] == 0
+    values = metrics(tmp_path / "m.prom")
+    assert values["score_rows", "rejected"] == 0
+    assert values[("score_last_start_seconds",)] < values[("score_last_run_timestamp_seconds",)]
