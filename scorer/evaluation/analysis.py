@@ -31,7 +31,8 @@ HISTOGRAM_BINS = 20
 
 _NO_GOLD = Figure(None, "there are no gold labels")
 
-_BLOCK = 1_000_000
+_BLOCK = 2_000_000
+"""Probabilities looked at together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,19 +126,20 @@ class LabelledPredictions:
     def calibration(self) -> Calibration:
         """The sums for log loss, Brier score and calibration error."""
         found = Calibration()
-        for start in range(0, len(self.gold), _BLOCK):
-            here = slice(start, start + _BLOCK)
+        at_once = max(1, _BLOCK // len(self.labels))
+        for start in range(0, len(self.gold), at_once):
+            here = slice(start, start + at_once)
             if self.probabilities is not None:
                 found.add_probabilities(self.probabilities[here], self.gold[here], self.positive)
             if self.confidence is not None:
                 found.add_confidence(self.confidence[here], self.gold[here] == self.predicted[here])
         return found
 
-    def ranked(self, by_label: Sequence[LabelFigures]) -> RankedLabels:
-        """Rank the rows by the probability of each label; ``by_label`` has the figures to add areas to."""
+    def ranked(self, by_label: Sequence[LabelFigures], *, means_alone: bool = False) -> RankedLabels:
+        """Rank the rows by the probability of each label, see :meth:`RankedLabels.of`."""
         if self.probabilities is None:
             return RankedLabels.without_probabilities(by_label)
-        return RankedLabels.of(by_label, self.probabilities, self.gold, self.positive)
+        return RankedLabels.of(by_label, self.probabilities, self.gold, self.positive, means_alone=means_alone)
 
     def _histogram(self) -> Histogram | None:
         edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)

@@ -129,7 +129,7 @@ class _Side:
     def of(cls, predictions: LabelledPredictions) -> _Side:
         labels, positive = predictions.labels, predictions.positive
         matrix = confusion_matrix(predictions.gold, predictions.predicted, len(labels))
-        ranked = predictions.ranked(label_figures(matrix, labels))
+        ranked = predictions.ranked(label_figures(matrix, labels), means_alone=True)
         figures = {**headline_figures(matrix, labels, positive), **ranked.means}
         return cls(figures | predictions.calibration().figures(resamples=1, seed=0), ranked)
 

@@ -74,9 +74,11 @@ def _places(
     what: str,
 ) -> tuple[npt.NDArray[np.int64], int]:
     """The place of each id of ``rows`` in ``others``, -1 for none, and the number of unused ids in ``others``."""
-    _require_unique(rows, on, where)
-    _require_unique(others, on, there)
     places = pc.index_in(rows, value_set=others).fill_null(-1).to_numpy().astype(np.int64)
+    # As many ids, each at another place: both sides are unique, and need no second look at a million ids.
+    if len(rows) != len(others) or places.min() < 0 or np.bincount(places).max() > 1:
+        _require_unique(rows, on, where)
+        _require_unique(others, on, there)
     missing = places < 0
     n_unmatched = int(missing.sum())
     # Ids are unique, so every matched row uses another one.

@@ -15,6 +15,9 @@ from scorer.evaluation.sections import Review, Suspect
 from scorer.evaluation.slices import Cut
 from scorer.files.source import text_values
 
+_BLOCK = 2_000_000
+"""Probabilities looked at together."""
+
 SHOWN_CHARACTERS = 1000
 """Characters of a review's text in a report."""
 
@@ -45,17 +48,21 @@ def suspect_labels(rows: EvaluatedRows) -> npt.NDArray[np.int64]:
     if rows.probabilities is None:
         return np.zeros(0, np.int64)
     evaluated = rows.evaluated
-    gold, probabilities = rows.gold[evaluated], rows.probabilities[evaluated]
-    n_labels = probabilities.shape[1]
-    means = np.full(n_labels, np.inf)
-    for label in range(n_labels):
-        own = gold == label
-        if own.any():
-            means[label] = probabilities[own, label].mean(dtype=np.float64)
-    # The tolerance absorbs the rounding of the mean, as in cleanlab.
-    confident = np.where(probabilities >= means - 1e-6, probabilities, -1.0)
-    disputed = (confident.argmax(axis=1) != gold) & (probabilities.argmax(axis=1) != gold)
-    places = evaluated[(confident.max(axis=1) >= 0) & disputed]
+    n_labels = rows.probabilities.shape[1]
+    own = rows.probabilities[evaluated, rows.gold[evaluated]]
+    counts = np.bincount(rows.gold[evaluated], minlength=n_labels)
+    sums = np.bincount(rows.gold[evaluated], weights=own, minlength=n_labels)
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+    suspects = [np.zeros(0, np.int64)]
+    at_once = max(1, _BLOCK // n_labels)
+    for start in range(0, len(evaluated), at_once):
+        here = evaluated[start : start + at_once]
+        gold, probabilities = rows.gold[here], rows.probabilities[here]
+        # The tolerance absorbs the rounding of the mean, as in cleanlab.
+        confident = np.where(probabilities >= means - 1e-6, probabilities, -1.0)
+        disputed = (confident.argmax(axis=1) != gold) & (probabilities.argmax(axis=1) != gold)
+        suspects.append(here[(confident.max(axis=1) >= 0) & disputed])
+    places = np.concatenate(suspects)
     return np.asarray(places[np.argsort(rows.probabilities[places, rows.gold[places]], kind="stable")])
 
 

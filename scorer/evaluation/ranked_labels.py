@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from scorer.metrics.areas import AREAS, Influence, area_interval, difference_interval, influences_of
+from scorer.metrics.areas import AREAS, Area, area_interval, difference_interval, influences_of
 from scorer.metrics.confusion import macro
 from scorer.metrics.ranking import Ranking
 from scorer.metrics.values import NO_PROBABILITIES, Curves, Figure, Ids, Interval, LabelFigures, Probabilities
@@ -26,7 +26,7 @@ class RankedLabels:
         means: areas of the positive label, or else their macro means, by name.
         curves: of the positive label, or else of the first labels.
         positive: ranking of the positive label; ``None`` without one.
-        parts: by area, the influences of the labels that its mean is over; empty if it is undefined.
+        parts: by area, those of the labels that its mean is over; empty if it is undefined.
         by_row: by area, influence float64 ``(n_rows,)`` of each row on the mean.
     """
 
@@ -34,7 +34,7 @@ class RankedLabels:
     means: Mapping[str, Figure]
     curves: tuple[Curves, ...]
     positive: Ranking | None
-    parts: Mapping[str, Sequence[Influence]]
+    parts: Mapping[str, Sequence[Area]]
     by_row: Mapping[str, npt.NDArray[np.float64]]
 
     @classmethod
@@ -44,24 +44,39 @@ class RankedLabels:
 
     @classmethod
     def of(
-        cls, by_label: Sequence[LabelFigures], probabilities: Probabilities, gold: Ids, positive: int | None
+        cls,
+        by_label: Sequence[LabelFigures],
+        probabilities: Probabilities,
+        gold: Ids,
+        positive: int | None,
+        *,
+        means_alone: bool = False,
     ) -> RankedLabels:
-        """Rank rows by ``probabilities`` ``(n_rows, n_labels)``; ``gold`` ``(n_rows,)`` are label ids."""
+        """Rank rows by ``probabilities`` ``(n_rows, n_labels)``; ``gold`` ``(n_rows,)`` are label ids.
+
+        With ``means_alone`` there are no curves, and labels of which no mean is made are left out.
+        """
         found, curves, of_positive = [], [], None
-        parts: dict[str, list[Influence]] = {name: [] for name in AREAS}
+        parts: dict[str, list[Area]] = {name: [] for name in AREAS}
         by_row = {name: np.zeros(len(gold)) for name in AREAS}
         for label, figures in enumerate(by_label):
+            if means_alone and positive is not None and label != positive:
+                found.append(figures)
+                continue
             is_label = gold == label
             ranking = Ranking.of(figures.label, probabilities[:, label], is_label)
             areas = {"roc_auc": ranking.roc_auc(), "average_precision": ranking.average_precision()}
             in_mean = label == positive or (positive is None and figures.gold > 0)
             for part in influences_of(ranking) if ranking.gap is None else ():
-                interval = area_interval(part.value, part.variance(ranking), [part])
-                areas[part.name] = replace(areas[part.name], interval=interval)
+                area = part.area
+                interval = area_interval(area.value, part.variance(ranking), [area])
+                areas[area.name] = replace(areas[area.name], interval=interval)
                 if in_mean:
-                    parts[part.name].append(part)
-                    by_row[part.name] += ranking.by_row(part.hits, part.false, is_label)
+                    parts[area.name].append(area)
+                    by_row[area.name] += ranking.by_row(part.hits, part.false, is_label)
             found.append(replace(figures, roc_auc=areas["roc_auc"], average_precision=areas["average_precision"]))
+            if means_alone:
+                continue
             if label < MAX_CURVES if positive is None else label == positive:
                 curves.append(ranking.curves())
             if label == positive:
@@ -83,7 +98,7 @@ class RankedLabels:
         return now - then, difference_interval(now - then, variance, self.parts[name], other.parts[name])
 
 
-def _mean(figure: Figure, by_row: npt.NDArray[np.float64], parts: Sequence[Influence]) -> Figure:
+def _mean(figure: Figure, by_row: npt.NDArray[np.float64], parts: Sequence[Area]) -> Figure:
     if figure.value is None or not parts:
         return figure
     return replace(figure, interval=area_interval(figure.value, _variance(by_row), parts))

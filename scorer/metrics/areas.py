@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -26,29 +27,25 @@ _FEW_ROWS = 10
 """With fewer rows of a label, its areas have approximate intervals."""
 
 
-@dataclass(frozen=True, eq=False)
-class Influence:
-    """How the rows of a ranking move one of its areas.
+@dataclass(frozen=True)
+class Area:
+    """The area under a curve of a ranking.
 
     Attributes:
-        name: of the area, see :data:`AREAS`.
+        name: see :data:`AREAS`.
         value: the area.
-        hits, false: influence float64 ``(m,)`` of a row of the label, and of another row, at each distinct score.
         positives, negatives: rows of the label and all others.
     """
 
     name: str
     value: float
-    hits: npt.NDArray[np.float64]
-    false: npt.NDArray[np.float64]
     positives: int
     negatives: int
 
-    def variance(self, ranking: Ranking) -> float:
-        """Variance of the area; ``ranking`` is the one that this was made from."""
-        hits, false = ranking.steps
-        rows = self.positives + self.negatives
-        return float((hits * self.hits**2).sum() + (false * self.false**2).sum()) / rows**2
+    @property
+    def rarer(self) -> int:
+        """Rows of the side with fewer of them."""
+        return min(self.positives, self.negatives)
 
     @property
     def prior_variance(self) -> float:
@@ -66,6 +63,26 @@ class Influence:
         return _exponential_variance((self.value * pairs + 0.5) / (pairs + 1), self.positives, self.negatives)
 
 
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """How the rows of a ranking move an area.
+
+    Attributes:
+        area: of the ranking.
+        hits, false: influence float64 ``(m,)`` of a row of the label, and of another row, at each distinct score.
+    """
+
+    area: Area
+    hits: npt.NDArray[np.float64]
+    false: npt.NDArray[np.float64]
+
+    def variance(self, ranking: Ranking) -> float:
+        """Variance of the area; ``ranking`` is the one that this was made from."""
+        hits, false = ranking.steps
+        rows = self.area.positives + self.area.negatives
+        return float((hits * self.hits**2).sum() + (false * self.false**2).sum()) / rows**2
+
+
 def influences_of(ranking: Ranking) -> tuple[Influence, Influence]:
     """Influences on ROC AUC and average precision of a ranking of rows of the label and others.
 
@@ -79,12 +96,9 @@ def influences_of(ranking: Ranking) -> tuple[Influence, Influence]:
     auc = float((hits * below).sum() / positives)
     scale = [math.sqrt(count / (count - 1)) if count > 1 else 0.0 for count in (positives, negatives)]
     roc = Influence(
-        "roc_auc",
-        auc,
+        Area("roc_auc", auc, positives, negatives),
         (below - auc) * rows / positives * scale[0],
         (above - auc) * rows / negatives * scale[1],
-        positives,
-        negatives,
     )
     reached = (ranking.hits + ranking.false) / rows
     precision = ranking.hits / (ranking.hits + ranking.false)
@@ -94,23 +108,20 @@ def influences_of(ranking: Ranking) -> tuple[Influence, Influence]:
     as_row = np.cumsum((hits * precision / reached)[::-1])[::-1] / rows
     share = positives / rows
     return roc, Influence(
-        "average_precision",
-        average,
+        Area("average_precision", average, positives, negatives),
         (precision - average + as_hit - as_row) / share,
         -as_row / share,
-        positives,
-        negatives,
     )
 
 
-def area_interval(value: float, variance: float, parts: Sequence[Influence]) -> Interval:
+def area_interval(value: float, variance: float, parts: Sequence[Area]) -> Interval:
     """Interval of the mean area ``value`` of ``parts``, each of another label.
 
     ``variance`` is that of the influences. It is joined with that of model curves, as of a few rows more, and the
     interval is symmetric on the logit scale (Perme and Manevski, 2019, "Confidence intervals for the Mann-Whitney
     test", who recommend DeLong's variance there).
     """
-    rarest = min(parts, key=_rarer)
+    rarest = min(parts, key=attrgetter("rarer"))
     joined = _joined(variance, sum(part.prior_variance for part in parts) / len(parts) ** 2, rarest)
     if 0 < value < 1:
         found = logit_interval(value, joined)
@@ -121,29 +132,23 @@ def area_interval(value: float, variance: float, parts: Sequence[Influence]) -> 
     return _checked(within(found, value, 0.0, 1.0), parts)
 
 
-def difference_interval(
-    value: float, variance: float, current: Sequence[Influence], baseline: Sequence[Influence]
-) -> Interval:
+def difference_interval(value: float, variance: float, current: Sequence[Area], baseline: Sequence[Area]) -> Interval:
     """Normal interval of the difference ``value`` of two mean areas; ``variance`` is that of influences of both."""
     parts = [*current, *baseline]
     prior = sum(part.prior_variance for part in parts) / len(current) ** 2 / 2
-    half = Z * math.sqrt(_joined(variance, prior, min(parts, key=_rarer)))
+    half = Z * math.sqrt(_joined(variance, prior, min(parts, key=attrgetter("rarer"))))
     return _checked(Interval(max(-1.0, value - half), min(1.0, value + half), "normal"), parts)
 
 
-def _rarer(part: Influence) -> int:
-    return min(part.positives, part.negatives)
-
-
-def _joined(variance: float, prior: float, rarest: Influence) -> float:
-    rows, more = _rarer(rarest), _PRIOR_ROWS[rarest.name]
+def _joined(variance: float, prior: float, rarest: Area) -> float:
+    rows, more = rarest.rarer, _PRIOR_ROWS[rarest.name]
     # A single row has no variance of its own.
     return prior if rows < 2 else (variance * rows + prior * more) / (rows + more)
 
 
-def _checked(interval: Interval, parts: Sequence[Influence]) -> Interval:
-    rarest = min(parts, key=_rarer)
-    if (rows := _rarer(rarest)) < _FEW_ROWS:
+def _checked(interval: Interval, parts: Sequence[Area]) -> Interval:
+    rarest = min(parts, key=attrgetter("rarer"))
+    if (rows := rarest.rarer) < _FEW_ROWS:
         warning = f"a ranking with {rows} row{'' if rows == 1 else 's'} of one kind"
         return Interval(interval.low, interval.high, interval.method, warning)
     return with_warning(interval, rarest.positives + rarest.negatives) or interval

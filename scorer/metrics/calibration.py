@@ -153,7 +153,9 @@ def runner_up(probabilities: Probabilities) -> Ids:
         return np.zeros(len(probabilities), np.int64)
     if probabilities.shape[1] == 2:
         return np.asarray(probabilities[:, 1] < probabilities[:, 0], np.int64)
-    return np.asarray(np.argpartition(probabilities, -2, axis=1)[:, -2])
+    others = probabilities.copy()
+    others[np.arange(len(others)), others.argmax(axis=1)] = -1.0
+    return np.asarray(others.argmax(axis=1))
 
 
 def log_losses(probabilities: Probabilities, gold: Ids) -> npt.NDArray[np.float64]:

@@ -204,7 +204,7 @@ def test_the_variance_of_an_auc_is_delongs(seed):
     ranking = Ranking.of("good", scores, positive)
     auc, _ = influences_of(ranking)
     assert auc.variance(ranking) == pytest.approx(delong_by_brute_force(scores, positive))
-    assert auc.value == pytest.approx(reference.roc_auc_score(positive, scores))
+    assert auc.area.value == pytest.approx(reference.roc_auc_score(positive, scores))
 
 
 @quick
@@ -217,13 +217,13 @@ def test_influences_on_average_precision_are_its_derivatives(seed):
     ranking = Ranking.of("good", scores, positive)
     _, precision = influences_of(ranking)
     by_row = ranking.by_row(precision.hits, precision.false, positive)
-    assert precision.value == pytest.approx(reference.average_precision_score(positive, scores))
+    assert precision.area.value == pytest.approx(reference.average_precision_score(positive, scores))
     for row in range(0, 40, 7):
         # A little more weight on one row, as of a mixture with it.
         weights = np.full(40, (1 - 1e-6) / 40)
         weights[row] += 1e-6
         moved = reference.average_precision_score(positive, scores, sample_weight=weights)
-        assert (moved - precision.value) / 1e-6 == pytest.approx(by_row[row], abs=1e-3)
+        assert (moved - precision.area.value) / 1e-6 == pytest.approx(by_row[row], abs=1e-3)
 
 
 @pytest.mark.parametrize(("positives", "negatives"), [(5, 45), (1, 49), (200, 200)])
@@ -231,8 +231,8 @@ def test_a_perfect_ranking_of_few_rows_is_no_certainty(positives, negatives):
     positive = np.arange(positives + negatives) < positives
     ranking = Ranking.of("good", positive.astype(float), positive)
     for part in influences_of(ranking):
-        interval = area_interval(part.value, part.variance(ranking), [part])
-        assert (part.value, interval.high) == (1, 1)
+        interval = area_interval(part.area.value, part.variance(ranking), [part.area])
+        assert (part.area.value, interval.high) == (1, 1)
         assert interval.low < 1 - 1 / (positives + negatives)
         assert (interval.warning is not None) == (positives < 10)
 
