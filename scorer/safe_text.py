@@ -10,6 +10,15 @@ def first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number and its noun in singular or plural.
+
+    >>> counted(1, "row"), counted(2048, "row")
+    ('1 row', '2,048 rows')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def in_utf8(text: str) -> str:
     r"""``text`` with bytes that are not UTF-8 escaped, as names of files can have them.
 

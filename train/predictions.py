@@ -24,7 +24,7 @@ from scorer.files.inputs import PROVENANCE_KEY
 from scorer.files.jsonl_writer import JsonlTableWriter
 from scorer.files.sinks import BlockSink
 from scorer.job.provenance import seal_parquet, sealed_text, sidecar_of, unsealed_text
-from scorer.safe_text import quoted
+from scorer.safe_text import counted, quoted
 from scorer.version import package_version
 from train.data import LabelledReviews
 from train.data_files import advised, data_files, read_rows, texts_of
@@ -77,7 +77,7 @@ def write_predictions(
         publish([*beside, Move(unfinished, path)], last=False)
     finally:
         unfinished.unlink(missing_ok=True)
-    log.info("%s: predictions for %d rows", path, rows.num_rows)
+    log.info("%s: predictions for %s", path, counted(rows.num_rows, "row"))
 
 
 def with_predictions(rows: pa.Table, text: str, probabilities: Probabilities, names: Sequence[str]) -> pa.Table:

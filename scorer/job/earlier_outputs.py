@@ -19,6 +19,7 @@ from scorer.files.inputs import expand_inputs
 from scorer.files.urls import is_url
 from scorer.job.options import ScoreOptions
 from scorer.job.provenance import read_provenance
+from scorer.safe_text import counted
 
 if TYPE_CHECKING:
     from scorer.job.chunk_work import ModelIdentity
@@ -99,7 +100,7 @@ class EarlierOutputs:
                 if value := read_scores(path, table, model, self.options.versions):
                     self._stated.append({"name": path.name, "fingerprint": value["fingerprint"]})
             table.finish()
-            log.info("%s rows of earlier outputs are known", f"{len(table):,}")
+            log.info("%s of earlier outputs known", counted(len(table), "row"))
             self._named = table
         return self._named
 

@@ -14,6 +14,7 @@ from scorer.model.graph import Logits
 from scorer.model.scoring import Scorer
 from scorer.overlap import one_ahead
 from scorer.progress import Progress, ticking
+from scorer.safe_text import counted
 
 log = logging.getLogger(__name__)
 
@@ -85,5 +86,6 @@ def new_scorer(options: ScoreOptions, *, tell: bool = True) -> Scorer:
         return scorer
     fields = {"precision": session.precision, "device": session.device, "provider": session.provider}
     about = {"event": "model_loaded", "fields": {**fields, "threads": session.threads}}
-    log.info("scoring with %s on %s, %d threads", session.precision, session.device, session.threads, extra=about)
+    threads = counted(session.threads, "thread")
+    log.info("scoring with %s on %s, %s", session.precision, session.device, threads, extra=about)
     return scorer

@@ -35,7 +35,7 @@ from scorer.job.up_to_date import ExistingOutput, Making, Reason, is_published, 
 from scorer.model.scoring import STATUSES
 from scorer.overlap import OneBehind, one_ahead
 from scorer.progress import Progress
-from scorer.safe_text import in_utf8
+from scorer.safe_text import counted, in_utf8
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,9 @@ class ResumableJob:
             log.info("%s: already published by an earlier run", self.destination.path)
             return counts
         if counts.rows_before:
-            log.info("%s: resuming after %s rows of an earlier run", self.destination.path, f"{counts.rows_before:,}")
+            log.info(
+                "%s: resuming after %s of an earlier run", self.destination.path, counted(counts.rows_before, "row")
+            )
         self._score_remaining(work, unfinished, counts, state)
         self._check_counts(work, unfinished, counts)
         self._publish(work, unfinished, counts, made_by)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scorer.safe_text import in_utf8
+from scorer.safe_text import counted, in_utf8
 
 if TYPE_CHECKING:
     from scorer.disk.publishing import Move
@@ -123,7 +123,7 @@ class ScoreSummary:
         speed = (counts.rows_in - counts.rows_before) / max(self.seconds, 1e-9)
         why = f", {self.why}" if self.why else ""
         return (
-            f"{self.output}: {counts.rows:,} rows{f' ({others})' if others else ''}{reused}{before} "
+            f"{self.output}: {counted(counts.rows, 'row')}{f' ({others})' if others else ''}{reused}{before} "
             f"in {self.seconds:.1f} s, {speed:,.0f} rows/s, {self.precision} on {self.device}{why}"
         )
 

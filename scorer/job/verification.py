@@ -17,7 +17,7 @@ from scorer.files.counting import count_rows, open_parquet
 from scorer.files.formats import OutputFormat
 from scorer.files.inputs import REJECTS_SUFFIX, expand_inputs
 from scorer.job.provenance import is_parquet, parquet_is_whole, parsed, read_provenance, sidecar_of, text_is_whole
-from scorer.safe_text import first_line
+from scorer.safe_text import counted, first_line
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def verify_output(output: Path) -> str:
     except OutputError as error:
         raise InputError(error.message, path=output) from error
     others = f", {rows['rejected']:,} rejected" if rows["rejected"] else ""
-    return f"{output}: whole, {rows['out']:,} rows{others}, by {value['versions']['review-scorer']}"
+    return f"{output}: whole, {counted(rows['out'], 'row')}{others}, by {value['versions']['review-scorer']}"
 
 
 def _checked_bytes(output: Path, text: bytes) -> dict[str, Any]:

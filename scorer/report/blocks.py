@@ -10,6 +10,7 @@ from scorer.evaluation.expectation import Expectation
 from scorer.evaluation.findings import FIGURES, EvaluationReport
 from scorer.evaluation.sections import Chance, Comparison, Drift, Review, SliceGroup, Thresholds
 from scorer.metrics.values import Figure
+from scorer.safe_text import counted
 
 _MATRIX_LABELS = 12
 """Maximum number of labels of a confusion matrix in a table."""
@@ -72,7 +73,7 @@ def blocks(report: EvaluationReport) -> Iterator[Block]:
     if report.coverage is not None:
         yield _coverage(report.coverage, labelled=report.labelled)
     if report.mistakes:
-        yield _reviews(f"most confident of {_count(report.n_mistakes, 'mistake')}", report.mistakes)
+        yield _reviews(f"most confident of {counted(report.n_mistakes, 'mistake')}", report.mistakes)
     if report.suspects:
         title = f"labels that are likely wrong, the most suspect of {report.n_suspects:,}"
         yield _reviews(title, report.suspects)
@@ -120,18 +121,18 @@ def _head(report: EvaluationReport) -> Iterator[str]:
     model = f", scored with {name} ({where.precision} on {where.device})" if name else ""
     yield ", ".join(where.files) + joined + model
     if report.labelled:
-        yield f"{_count(report.evaluated, 'row')} evaluated, gold labels from column {where.label_column!r}"
+        yield f"{counted(report.evaluated, 'row')} evaluated, gold labels from column {where.label_column!r}"
     else:
-        yield f"{_count(report.rows, 'row')} without gold labels"
+        yield f"{counted(report.rows, 'row')} without gold labels"
     if report.unscored and report.labelled:
-        unscored = _count(report.unscored, "row")
+        unscored = counted(report.unscored, "row")
         yield f"{unscored} unscored: with a gold label but no prediction, left out of every figure"
     elif report.unscored:
-        yield f"{_count(report.unscored, 'row')} unscored: without a prediction, left out"
+        yield f"{counted(report.unscored, 'row')} unscored: without a prediction, left out"
     if report.rows_unmatched:
-        yield f"{_count(report.rows_unmatched, 'row')} unmatched: the id has no gold label, left out"
+        yield f"{counted(report.rows_unmatched, 'row')} unmatched: the id has no gold label, left out"
     if report.labels_unmatched:
-        yield f"{_count(report.labels_unmatched, 'gold label')} unmatched: no row has the id, left out"
+        yield f"{counted(report.labels_unmatched, 'gold label')} unmatched: no row has the id, left out"
 
 
 def _figures(report: EvaluationReport) -> Block:
@@ -174,7 +175,7 @@ def _comparison(comparison: Comparison) -> Iterator[Block]:
     left = f", {comparison.unpaired:,} unpaired and left out" if comparison.unpaired else ""
     test = comparison.mcnemar
     lines = (
-        f"{_count(comparison.rows, 'row')} paired {paired}{left}",
+        f"{counted(comparison.rows, 'row')} paired {paired}{left}",
         f"McNemar's exact test: p = {test.p_value:.4g}; right only now {test.only_current_right:,},"
         f" right only before {test.only_baseline_right:,}",
     )
@@ -218,7 +219,7 @@ def _drift(drift: Drift) -> Iterator[Block]:
     if drift.vocabulary is not None:
         rows.append(("words, Jensen-Shannon distance", "", value_text(drift.vocabulary.distance), ""))
         rows.append(("words that the baseline never has", "", value_text(drift.vocabulary.unseen), ""))
-    lines = [f"{_count(drift.current_rows, 'row')} now, {drift.baseline_rows:,} then"]
+    lines = [f"{counted(drift.current_rows, 'row')} now, {drift.baseline_rows:,} then"]
     if drift.reason:
         lines.append(f"no lengths and words: {drift.reason}")
     columns = (*_columns("drift", "baseline", "now"), Column("stability index", right=False))
@@ -337,7 +338,3 @@ def _columns(first: str, *numbers: str, remark: bool = False) -> tuple[Column, .
     """A column of names, columns of numbers, and at the end a column for remarks without a heading."""
     columns = (Column(first, right=False), *(Column(name) for name in numbers))
     return (*columns, Column("", right=False)) if remark else columns
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

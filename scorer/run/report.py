@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from scorer.job.summary import JobCounts, ScoreSummary
+from scorer.safe_text import counted
 
 
 class Failure(NamedTuple):
@@ -65,7 +66,8 @@ class RunReport:
         older = f", {self.older} older than --since" if self.older else ""
         up_to_date = len(self.summaries) - scored
         reused = f" ({self.counts().reused:,} reused)" if self.counts().reused else ""
-        done = f"{scored} files scored, {up_to_date} up to date{older}, {rows:,} rows{reused} in {self.seconds:.1f} s"
+        done = f"{counted(scored, 'file')} scored, {up_to_date} up to date{older}"
+        done += f", {counted(rows, 'row')}{reused} in {self.seconds:.1f} s"
         return [f"nothing new: {done}" if self.nothing_new else done]
 
     def log_fields(self) -> dict[str, Any]:

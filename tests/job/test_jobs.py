@@ -82,7 +82,7 @@ def test_parquet_keeps_schema_and_metadata(tiny_bundle: Path, tmp_path: Path) ->
     assert written.field("text").metadata[b"lang"] == b"en"
     # An output can be an input: the provenance is then its own again.
     score_file(tmp_path / "a.parquet", tmp_path / "b.parquet", model=str(tiny_bundle), prefix="again_")
-    assert "1 rows" in verify_output(tmp_path / "b.parquet")
+    assert "1 row" in verify_output(tmp_path / "b.parquet")
 
 
 def test_provenance_says_where_an_output_came_from(call: Call, incoming: Path, tmp_path: Path) -> None:

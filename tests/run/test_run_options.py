@@ -141,7 +141,7 @@ def test_since(call_score: Call, tmp_path: Path) -> None:
     review(tmp_path / "in" / "sub" / "new.csv", age_s=60)
     arguments = ("in", "-o", "scored", "--metrics-file", "m.prom", "--summary", "s.json")
     code, _, err = call_score(*arguments, "--since", "2h")
-    assert (code, "1 files scored, 0 up to date, 1 older than --since, 1 rows" in err) == (0, True)
+    assert (code, "1 file scored, 0 up to date, 1 older than --since, 1 row" in err) == (0, True)
     assert {path.name for path in (tmp_path / "scored").rglob("*.csv")} == {"new.csv"}
     assert metrics(tmp_path / "m.prom")["score_files", "older"] == 1
     assert json.loads((tmp_path / "s.json").read_text())["files"] == {
@@ -154,7 +154,7 @@ def test_since(call_score: Call, tmp_path: Path) -> None:
     os.utime(tmp_path / "in" / "old.csv", (whole_second, whole_second))
     at = datetime.fromtimestamp(whole_second, UTC)
     code, _, err = call_score(*arguments, "--since", at.isoformat())  # the very moment counts
-    assert (code, "1 files scored, 1 up to date, 1 rows" in err) == (0, True)
+    assert (code, "1 file scored, 1 up to date, 1 row" in err) == (0, True)
 
 
 def test_since_of_one_file(call_score: Call, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_since_of_a_store(call_score: Call) -> None:
     with fsspec.open(f"{root}/in/a.csv", "w") as file:
         file.write("text\ngood\n")
     code, _, err = call_score(f"{root}/in/", "-o", "scored", "--since", "1h")
-    assert (code, "1 files scored" in err) == (0, True)
+    assert (code, "1 file scored" in err) == (0, True)
     files = fsspec.filesystem("memory")
     files.store[next(name for name in files.store if root.removeprefix("memory:/") in name)].modified = datetime(
         2020, 1, 1, tzinfo=UTC

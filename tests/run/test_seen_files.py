@@ -105,7 +105,7 @@ def test_a_changed_input_is_scored(
     change(incoming / "a.csv")
     code, _, err = call_score(*RUN)
     assert (code, looked_at) == (0, ["a.csv"])
-    assert "1 files scored, 3 up to date" in err
+    assert "1 file scored, 3 up to date" in err
 
 
 def test_a_touched_input_is_hashed_and_left(
