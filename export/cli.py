@@ -14,7 +14,7 @@ from scorer.commands.grouped_help import GroupedCommand, complete_files, option
 EPILOG = """\b
 Examples:
   export-model imdb-distilbert -o imdb-bundle
-  export-model imdb-distilbert -o imdb-bundle --precision int8 --eval dev.parquet --max-drop 0.003
+  export-model imdb-distilbert -o imdb-bundle --precision int8 --eval dev.parquet
   score reviews.parquet -o preds.parquet --model imdb-bundle
 
 Every variant is compared with PyTorch before the bundle is moved into place: a logit that is no

@@ -17,7 +17,7 @@ Examples:
   train-model -o imdb-distilbert --train imdb
   train-model -o my-model --train train.csv --eval dev.csv --epochs 3
   train-model --baseline --train train.csv --eval dev.csv
-  train-model -o my-model --model ./MiniLM --train reviews.parquet --validation-split 0.1 --group-column movie
+  train-model -o my-model --train reviews.parquet --validation-split 0.1
 
 The recipe of the project's origin is the default: DistilBERT, learning rate 2e-5, batches of 4,
 2 epochs, half precision where CUDA is. The table epoch / training loss / validation loss / accuracy / F1 is

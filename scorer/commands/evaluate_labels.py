@@ -20,10 +20,10 @@ Examples:
   evaluate-labels preds.parquet --min-accuracy 0.92 --min-f1 0.92
   evaluate-labels preds.parquet --labels gold.csv --on id
   evaluate-labels preds.parquet --slice-by genre --markdown report.md
-  evaluate-labels preds.parquet --baseline preds_old.parquet --on id --max-drop 0.005 --strict
-  evaluate-labels preds.parquet --at-precision 0.95 --write-threshold my-bundle
-  evaluate-labels tonight.parquet --drift kept.parquet --max-psi 0.25 --write-baseline kept.parquet
-  evaluate-labels tonight.parquet --min-expected-accuracy 0.9 --review-queue doubtful.csv
+  evaluate-labels preds.parquet --baseline old.parquet --on id --max-drop 0.005
+  evaluate-labels preds.parquet --at-precision 0.95 --write-threshold bundle
+  evaluate-labels new.parquet --drift kept.parquet --write-baseline kept.parquet
+  evaluate-labels new.parquet --min-expected-accuracy 0.9 --review-queue q.csv
   evaluate-labels preds.parquet --report report.html
   evaluate-labels preds.parquet --json - | jq .figures.f1.value
 
