@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.processes import CODE, EVALUATE, ROOT
+from tests.helpers.processes import CODE, EVALUATE, ROOT, environment
 
 PACKAGES = ("scorer", "train", "export", "benchmarks")
 
@@ -138,3 +138,30 @@ def test_help_loads_nothing_heavy(call: str) -> None:
 
 def test_import_scorer_loads_nothing_heavy() -> None:
     assert not loaded_modules("import scorer") & {"torch", "onnxruntime", "polars", "pyarrow", "numpy"}
+
+
+# The packages of [train] and [export] cannot be imported, as in a plain install.
+PLAIN = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers", "optimum", "onnx", "datasets", "sklearn", "safetensors"):
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Missing())
+"""
+
+
+def test_scoring_and_evaluating_need_neither_transformers_nor_optimum(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\n" + "good,positive\nbad,negative\n" * 10)
+    page = ("--report", "page.html", "--json", "figures.json")
+    for code, arguments in (
+        (CODE, ("a.csv", "-o", "scored.csv", "--model", str(tiny_bundle))),
+        (EVALUATE, ("scored.csv", *page)),
+        (EVALUATE, ("a.csv", "--model", str(tiny_bundle), "--overwrite", *page)),
+    ):
+        words = [sys.executable, "-c", PLAIN + code, *arguments]
+        done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "scored.csv").read_text().splitlines()) == 21
