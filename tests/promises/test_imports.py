@@ -159,7 +159,7 @@ def test_scoring_and_evaluating_need_neither_transformers_nor_optimum(tiny_bundl
     for code, arguments in (
         (CODE, ("a.csv", "-o", "scored.csv", "--model", str(tiny_bundle))),
         (EVALUATE, ("scored.csv", *page)),
-        (EVALUATE, ("a.csv", "--model", str(tiny_bundle), "--overwrite", *page)),
+        (EVALUATE, ("a.csv", "--model", str(tiny_bundle))),
     ):
         words = [sys.executable, "-c", PLAIN + code, *arguments]
         done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
