@@ -240,6 +240,14 @@ def _report_refusal(metrics: Path, error: click.UsageError | ScorerError) -> Non
 @engine_options
 @option("--overwrite", group="Output", is_flag=True, help="Replace an existing output.")
 @option(
+    "--linked-output",
+    group="Output",
+    type=click.Choice(["follow", "refuse"]),
+    default="follow",
+    show_default=True,
+    help="If OUTPUT is a symbolic link: write the file that it points to, or exit with code 2.",
+)
+@option(
     "--resume/--no-resume",
     group="Output",
     default=True,

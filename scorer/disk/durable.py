@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedRandom
 from pathlib import Path
@@ -47,10 +48,31 @@ def sync(file: BufferedRandom) -> None:
     os.fsync(file.fileno())
 
 
-def create(path: Path) -> BufferedRandom:
-    """Open a new file for reading and writing; a dead run's leftover is removed, a link is not followed."""
+def create(path: Path, *, like: Sequence[Path] = ()) -> BufferedRandom:
+    """Open a new file for reading and writing; a dead run's leftover is removed, a link is not followed.
+
+    It has the mode and, as far as that is allowed, the group and the owner of the first file of ``like`` that is there.
+    """
     path.unlink(missing_ok=True)
-    return path.open("x+b")
+    model = next((state for one in like if (state := _state_of(one)) is not None), None)
+    if model is None or os.name == "nt":
+        return path.open("x+b")
+    file = open(path, "x+b", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115
+    for owner, group in ((-1, model.st_gid), (model.st_uid, -1)):
+        with suppress(OSError):  # a group of others, an owner: of root's giving alone
+            os.fchown(file.fileno(), owner, group)
+    has_group = os.fstat(file.fileno()).st_gid == model.st_gid
+    # What the group of the old file may do is not for another one.
+    os.fchmod(file.fileno(), stat.S_IMODE(model.st_mode) & (0o777 if has_group else 0o707))
+    return file
+
+
+def _state_of(path: Path) -> os.stat_result | None:
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state if stat.S_ISREG(state.st_mode) else None
 
 
 def write_durably(path: Path, data: bytes, *, locked: bool = True) -> None:

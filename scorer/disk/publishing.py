@@ -41,7 +41,7 @@ def stage(target: Path, data: bytes) -> Move:
     """
     # No lock keeps another run away from it.
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    with write_errors(target), create(temporary) as file:
+    with write_errors(target), create(temporary, like=(target,)) as file:
         file.write(data)
         sync(file)
     return Move(temporary, target)

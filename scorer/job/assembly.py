@@ -54,7 +54,7 @@ def assemble(
     target = destination.path
     temporary = destination.temporary(target)
     rejects = _RejectsFile(destination)
-    with write_errors(target), create(temporary) as file, closing(rejects):
+    with write_errors(target), create(temporary, like=(target,)) as file, closing(rejects):
         with open_writer(file, destination.format, schema, long_texts=provenance["options"]["text_column"]) as writer:
             for table, bad in parts:
                 interrupts.check()
@@ -77,7 +77,7 @@ def assemble(
         raise OutputError(f"{rows:,} rows were written, but {counted:,} were read back", path=target)
     if destination.has_sidecar:
         sidecar = destination.provenance
-        with write_errors(target), create(destination.temporary(sidecar)) as file:
+        with write_errors(target), create(destination.temporary(sidecar), like=(sidecar, target)) as file:
             file.write(sealed_text(value) + b"\n")
             sync(file)
         moves.append(Move(destination.temporary(sidecar), sidecar))
@@ -89,6 +89,7 @@ class _RejectsFile:
 
     def __init__(self, destination: Destination) -> None:
         self._target = destination.rejects
+        self._output = destination.path
         self._temporary = destination.temporary(destination.rejects)
         self._file: BufferedRandom | None = None
         self._digest = hashlib.sha256()
@@ -97,7 +98,7 @@ class _RejectsFile:
     def write(self, rejects: Iterable[Reject]) -> None:
         for reject in rejects:
             if self._file is None:
-                self._file = create(self._temporary)
+                self._file = create(self._temporary, like=(self._target, self._output))
             line = orjson.dumps(reject.to_json()) + b"\n"
             self._file.write(line)
             self._digest.update(line)

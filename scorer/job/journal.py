@@ -69,7 +69,7 @@ class UnfinishedWork:
                     why = "of another input, model, option or version" if resume else "left by an earlier run"
                     log.warning("%s: dropping unfinished work %s", output, why)
                 work.remove()
-                folder.mkdir()
+                folder.mkdir(mode=0o700)  # its parts hold reviews, which a private output may keep private
                 sync_folder(folder.absolute().parent)
                 head = _line({"format": _FORMAT, "fingerprint": fingerprint})
                 write_durably(folder / JOURNAL, head)

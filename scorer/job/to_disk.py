@@ -6,12 +6,13 @@ locked ends at once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from scorer.disk.locking import locked
 from scorer.disk.paths import is_folder
-from scorer.errors import OutputExistsError
+from scorer.errors import OutputExistsError, UsageError
 from scorer.files.formats import OutputFormat
 from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url
@@ -44,7 +45,7 @@ def score_to_disk(
         ScorerError: as :func:`scorer.run.score_file.score_file` says.
     """
     format = OutputFormat.of(output, options.output_format, csv_safe=options.csv_safe)
-    destination = Destination(Path(output), format)
+    destination = Destination(_behind_links(Path(output), options), format)
 
     def check() -> OutputExistsError | None:
         """Check the destination; return the error of an existing output if it takes more to know that it is one.
@@ -66,3 +67,16 @@ def score_to_disk(
         exists = check() or exists  # another run may have published before this one had the lock
         job = ResumableJob(file, destination, options, progress, engine, earlier, files_beside, is_last, replaced)
         return job.run(exists, like_make=like_make)
+
+
+def _behind_links(output: Path, options: ScoreOptions) -> Path:
+    """The path at which ``output`` is written: a link is not replaced by a file.
+
+    Raises:
+        UsageError: it is a link, and ``options`` refuse these.
+    """
+    if not output.is_symlink():
+        return output
+    if options.linked_output == "refuse":
+        raise UsageError("is a symbolic link", path=output, hint="remove it, or pass --linked-output follow")
+    return Path(os.path.realpath(output))

@@ -110,7 +110,7 @@ class ReportFiles:
 def _readable(moves: list[Move]) -> list[Move]:
     """``moves`` of files that everybody may read: a collector may run under another user."""
     for move in moves:
-        if move.temporary is not None:
+        if move.temporary is not None and not is_there(move.target):
             with write_errors(move.target):
                 move.temporary.chmod(0o644)
     return moves
