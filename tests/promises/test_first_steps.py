@@ -130,3 +130,26 @@ def test_every_command_of_the_tutorial_runs_from_an_empty_folder(newcomer: dict[
         assert (clone / name).exists(), name
     assert "McNemar" in shown
     assert "\n99\n" in shown
+
+
+@pytest.mark.torture
+def test_the_readme_installs_from_a_real_clone_with_all_packages(tmp_path: Path) -> None:
+    """The part of the page above *From Python*, with the true git, make, pip, and pipx and uvx where there are such."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no clone")
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## From Python\n")[0]
+    lines = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).splitlines()
+    missing = tuple(name for name in ("pipx", "uvx") if shutil.which(name) is None)
+    there = [line for line in lines if not line.startswith(missing)]
+    variables = {name: value for name, value in environment().items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    # The address of the repository stands for this clone.
+    variables |= {
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": f"url.{ROOT}.insteadOf",
+        "GIT_CONFIG_VALUE_0": REPOSITORY,
+    }
+    variables |= {"GIT_CONFIG_KEY_1": "safe.directory", "GIT_CONFIG_VALUE_1": "*", "HOME": str(tmp_path)}
+    shown = follow(there, tmp_path, variables)
+    assert "positive  0.8127" in shown
+    assert "accuracy              0.9028" in shown
+    assert (tmp_path / "review-scorer" / "scored.csv").exists()
