@@ -23,6 +23,7 @@ from tests.commands.test_hints import hints
 from tests.conftest import Call, InProcess
 from tests.helpers.messages import HOLE
 from tests.helpers.processes import CODE, ROOT, environment
+from train.cli import train_model
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,36 @@ CASES = [
         ("preds.csv --write-threshold bundle",),
         evaluate_labels,
     ),
+    Case(
+        "pass --eval FILE or --validation-split 0.1",
+        "--baseline --train many.csv",
+        ("--baseline --train many.csv --eval labelled.csv", "--baseline --train many.csv --validation-split 0.1"),
+        train_model,
+    ),
+    Case(
+        OVERWRITE,
+        "--baseline --train many.csv --eval labelled.csv --predictions done.csv",
+        ("--baseline --train many.csv --eval labelled.csv --predictions done.csv --overwrite",),
+        train_model,
+    ),
+    Case(
+        "pass another --validation-split",
+        "--baseline --train many.csv --validation-split 0.001",
+        ("--baseline --train many.csv --validation-split 0.1",),
+        train_model,
+    ),
+    Case(
+        "name another with --text-column",
+        "--baseline --train odd.parquet --eval labelled.csv --label-column label",
+        ("--baseline --train odd.parquet --eval odd.parquet --label-column label --text-column said",),
+        train_model,
+    ),
+    Case(
+        "name another with --label-column",
+        "--baseline --train odd.parquet --eval odd.parquet --text-column said --label-column lists",
+        ("--baseline --train odd.parquet --eval odd.parquet --text-column said --label-column label",),
+        train_model,
+    ),
     Case("known: .parquet, .pq", "a.xyz --baseline a.csv", ("preds.csv --baseline preds.csv",), evaluate_labels),
 ]
 
@@ -237,13 +268,35 @@ ELSEWHERE = {
     # Types of Parquet that Arrow cannot write.
     "leave it out with --columns": "tests/files/test_type_matrix.py",
     "leave those of one kind out with --columns": "tests/files/test_type_matrix.py",
+    "pass --yes": "tests/run/test_leftovers.py",
     "run again with --debug to see where": "tests/commands/test_console.py",
     "name another with --slice-by, or a column of coarser values": "tests/evaluation/test_where_wrong.py",
 }
 """Hints whose state takes more than a small file, and the tests that make it."""
 
-OF_TRAINING = ("train/", "export/", "scorer/model/onnx_safety.py")
-"""The source of hints that tests/train and tests/export follow, where each takes a training or an export."""
+OF_TRAINING = {
+    "change the recipe and pass --overwrite; to keep this training, leave --min-f1 out and pass --resume": "tests/train/test_verdict.py",
+    "drop --resume": "tests/train/test_unfinished.py",
+    "drop it, or pass --bf16": "tests/train/test_training.py",
+    "leave --pretrain-on out": "tests/train/test_pretraining.py",
+    "lower --learning-rate or pass --no-fp16": "tests/train/test_training.py",
+    "lower --min-f1, or add labelled rows": "tests/train/test_baseline.py",
+    "make room, then run the same command with --resume": "tests/train/test_checkpoints.py",
+    "name the training's with --label-names": "tests/train/test_teachers.py",
+    "pass --keep-layout to leave it as it is": "tests/train/test_checkpoints.py",
+    "pass --resume to continue it, or --overwrite to start over": "tests/train/test_unfinished.py",
+    "pass --teacher FILE": "tests/train/test_training.py",
+    "restore it and resume, or start over with --overwrite": "tests/train/test_unfinished.py",
+    "resume with the --average it began with": "tests/train/test_unfinished.py",
+    "score with a model of the same labels, or name them with --label-names": "tests/train/test_teachers.py",
+    "start over with --overwrite": "tests/train/test_unfinished.py",
+    "where the Hub cannot be reached, pass --model FOLDER with config.json, tokenizer.json and weights": "tests/train/test_checkpoints.py",
+    "leave fp16 out with --precision": "tests/export/test_float16.py",
+    "leave this precision out with --precision, or allow more with --max-drop": "tests/export/test_gates.py",
+    "leave this precision out with --precision, or look at the checkpoint's weights": "tests/export/test_gates.py",
+    "try another --opset, or the versions of onnxruntime and transformers in constraints.txt": "tests/export/test_gates.py",
+}
+"""Hints whose state takes a training or an export, and the tests that are nearest to it."""
 
 
 @pytest.fixture
@@ -261,6 +314,10 @@ def folder(tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -
     table("a.csv", [{"text": text} for text in texts])
     shutil.copy("a.csv", "a.xyz")
     table("labelled.csv", rows)
+    table("many.csv", rows * 4)
+    said = [str(row["text"]) for row in rows]
+    odd = {"text": [1] * 12, "said": said, "lists": [[1]] * 12, "label": [str(row["label"]) for row in rows]}
+    pq.write_table(pa.table(odd), "odd.parquet")
     predicted = [
         {
             **row,
@@ -305,7 +362,7 @@ def test_a_hint_works_as_it_stands(
     monkeypatch.setenv("SCORER_THREADS", "1")
     if "--model" not in case.fails:
         monkeypatch.setenv("SCORER_MODEL", str(tiny_bundle))
-    call = in_process(case.command)
+    call = in_process(case.command, "TRAIN_MODEL" if case.command is train_model else "SCORER")
 
     def run(line: str) -> tuple[int, str, str]:
         words = line.split(" ")
@@ -341,8 +398,8 @@ def test_what_the_hint_of_a_missing_precision_exports_has_it(
 
 
 def test_every_hint_of_the_source_has_its_case() -> None:
-    known = {case.hint for case in CASES} | ELSEWHERE.keys()
-    found = {text for place, text in hints() if not place.startswith((*OF_TRAINING, "benchmarks/"))}
+    known = {case.hint for case in CASES} | ELSEWHERE.keys() | OF_TRAINING.keys()
+    found = {text for place, text in hints() if not place.startswith("benchmarks/")}
     assert found <= known, "give these hints a case"
-    assert ELSEWHERE.keys() <= found, "these hints are not in the source any more"
-    assert all((ROOT / name).is_file() for name in ELSEWHERE.values())
+    assert ELSEWHERE.keys() | OF_TRAINING.keys() <= found, "these hints are not in the source any more"
+    assert all((ROOT / name).is_file() for name in (*ELSEWHERE.values(), *OF_TRAINING.values()))
