@@ -66,7 +66,7 @@ class ScoreOptions(ModelOptions, FileOptions):
             16,384 on CUDA.
         output_format: ``parquet``, ``csv``, ``tsv`` or ``jsonl``, of text also with ``.gz`` or ``.zst``.
         csv_safe: whether cells that a spreadsheet would run as formulas are escaped.
-        linked_output: ``follow`` writes the file that a symbolic link at the output's name points to, ``refuse`` does not.
+        linked_output: ``follow`` writes the file behind a symbolic link at the output's name, ``refuse`` does not.
         resume: true to continue unfinished work.
         reuse: earlier outputs, or folders of them, from which predictions of equal texts are taken.
         reuse_replaced: true to take them, in a folder run on the CPU, from the output that is replaced too.
