@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from scorer.commands.console import common_options, log_error, log_format_option, logs_json, run, set_up_logging
 from scorer.commands.grouped_help import GroupedCommand, complete_files, option
 from scorer.commands.shared_options import reading_options, session_options
+from scorer.errors import UsageError
 
 EPILOG = """\b
 Examples:
@@ -281,6 +282,9 @@ def evaluate_labels(
     read = [*files, *(Path(path) for path in (chosen.labels, chosen.baseline, chosen.drift) if path is not None)]
     outputs = {"--json": None if to_stdout else json_path, "--markdown": markdown_path, "--report": report_path}
     check_destinations({option: path for option, path in outputs.items() if path is not None}, read)
+    if report_path is not None and report_path.suffix.lower() not in (".html", ".htm", ""):
+        hint = "name a file that ends in .html, or pass --markdown or --json"
+        raise UsageError("--report writes HTML", path=report_path, hint=hint)
     progress = progress_for_stderr(quiet=quiet, lines=logs_json())
     found = evaluate.evaluate_labels(files, options=chosen, progress=progress)
     page = None

@@ -76,6 +76,8 @@ class Gate(Section):
             reason = self.figure.reason or "it has no interval"
             return f"{self.name} is undefined ({reason}), {self.option} {verb} {self.bound:g}"
         name = f"{self.name}, lower end of its interval," if self.strict else self.name
+        if self.kind == "drop" and value > 0:
+            return f"{name} is {value:.4f} above the baseline's, within {demand}"
         if self.kind == "drop":
             shown = _digits_apart(-value, self.limit + _ROUNDING)
             return f"drop in {name} {shown} {'is within' if self.passed else 'is more than'} {demand}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,12 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from scorer.evaluation.findings import FIGURES, EvaluationReport
-from scorer.evaluation.sections import ChangedReview, Difference, Review
+from scorer.evaluation.sections import Review
 from scorer.metrics.values import Figure
 from scorer.report.blocks import excerpt
-from scorer.report.pictures import pictures_of, pictures_of_drift
+from scorer.report.pictures import picture_of_coverage, pictures_of, pictures_of_drift
+from scorer.report.reading_list import KINDS, choices_of, entries_of
+from scorer.report.verdict import LOWER_IS_BETTER, digits_of, signed, verdict, verdict_of, weakest
 from scorer.safe_text import HIDDEN, escaped, printable, visible
 
 if TYPE_CHECKING:
@@ -43,10 +46,16 @@ _PAIRS = 20
 _SLICES = 12
 """Slices of a group that are shown at once; the others unfold."""
 
+_TITLES = {"length": "length of the text", "truncation": "how the text was cut"}
+"""Names of built-in groups of slices."""
+
 _WEAKEST = 5
 """Slices in the table of the weakest of all groups."""
 
-_LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece"})
+_FIRST = ("accuracy", "macro_f1", "f1", "mcc", "roc_auc", "ece")
+"""Figures that are shown large; with a positive label its F1 in place of macro F1."""
+
+_SCRIPTS = ("sort.js", "reviews.js", "thresholds.js", "pointer.js")
 
 
 def to_html(report: EvaluationReport) -> str:
@@ -68,13 +77,15 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "count": lambda number: f"{number:,}",
-        "decimals": lambda value: f"{value:.4f}",
-        "signed": lambda value: f"{value:+.4f}".replace("-", "\u2212"),
+        "decimals": lambda value, digits=4: f"{value:.{digits}f}",
+        "signed": signed,
+        "digits": digits_of,
         "percent": lambda share: f"{share * 100:.{0 if share in (0, 1) else 1}f} %",
         "place": lambda value, low: f"{max(0.0, min(1.0, (value - low) / (1 - low))) * 100:.2f}",
         "excerpt": lambda text: excerpt(visible(text), _EXCERPT_CHARACTERS),
         "review_text": review_text,
         "cut": cut_note,
+        "tojson_text": lambda value: json.dumps(value, separators=(",", ":")),
     }
     return environment
 
@@ -85,8 +96,8 @@ def _without_control(value: object) -> object:
 
 
 def _content(report: EvaluationReport) -> dict[str, Any]:
-    style, script = _source("base.css") + _source("style.css"), _source("search.js")
-    drift = report.drift
+    style, script = _source("base.css") + _source("style.css"), Markup("").join(map(_source, _SCRIPTS))
+    drift, entries = report.drift, entries_of(report)
     return {
         "report": report,
         "title": f"Evaluation of {', '.join(map(printable, report.provenance.files))}",
@@ -97,7 +108,7 @@ def _content(report: EvaluationReport) -> dict[str, Any]:
         "sections": _sections(report),
         "cards": _cards(report),
         "figures": _figures(report),
-        "low": _scale_start([one for name, one in report.figures.items() if name not in _LOWER_IS_BETTER], most=0.9),
+        "low": _scale_start([one for name, one in report.figures.items() if name not in LOWER_IS_BETTER], most=0.9),
         "confusion": _confusion(report),
         "plots": list(pictures_of(report)),
         "slices": _slices(report),
@@ -108,11 +119,15 @@ def _content(report: EvaluationReport) -> dict[str, Any]:
             "measures": _drift_measures(report),
             "plots": list(pictures_of_drift(drift)),
         },
-        "mistakes": [_entry(one, f"{one.gold}, predicted {one.predicted}", one.confidence) for one in report.mistakes],
-        "suspects": [
-            _entry(one, f"{one.gold}, rather {one.predicted}", one.self_confidence) for one in report.suspects
-        ],
-        "changed": [] if report.comparison is None else [_changed(one) for one in report.comparison.changed],
+        "verdict": verdict(report),
+        "weakest": weakest(report),
+        "entries": entries,
+        "choices": choices_of(entries),
+        "kinds": {kind: name for kind, name in KINDS.items() if any(kind in one.kinds for one in entries)},
+        "coverage_plot": None if report.coverage is None else picture_of_coverage(report.coverage),
+        "models": [one for one in report.provenance.inputs if one.model is not None],
+        "slider": _slider(report),
+        "usual": digits_of(report.figures["accuracy"]),
         "facts": _facts(report),
     }
 
@@ -133,15 +148,16 @@ def _sections(report: EvaluationReport) -> list[dict[str, str]]:
     """Names of templates and headings of the sections that have data."""
     curves = bool(report.curves or report.histogram or any(one.rows for one in report.reliability))
     sections = {
+        "expectation": ("What to expect", report.expectation is not None and not report.labelled),
         "figures": ("How good", report.labelled),
         "comparison": ("Beside the baseline", report.comparison is not None),
         "confusion": ("Confusion matrix", report.labelled and len(report.labels) > _LABELS_BESIDE),
         "curves": ("Curves", curves),
-        "slices": ("Slices", bool(report.slices)),
-        "thresholds": ("Thresholds", report.thresholds is not None),
+        "slices": ("Where it is weak", bool(report.slices)),
+        "thresholds": ("Threshold", report.thresholds is not None),
+        "coverage": ("What to hand to people", report.coverage is not None),
         "drift": ("Drift", report.drift is not None),
-        "mistakes": ("Mistakes", report.labelled),
-        "suspects": ("Suspect labels", report.n_suspects > 0),
+        "mistakes": ("Reviews to read first", report.labelled),
         "provenance": ("Provenance", True),
     }
     return [{"name": name, "title": title} for name, (title, wanted) in sections.items() if wanted]
@@ -149,19 +165,38 @@ def _sections(report: EvaluationReport) -> list[dict[str, str]]:
 
 def _cards(report: EvaluationReport) -> list[dict[str, Any]]:
     """The figures shown large."""
-    names = ("accuracy", "macro_f1" if report.positive is None else "f1", "roc_auc", "mcc", "ece")
-    return [
-        {"name": _figure_name(name, report), "figure": report.figures[name]} for name in names if name in report.figures
-    ]
+    other = "macro_f1" if report.positive is not None else "f1"
+    names = [name for name in _FIRST if name != other and name in report.figures]
+    return [{"name": _figure_name(name, report), "figure": report.figures[name]} for name in names]
 
 
 def _figures(report: EvaluationReport) -> list[dict[str, Any]]:
-    rows = []
+    """All figures that are not shown large."""
+    shown, rows = {one["name"] for one in _cards(report)}, []
     for name, figure in report.figures.items():
-        unit = name not in _LOWER_IS_BETTER
+        unit = name not in LOWER_IS_BETTER
         remark = figure.reason or ("" if unit else "lower is better")
-        rows.append({"name": _figure_name(name, report), "figure": figure, "remark": remark, "unit": unit})
+        if _figure_name(name, report) not in shown:
+            rows.append({"name": _figure_name(name, report), "figure": figure, "remark": remark, "unit": unit})
     return rows
+
+
+def _slider(report: EvaluationReport) -> dict[str, Any] | None:
+    """Counts for the slider, and where it starts: at the threshold that gives the predictions at hand."""
+    thresholds = report.thresholds
+    if thresholds is None or thresholds.counts is None or report.positive is None:
+        return None
+    counts = thresholds.counts
+    predicted = int(report.matrix[:, report.positive].sum())
+    reached = [abs(hits + false - predicted) for hits, false in zip(counts.hits, counts.false, strict=True)]
+    return {
+        "positives": counts.positives,
+        "negatives": counts.negatives,
+        "threshold": [float(f"{one:.9g}") for one in counts.threshold],
+        "hits": counts.hits,
+        "false": counts.false,
+        "start": min(range(len(reached)), key=reached.__getitem__) if reached else 0,
+    }
 
 
 def _figure_name(name: str, report: EvaluationReport) -> str:
@@ -193,7 +228,7 @@ def _confusion(report: EvaluationReport) -> dict[str, Any]:
 
 
 def _slices(report: EvaluationReport) -> dict[str, Any]:
-    """The groups with the starts of their scales, and the weakest of the certain slices of all groups."""
+    """The groups, each with its weakest slices of enough rows, and the weakest of all groups."""
     # Slices by confidence are left out: that doubtful rows are more often wrong is obvious.
     certain = [
         (group.by, one)
@@ -201,12 +236,25 @@ def _slices(report: EvaluationReport) -> dict[str, Any]:
         for one in group.slices
         if one.accuracy.value is not None and not one.uncertain and not (group.built_in and group.by == "confidence")
     ]
-    weakest = sorted(certain, key=lambda pair: pair[1].accuracy.value or 0.0)[:_WEAKEST]
+    weakest_of_all = sorted(certain, key=lambda pair: pair[1].accuracy.value or 0.0)[:_WEAKEST]
+    groups = []
+    for group in report.slices:
+        many = len(group.slices) > _SLICES
+        shown = [one for one in group.slices if not (many and one.uncertain)] or list(group.slices)
+        groups.append(
+            {
+                "title": _TITLES.get(group.by, group.by) if group.built_in else f"column {group.by}",
+                "of": group,
+                "shown": shown[:_SLICES] if many else shown,
+                "many": many,
+                "uncertain": sum(one.uncertain for one in group.slices),
+                "low": _scale_start([one.accuracy for one in group.slices]),
+            }
+        )
     return {
-        "groups": [(group, _scale_start([one.accuracy for one in group.slices])) for group in report.slices],
-        "weakest": [{"by": by, "slice": one} for by, one in weakest] if len(report.slices) > 1 else [],
-        "low_of_weakest": _scale_start([one.accuracy for _, one in weakest]),
-        "shown": _SLICES,
+        "groups": groups,
+        "weakest": [{"by": by, "slice": one} for by, one in weakest_of_all] if len(report.slices) > 1 else [],
+        "low_of_weakest": _scale_start([one.accuracy for _, one in weakest_of_all]),
     }
 
 
@@ -218,16 +266,17 @@ def _scale_start(figures: Sequence[Figure], *, most: float = 0.95) -> float:
 
 def _differences(report: EvaluationReport) -> list[dict[str, Any]]:
     found = report.comparison.differences if report.comparison else ()
-    return [{"name": _figure_name(one.figure, report), "of": one, "verdict": _verdict(one)} for one in found]
-
-
-def _verdict(one: Difference) -> str:
-    interval = one.difference.interval
-    if interval is None:
-        return ""
-    if interval.low <= 0 <= interval.high:
-        return "no clear difference"
-    return "better" if (interval.low > 0) != (one.figure in _LOWER_IS_BETTER) else "worse"
+    first = {*_FIRST, "precision", "recall"} - ({"macro_f1"} if report.positive is not None else {"f1"})
+    return [
+        {
+            "name": _figure_name(one.figure, report),
+            "of": one,
+            "verdict": verdict_of(one),
+            "first": one.figure in first,
+            "digits": digits_of(one.difference),
+        }
+        for one in found
+    ]
 
 
 def _drift_measures(report: EvaluationReport) -> list[dict[str, Any]]:
@@ -244,15 +293,6 @@ def _drift_measures(report: EvaluationReport) -> list[dict[str, Any]]:
         measures.append(("vocabulary", drift.vocabulary.distance, "Jensen-Shannon distance, 0 to 1"))
         measures.append(("new words", drift.vocabulary.unseen, "share of words that the baseline does not have"))
     return [{"name": name, "figure": figure, "remark": figure.reason or remark} for name, figure, remark in measures]
-
-
-def _entry(review: Review, verdict: str, probability: float | None) -> dict[str, Any]:
-    return {"review": review, "verdict": verdict, "probability": probability}
-
-
-def _changed(one: ChangedReview) -> dict[str, Any]:
-    review = one.review
-    return _entry(review, f"{one.change}: {review.gold}, was {one.baseline}, is {review.predicted}", review.confidence)
 
 
 def _facts(report: EvaluationReport) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from scorer.evaluation.coverage import Coverage
 from scorer.evaluation.findings import EvaluationReport
 from scorer.evaluation.sections import Drift, Histogram
 from scorer.metrics.values import Curves, Figure, ReliabilityBin
@@ -54,11 +55,12 @@ class Picture:
 
 
 def pictures_of(report: EvaluationReport) -> Iterator[Picture]:
-    """The pictures that have data."""
+    """The pictures that have data; curves of a baseline lie beside ours."""
+    then = report.comparison.curves if report.comparison is not None else ()
     if roc := [curve for curve in report.curves if curve.false_positive_rate][:SERIES]:
-        yield _roc(roc)
+        yield _roc(roc, then)
     if ranked := [curve for curve in report.curves if curve.recall][:SERIES]:
-        yield _precision_recall(ranked)
+        yield _precision_recall(ranked, then)
     if filled := [one for one in report.reliability if one.rows]:
         yield _reliability(filled, len(report.reliability), report.figures.get("ece"))
     if report.histogram is not None:
@@ -95,6 +97,9 @@ def draw_curve(
     points = [(x or 0.0, y or 0.0) for x, y in zip(*values[-2:], strict=True)]
     corners = [corner for now, then in pairwise(points) for corner in (now, (then[0], now[1]))] if steps else points
     plot.path([*corners, points[-1]], f"line series-{series}")
+    plot.values(
+        points, excerpt(name, 40), columns, [[_decimals(cell) for cell in row] for row in zip(*values, strict=True)]
+    )
     n, kept = len(points), min(len(points), _TABLE_POINTS)
     places = [round(step * (n - 1) / max(1, kept - 1)) for step in range(kept)]
     title = f"{name}: {kept} of {n} points as a table" if kept < n else f"{name} as a table"
@@ -105,30 +110,55 @@ def draw_curve(
     return table
 
 
-def _roc(curves: Sequence[Curves]) -> Picture:
+def _beside(curves: Sequence[Curves], then: Sequence[Curves]) -> Iterator[tuple[int, Curves, str]]:
+    """Our curves, then the baseline's: series, curve and name."""
+    for n, one in enumerate(curves):
+        yield n, one, one.label
+    # Behind ten series the colours begin again, so the baseline's are told apart by their names alone.
+    for n, one in enumerate(then[: len(curves)]):
+        if one.recall:
+            yield (len(curves) + n) % SERIES, one, f"baseline, {one.label}"
+
+
+def _roc(curves: Sequence[Curves], then: Sequence[Curves]) -> Picture:
     columns = ("threshold", "false positive rate", "true positive rate")
     plot = Plot(Axis(columns[1]), Axis(columns[2]))
     plot.path([(0, 0), (1, 1)], "guess")
     tables, areas = [], []
-    for n, one in enumerate(curves):
+    for n, one, name in _beside(curves, then):
         values = one.roc_threshold, one.false_positive_rate, one.true_positive_rate
-        tables.append(draw_curve(plot, n, one.label, columns, *values))
-        areas.append(f"{one.label}: area {_with_reason(one.roc_auc)}")
+        tables.append(draw_curve(plot, n, name, columns, *values))
+        areas.append(f"{name}: area {_with_reason(one.roc_auc)}")
     description = "True positive rate over false positive rate, one against the others; the dotted diagonal is a guess."
     title = "ROC curve" if len(curves) == 1 else "ROC curves"
     return Picture("roc", title, _caption(areas), f"{description} {'; '.join(areas)}.", plot, areas, tables)
 
 
-def _precision_recall(curves: Sequence[Curves]) -> Picture:
+def _precision_recall(curves: Sequence[Curves], then: Sequence[Curves]) -> Picture:
     columns = ("threshold", "recall", "precision")
     plot = Plot(Axis(columns[1]), Axis(columns[2]))
     tables, areas = [], []
-    for n, one in enumerate(curves):
+    for n, one, name in _beside(curves, then):
         values = one.precision_recall_threshold, one.recall, one.precision
-        tables.append(draw_curve(plot, n, one.label, columns, *values, steps=True))
-        areas.append(f"{one.label}: average precision {_with_reason(one.average_precision)}")
+        tables.append(draw_curve(plot, n, name, columns, *values, steps=True))
+        areas.append(f"{name}: average precision {_with_reason(one.average_precision)}")
     title, description = "Precision and recall", f"Precision over recall as the threshold falls. {'; '.join(areas)}."
     return Picture("precision-recall", title, _caption(areas), description, plot, areas, tables)
+
+
+def picture_of_coverage(coverage: Coverage) -> Picture | None:
+    """Accuracy of the rows that are left, by the share that people take; ``None`` without gold labels."""
+    curve = coverage.curve
+    if curve is None or len(curve.share) < 2:
+        return None
+    columns = ("share for people", "accuracy of the rest")
+    low = min(0.98, int(min(curve.low) * 20) / 20)
+    plot = Plot(Axis(columns[0]), Axis(columns[1], low, 1.0))
+    band = [*zip(curve.share, curve.high, strict=True), *reversed(list(zip(curve.share, curve.low, strict=True)))]
+    plot.path(band, "band series-0")
+    table = draw_curve(plot, 0, "accuracy", columns, curve.share, curve.accuracy)
+    description = "Accuracy of the rows that are left if people take the least confident share, with its 95 % band."
+    return Picture("coverage", "Accuracy against coverage", "with its 95 % band", description, plot, (), [table])
 
 
 def _reliability(filled: Sequence[ReliabilityBin], n_bins: int, error: Figure | None) -> Picture:
@@ -189,6 +219,8 @@ def _outlines(
 
 
 def _caption(parts: Sequence[str]) -> str:
+    if len(parts) == 2 and parts[1].startswith("baseline, "):
+        return "beside the baseline"
     return parts[0] if len(parts) == 1 else "of each label against the others"
 
 

@@ -7,7 +7,7 @@ same data give the same bytes. Texts are escaped, control characters too.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -116,6 +116,19 @@ class Plot:
         """Draw a circle that shows ``text`` under the pointer; ``look`` as in :meth:`path`."""
         title = _element("title", text)
         self.drawn += _element("circle", title, class_=look, cx=self._x(x), cy=self._y(y), r=radius)
+
+    def values(
+        self,
+        points: Sequence[tuple[float, float]],
+        name: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+    ) -> None:
+        """Hold ``rows`` of texts, one for each of ``points``, for a script that shows the nearest to the pointer."""
+        held = ";".join(
+            " ".join((_number(self._x(x)), _number(self._y(y)), *row)) for (x, y), row in zip(points, rows, strict=True)
+        )
+        self.drawn += _element("g", class_="values", data_name=name, data_columns="|".join(columns), data_points=held)
 
     def column(self, low: float, high: float, text: str) -> None:
         """Show ``text`` under the pointer between the values ``low`` and ``high`` of x."""

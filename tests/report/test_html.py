@@ -21,6 +21,7 @@ from scorer.evaluation.findings import EvaluationReport
 from scorer.evaluation.sections import Review
 from scorer.report.blocks import excerpt
 from scorer.report.html import MATRIX_LABELS, TEXT_CHARACTERS, cut_note, review_text, to_html
+from scorer.report.verdict import digits_of
 from scorer.safe_text import visible
 from tests.conftest import Call, InProcess
 from tests.helpers.hostile import payloads, write_hostile
@@ -92,17 +93,20 @@ def test_the_page_shows_what_the_report_found(predictions: Path) -> None:
     assert outline.texts["h2"] == [
         "How good",
         "Curves",
-        "Slices",
-        "Thresholds",
-        "Mistakes",
-        "Suspect labels",
+        "Where it is weak",
+        "Threshold",
+        "What to hand to people",
+        "Reviews to read first",
         "Provenance",
     ]
     assert outline.texts["h1"] == [str(predictions)]
     for figure in report.figures.values():
-        assert figure.value is None or f"{figure.value:.4f}" in page
-        assert figure.interval is None or f"{figure.interval.low:.4f} to {figure.interval.high:.4f}" in page
-    assert page.count('<details class="review">') == len(report.mistakes) + len(report.suspects)
+        digits = digits_of(figure)
+        assert figure.value is None or f"{figure.value:.{digits}f}" in page
+        if figure.interval is not None:
+            assert f"{figure.interval.low:.{digits}f} to {figure.interval.high:.{digits}f}" in page
+    rows = {one.row for one in (*report.mistakes, *report.suspects)}
+    assert page.count('<details class="review"') == len(rows)
     for mistake in report.mistakes:
         assert f'<blockquote dir="auto">{mistake.text}</blockquote>' in page
     assert str(report.provenance.inputs[0].sha256) in page
@@ -118,11 +122,11 @@ def test_every_picture_has_a_name_and_its_data(predictions: Path) -> None:
     ids = [attributes["id"] for _, attributes in outline.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     pictures = outline.all("svg")
-    assert sum(one.get("class") == "plot" for one in pictures) == 4
+    assert sum(one.get("class") == "plot" for one in pictures) == 5
     for one in pictures:
         assert one["role"] == "img"
         assert one.get("aria-label") or all(name in ids for name in str(one["aria-labelledby"]).split())
-    assert len(outline.all("figure")) == len([one for one in outline.all("details") if one.get("class") == "data"])
+    assert page.count("as a table</summary>") == len(outline.all("figure"))
     referred = re.findall(r'(?:href="#|url\(#)([\w-]+)', page)
     assert set(referred) <= set(ids)
 
@@ -206,7 +210,7 @@ def test_drift_alone_needs_no_labels(tmp_path: Path, predictions: Path) -> None:
     pq.write_table(table, tmp_path / "tonight.parquet")
     report = evaluate_labels(tmp_path / "tonight.parquet", drift=predictions)
     page = to_html(report)
-    assert Outline(page).texts["h2"] == ["Drift", "Provenance"]
+    assert Outline(page).texts["h2"] == ["What to expect", "What to hand to people", "Drift", "Provenance"]
     assert "population stability index" in page
     drift = report.drift
     assert drift is not None
@@ -251,6 +255,7 @@ def test_bad_data_leaves_the_page_as_it_was(
     [
         (["--report", "{folder}"], 2, "is a folder"),
         (["--report", "{folder}/preds.parquet"], 2, "--report names a file that is read"),
+        (["--report", "{folder}/rep.txt"], 2, "--report writes HTML"),
         (["--report", "{folder}/none/report.html"], 5, "no such folder"),
         (["--report", "{folder}/a", "--json", "{folder}/a"], 2, "--json and --report name the same file"),
         (["--report", "{folder}/a", "--markdown", "{folder}/./a"], 2, "--markdown and --report name the same file"),
@@ -320,7 +325,10 @@ def test_an_excerpt_is_one_line_and_says_that_it_is_cut(text: str, shown: str) -
 def test_every_payload_is_shown_as_it_is(predictions: Path) -> None:
     report = evaluate_labels(predictions)
     texts = payloads("http://127.0.0.1:9")
-    mistakes = tuple(replace(report.mistakes[0], text=text, gold=text[:100], id=text[:100]) for text in texts)
+    mistakes = tuple(
+        replace(report.mistakes[0], row=row, text=text, gold=text[:100], id=text[:100])
+        for row, text in enumerate(texts, start=1000)
+    )
     page = to_html(replace(report, mistakes=mistakes))
     assert len(Outline(page).all("script")) == 1
     for text in texts:
@@ -341,4 +349,4 @@ def test_a_report_made_by_hand_with_nothing_in_it(predictions: Path) -> None:
         figures={"accuracy": full.figures["accuracy"]},
         by_label=(),
     )
-    assert Outline(to_html(bare)).texts["h2"] == ["How good", "Mistakes", "Provenance"]
+    assert Outline(to_html(bare)).texts["h2"] == ["How good", "Reviews to read first", "Provenance"]
