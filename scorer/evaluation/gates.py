@@ -76,7 +76,7 @@ class Gate(Section):
             reason = self.figure.reason or "it has no interval"
             return f"{self.name} is undefined ({reason}), {self.option} {verb} {self.bound:g}"
         name = f"{self.name}, lower end of its interval," if self.strict else self.name
-        if self.kind == "drop" and value > 0:
+        if self.kind == "drop" and value > 1e-12:
             return f"{name} is {value:.4f} above the baseline's, within {demand}"
         if self.kind == "drop":
             shown = _digits_apart(-value, self.limit + _ROUNDING)
