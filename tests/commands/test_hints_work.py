@@ -275,7 +275,9 @@ ELSEWHERE = {
 """Hints whose state takes more than a small file, and the tests that make it."""
 
 OF_TRAINING = {
-    "change the recipe and pass --overwrite; to keep this training, leave --min-f1 out and pass --resume": "tests/train/test_verdict.py",
+    "change the recipe and pass --overwrite; to keep this training, leave --min-f1 out and pass --resume": (
+        "tests/train/test_verdict.py"
+    ),
     "drop --resume": "tests/train/test_unfinished.py",
     "drop it, or pass --bf16": "tests/train/test_training.py",
     "leave --pretrain-on out": "tests/train/test_pretraining.py",
@@ -290,11 +292,15 @@ OF_TRAINING = {
     "resume with the --average it began with": "tests/train/test_unfinished.py",
     "score with a model of the same labels, or name them with --label-names": "tests/train/test_teachers.py",
     "start over with --overwrite": "tests/train/test_unfinished.py",
-    "where the Hub cannot be reached, pass --model FOLDER with config.json, tokenizer.json and weights": "tests/train/test_checkpoints.py",
+    "where the Hub cannot be reached, pass --model FOLDER with config.json, tokenizer.json and weights": (
+        "tests/train/test_checkpoints.py"
+    ),
     "leave fp16 out with --precision": "tests/export/test_float16.py",
     "leave this precision out with --precision, or allow more with --max-drop": "tests/export/test_gates.py",
     "leave this precision out with --precision, or look at the checkpoint's weights": "tests/export/test_gates.py",
-    "try another --opset, or the versions of onnxruntime and transformers in constraints.txt": "tests/export/test_gates.py",
+    "try another --opset, or the versions of onnxruntime and transformers in constraints.txt": (
+        "tests/export/test_gates.py"
+    ),
 }
 """Hints whose state takes a training or an export, and the tests that are nearest to it."""
 
