@@ -67,7 +67,7 @@ def test_a_run_with_failures(call_score: Call, incoming: Path) -> None:
     assert (scored["event"], scored["file"], scored["output"]) == ("file_scored", "in/a.csv", "scored/a.csv")
     assert {name: scored[name] for name in scored if name.startswith("rows_")} == {
         "rows_in": 2, "rows_out": 2, "rows_scored": 1, "rows_empty": 1, "rows_error": 0, "rows_rejected": 0,
-        "rows_resumed": 0,
+        "rows_resumed": 0, "rows_reused": 0,
     }  # fmt: skip
     assert (failed["level"], failed["event"], failed["file"], failed["row"], failed["line"]) == (
         "error", "file_failed", "in/bad.csv", 2, 3,
