@@ -241,6 +241,17 @@ CASES = [
         ("--baseline --train odd.parquet --eval odd.parquet --text-column said --label-column label",),
         train_model,
     ),
+    Case(
+        "remove it, or pass --linked-output follow",
+        "a.csv -o link.csv --linked-output refuse",
+        ("a.csv -o link.csv --linked-output follow",),
+    ),
+    Case(
+        "name a file that ends in .html, or pass --markdown or --json",
+        "preds.csv --report page.md",
+        ("preds.csv --report page.html", "preds.csv --markdown page.md", "preds.csv --json page.json"),
+        evaluate_labels,
+    ),
     Case("known: .parquet, .pq", "a.xyz --baseline a.csv", ("preds.csv --baseline preds.csv",), evaluate_labels),
 ]
 
@@ -352,6 +363,7 @@ def folder(tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -
     Path("long.csv").write_text(f'text\n"{"good " * 100}"\n')
     Path("quotes.tsv").write_text('id\ttext\n1\t"good\n2\tbad"\n')
     os.mkfifo("pipe")
+    Path("link.csv").symlink_to("behind.csv")
     pq.write_table(pa.table({"text": [1, 2], "said": ["good", "bad"]}), "numbers.parquet")
     twice = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"])
     pq.write_table(pa.table({"text": ["good"], "both": twice}), "twice.parquet")
