@@ -37,7 +37,9 @@ class GroupedOption(click.Option):
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """The value of :meth:`variable`, None if it is unset or empty; click would go by the parameter's name."""
         prefix = ctx.auto_envvar_prefix
-        return os.environ.get(self.variable(prefix)) or None if prefix else None
+        if not prefix or not self.allow_from_autoenv:
+            return None
+        return os.environ.get(self.variable(prefix)) or None
 
     def make_metavar(self, ctx: click.Context) -> str:
         """Name of the value in the help: ``N`` for a whole number, ``NUMBER`` for any other."""
