@@ -53,7 +53,7 @@ def create(path: Path, *, like: Sequence[Path] = ()) -> BufferedRandom:
 
     It has the mode and, as far as that is allowed, the group and the owner of the first file of ``like`` that is there.
     """
-    path.unlink(missing_ok=True)
+    remove_leftover(path)
     model = next((state for one in like if (state := _state_of(one)) is not None), None)
     if model is None or os.name == "nt":
         return path.open("x+b")
@@ -65,6 +65,12 @@ def create(path: Path, *, like: Sequence[Path] = ()) -> BufferedRandom:
     # What the group of the old file may do is not for another one.
     os.fchmod(file.fileno(), stat.S_IMODE(model.st_mode) & (0o777 if has_group else 0o707))
     return file
+
+
+def remove_leftover(path: Path) -> None:
+    """Remove a file that a dead run may have left: looked for first, which costs the disk nothing."""
+    if os.path.lexists(path):
+        path.unlink(missing_ok=True)
 
 
 def _state_of(path: Path) -> os.stat_result | None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from scorer.disk.durable import create, sync, sync_folder, write_errors
+from scorer.disk.durable import create, remove_leftover, sync, sync_folder, write_errors
 from scorer.interrupts import held_back
 
 _NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV)
@@ -77,11 +77,11 @@ def publish(moves: Sequence[Move], *, last: bool = True) -> None:
         finally:
             for move in moves:
                 with suppress(OSError):
-                    move.backup.unlink(missing_ok=True)
+                    remove_leftover(move.backup)
 
 
 def _back_up(move: Move) -> None:
-    move.backup.unlink(missing_ok=True)
+    remove_leftover(move.backup)
     try:
         os.link(move.target, move.backup, follow_symlinks=False)
     except FileNotFoundError:

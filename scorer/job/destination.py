@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scorer.disk.durable import remove_leftover
 from scorer.disk.paths import check_folder, is_folder, is_plain_file, is_there, refuse_input
 from scorer.disk.publishing import Move
 from scorer.errors import OutputExistsError, UsageError
@@ -54,8 +55,8 @@ class Destination:
     def clean(self) -> None:
         """Remove temporary files of dead runs; call it under the lock."""
         for target in (self.path, self.rejects, self.provenance):
-            self.temporary(target).unlink(missing_ok=True)
-            Move(None, target).backup.unlink(missing_ok=True)
+            remove_leftover(self.temporary(target))
+            remove_leftover(Move(None, target).backup)
 
     def check(self, inputs: Sequence[str], *, overwrite: bool) -> None:
         """Check everything that can be known before any work.

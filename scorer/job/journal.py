@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import orjson
 import pyarrow as pa
 
-from scorer.disk.durable import sync_folder, write_durably, write_errors
+from scorer.disk.durable import sync_folder, write_errors
 from scorer.errors import OutputError, UsageError
 from scorer.files.bad_rows import Reject
 from scorer.job.parts import ChunkResult, PackedPart, PartRecord, is_whole, part_file, read_part, write_part
@@ -70,9 +70,8 @@ class UnfinishedWork:
                     log.warning("%s: dropping unfinished work %s", output, why)
                 work.remove()
                 folder.mkdir(mode=0o700)  # its parts hold reviews, which a private output may keep private
-                sync_folder(folder.absolute().parent)
                 head = _line({"format": _FORMAT, "fingerprint": fingerprint})
-                write_durably(folder / JOURNAL, head)
+                (folder / JOURNAL).write_bytes(head)  # durable with the first part
                 length = len(head)
             work._file = (folder / JOURNAL).open("r+b", buffering=0)
             work._file.truncate(length)
@@ -120,6 +119,8 @@ class UnfinishedWork:
         """
         part = result.packed() if isinstance(result, ChunkResult) else result
         with write_errors(self._output):
+            if len(self.records) == 1:  # a job of one chunk leaves nothing that is worth its own name
+                sync_folder(self.folder.absolute().parent)
             record = write_part(self.folder, part)
             self._append(record)
         self.records[record.number] = record
