@@ -48,6 +48,13 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     help="Column with the gold labels: names or ids. [default: the first of label, sentiment, gold, target]",
 )
 @option(
+    "--label-map",
+    group="Labels",
+    metavar="MAP|FILE",
+    help="Gold labels as people write them: 1=negative,5=positive,3= or a file of such lines; an empty label leaves"
+    " rows out.",
+)
+@option(
     "--labels",
     group="Labels",
     metavar="FILE",

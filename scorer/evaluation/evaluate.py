@@ -37,6 +37,7 @@ from scorer.evaluation.expectation import (
 from scorer.evaluation.findings import FIGURES, EvaluationReport, Provenance
 from scorer.evaluation.gates import gates_of
 from scorer.evaluation.inputs import EvaluatedFile, labels_of, open_files, read_gold, require_two_labels
+from scorer.evaluation.label_map import read_label_map
 from scorer.evaluation.labels import GoldLabels, LabelSet
 from scorer.evaluation.mistakes import most_confident_mistakes, reviews_at, suspect, suspect_labels
 from scorer.evaluation.options import EvaluateArguments, EvaluateOptions
@@ -107,6 +108,9 @@ def evaluate_labels(
         report, notes = replace(report, comparison=comparison), notes + more
     if then is not None and now is not None:
         report = with_drift(report, drift_of(str(chosen.drift), then, now))
+    left_out = int((rows.gold < 0).sum()) - run.gold.rows_unmatched
+    if chosen.label_map is not None and left_out:
+        notes += (f"--label-map leaves out {left_out:,} rows",)
     notes += _same_bytes(report.provenance.inputs)
     gates = gates_of(chosen, report.figures, positive, report.comparison, report.drift, report.expectation)
     if queue is not None:
@@ -155,7 +159,8 @@ class _Evaluation:
             check_kept_columns(files, labels.names, options)
         ids: dict[str, int] = {}
         if gold.column is not None:
-            ids = labels.require_ids(gold.values, name=gold.column)
+            label_map = None if options.label_map is None else read_label_map(options.label_map)
+            ids = labels.require_ids(gold.values, name=gold.column, label_map=label_map)
             require_two_labels(files, gold, ids)
         return cls(options, files, gold, ids, labels, _positive_id(labels, options.positive), scorer, notes)
 

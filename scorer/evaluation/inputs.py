@@ -342,7 +342,7 @@ def require_two_labels(files: Sequence[EvaluatedFile], gold: GoldLabels, ids: Ma
     if gold.codes is not None:
         codes = np.unique(gold.codes)
         values = [values[code] for code in codes[codes >= 0]]
-    if len({ids[value] for value in values}) < 2:
+    if len({ids[value] for value in values} - {-1}) < 2:
         raise InputError(
             f"column {quoted(gold.column)} holds one class only: every gold label is {shown(values[0])}",
             path=", ".join(file.source.path for file in files),

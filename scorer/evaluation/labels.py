@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.errors import InputError
+from scorer.evaluation.label_map import suggested_map
 from scorer.safe_text import quoted
 
 LABEL_CHUNK_ROWS = 65_536
@@ -143,13 +145,22 @@ class LabelSet:
             ids[value] = int(match[1]) if match and int(match[1]) < len(self.names) else None
         return ids
 
-    def require_ids(self, values: LabelValues, *, name: str) -> dict[str, int]:
-        """The label id of every value, see :meth:`ids_of`.
+    def require_ids(
+        self, values: LabelValues, *, name: str, label_map: Mapping[str, str] | None = None
+    ) -> dict[str, int]:
+        """The label id of every value, see :meth:`ids_of`; -1 for one that ``label_map`` leaves out.
 
         Raises:
             InputError: a value is no label; the message names its row and shows both sets.
         """
-        ids = self.ids_of(list(values.first))
+        given, names = label_map or {}, self.ids_of_names()
+        left_out = [value for value in values.first if given.get(value.strip()) == ""]
+        written = {}
+        for value in values.first:
+            if given.get(value.strip()) != "":
+                written[value] = given.get(value.strip(), value if value in names else value.strip())
+        known = self.ids_of(list(dict.fromkeys(written.values())))
+        ids = {value: known[meant] for value, meant in written.items()}
         unknown = [value for value, label in ids.items() if label is None]
         if unknown:
             path, row = min((values.first[value] for value in unknown), key=lambda place: place[1])
@@ -160,13 +171,15 @@ class LabelSet:
                 hint += "; numbers are no ids here, because the names hold numbers: write these names into the column"
             if not self.complete:
                 hint += "; keep the columns of probabilities, which name the labels never predicted"
+            if (likely := suggested_map(list(values.first), self.names)) is not None:
+                hint += f"; pass --label-map {shlex.quote(likely)}"
             raise InputError(
                 f"{shown(value)} in column {quoted(name)} is not a label of {self.owner}",
                 path=path,
                 row=row,
                 hint=f"did you mean {close[0]!r}? {hint}" if close else hint,
             )
-        return {value: label for value, label in ids.items() if label is not None}
+        return {value: label for value, label in ids.items() if label is not None} | dict.fromkeys(left_out, -1)
 
     def described(self) -> str:
         """Names, and ids if there are any, for messages."""

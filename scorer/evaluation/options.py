@@ -18,6 +18,7 @@ class EvaluateArguments(ModelArguments, FileArguments, total=False):
 
     text_column: str | None
     label_column: str | None
+    label_map: str | None
     labels: str | os.PathLike[str] | None
     on: str | None
     allow_missing: bool
@@ -54,6 +55,7 @@ class EvaluateOptions(ModelOptions, FileOptions):
     Attributes:
         text_column: of the texts to score; default by name.
         label_column: of the gold labels; default by name.
+        label_map: ``1=negative,5=positive,3=`` or a file of such lines; an empty label leaves a row out.
         labels: a file with the gold labels, where the evaluated files do not have them.
         on: the column of ids that both have.
         allow_missing: leave out ids that only one of them has.
@@ -85,6 +87,7 @@ class EvaluateOptions(ModelOptions, FileOptions):
 
     text_column: str | None = None
     label_column: str | None = None
+    label_map: str | None = None
     labels: str | os.PathLike[str] | None = None
     on: str | None = None
     allow_missing: bool = False

@@ -164,8 +164,10 @@ def _gold_ids(chunk: PredictedChunk, gold: GoldLabels, ids: Mapping[str, int], s
     if gold.column is None:
         return np.full(n_rows, -1)
     if gold.codes is None:
-        found = to_ids(label_strings(chunk.table, str(chunk.file.gold), path), ids)
-        has_changed = bool((found < 0).any())
+        strings = label_strings(chunk.table, str(chunk.file.gold), path)
+        found = to_ids(strings, ids)
+        known = pc.is_in(strings, value_set=pa.array(ids, pa.large_string()))
+        has_changed = pc.all(known, min_count=0).as_py() is False
     else:
         codes = gold.codes[start : start + n_rows]
         found = np.array([*(ids[value] for value in gold.values.first), -1], np.int64)[codes]

@@ -403,7 +403,7 @@ def test_ids_that_cannot_be_joined_are_errors_whatever_is_allowed(saved, ids, go
             {},
             "preds.parquet: row 1: 'true' in column 'label' is not a label of the predictions;"
             " labels of the predictions: 'negative', 'positive' or their ids 0 to 1; labels in"
-            " the file: 'false', 'true'",
+            " the file: 'false', 'true'; pass --label-map false=negative,true=positive",
         ),
         (
             predictions(FIVE[0], [1, 0, None, 0, 1]),
