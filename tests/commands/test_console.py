@@ -39,6 +39,7 @@ CODES = {
     "OutputExistsError": 2,
     "InputError": 3,
     "MissingInputError": 3,
+    "EmptyInputError": 3,
     "ModelError": 4,
     "DeviceError": 4,
     "OutputError": 5,

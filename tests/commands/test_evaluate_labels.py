@@ -60,11 +60,11 @@ negative         1         1
 positive         1         2
 
 by confidence, weakest first
-confidence   rows  accuracy              95 %      F1
-0.6 to 0.7      1    0.0000  0.0000 to 0.7935  0.0000  uncertain: few rows
-0.7 to 0.8      1    0.0000  0.0000 to 0.7935  0.0000  uncertain: few rows
-0.8 to 0.9      2    1.0000  0.3424 to 1.0000  1.0000  uncertain: few rows
-0.9 to 0.95     1    1.0000  0.2065 to 1.0000  1.0000  uncertain: few rows
+confidence   rows  accuracy              95 %         F1
+0.6 to 0.7      1    0.0000  0.0000 to 0.7935  undefined  uncertain: few rows
+0.7 to 0.8      1    0.0000  0.0000 to 0.7935     0.0000  uncertain: few rows
+0.8 to 0.9      2    1.0000  0.3424 to 1.0000     1.0000  uncertain: few rows
+0.9 to 0.95     1    1.0000  0.2065 to 1.0000     1.0000  uncertain: few rows
 
 thresholds of positive
 threshold  predicted  precision  recall      F1  accuracy
@@ -172,6 +172,8 @@ def test_text_is_scored_first(command, tiny_bundle, files):
         "1 row unscored: with a gold label but no prediction, left out of every figure",
     ]
     report = json.loads((files / "report.json").read_text())
+    fingerprint = report["model"].pop("fingerprint")
+    assert len(fingerprint) == 64
     assert report["model"] == {"name": str(tiny_bundle), "precision": "int8", "device": "cpu"}
     assert report["rows"]["unscored"] == 1
 
