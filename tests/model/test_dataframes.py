@@ -62,7 +62,7 @@ def test_many_texts_are_scored_in_slices(scorer: Scorer, expected: pa.Table) -> 
         (["a", 1], "text 1 has type int"),
         (pa.array([1, 2]), "are of type int64"),
         (pl.Series([1.5]), "are of type double"),
-        (pd.Series(["a", 3], name="review"), "the Series holds something else"),
+        (pd.Series(["a", 3], name="review"), "the Series holds other values than strings and nulls"),
         (pd.DataFrame({"a": ["b"]}), "use score_table"),
         (pa.table({"a": ["b"]}), "use score_table"),
     ],
