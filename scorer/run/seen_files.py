@@ -77,19 +77,25 @@ class LocalOutputs:
     def read(self, name: str) -> bytes | None:
         """Content of a small file; ``None`` if it is not there or cannot be read."""
         with suppress(OSError):
-            return (self.folder / name).read_bytes()
+            return self._beside(name).read_bytes()
         return None
 
     def write(self, name: str, data: bytes) -> None:
         """Write a small file, not durably: what a crash leaves is seen at reading."""
-        temporary = self.folder / f"{name}.tmp"
+        place = self._beside(name)
+        temporary = place.with_name(f"{place.name}.tmp")
         with suppress(OSError):
             try:
                 with create(temporary) as file:
                     file.write(data)
-                temporary.replace(self.folder / name)
+                temporary.replace(place)
             finally:
                 temporary.unlink(missing_ok=True)
+
+    def _beside(self, name: str) -> Path:
+        """``.FOLDER.NAME`` beside the folder: inside, it would be no data set for readers of whole folders, as Polars."""
+        folder = Path(os.path.abspath(self.folder))
+        return folder.with_name(f".{folder.name}{name}") if folder.name else folder / name
 
     def refresh(self) -> None:
         """Do nothing: a file of this machine is looked at when it is asked for."""

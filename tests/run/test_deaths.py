@@ -47,7 +47,7 @@ def scored(folder: Path) -> set[str]:
     return {
         path.name
         for path in (folder / "scored").iterdir()
-        if not path.name.startswith(".score.index") and not path.name.endswith(".provenance.json")
+        if not path.name.endswith(".provenance.json")
     }
 
 

@@ -148,7 +148,7 @@ def test_an_index_that_is_damaged_or_gone_costs_time_alone(
     call_score: Call, incoming: Path, settled: None, looked_at: list[str], tmp_path: Path, damage: bytes | None
 ) -> None:
     assert call_score(*RUN)[0] == 0
-    index = tmp_path / "out" / INDEX
+    index = tmp_path / f".out{INDEX}"
     data = index.read_bytes()
     looked_at.clear()
     if damage is None:
