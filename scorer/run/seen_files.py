@@ -93,8 +93,8 @@ class LocalOutputs:
                 temporary.unlink(missing_ok=True)
 
     def _beside(self, name: str) -> Path:
-        """``.FOLDER.NAME`` beside the folder: inside, it would be no data set for readers of whole folders, as Polars."""
-        folder = Path(os.path.abspath(self.folder))
+        """``.FOLDER.NAME`` beside the folder: readers of whole folders, as Polars, refuse a strange file inside."""
+        folder = self.folder.resolve()
         return folder.with_name(f".{folder.name}{name}") if folder.name else folder / name
 
     def refresh(self) -> None:
