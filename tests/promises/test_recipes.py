@@ -34,6 +34,7 @@ def test_the_guide_to_python(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(ROOT / "sample_data" / "reviews.parquet", tmp_path)
+    shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for block in python_blocks(ROOT / "docs" / "python.md"):
