@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-import pty
 import re
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +20,8 @@ from scorer.commands.evaluate_labels import evaluate_labels
 from scorer.commands.score import score
 from scorer.log_lines import JsonLines
 from tests.conftest import Call
-from tests.helpers.processes import CODE, environment
+from tests.helpers.processes import CODE
+from tests.helpers.terminal import on_a_terminal
 
 SECRET = "marmalade"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -187,21 +185,10 @@ def test_the_periodic_line(call_score: Call, tmp_path: Path, monkeypatch: pytest
 
 def test_no_bar_between_the_objects_on_a_terminal(tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\n" + "good film\n" * 300)
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", CODE, "a.csv", "-o", "b.csv", "--chunk-rows", "10", "--log-format", "json"]
-    done = subprocess.run(
-        [*command, "--model", str(tiny_bundle)], stderr=theirs, cwd=tmp_path, env=environment(), check=False
-    )
-    os.close(theirs)
-    seen = b""
-    try:
-        while block := os.read(ours, 65536):
-            seen += block
-    except OSError:  # Linux tells so that the other end is closed
-        pass
-    os.close(ours)
-    assert done.returncode == 0
-    assert objects(seen.decode().replace("\r\n", "\n"))[-1]["event"] == "run_ended"
+    arguments = ["a.csv", "-o", "b.csv", "--chunk-rows", "10", "--log-format", "json", "--model", tiny_bundle]
+    code, seen = on_a_terminal(CODE, *arguments, cwd=tmp_path)
+    assert code == 0
+    assert objects(seen)[-1]["event"] == "run_ended"
 
 
 def test_fields_never_replace_what_every_line_has() -> None:
