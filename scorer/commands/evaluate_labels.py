@@ -25,7 +25,7 @@ Examples:
   evaluate-labels preds.parquet --at-precision 0.95 --write-threshold bundle
   evaluate-labels new.parquet --drift kept.parquet --write-baseline kept.parquet
   evaluate-labels new.parquet --min-expected-accuracy 0.9 --review-queue q.csv
-  evaluate-labels preds.parquet --report report.html
+  evaluate-labels preds.parquet --report report.html --mistakes-file wrong.csv
   evaluate-labels preds.parquet --json - | jq .figures.f1.value
 
 Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or device,
@@ -177,6 +177,13 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     help="Share of all rows with a prediction for --review-queue, as 10% or 0.1.",
 )
 @option(
+    "--mistakes-file",
+    group="Analysis",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write every mistake and every suspect label, as Parquet, CSV, TSV or JSONL.",
+)
+@option(
     "--cost-fp",
     group="Threshold",
     type=float,
@@ -278,8 +285,9 @@ def evaluate_labels(
     set_up_logging(quiet=quiet, verbose=verbose)
     from scorer.evaluation import evaluate
     from scorer.evaluation.options import EvaluateOptions
+    from scorer.evaluation.outputs import check_destinations, files_of_rows
     from scorer.progress import progress_for_stderr
-    from scorer.report.files import check_destinations, write_json, write_text
+    from scorer.report.files import write_json, write_text
     from scorer.report.markdown import to_markdown
     from scorer.report.terminal import print_report
 
@@ -288,7 +296,8 @@ def evaluate_labels(
     to_stdout = json_path == Path("-")
     read = [*files, *(Path(path) for path in (chosen.labels, chosen.baseline, chosen.drift) if path is not None)]
     outputs = {"--json": None if to_stdout else json_path, "--markdown": markdown_path, "--report": report_path}
-    check_destinations({option: path for option, path in outputs.items() if path is not None}, read)
+    reports = {option: path for option, path in outputs.items() if path is not None}
+    check_destinations(reports | files_of_rows(chosen), read)
     if report_path is not None and report_path.suffix.lower() not in (".html", ".htm", ""):
         hint = "name a file that ends in .html, or pass --markdown or --json"
         raise UsageError("--report writes HTML", path=report_path, hint=hint)

@@ -18,11 +18,9 @@ from scorer.errors import InputError, UsageError
 from scorer.evaluation.analysis import Analysis, LabelledPredictions, cuts_of
 from scorer.evaluation.baseline import (
     Baseline,
-    check_baseline_destination,
     check_kept_columns,
     pair,
     without_first_baseline,
-    write_baseline,
 )
 from scorer.evaluation.comparison import comparison_of
 from scorer.evaluation.coverage import Coverage, coverage_of
@@ -41,20 +39,19 @@ from scorer.evaluation.label_map import read_label_map
 from scorer.evaluation.labels import GoldLabels, LabelSet
 from scorer.evaluation.mistakes import most_confident_mistakes, reviews_at, suspect, suspect_labels
 from scorer.evaluation.options import EvaluateArguments, EvaluateOptions
-from scorer.evaluation.review_queue import ReviewQueue
+from scorer.evaluation.outputs import check_outputs, check_row_columns, write_if_passed, write_rows
 from scorer.evaluation.rows import EvaluatedRows, PredictedChunk, collect_rows, predicted_chunks, scored_chunks
 from scorer.evaluation.scored_by import scored_by
 from scorer.evaluation.sections import Drift, Method, ReadFile, ScoredBy, Thresholds
 from scorer.evaluation.slices import Cut, SlicedRows
-from scorer.evaluation.thresholds import chosen_threshold, threshold_table
+from scorer.evaluation.thresholds import threshold_table
 from scorer.metrics.ranking import Ranking
-from scorer.model.bundle import is_embedded, writable_bundle, write_threshold
+from scorer.model.bundle import writable_bundle
 from scorer.notebook import progress_of_call
 from scorer.progress import NoProgress, Progress
 from scorer.version import package_version
 
 if TYPE_CHECKING:
-    from scorer.model.bundle import ModelBundle
     from scorer.model.scoring import Scorer
 
 log = logging.getLogger(__name__)
@@ -84,10 +81,8 @@ def evaluate_labels(
     """
     asked = EvaluateOptions.of_call(options, overrides, function="evaluate_labels")
     paths = path_texts(files)
-    if asked.write_baseline is not None:
-        check_baseline_destination(Path(asked.write_baseline), [Path(path) for path in paths])
+    check_outputs(asked, paths)
     run = _Evaluation.open(paths, asked)
-    queue = ReviewQueue.of(asked, [*paths, *_other_files(asked)])
     chosen, labels, positive, notes = run.options, run.labels, run.positive, run.notes
 
     # A bundle, a baseline or other predictions that do not fit are refused before the first text is scored.
@@ -113,9 +108,8 @@ def evaluate_labels(
         notes += (f"--label-map leaves out {left_out:,} rows",)
     notes += _same_bytes(report.provenance.inputs)
     gates = gates_of(chosen, report.figures, positive, report.comparison, report.drift, report.expectation)
-    if queue is not None:
-        notes += (queue.write(rows, labels.names, chosen),)
-    return run.write(replace(report, gates=gates, notes=notes), rows, bundle)
+    notes += write_rows(rows, labels.names, chosen)
+    return write_if_passed(replace(report, gates=gates, notes=notes), rows, bundle, chosen)
 
 
 @dataclass(frozen=True)
@@ -157,6 +151,7 @@ class _Evaluation:
             labels = LabelSet(scorer.bundle.labels, "the model")
         if options.write_baseline is not None:
             check_kept_columns(files, labels.names, options)
+        check_row_columns(files, labels.names, options)
         ids: dict[str, int] = {}
         if gold.column is not None:
             label_map = None if options.label_map is None else read_label_map(options.label_map)
@@ -272,25 +267,6 @@ class _Evaluation:
             version=package_version(),
         )
 
-    def write(self, report: EvaluationReport, rows: EvaluatedRows, bundle: ModelBundle | None) -> EvaluationReport:
-        """Write the threshold and the next baseline if all gates are met, and note it in the report."""
-        thresholds, notes = report.thresholds, list(report.notes)
-        passed = all(gate.passed for gate in report.gates)
-        if bundle is not None and thresholds is not None:
-            if passed:
-                thresholds, note = _write_threshold(thresholds, bundle)
-                notes.append(note)
-            else:
-                notes.append(f"no threshold was written into {bundle.folder}: a gate was not met")
-        if self.options.write_baseline is not None:
-            path = os.fspath(self.options.write_baseline)
-            if passed:
-                write_baseline(Path(path), rows, self.labels.names, self.options)
-                notes.append(f"these predictions are the next baseline: {path}")
-            else:
-                notes.append(f"{path} was not changed: a gate was not met")
-        return replace(report, thresholds=thresholds, notes=tuple(notes))
-
 
 def _coverage(rows: EvaluatedRows, places: npt.NDArray[np.int64] | None) -> Coverage | None:
     """Accuracy against coverage of the rows at ``places``, which have gold labels; without ``places`` none has."""
@@ -322,28 +298,12 @@ def with_drift(report: EvaluationReport, drift: Drift) -> EvaluationReport:
     return replace(report, drift=drift, expectation=expectation)
 
 
-def _other_files(options: EvaluateOptions) -> list[str]:
-    others = (options.labels, options.baseline, options.drift)
-    return [os.fspath(path) for path in others if path is not None]
-
-
 def _counted(chunks: Iterator[PredictedChunk], profile: Profile | None, progress: Progress) -> Iterator[PredictedChunk]:
     for chunk in chunks:
         if profile is not None:
             profile.add(chunk)
         yield chunk
         progress.advance(len(chunk.predicted), chunk.n_tokens)
-
-
-def _write_threshold(thresholds: Thresholds, bundle: ModelBundle) -> tuple[Thresholds, str]:
-    """Write the chosen threshold; returns the thresholds that tell so, and a note."""
-    threshold, where = chosen_threshold(thresholds), str(bundle.folder)
-    write_threshold(bundle, threshold)
-    if is_embedded(bundle.folder):
-        where = "the built-in model"
-        log.warning("--write-threshold changed the built-in model: its threshold is %g", threshold)
-    written = replace(thresholds, written=threshold, written_to=str(bundle.folder))
-    return written, f"the threshold {threshold:g} was written into {where}"
 
 
 def _load(options: EvaluateOptions) -> Scorer:

@@ -41,6 +41,7 @@ class EvaluateArguments(ModelArguments, FileArguments, total=False):
     write_threshold: str | os.PathLike[str] | None
     review_queue: str | os.PathLike[str] | None
     review_share: float | str
+    mistakes_file: str | os.PathLike[str] | None
     drift: str | os.PathLike[str] | None
     max_psi: float | None
     max_share_shift: float | None
@@ -75,6 +76,7 @@ class EvaluateOptions(ModelOptions, FileOptions):
         at_precision, at_recall: find the threshold that gives this much, in (0, 1].
         review_queue: where to write the rows that the model is least sure of.
         review_share: share of all rows with a prediction for it, as 0.1 or ``10%``.
+        mistakes_file: where to write every mistake and every suspect label.
         cost_fp, cost_fn: find the threshold with the least cost, of a row that gets the label wrongly and of one that
             lacks it wrongly; 1 if only the other is given.
         write_threshold: a bundle to write the threshold into, once all gates are met.
@@ -110,6 +112,7 @@ class EvaluateOptions(ModelOptions, FileOptions):
     write_threshold: str | os.PathLike[str] | None = None
     review_queue: str | os.PathLike[str] | None = None
     review_share: float | str = 0.1
+    mistakes_file: str | os.PathLike[str] | None = None
     drift: str | os.PathLike[str] | None = None
     max_psi: float | None = None
     max_share_shift: float | None = None
@@ -129,7 +132,8 @@ class EvaluateOptions(ModelOptions, FileOptions):
     def needs_gold(self) -> bool:
         """True if an option needs gold labels."""
         asked = (self.label_column, self.labels, self.baseline, self.min_accuracy, self.min_f1, self.at_precision)
-        return any(value is not None for value in (*asked, self.at_recall, self.write_threshold)) or bool(self.slice_by)
+        more = (self.at_recall, self.write_threshold, self.mistakes_file)
+        return any(value is not None for value in (*asked, *more)) or bool(self.slice_by)
 
     @property
     def share_for_people(self) -> float:

@@ -106,8 +106,12 @@ class OutputFormat:
         return f".{self.kind}{packed.get(self.compression, '')}"
 
     @classmethod
-    def of(cls, name: str, chosen: str | None = None, *, csv_safe: bool = False) -> OutputFormat:
+    def of(
+        cls, name: str, chosen: str | None = None, *, csv_safe: bool = False, option: str | None = "--output-format"
+    ) -> OutputFormat:
         """The format ``chosen`` by a name such as ``csv`` or ``csv.gz``, or else that of the extension of ``name``.
+
+        ``option`` is the one by which a user can choose, if there is one.
 
         Raises:
             UsageError: there is no such format, or Parquet is to be packed.
@@ -119,7 +123,7 @@ class OutputFormat:
             if kind not in KINDS or (packed and not compression):
                 raise UsageError(f"unknown --output-format {chosen!r}", hint=f"known: {', '.join(KINDS)}")
         if not kind:
-            hint = f"known: {_WRITABLE}, or pass --output-format"
+            hint = f"known: {_WRITABLE}" + (f", or pass {option}" if option else "")
             raise UsageError("no output format has this extension", path=name, hint=hint)
         if kind == "parquet" and compression:
             packed = cls(kind, compression).suffix.removeprefix(".parquet")

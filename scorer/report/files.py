@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from scorer.disk.durable import write_durably, write_errors
-from scorer.disk.paths import check_folder
-from scorer.errors import UsageError
 from scorer.evaluation.findings import EvaluationReport
 
 
@@ -17,25 +14,6 @@ def to_json_text(report: EvaluationReport) -> str:
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
     # All unprintable characters except line breaks are inside strings.
     return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text) + "\n"
-
-
-def check_destinations(paths: Mapping[str, Path], inputs: list[Path]) -> None:
-    """Check the destinations of reports, by option, before any work.
-
-    Raises:
-        UsageError: one is a folder or one of ``inputs``, or two are the same file.
-        OutputError: the folder of one is missing or cannot be written to.
-    """
-    seen: dict[Path, str] = {}
-    for option, path in paths.items():
-        if path.is_dir():
-            raise UsageError("is a folder", path=path, hint="name a file in it")
-        if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
-            raise UsageError(f"{option} names a file that is read", path=path, hint="write to another file")
-        check_folder(path)
-        first = seen.setdefault(path.resolve(), option)
-        if first != option and (path.is_file() or not path.exists()):
-            raise UsageError(f"{first} and {option} name the same file", path=path, hint="name another for one of them")
 
 
 def write_json(report: EvaluationReport, path: Path) -> None:
