@@ -34,7 +34,7 @@ def require_ray() -> None:
         UsageError: it is missing.
     """
     try:
-        import ray.data  # noqa: F401
+        import ray  # noqa: F401
     except ImportError as error:
         raise UsageError(
             "--engine ray needs a package that is not installed",
@@ -146,10 +146,9 @@ def _calm_ray(stack: ExitStack) -> None:
         return
     # Its C++ code writes to stderr past every logger: for each job, a line about restarts of actors.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    for name in ("ray", "ray.data"):
-        logger = logging.getLogger(name)
-        stack.callback(logger.setLevel, logger.level)
-        logger.setLevel(logging.CRITICAL + 1)
+    logger = logging.getLogger("ray")
+    stack.callback(logger.setLevel, logger.level)
+    logger.setLevel(logging.CRITICAL + 1)
     stack.enter_context(warnings.catch_warnings())
     warnings.simplefilter("ignore")
 

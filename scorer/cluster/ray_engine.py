@@ -1,31 +1,30 @@
-"""Scoring past one process: Ray Data reads chunks and maps them with a pool of actors, each with the model.
+"""Scoring past one process: tasks of Ray read chunks, and a pool of actors, each with the model, scores them.
 
-Ray brings chunks to models and results back, and runs again what a lost process had. The results are
-handled as without it, see :mod:`scorer.job.resumable_job`.
+One connection and one pool serve all files of a run. Ray brings chunks to models and results back, and runs again
+what a lost process had. The results are handled as without it, see :mod:`scorer.job.resumable_job`.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import ray
-import ray.data
-from ray.data.block import BlockMetadata
-from ray.data.datasource import Datasource, ReadTask
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from scorer.cluster.connection import connected
+from scorer.cluster.pool import ActorPool
 from scorer.cluster.wire import part_of
-from scorer.cluster.worker import ChunkReading, ChunkWorker, load_model, model_files
+from scorer.cluster.worker import ChunkJob, ChunkReading, ChunkWorker, load_model, model_files
 from scorer.errors import DeviceError, ModelError, OutOfMemoryError, ScorerError
 from scorer.files.urls import is_url
 from scorer.interrupts import held_back
-from scorer.job.chunk_work import ChunkColumns, ChunkWork, ModelIdentity
+from scorer.job.chunk_work import ChunkWork, ModelIdentity
 from scorer.job.engine import ChunkFailure, RemainingChunks
 from scorer.job.local_engine import new_scorer
 from scorer.job.options import ScoreOptions
@@ -35,8 +34,8 @@ from scorer.progress import Progress
 
 log = logging.getLogger(__name__)
 
-_ACTORS_PER_READER = 8
-"""A reader gives far more rows in a second than that many models take."""
+_READ_AHEAD = 2
+"""Chunks that a reader has ready before somebody takes them."""
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -58,6 +57,7 @@ class RayEngine:
         self._files: Any = None
         self._gpus = 0.0
         self._actors = 0
+        self._pool: ActorPool | None = None
 
     def __enter__(self) -> RayEngine:
         return self
@@ -65,6 +65,7 @@ class RayEngine:
     def __exit__(self, *_exception: object) -> None:
         # A second signal must not leave processes of Ray behind.
         with held_back(forget=False):
+            self._end_pool()
             self._stack.close()
 
     def model(self) -> ModelIdentity:
@@ -154,46 +155,41 @@ class RayEngine:
     ) -> Iterator[Iterator[PackedPart | ChunkFailure]]:
         """Score the remaining chunks of ``work``; results come as they are done."""
         readings = ChunkReading.of(work, remaining)
-        model = self.model()
-        self._prepare(model)
-        actors = self._actors
-        if work.source.n_rows is not None:
-            left = math.ceil(work.source.n_rows / work.chunk_rows) - len(remaining.done)
-            actors = max(1, min(actors, left))
-        with ray.data.DataContext.current(_data_context()):
-            dataset = self._dataset(work, model, readings, actors)
-            with closing(iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow"))) as batches:
-                yield _parts(batches)
+        pool = self._pool_of(self.model())
+        read = _reader(here=not is_url(work.source.location))
+        try:
+            job = ray.put(ChunkJob(work.columns, work.known))
+            with closing(pool.results(readings, job, read)) as rows:
+                yield map(part_of, rows)
+        except ray.exceptions.RayError as error:
+            self._end_pool()  # what ended its actors again and again is not left to the next file
+            raise _translated(error) from error
 
-    def _dataset(self, work: ChunkWork, model: ModelIdentity, readings: list[ChunkReading], actors: int) -> Any:
-        chunks = ray.data.read_datasource(
-            _Chunks(readings, here=not is_url(work.source.location)),
-            override_num_blocks=max(1, len(readings)),
-            concurrency=max(1, min(len(readings), math.ceil(actors / _ACTORS_PER_READER))),
-            # Readers take little, and actors may have all CPUs of the cluster.
-            num_cpus=0,
-        )
-        known = None if work.known is None else ray.put(work.known)
-        overlapping = self._gpus > 0 or self._options.cores_per_actor > 1
-        strategy = ray.data.ActorPoolStrategy(
-            size=actors,
+    def _pool_of(self, model: ModelIdentity) -> ActorPool:
+        """The pool of all jobs, started by the first one."""
+        if self._pool is None:
+            self._prepare(model)
+            overlapping = self._gpus > 0 or self._options.cores_per_actor > 1
+            worker = ray.remote(_Actor).options(
+                num_cpus=self._options.cores_per_actor,
+                num_gpus=self._gpus or None,
+                max_restarts=_RESTARTS,
+                max_task_retries=_TRIES,
+                max_concurrency=2 if overlapping else 1,
+                scheduling_strategy="SPREAD",
+            )
+            options = self._of_actor(self._gpus)
             # While one chunk is scored, the next is already there.
-            max_tasks_in_flight_per_actor=3 if overlapping else 2,
-            max_concurrent_calls_per_actor=2 if overlapping else None,
-            enable_true_multi_threading=overlapping,
-        )
-        return chunks.map_batches(
-            _Actor,
-            fn_constructor_args=([self._files, known], self._of_actor(self._gpus), work.columns, model),
-            batch_size=1,
-            batch_format="pyarrow",
-            zero_copy_batch=True,
-            compute=strategy,
-            num_cpus=self._options.cores_per_actor,
-            num_gpus=self._gpus or None,
-            max_restarts=_RESTARTS,
-            max_task_retries=_TRIES,
-        )
+            in_flight = 3 if overlapping else 2
+            self._pool = ActorPool(
+                lambda: worker.remote([self._files], options, model), size=self._actors, in_flight=in_flight
+            )
+        return self._pool
+
+    def _end_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
 
 
 def _identity(files: list[Any], options: ScoreOptions) -> ModelIdentity:
@@ -201,47 +197,31 @@ def _identity(files: list[Any], options: ScoreOptions) -> ModelIdentity:
 
 
 class _Actor(ChunkWorker):
-    """The worker with what all share from Ray's object store, so that no node needs a copy of the model."""
+    """The worker with the model's files from Ray's object store, so that no node needs a copy of them."""
 
-    def __init__(
-        self, shared: list[Any], options: ScoreOptions, columns: ChunkColumns, expected: ModelIdentity
-    ) -> None:
+    def __init__(self, shared: list[Any], options: ScoreOptions, expected: ModelIdentity) -> None:
         # In a list: an argument of its own would be lost when an actor restarts.
-        files, known = shared
-        super().__init__(ray.get(files), options, columns, expected, None if known is None else ray.get(known))
+        super().__init__(ray.get(shared[0]), options, expected)
+
+    def ready(self) -> None:
+        """Return once the model is loaded."""
 
 
-class _Chunks(Datasource):  # type: ignore[misc]
-    """The chunks of one input, one in each block."""
-
-    def __init__(self, readings: list[ChunkReading], *, here: bool) -> None:
-        super().__init__()
-        self._readings = readings
-        self._here = here
-
-    def get_name(self) -> str:
-        return "Chunks"
-
-    def estimate_inmemory_data_size(self) -> int | None:
-        return None
-
-    @property
-    def supports_distributed_reads(self) -> bool:
-        """True if any node can read it; a path is read on this machine."""
-        return not self._here
-
-    def get_read_tasks(self, *_arguments: Any, **_options: Any) -> list[ReadTask]:
-        unknown = BlockMetadata(num_rows=None, size_bytes=None, exec_stats=None, input_files=None)
-        return [ReadTask(lambda reading=reading: reading.rows(), unknown) for reading in self._readings]
+def _rows(reading: ChunkReading) -> Iterator[pa.Table]:
+    yield from reading.rows()
 
 
-def _parts(batches: Iterator[Any]) -> Iterator[PackedPart | ChunkFailure]:
-    try:
-        for batch in batches:
-            for place in range(batch.num_rows):
-                yield part_of(batch.slice(place, 1))
-    except ray.exceptions.RayError as error:
-        raise _translated(error) from error
+def _reader(*, here: bool) -> Callable[[ChunkReading], Any]:
+    """A function that starts to read: ``here`` on this machine, for a path, else on any node."""
+    node = ray.get_runtime_context().get_node_id()
+    task = ray.remote(_rows).options(
+        num_cpus=0,  # readers take little, and actors may have all CPUs of the cluster
+        num_returns="streaming",
+        max_retries=_TRIES,
+        scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False) if here else "SPREAD",
+        _generator_backpressure_num_objects=_READ_AHEAD,
+    )
+    return lambda reading: task.remote(reading)
 
 
 def _translated(error: Exception) -> ScorerError:
@@ -274,14 +254,3 @@ def _nodes() -> list[dict[str, float]]:
 
 def _total(resource: str) -> float:
     return sum(node.get(resource, 0.0) for node in _nodes())
-
-
-def _data_context() -> Any:
-    """Ray Data's settings for chunks: each a block, nothing printed, no error passed over."""
-    context = ray.data.DataContext.get_current().copy()
-    context.target_max_block_size = 1
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    context.max_errored_blocks = 0
-    context.raise_original_map_exception = False
-    return context

@@ -135,6 +135,19 @@ def load_model(files: dict[str, bytes], options: ScoreOptions) -> tuple[Scorer, 
             raise _renamed(error, str(folder), options.model or "the built-in model") from error
 
 
+@dataclass(frozen=True)
+class ChunkJob:
+    """The part of a job that all of its chunks share.
+
+    Attributes:
+        columns: mapping of their columns to those of the output.
+        known: predictions by text that need no model; ``None`` if there are none.
+    """
+
+    columns: ChunkColumns
+    known: KnownScores | None
+
+
 class ChunkWorker:
     """A model, loaded once in a process, that scores chunks given as rows of :mod:`scorer.cluster.wire`.
 
@@ -142,17 +155,8 @@ class ChunkWorker:
     place of the chunk, for the caller alone knows when it is that chunk's turn.
     """
 
-    def __init__(
-        self,
-        files: dict[str, bytes],
-        options: ScoreOptions,
-        columns: ChunkColumns,
-        expected: ModelIdentity,
-        known: KnownScores | None = None,
-    ) -> None:
+    def __init__(self, files: dict[str, bytes], options: ScoreOptions, expected: ModelIdentity) -> None:
         """Load the model of :func:`model_files`; its identity must be ``expected``."""
-        self._columns = columns
-        self._known = known
         self._one_at_a_time = threading.Lock()
         self._failure: Exception | None = None
         try:
@@ -161,17 +165,17 @@ class ChunkWorker:
         except Exception as error:
             self._failure = error
 
-    def __call__(self, row: pa.Table) -> pa.Table:
-        """Score one chunk."""
+    def score(self, job: ChunkJob, row: pa.Table) -> pa.Table:
+        """Score one chunk of ``job``."""
         chunk = chunk_of(row)
         if isinstance(chunk, ChunkFailure):
             return row
         try:
             if self._failure is not None:
                 raise self._failure
-            encoded = self._columns.encode(self._scorer, chunk, self._known)
+            encoded = job.columns.encode(self._scorer, chunk, job.known)
             with self._one_at_a_time:
-                result = self._columns.score(self._scorer, encoded, self._scorer.session.logits(encoded.tokens))
+                result = job.columns.score(self._scorer, encoded, self._scorer.session.logits(encoded.tokens))
             return part_row(result.packed())
         except Exception as error:
             return failure_row(chunk.number, error)

@@ -103,7 +103,7 @@ _ENGINE = (
         type=click.Choice(["local", "ray"]),
         default="local",
         show_default=True,
-        help="Score in this process, or with Ray Data on all of a machine or a cluster. The result is the same.",
+        help="Score in this process, or with Ray on all of a machine or a cluster. The result is the same.",
     ),
     option(
         "--ray-address",

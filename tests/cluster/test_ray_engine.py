@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -53,6 +54,18 @@ for output, input, options in json.load(sys.stdin):
     except ScorerError as error:
         said = [error.exit_code, str(error)]
     print(json.dumps(said), flush=True)
+"""
+
+COUNTED = f"""
+import atexit
+from scorer.cluster import pool, ray_engine
+started = []
+class Counted(pool.ActorPool):
+    def __init__(self, start, **sizes):
+        super().__init__(lambda: (started.append(1), start())[1], **sizes)
+ray_engine.ActorPool = Counted
+atexit.register(lambda: print(len(started), "actors were started"))
+{CODE}
 """
 
 
@@ -204,18 +217,41 @@ def test_one_connection_many_jobs(
     assert not {name for name in left if name.endswith((".partial", ".lock"))}
 
 
-def test_a_worker_that_is_killed(nodes: RayNodes, inputs: Inputs, tmp_path: Path) -> None:
-    output = tmp_path / "out.parquet"
-    command = ("--engine", "ray", "--ray-address", nodes.address, "--actors", "2")
-    with start(inputs, output, *command, environment=nodes.environment()) as process:
-        wait_for_parts(process, output, 3)
+def test_one_pool_for_a_folder_though_a_file_fails_and_a_worker_is_killed(
+    nodes: RayNodes, inputs: Inputs, tmp_path: Path
+) -> None:
+    names = ("a.csv", "b.csv", "c.parquet", "d.jsonl")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text("text\n" + "".join(f"a warm film {k}\n" for k in range(60)))
+    shutil.copy(inputs.folder / "open.csv", tmp_path / "in" / "b.csv")
+    shutil.copy(inputs.folder / "reviews.parquet", tmp_path / "in" / "c.parquet")
+    (tmp_path / "in" / "d.jsonl").write_text("".join(f'{{"text": "dull {k}"}}\n' for k in range(30)))
+    command = [
+        sys.executable, "-c", COUNTED, "in", "-o", "out", "--model", inputs.model, "--chunk-rows", str(CHUNK_ROWS),
+        "--engine", "ray", "--ray-address", nodes.address, "--actors", "2",
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command, env=nodes.environment(), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_for_parts(process, tmp_path / "out" / "c.parquet", 3)
         victims = nodes.actors()
         assert victims
         os.kill(victims[0], signal.SIGKILL)
         out, err = process.communicate(timeout=WAIT_SECONDS)
-    assert (process.returncode, out) == (0, ""), err
-    check_lines(err, output, "2 actors")
-    assert output.read_bytes() == (inputs.folder / "local.parquet").read_bytes()
+    assert (process.returncode, out) == (3, "2 actors were started\n"), err
+    first, *lines, last = own_lines(err)
+    assert first == "scoring with int8 on cpu, 2 actors with 1 CPU on Ray"
+    said = [line.removeprefix("error: ").partition(": ")[0] for line in lines]
+    assert said == ["out/a.csv", "in/b.csv", "out/c.parquet", "out/d.jsonl"]
+    assert last == "error: 1 of 4 files could not be scored: in/b.csv; the other 3 are done"
+    for name in names:
+        if name != "b.csv":
+            score_file(tmp_path / "in" / name, tmp_path / name, **inputs.options())
+            assert (tmp_path / "out" / name).read_bytes() == (tmp_path / name).read_bytes(), name
+    until = time.monotonic() + WAIT_SECONDS
+    while left := nodes.actors():
+        assert time.monotonic() < until, left
+        time.sleep(0.1)
 
 
 def test_a_signal_leaves_the_rest_to_the_local_engine(nodes: RayNodes, inputs: Inputs, tmp_path: Path) -> None:

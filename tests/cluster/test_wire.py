@@ -12,7 +12,7 @@ import pytest
 
 from scorer import ScoreOptions, errors
 from scorer.cluster.wire import chunk_of, chunk_row, failure_row, part_of, part_row
-from scorer.cluster.worker import ChunkReading, ChunkWorker, load_model, model_files
+from scorer.cluster.worker import ChunkJob, ChunkReading, ChunkWorker, load_model, model_files
 from scorer.errors import InputError, ModelError, OutOfMemoryError, ScorerError
 from scorer.files.bad_rows import Reject
 from scorer.files.opening import open_source
@@ -146,16 +146,16 @@ def test_a_worker_scores_as_the_local_engine(tiny_bundle: Path, work: ChunkWork)
     options = ScoreOptions(model=str(tiny_bundle), threads=1, precision="fp32")
     files = model_files(ModelBundle.load(tiny_bundle), "fp32")
     assert "model_int8.onnx" not in files
-    worker = ChunkWorker(files, options, work.columns, work.model)
+    worker, job = ChunkWorker(files, options, work.model), ChunkJob(work.columns, None)
     assert load_model(files, options)[1] == work.model
     scorer = new_scorer(options)
     for chunk in work.chunks():
         local = work.columns.score(
             scorer, encoded := work.columns.encode(scorer, chunk), scorer.session.logits(encoded.tokens)
         )
-        assert part_of(worker(chunk_row(chunk))) == local.packed()
+        assert part_of(worker.score(job, chunk_row(chunk))) == local.packed()
     row = failure_row(0, InputError("x"))
-    assert worker(row) is row
+    assert worker.score(job, row) is row
 
 
 def test_a_worker_whose_model_is_another(tiny_bundle: Path, work: ChunkWork) -> None:
@@ -164,7 +164,7 @@ def test_a_worker_whose_model_is_another(tiny_bundle: Path, work: ChunkWork) -> 
     chunk = chunk_row(next(work.chunks()))
 
     def says(expected: ModelIdentity, files: dict[str, bytes] = files) -> str:
-        told = part_of(ChunkWorker(files, options, work.columns, expected)(chunk))
+        told = part_of(ChunkWorker(files, options, expected).score(ChunkJob(work.columns, None), chunk))
         assert isinstance(told, ChunkFailure)
         assert isinstance(told.error, ModelError)
         return str(told.error)
@@ -181,7 +181,7 @@ def test_a_worker_tells_what_fails_in_the_model(
     tiny_bundle: Path, work: ChunkWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = model_files(ModelBundle.load(tiny_bundle), "fp32")
-    worker = ChunkWorker(files, ScoreOptions(threads=1, precision="fp32"), work.columns, work.model)
+    worker = ChunkWorker(files, ScoreOptions(threads=1, precision="fp32"), work.model)
     chunk = chunk_row(next(work.chunks()))
     for error in (OutOfMemoryError("memory ran out on cuda:0"), MemoryError("no more")):
 
@@ -189,6 +189,6 @@ def test_a_worker_tells_what_fails_in_the_model(
             raise error
 
         monkeypatch.setattr("scorer.job.chunk_work.ChunkColumns.score", fail)
-        told = part_of(worker(chunk))
+        told = part_of(worker.score(ChunkJob(work.columns, None), chunk))
         assert isinstance(told, ChunkFailure)
         assert (type(told.error), str(told.error)) == (type(error), str(error))

@@ -43,7 +43,7 @@ class RayNodes:
         found = []
         for pid in _processes(self.token):
             with suppress(OSError):
-                if b"MapWorker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                if b"ray::_Actor" in Path(f"/proc/{pid}/cmdline").read_bytes():
                     found.append(pid)
         return found
 
