@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from scorer.errors import UsageError
+from train.encoders import FLOAT32_ONLY
 from train.options import TrainOptions
 
 
@@ -17,14 +18,23 @@ def has_bfloat16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def mixed_precision(options: TrainOptions, *, cuda: bool, bfloat16: bool) -> dict[str, bool]:
+def mixed_precision(options: TrainOptions, kind: str, *, cuda: bool, bfloat16: bool) -> dict[str, bool]:
     """``fp16`` and ``bf16`` of ``TrainingArguments``: bfloat16 where the device has it, else float16 on CUDA.
 
+    Both are off for a ``kind`` of encoder in :data:`~train.encoders.FLOAT32_ONLY`.
+
     Raises:
-        UsageError: float16 is wanted without CUDA.
+        UsageError: float16 is wanted without CUDA, or either of an encoder that cannot be trained in it.
     """
     if options.fp16 and not cuda:
         raise UsageError("--fp16 needs CUDA, and none was found", hint="drop it, or pass --bf16")
+    if kind in FLOAT32_ONLY:
+        if options.fp16 or options.bf16:
+            name = "--fp16" if options.fp16 else "--bf16"
+            raise UsageError(
+                f"{name} cannot be used with a {kind} encoder, which is trained in float32", hint="drop it"
+            )
+        return {"fp16": False, "bf16": False}
     bf16 = bfloat16 if options.bf16 is None else options.bf16
     bf16 = bf16 and not options.fp16
     return {"fp16": cuda and not bf16 and options.fp16 is not False, "bf16": bf16}

@@ -46,6 +46,9 @@ ENCODERS: Mapping[str, MaskedWordsHead] = {
 ``export-model`` exports all of them.
 """
 
+FLOAT32_ONLY = frozenset({"deberta"})
+"""Kinds that mask attention scores with the least float32, for which narrower floats have no value."""
+
 _DROPOUT = ("dropout", "hidden_dropout_prob", "embedding_dropout", "mlp_dropout")
 _ATTENTION_DROPOUT = ("attention_dropout", "attention_probs_dropout_prob")
 

@@ -132,7 +132,10 @@ def adapt(
     multiple = padding_multiple(options.pretrain_max_length, max_positions_of(model.config.to_dict()))
     collator = _MasksByContent(tokenizer, mlm_probability=_MASKED_SHARE, pad_to_multiple_of=multiple, seed=options.seed)
     trainer = ResumableTrainer(
-        model=masked, args=_arguments(options, folder), train_dataset=rows, data_collator=collator
+        model=masked,
+        args=_arguments(options, model.config.model_type, folder),
+        train_dataset=rows,
+        data_collator=collator,
     )
     log.info("adapting the encoder to %d blocks of text", len(rows))
     trainer.resume(last_whole_checkpoint(folder) if options.resume else None)
@@ -186,9 +189,9 @@ def _copy_head(masked: MaskedWords, model: str) -> None:
         masked.bias.copy_(state[names.bias])
 
 
-def _arguments(options: TrainOptions, folder: Path) -> TrainingArguments:
+def _arguments(options: TrainOptions, kind: str, folder: Path) -> TrainingArguments:
     return TrainingArguments(
-        **shared_arguments(options, folder),
+        **shared_arguments(options, kind, folder),
         learning_rate=options.pretrain_learning_rate,
         per_device_train_batch_size=options.pretrain_batch_size,
         num_train_epochs=options.pretrain_epochs,

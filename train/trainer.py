@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,15 @@ from train.soft_targets import soft_cross_entropy
 log = logging.getLogger(__name__)
 
 
-def shared_arguments(options: TrainOptions, folder: Path) -> dict[str, Any]:
-    """Arguments of every stage of a training, which works in ``folder``.
+def shared_arguments(options: TrainOptions, kind: str, folder: Path) -> dict[str, Any]:
+    """Arguments of every stage of a training of an encoder of ``kind``, which works in ``folder``.
 
     Raises:
         UsageError: the device cannot do what is wanted.
     """
     cuda = torch.cuda.is_available()
+    # transformers takes it for a setting where neither float16 nor bfloat16 is wanted, and leaves its own there.
+    os.environ["ACCELERATE_MIXED_PRECISION"] = "no"
     return {
         "output_dir": str(folder),
         "use_cpu": not cuda,
@@ -46,7 +49,7 @@ def shared_arguments(options: TrainOptions, folder: Path) -> dict[str, Any]:
         "seed": options.seed,
         "data_seed": options.seed,
         "disable_tqdm": True,
-        **mixed_precision(options, cuda=cuda, bfloat16=has_bfloat16()),
+        **mixed_precision(options, kind, cuda=cuda, bfloat16=has_bfloat16()),
         **loading(cuda=cuda),
     }
 

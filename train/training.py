@@ -94,7 +94,7 @@ def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
     _require_positions(options, positions)
     backend = backend_tokenizer(tokenizer, options.model)
     weights = class_weights_of(options.class_weights, train_set)
-    arguments = _training_arguments(options, work.folder)
+    arguments = _training_arguments(options, model.config.model_type, work.folder)
     if options.teacher or weights is not None:
         train_set = with_label_vectors(train_set, smoothing=options.label_smoothing, class_weights=weights)
     if options.teacher:
@@ -152,11 +152,11 @@ def _require_positions(options: TrainOptions, positions: int | None) -> None:
             raise UsageError(f"{name} {length} is more than the model's {positions} positions")
 
 
-def _training_arguments(options: TrainOptions, work: Path) -> TrainingArguments:
+def _training_arguments(options: TrainOptions, kind: str, work: Path) -> TrainingArguments:
     if "tensorboard" in options.report_to and not (find_spec("tensorboard") or find_spec("tensorboardX")):
         raise UsageError("--report-to tensorboard needs tensorboard", hint="pip install tensorboard")
     return TrainingArguments(
-        **shared_arguments(options, work),
+        **shared_arguments(options, kind, work),
         learning_rate=options.learning_rate,
         per_device_train_batch_size=options.batch_size,
         per_device_eval_batch_size=32,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -52,6 +53,8 @@ def test_a_missing_package_is_an_error_with_the_line_to_type(
     if package in ("gcsfs", "s3fs"):
         arguments = tuple(word for word in arguments if not word.startswith({"gcsfs": "s3", "s3fs": "gs"}[package]))
     monkeypatch.setitem(sys.modules, package, None)
+    for scheme in ("s3", "gs"):  # whose classes fsspec keeps once another test has used them
+        monkeypatch.delitem(import_module("fsspec.registry")._registry, scheme, raising=False)
     code, out, err = in_process(command)(*arguments)
     assert (code, out, err.count("\n")) == (2, "", 1), err
     assert f'; pip install "review-scorer[{extra}]"' in err

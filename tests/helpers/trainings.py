@@ -44,8 +44,8 @@ def assert_same_training(whole: Path, resumed: Path) -> None:
 
 def train_tiny(model: Path, labelled: Path, output: Path, **more: object) -> Path:
     """Fine-tune ``model`` for one epoch; returns ``output``."""
-    options = {"validation_split": 0.25, "epochs": 1.0, "batch_size": 8, "learning_rate": 1e-3}
+    options = {"validation_split": 0.25, "epochs": 1.0, "batch_size": 8, "learning_rate": 1e-3, "bf16": False}
     train.training.train_model(
-        TrainOptions(output=output, model=str(model), train=(str(labelled),), bf16=False, **(options | more))
+        TrainOptions(output=output, model=str(model), train=(str(labelled),), **(options | more))
     )
     return output

@@ -90,13 +90,31 @@ def test_batches_that_other_processes_make_are_the_same(
     ],
 )
 def test_mixed_precision(given: dict[str, bool], cuda: bool, bfloat16: bool, expected: str) -> None:
-    chosen = mixed_precision(TrainOptions(output=Path("a"), **given), cuda=cuda, bfloat16=bfloat16)
+    chosen = mixed_precision(TrainOptions(output=Path("a"), **given), "bert", cuda=cuda, bfloat16=bfloat16)
     assert chosen == {"fp16": expected == "fp16", "bf16": expected == "bf16"}
 
 
 def test_float16_needs_cuda() -> None:
     with pytest.raises(UsageError, match="--fp16 needs CUDA"):
-        mixed_precision(TrainOptions(output=Path("a"), fp16=True), cuda=False, bfloat16=True)
+        mixed_precision(TrainOptions(output=Path("a"), fp16=True), "bert", cuda=False, bfloat16=True)
+
+
+@pytest.mark.parametrize("given", [{"bf16": True}, {"fp16": True}])
+def test_an_encoder_of_float32_alone_refuses_narrower_floats(given: dict[str, bool]) -> None:
+    assert mixed_precision(TrainOptions(output=Path("a")), "deberta", cuda=True, bfloat16=True) == {
+        "fp16": False,
+        "bf16": False,
+    }
+    with pytest.raises(UsageError, match=f"--{next(iter(given))} cannot be used with a deberta encoder"):
+        mixed_precision(TrainOptions(output=Path("a"), **given), "deberta", cuda=True, bfloat16=True)
+
+
+def test_a_training_does_not_take_the_precision_of_the_one_before(
+    tiny_checkpoint: Path, labelled_texts: Path, tmp_path: Path
+) -> None:
+    alone = train_tiny(tiny_checkpoint, labelled_texts, tmp_path / "alone")
+    train_tiny(tiny_checkpoint, labelled_texts, tmp_path / "bfloat16", bf16=True)
+    assert_same_training(alone, train_tiny(tiny_checkpoint, labelled_texts, tmp_path / "after"))
 
 
 def test_attention_on_cuda_is_fused_where_transformers_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
