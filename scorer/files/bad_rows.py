@@ -88,18 +88,3 @@ class MaxBad:
         if self.rows is not None:
             return f"{self.rows:,}"
         return f"{float(100 * (1 if self.share is None else self.share)):g}%"
-
-
-def check_bad_rows(limit: MaxBad | None, *, bad: int, rows: int, path: str, finished: bool) -> None:
-    """Stop a run with more bad rows than ``limit``; called after every chunk and at the end.
-
-    A share is judged at the end only: a file may begin badly.
-
-    Raises:
-        InputError: there are too many.
-    """
-    if limit is None or (limit.share is not None and not finished) or limit.allows(bad=bad, rows=rows):
-        return
-    raise InputError(
-        f"{bad:,} of {rows:,} rows are bad, more than --max-bad {limit}", path=path, hint="fix them or raise --max-bad"
-    )

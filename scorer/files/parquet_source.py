@@ -415,7 +415,8 @@ def _damaged(error: Exception, path: str) -> InputError:
         return InputError("is encrypted", path=path, hint="decrypt it first")
     if isinstance(error, pa.ArrowNotImplementedError) or first.startswith("Not yet implemented"):
         return InputError(f"uses a part of Parquet that is not supported: {first}", path=path, hint="write it again")
-    return InputError(f"is damaged or of another format: {first}", path=path)
+    reason = first.split(". ")[0].removesuffix(".")
+    return InputError(f"is damaged or of another format: {reason}", path=path, hint="copy or write it again")
 
 
 def _with_all_metadata(schema: pa.Schema, footer: dict[bytes, bytes] | None) -> pa.Schema:

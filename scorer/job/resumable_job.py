@@ -16,13 +16,13 @@ from scorer.disk.durable import write_errors
 from scorer.disk.paths import is_plain_file
 from scorer.disk.publishing import publish
 from scorer.errors import InputError, OutputExistsError, ScorerError, explained
-from scorer.files.bad_rows import check_bad_rows
 from scorer.files.input_state import InputState
 from scorer.files.inputs import InputFile
 from scorer.files.opening import open_source
 from scorer.files.urls import is_url, without_secrets
 from scorer.files.writing import check_schema
 from scorer.job.assembly import assemble
+from scorer.job.bad_row_limit import check_bad_rows
 from scorer.job.chunk_work import ChunkWork
 from scorer.job.destination import Destination
 from scorer.job.earlier_outputs import EarlierOutputs
@@ -137,6 +137,7 @@ class ResumableJob:
                 "%s: resuming after %s of an earlier run", self.destination.path, counted(counts.rows_before, "row")
             )
         self._score_remaining(work, unfinished, counts, state)
+        self._check_bad_rows(work, counts, state, finished=True)
         self._check_counts(work, unfinished, counts)
         self._publish(work, unfinished, counts, made_by)
         return counts
@@ -144,7 +145,7 @@ class ResumableJob:
     def _score_remaining(
         self, work: ChunkWork, unfinished: UnfinishedWork, counts: JobCounts, state: InputState
     ) -> None:
-        limit, progress, path = self.options.limit(), self.progress, work.source.path
+        progress = self.progress
         is_local = not is_url(self.file.path)
         remaining = RemainingChunks(unfinished.first_remaining, frozenset(unfinished.records))
         in_order = InOrder(remaining)
@@ -157,16 +158,19 @@ class ResumableJob:
                     progress.advance(result.counts.rows_in, result.counts.tokens)
                 for chunk in in_order.ready(result):
                     counts.add(chunk)
-                    check_bad_rows(limit, bad=counts.bad, rows=counts.rows_in, path=path, finished=False)
+                    self._check_bad_rows(work, counts, state, finished=False)
                 if is_local:  # a store is asked once, at the end
                     state.check()
             in_order.end()
         state.check()
 
+    def _check_bad_rows(self, work: ChunkWork, counts: JobCounts, state: InputState, *, finished: bool) -> None:
+        again = state.can_be_read_again
+        check_bad_rows(work, self.options, bad=counts.bad, rows=counts.rows_in, finished=finished, again=again)
+
     def _check_counts(self, work: ChunkWork, unfinished: UnfinishedWork, counts: JobCounts) -> None:
         """Check that every row of the input has a status or was rejected, before anything is published."""
         path, rows_in = work.source.path, counts.rows_in
-        check_bad_rows(self.options.limit(), bad=counts.bad, rows=rows_in, path=path, finished=True)
         with_status = sum(counts.by_status.values())
         is_whole = unfinished.first_remaining == len(unfinished.records)
         if not is_whole or rows_in != with_status + counts.rejected:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scorer.files.inputs import REJECTS_SUFFIX
 from scorer.safe_text import counted, in_utf8
 
 if TYPE_CHECKING:
@@ -122,9 +123,11 @@ class ScoreSummary:
         before = f", {counts.rows_before:,} of them by an earlier run" if counts.rows_before else ""
         speed = (counts.rows_in - counts.rows_before) / max(self.seconds, 1e-9)
         why = f", {self.why}" if self.why else ""
+        rejects = counts.rejected and self.output != "stdout"
+        where = f"; the rejected: {self.output}{REJECTS_SUFFIX}" if rejects else ""
         return (
             f"{self.output}: {counted(counts.rows, 'row')}{f' ({others})' if others else ''}{reused}{before} "
-            f"in {self.seconds:.1f} s, {speed:,.0f} rows/s, {self.precision} on {self.device}{why}"
+            f"in {self.seconds:.1f} s, {speed:,.0f} rows/s, {self.precision} on {self.device}{why}{where}"
         )
 
     def log_fields(self) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from typing import BinaryIO, cast
 from scorer.disk.durable import write_errors
 from scorer.disk.paths import STDIN, identity_of
 from scorer.errors import OutputError, UsageError
-from scorer.files.bad_rows import check_bad_rows
 from scorer.files.formats import OutputFormat, extension_of
 from scorer.files.input_state import InputState
 from scorer.files.inputs import InputFile
 from scorer.files.opening import open_source, open_writer
+from scorer.job.bad_row_limit import check_bad_rows
 from scorer.job.chunk_work import ChunkWork
 from scorer.job.earlier_outputs import EarlierOutputs
 from scorer.job.engine import RemainingChunks
@@ -56,8 +56,8 @@ def score_to_stdout(
     counts = JobCounts(by_status=dict.fromkeys(STATUSES, 0))
 
     def check_rejected(*, finished: bool) -> None:
-        bad, rows, path = counts.bad, counts.rows_in, work.source.path
-        check_bad_rows(options.limit(), bad=bad, rows=rows, path=path, finished=finished)
+        again = state.can_be_read_again
+        check_bad_rows(work, options, bad=counts.bad, rows=counts.rows_in, finished=finished, again=again)
 
     # A copy, so that closing the writer does not close what the process still writes to.
     with (

@@ -133,7 +133,7 @@ class DryRun:
 
     def _read(self, work: ChunkWork) -> tuple[int, int]:
         """Read all rows of a source, which finds its errors, and score some while the sample is short."""
-        from scorer.files.bad_rows import check_bad_rows
+        from scorer.job.bad_row_limit import check_bad_rows
 
         scorer, totals = self._loaded(), self._totals
         rows = reused = bad = 0
@@ -151,7 +151,7 @@ class DryRun:
                 totals.seconds += time.monotonic() - begun
                 totals.sampled += encoded.n_rows
                 totals.tokens += len(encoded.tokens)
-        check_bad_rows(self.options.limit(), bad=bad, rows=rows, path=work.source.path, finished=True)
+        check_bad_rows(work, self.options, bad=bad, rows=rows, finished=True)
         totals.rows += rows
         totals.reused += reused
         return rows, reused

@@ -75,9 +75,15 @@ CASES = [
         ("wide-le.csv -o o.csv --encoding utf-16-le",),
     ),
     Case(
-        "fix them or raise --max-bad",
+        "fix the row, or raise --max-bad",
         "ragged.csv -o o.csv --on-bad-row reject --max-bad 0",
         ("ragged.csv -o o.csv --on-bad-row reject --max-bad 1",),
+    ),
+    Case(
+        "fix them or raise --max-bad",
+        "- -o o.csv --format csv --on-bad-row reject --max-bad 0",
+        ("- -o o.csv --format csv --on-bad-row reject --max-bad 1",),
+        stdin="ragged.csv",
     ),
     Case(
         "close its quote, or raise --max-row-bytes",
