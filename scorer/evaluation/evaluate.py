@@ -49,6 +49,7 @@ from scorer.metrics.ranking import Ranking
 from scorer.model.bundle import writable_bundle
 from scorer.notebook import progress_of_call
 from scorer.progress import NoProgress, Progress
+from scorer.safe_text import quoted
 from scorer.version import package_version
 
 if TYPE_CHECKING:
@@ -103,9 +104,6 @@ def evaluate_labels(
         report, notes = replace(report, comparison=comparison), notes + more
     if then is not None and now is not None:
         report = with_drift(report, drift_of(str(chosen.drift), then, now))
-    left_out = int((rows.gold < 0).sum()) - run.gold.rows_unmatched
-    if chosen.label_map is not None and left_out:
-        notes += (f"--label-map leaves out {left_out:,} rows",)
     notes += _same_bytes(report.provenance.inputs)
     gates = gates_of(chosen, report.figures, positive, report.comparison, report.drift, report.expectation)
     notes += write_rows(rows, labels.names, chosen)
@@ -143,9 +141,12 @@ class _Evaluation:
         files = open_files(paths, asked)
         options, notes = without_first_baseline(asked)
         gold = read_gold(files, options)
+        if gold.column is None and files[0].gold is not None:
+            notes += (f"no row has a label in column {quoted(files[0].gold)}: all are taken as unlabelled",)
+        label_map = {} if options.label_map is None else read_label_map(options.label_map)
         scorer = _load(options) if files[0].predicted is None else None
         if scorer is None:
-            labels, more = labels_of(files, gold)
+            labels, more = labels_of(files, gold, label_map)
             notes += more
         else:
             labels = LabelSet(scorer.bundle.labels, "the model")
@@ -154,7 +155,6 @@ class _Evaluation:
         check_row_columns(files, labels.names, options)
         ids: dict[str, int] = {}
         if gold.column is not None:
-            label_map = None if options.label_map is None else read_label_map(options.label_map)
             ids = labels.require_ids(gold.values, name=gold.column, label_map=label_map)
             require_two_labels(files, gold, ids)
         return cls(options, files, gold, ids, labels, _positive_id(labels, options.positive), scorer, notes)
@@ -191,6 +191,8 @@ class _Evaluation:
             rows=gold.rows,
             unscored=int(((rows.predicted < 0) & ((rows.gold >= 0) | (not labelled))).sum()),
             rows_unmatched=gold.rows_unmatched,
+            rows_unlabelled=gold.unlabelled,
+            rows_left_out=int((rows.gold < 0).sum()) - gold.rows_unmatched - gold.unlabelled if labelled else 0,
             labels_unmatched=gold.unmatched,
             matrix=analysis.matrix,
             figures={name: analysis.figures[name] for name in FIGURES},

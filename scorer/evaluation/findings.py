@@ -89,6 +89,8 @@ class EvaluationReport:
         unscored: rows with a gold label but without a prediction, as for an empty text; in no figure.
         rows_unmatched: rows left out because their id has no gold label.
         labels_unmatched: gold labels left out because no row has their id.
+        rows_unlabelled: rows left out because their gold label is null or empty.
+        rows_left_out: rows left out because of ``--label-map``.
         matrix: int64 ``(n_labels, n_labels)``, rows gold, columns predicted.
         figures: by name, see :data:`FIGURES`; all undefined without gold labels.
         by_label: figures of each label; empty without gold labels.
@@ -120,6 +122,8 @@ class EvaluationReport:
     matrix: Matrix
     figures: Mapping[str, Figure]
     by_label: tuple[LabelFigures, ...]
+    rows_unlabelled: int = 0
+    rows_left_out: int = 0
     gates: tuple[Gate, ...] = ()
     notes: tuple[str, ...] = ()
     method: Method = field(default_factory=Method)
@@ -204,6 +208,8 @@ class EvaluationReport:
                 "unscored": self.unscored,
                 "unmatched": self.rows_unmatched,
                 "labels_unmatched": self.labels_unmatched,
+                "unlabelled": self.rows_unlabelled,
+                "left_out": self.rows_left_out,
             },
             "method": plain(self.method),
             "figures": plain(self.figures),

@@ -21,8 +21,10 @@ from scorer.evaluation.labels import (
     GoldLabels,
     LabelSet,
     LabelValues,
+    gold_strings,
     label_strings,
     listed,
+    no_label,
     shown,
     values_in_order,
 )
@@ -129,7 +131,7 @@ def read_gold(files: Sequence[EvaluatedFile], options: EvaluateOptions) -> GoldL
     """Read the label columns of ``files`` once, or join their labels from ``options.labels``.
 
     Raises:
-        InputError: a label is null, there are no rows, or ids do not match, see
+        InputError: there are no rows, no row has a label although ``options`` need some, or ids do not match, see
             :func:`scorer.evaluation.joining.join_labels`.
     """
     if options.labels is not None:
@@ -147,15 +149,26 @@ def read_gold(files: Sequence[EvaluatedFile], options: EvaluateOptions) -> GoldL
                 _read_values(file, joined.values, joined.predicted)
         return joined
     values, predicted = LabelValues(), LabelValues(predicted=True)
-    rows = sum(_read_values(file, values, predicted) for file in files)
+    rows = unlabelled = 0
+    for file in files:
+        read, without = _read_values(file, values, predicted)
+        rows, unlabelled = rows + read, unlabelled + without
+    first = files[0]
     if not rows:
-        raise InputError("holds no rows", path=files[0].source.path, hint="there is nothing to evaluate")
+        raise InputError("holds no rows", path=first.source.path, hint="there is nothing to evaluate")
+    if first.gold is not None and not values.first:
+        tells = first.predicted is None or bool(first.probabilities) or first.score is not None
+        if not options.does_without_gold(tells=tells):
+            raise no_label(first.gold, first.source.path)
+        return GoldLabels(None, values, rows, predicted=predicted)
     names = dict.fromkeys(file.gold for file in files if file.gold is not None)
-    return GoldLabels(", ".join(names) or None, values, rows, predicted=predicted)
+    return GoldLabels(", ".join(names) or None, values, rows, unlabelled, predicted=predicted)
 
 
-def labels_of(files: Sequence[EvaluatedFile], gold: GoldLabels) -> tuple[LabelSet, tuple[str, ...]]:
-    """The label set of the predictions of ``files``, and notes on how it was found.
+def labels_of(
+    files: Sequence[EvaluatedFile], gold: GoldLabels, label_map: Mapping[str, str]
+) -> tuple[LabelSet, tuple[str, ...]]:
+    """The label set of the predictions of ``files``, and notes on how it was found; ``label_map`` is of gold labels.
 
     It is that of the columns of probabilities, in order. Without such columns it is the predicted labels, by
     alphabet, and with them the gold labels that were never predicted, where gold labels are written as the predicted
@@ -170,12 +183,13 @@ def labels_of(files: Sequence[EvaluatedFile], gold: GoldLabels) -> tuple[LabelSe
     values = list(gold.predicted.first)
     if not values:
         raise InputError(f"no row has a value in {first.predicted!r}", path=first.source.path, hint="score it again")
-    unpredicted = [value for value in gold.values.first if value not in values]
+    meant = [name for name in dict.fromkeys(gold.values.meant(label_map, values).values()) if name]
+    unpredicted = [name for name in meant if name not in values]
     if not unpredicted:
         return LabelSet(values_in_order(values), "the predictions", complete=False), ()
     # A name in another case is a slip, no other class.
     folded = {value.strip().casefold() for value in values}
-    if len(unpredicted) < len(gold.values.first) and folded.isdisjoint(name.strip().casefold() for name in unpredicted):
+    if len(unpredicted) < len(meant) and folded.isdisjoint(name.strip().casefold() for name in unpredicted):
         note = f"{first.source.path}: gold labels that are never predicted: {listed(unpredicted)}"
         return LabelSet(values_in_order([*values, *unpredicted]), "the predictions", complete=False), (note,)
     names = values_in_order(values)
@@ -281,10 +295,7 @@ def _gold_column(
     try:
         return label_column([name for name in columns if name not in added], options.label_column, path)
     except InputError:
-        # Neither drift nor its first baseline needs labels, nor does what probabilities let expect.
-        compared = any(path is not None for path in (options.drift, options.write_baseline, options.review_queue))
-        compared = compared or options.min_expected_accuracy is not None or tells
-        if compared and not options.needs_gold:
+        if options.label_column is None and options.does_without_gold(tells=tells):
             return None
         raise
 
@@ -336,13 +347,16 @@ def require_two_labels(files: Sequence[EvaluatedFile], gold: GoldLabels, ids: Ma
     """Refuse gold labels of a single class, for which hardly any figure means anything.
 
     Raises:
-        InputError: all rows of ``files`` have the same gold label.
+        InputError: all rows of ``files`` have the same gold label, or none that is not left out.
     """
     values = list(gold.values.first)
     if gold.codes is not None:
         codes = np.unique(gold.codes)
         values = [values[code] for code in codes[codes >= 0]]
-    if len({ids[value] for value in values} - {-1}) < 2:
+    values = [value for value in values if ids[value] >= 0]
+    if not values:
+        raise no_label(str(gold.column), ", ".join(file.source.path for file in files))
+    if len({ids[value] for value in values}) < 2:
         raise InputError(
             f"column {quoted(gold.column)} holds one class only: every gold label is {shown(values[0])}",
             path=", ".join(file.source.path for file in files),
@@ -350,16 +364,21 @@ def require_two_labels(files: Sequence[EvaluatedFile], gold: GoldLabels, ids: Ma
         )
 
 
-def _read_values(file: EvaluatedFile, gold: LabelValues, predicted: LabelValues) -> int:
-    """Add the gold labels of one file, and its predicted ones if it has no columns of probabilities; count its rows."""
-    path, start = file.source.path, 0
+def _read_values(file: EvaluatedFile, gold: LabelValues, predicted: LabelValues) -> tuple[int, int]:
+    """Add the gold labels of one file, and its predicted ones if it has no columns of probabilities.
+
+    Returns the number of its rows, and that of those without a gold label if it has a column of them.
+    """
+    path, start, unlabelled = file.source.path, 0, 0
     unnamed = None if file.labels else file.predicted
     columns = [name for name in (file.gold, unnamed) if name is not None]
     for table in file.source.tables(LABEL_CHUNK_ROWS, columns or [file.predicted or str(file.text)]):
         if file.gold is not None:
-            gold.add(label_strings(table, file.gold, path), name=file.gold, path=path, start=start)
+            labels = gold_strings(table, file.gold, path)
+            gold.add(labels, name=file.gold, path=path, start=start)
+            unlabelled += labels.null_count
         if unnamed is not None:
             strings = label_strings(table, unnamed, path, predicted=True)
             predicted.add(strings, name=unnamed, path=path, start=start)
         start += table.num_rows
-    return start
+    return start, unlabelled

@@ -10,7 +10,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.errors import InputError, UsageError
-from scorer.evaluation.labels import LABEL_CHUNK_ROWS, GoldLabels, LabelValues, label_strings, listed, to_ids
+from scorer.evaluation.labels import (
+    LABEL_CHUNK_ROWS,
+    GoldLabels,
+    LabelValues,
+    gold_strings,
+    label_strings,
+    listed,
+    no_label,
+    to_ids,
+)
 from scorer.files.columns import label_column, named_column
 from scorer.files.source import Source
 from scorer.safe_text import quoted
@@ -27,7 +36,7 @@ def join_labels(
     are held in memory.
 
     Raises:
-        InputError: an id or a label is null, an id occurs twice, an id is in only one of the two (unless
+        InputError: an id is null, there is no label, an id occurs twice, an id is in only one of the two (unless
             ``allow_missing``), or nothing matches at all.
         UsageError: ``label`` names the column of ids.
     """
@@ -44,9 +53,12 @@ def join_labels(
     if not len(rows):
         raise InputError("holds no rows", path=where, hint="there is nothing to evaluate")
     values, ids, codes = _read_labels(labels, on, name)
+    if not values.first:
+        raise no_label(name, labels.path)
     places, n_unused = _places(rows, ids, where, labels.path, on=on, allow_missing=allow_missing, what="label")
     gold = np.append(codes, np.int32(-1))[places]  # the place of a row without a label is -1, the one appended
-    return GoldLabels(name, values, len(gold), gold, n_unused)
+    unlabelled = int(((places >= 0) & (gold < 0)).sum())
+    return GoldLabels(name, values, len(gold), unlabelled, gold, n_unused)
 
 
 def join_rows(sources: Sequence[Source], baseline: Source, *, on: str, allow_missing: bool) -> npt.NDArray[np.int64]:
@@ -119,12 +131,12 @@ def _ids(sources: Sequence[Source], on: str) -> pa.ChunkedArray:
 
 
 def _read_labels(labels: Source, on: str, name: str) -> tuple[LabelValues, pa.ChunkedArray, npt.NDArray[np.int32]]:
-    """The different labels, the ids, and the place of each id's label among the different ones."""
+    """The different labels, the ids, and the place of each id's label among the different ones, -1 for null."""
     values = LabelValues()
     ids, codes, start = [], [], 0
     for table in labels.tables(LABEL_CHUNK_ROWS, [on, name]):
         ids.append(_id_strings(table, on, labels.path, start))
-        strings = label_strings(table, name, labels.path)
+        strings = gold_strings(table, name, labels.path)
         values.add(strings, name=name, path=labels.path, start=start)
         places = {value: place for place, value in enumerate(values.first)}
         codes.append(to_ids(strings, places).astype(np.int32))

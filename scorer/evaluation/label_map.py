@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scorer.errors import InputError, UsageError
@@ -12,27 +13,26 @@ _MOST_BYTES = 2**20
 
 _NUMBERED = re.compile(r"label_?(\d+)")
 
+_STARS = re.compile(r"(\d+)(?:\.0+)?(?:\s*stars?)?")
+
+_NEGATIVE = ("negative", "neg", "bad", "false", "no")
+
+_POSITIVE = ("positive", "pos", "good", "true", "yes")
+
 
 def read_label_map(given: str) -> dict[str, str]:
     """``1=negative,5=positive,3=`` or a file of such lines, by value; an empty name leaves a row out.
+
+    In a file labels may hold commas.
 
     Raises:
         UsageError: it is neither, or maps a value twice.
         InputError: the file cannot be read.
     """
-    text, where = given, None
-    if "=" not in given:
-        where = Path(given)
-        if not where.is_file():
-            raise UsageError(f"--label-map {given} is no map and no file", hint="pass VALUE=LABEL,VALUE=LABEL")
-        if where.stat().st_size > _MOST_BYTES:
-            raise InputError("is too large for a map of labels", path=where, hint="write one VALUE=LABEL a line")
-        try:
-            text = where.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError("cannot be read as UTF-8", path=where, hint="write one VALUE=LABEL a line") from error
+    where = None if "=" in given else Path(given)
+    items = given.split(",") if where is None else _lines(where)
     found: dict[str, str] = {}
-    for item in re.split(r"[,\n]", text):
+    for item in items:
         if not item.strip():
             continue
         value, equals, name = (part.strip() for part in item.rpartition("="))
@@ -44,39 +44,82 @@ def read_label_map(given: str) -> dict[str, str]:
     return found
 
 
-def suggested_map(values: Sequence[str], names: Sequence[str]) -> str | None:
-    """The map from ``values`` to ``names`` that their writing suggests, as ``--label-map`` takes it."""
-    found = _same_letters(values, names) or _numbered(values, names)
-    if not found and len(names) == 2:
-        found = _of_two(values, names)
-    return ",".join(f"{value.strip()}={name}" for value, name in sorted(found.items())) if found else None
+def _lines(path: Path) -> Iterable[str]:
+    if not path.is_file():
+        raise UsageError(f"--label-map {path} is no map and no file", hint="pass VALUE=LABEL,VALUE=LABEL")
+    if path.stat().st_size > _MOST_BYTES:
+        raise InputError("is too large for a map of labels", path=path, hint="write one VALUE=LABEL a line")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError("cannot be read as UTF-8", path=path, hint="write one VALUE=LABEL a line") from error
+    for line in lines:
+        items = line.split(",")
+        yield from items if all("=" in item for item in items) else [line]
 
 
-def _same_letters(values: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-    folded = {name.strip().casefold(): name for name in names}
-    return _all(values, {value: folded.get(value.strip().casefold()) for value in values})
+def advice(values: Sequence[str], names: Sequence[str]) -> str | None:
+    """The option with the map from ``values`` to ``names`` that their writing suggests, if it suggests one."""
+    found = suggested_map(values, names)
+    items = [f"{value.strip()}={name}" for value, name in sorted(found.items())]
+    if not items:
+        return None
+    if any("," in item for item in items):
+        return f"pass --label-map with a file of these lines: {' / '.join(items)}"
+    return f"pass --label-map {shlex.quote(','.join(items))}"
 
 
-def _numbered(values: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str | None] = {}
-    for value in values:
-        match = _NUMBERED.fullmatch(value.strip().casefold())
-        found[value] = names[int(match[1])] if match and int(match[1]) < len(names) else None
-    return _all(values, found)
+def suggested_map(values: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """The map from ``values`` to ``names`` that their writing suggests; empty if it suggests none."""
+    ways = [
+        {value: _same_letters(value, names) for value in values},
+        {value: _numbered(value, names) for value in values},
+        {value: _with_number(value, names) for value in values},
+    ]
+    if len(names) == 2:
+        ways.append(_of_two(values, *_low_and_high(*names)))
+    for way in ways:
+        found = {value: name for value, name in way.items() if name is not None}
+        if len(found) == len(values):
+            return found
+    return {}
 
 
-def _of_two(values: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-    low, high = names
-    ways = {"false": low, "true": high, "no": low, "yes": high, "neg": low, "pos": high}
-    stars = {"1": low, "2": low, "3": "", "4": high, "5": high}
-    numbers = {value: re.sub(r"\.0+$|\s*stars?$", "", value.strip().casefold()) for value in values}
-    if set(numbers.values()) <= {"0", "4"}:
-        stars = {"0": low, "4": high}
-    elif set(numbers.values()) <= {"-1", "0", "1"} and "-1" in numbers.values():
-        stars = {"-1": low, "0": "", "1": high}
-    return _all(values, {value: (stars | ways).get(number) for value, number in numbers.items()})
+def _same_letters(value: str, names: Sequence[str]) -> str | None:
+    return next((name for name in names if name.strip().casefold() == value.strip().casefold()), None)
 
 
-def _all(values: Sequence[str], found: dict[str, str | None]) -> dict[str, str]:
-    known = {value: name for value, name in found.items() if name is not None}
-    return known if len(known) == len(values) else {}
+def _numbered(value: str, names: Sequence[str]) -> str | None:
+    """By the id in a name such as LABEL_1."""
+    match = _NUMBERED.fullmatch(value.strip().casefold())
+    return names[int(match[1])] if match and int(match[1]) < len(names) else None
+
+
+def _with_number(value: str, names: Sequence[str]) -> str | None:
+    """By the number that only one name holds, as 3 of ``3 stars``."""
+    match = _STARS.fullmatch(value.strip().casefold())
+    held = [name for name in names if match and re.findall(r"\d+", name) == [match[1]]]
+    return held[0] if len(held) == 1 else None
+
+
+def _low_and_high(first: str, second: str) -> tuple[str, str]:
+    """Two names, the positive one last: the second unless the names say otherwise."""
+    turned = first.strip().casefold() in _POSITIVE or second.strip().casefold() in _NEGATIVE
+    return (second, first) if turned else (first, second)
+
+
+def _of_two(values: Sequence[str], low: str, high: str) -> dict[str, str | None]:
+    """By what truth values, signs, stars and the 0 and 4 of Sentiment140 usually mean."""
+    ways = dict.fromkeys(_NEGATIVE, low) | dict.fromkeys(_POSITIVE, high)
+    match = {value: _STARS.fullmatch(value.strip().casefold()) for value in values}
+    numbers = {value: found[1] if found else value.strip().casefold() for value, found in match.items()}
+    scales = [
+        {"0": low, "4": high},
+        {"-1": low, "0": "", "1": high, "+1": high},
+        {"0": low, "1": high},
+        {"1": low, "2": low, "3": "", "4": high, "5": high},
+    ]
+    for scale in scales:
+        if set(numbers.values()) <= {*ways, *scale}:
+            return {value: (ways | scale)[number] for value, number in numbers.items()}
+    return {}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.errors import InputError
-from scorer.evaluation.label_map import suggested_map
+from scorer.evaluation.label_map import advice
 from scorer.safe_text import quoted
 
 LABEL_CHUNK_ROWS = 65_536
@@ -30,6 +29,8 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d*)?")
 
 _DIGITS = re.compile(r"\d+")
 
+_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
 _SHOWN_VALUES = 8
 
 _SHOWN_CHARACTERS = 40
@@ -41,22 +42,18 @@ class LabelValues:
 
     Attributes:
         first: path and row, counted from 1, of the first occurrence of each value.
-        predicted: true if these are predicted labels, which may be null.
+        predicted: true if these are predicted labels.
     """
 
     first: dict[str, tuple[str, int]] = field(default_factory=dict)
     predicted: bool = False
 
     def add(self, values: pa.Array, *, name: str, path: str, start: int) -> None:
-        """Add the next strings of column ``name`` of ``path``, which follow ``start`` rows.
+        """Add the next strings of column ``name`` of ``path``, which follow ``start`` rows; a null is none.
 
         Raises:
-            InputError: a gold label is null, or there are more than :data:`MAX_LABELS` different values.
+            InputError: there are more than :data:`MAX_LABELS` different values.
         """
-        if values.null_count and not self.predicted:
-            row = start + pc.index(pc.is_null(values), True).as_py() + 1
-            hint = "add a label, or drop the row"
-            raise InputError(f"the label in column {quoted(name)} is null", path=path, row=row, hint=hint)
         for value in pc.unique(values).drop_null().to_pylist():
             if value in self.first:
                 continue
@@ -69,6 +66,18 @@ class LabelValues:
                     hint=f"name another with {_option(predicted=self.predicted)}",
                 )
 
+    def meant(self, label_map: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
+        """The name or number that each value stands for: by ``label_map``, where "" leaves rows out, or as it is.
+
+        Spaces around it do not count, unless it is one of ``names``, the labels; nor do zeros behind a point.
+        """
+        found = {}
+        for value in self.first:
+            written = value if value in names else value.strip()
+            number = _ID.fullmatch(written)
+            found[value] = label_map.get(written, label_map.get(number[1], written) if number else written)
+        return found
+
 
 @dataclass(frozen=True)
 class GoldLabels:
@@ -78,8 +87,9 @@ class GoldLabels:
         column: their column; ``None`` if there are none.
         values: the different ones.
         rows: number of rows of the evaluated files.
+        unlabelled: rows whose label is null, or empty.
         codes: int32 ``(n_rows,)``, the place of each row's label in ``values``, -1 for a row without one, if
-            they were joined from another file; else ``None``, as every row has one in its own file.
+            they were joined from another file; else ``None``.
         unmatched: joined labels whose id no row has.
         predicted: the different predicted labels of files without columns of probabilities.
     """
@@ -87,14 +97,15 @@ class GoldLabels:
     column: str | None
     values: LabelValues
     rows: int
+    unlabelled: int = 0
     codes: npt.NDArray[np.int32] | None = None
     unmatched: int = 0
     predicted: LabelValues = field(default_factory=lambda: LabelValues(predicted=True))
 
     @property
     def rows_unmatched(self) -> int:
-        """Rows whose id has no joined label."""
-        return 0 if self.codes is None else int((self.codes < 0).sum())
+        """Rows whose id is not among the joined ones."""
+        return 0 if self.codes is None else int((self.codes < 0).sum()) - self.unlabelled
 
 
 @dataclass(frozen=True)
@@ -121,7 +132,7 @@ class LabelSet:
 
         A number in every name, as in ``covid19`` and ``not covid19``, tells nothing apart and does not count.
         """
-        held = [set(_DIGITS.findall(name)) for name in self.names]
+        held = [_numbers_in(name) for name in self.names]
         everywhere = set.intersection(*held) if len(held) > 1 else set()
         return all(numbers - everywhere <= {str(label)} for label, numbers in enumerate(held))
 
@@ -153,33 +164,32 @@ class LabelSet:
         Raises:
             InputError: a value is no label; the message names its row and shows both sets.
         """
-        given, names = label_map or {}, self.ids_of_names()
-        left_out = [value for value in values.first if given.get(value.strip()) == ""]
-        written = {}
-        for value in values.first:
-            if given.get(value.strip()) != "":
-                written[value] = given.get(value.strip(), value if value in names else value.strip())
-        known = self.ids_of(list(dict.fromkeys(written.values())))
-        ids = {value: known[meant] for value, meant in written.items()}
-        unknown = [value for value, label in ids.items() if label is None]
+        meant = values.meant(label_map or {}, self.names)
+        known: dict[str, int | None] = {"": -1}
+        known |= self.ids_of([name for name in dict.fromkeys(meant.values()) if name])
+        unknown = [value for value, written in meant.items() if known[written] is None]
         if unknown:
-            path, row = min((values.first[value] for value in unknown), key=lambda place: place[1])
-            value = next(value for value in unknown if values.first[value] == (path, row))
-            close = difflib.get_close_matches(value, self.names, n=1, cutoff=0.8)
-            hint = f"labels of {self.owner}: {self.described()}; labels in the file: {listed(sorted(values.first))}"
-            if not self.has_ids and any(_ID.fullmatch(value) for value in unknown):
-                hint += "; numbers are no ids here, because the names hold numbers: write these names into the column"
-            if not self.complete:
-                hint += "; keep the columns of probabilities, which name the labels never predicted"
-            if (likely := suggested_map(list(values.first), self.names)) is not None:
-                hint += f"; pass --label-map {shlex.quote(likely)}"
-            raise InputError(
-                f"{shown(value)} in column {quoted(name)} is not a label of {self.owner}",
-                path=path,
-                row=row,
-                hint=f"did you mean {close[0]!r}? {hint}" if close else hint,
-            )
-        return {value: label for value, label in ids.items() if label is not None} | dict.fromkeys(left_out, -1)
+            raise self._unknown(unknown, meant, values, name)
+        return {value: label for value, written in meant.items() if (label := known[written]) is not None}
+
+    def _unknown(
+        self, unknown: Sequence[str], meant: Mapping[str, str], values: LabelValues, column: str
+    ) -> InputError:
+        """The error of values that are no labels: of the one that comes first."""
+        value = min(unknown, key=lambda one: values.first[one][1])
+        path, row = values.first[value]
+        close = difflib.get_close_matches(meant[value], self.names, n=1, cutoff=0.8)
+        hint = f"labels of {self.owner}: {self.described()}; labels in the file: {listed(sorted(values.first))}"
+        if not self.has_ids and any(_ID.fullmatch(value) for value in unknown):
+            hint += "; numbers are no ids here, because the names hold numbers: write these names into the column"
+        if not self.complete:
+            hint += "; keep the columns of probabilities, which name the labels never predicted"
+        if (likely := advice(list(values.first), self.names)) is not None:
+            hint += f"; {likely}"
+        what = f"{shown(value)} in column {quoted(column)} is not a label of {self.owner}"
+        if meant[value] != value.strip():
+            what = f"--label-map maps {shown(value)} to {shown(meant[value])}, which is not a label of {self.owner}"
+        return InputError(what, path=path, row=row, hint=f"did you mean {close[0]!r}? {hint}" if close else hint)
 
     def described(self) -> str:
         """Names, and ids if there are any, for messages."""
@@ -187,6 +197,12 @@ class LabelSet:
             return listed(self.names)
         ids = "its id 0" if len(self.names) == 1 else f"their ids 0 to {len(self.names) - 1}"
         return f"{listed(self.names)} or {ids}"
+
+
+def _numbers_in(name: str) -> set[str]:
+    """Numbers that a name holds, in digits or as words up to ten."""
+    words = {str(_WORDS.index(word)) for word in re.findall(r"[a-z]+", name.casefold()) if word in _WORDS}
+    return {*_DIGITS.findall(name), *words}
 
 
 def label_strings(table: pa.Table, name: str, path: str, *, predicted: bool = False) -> pa.Array:
@@ -203,6 +219,21 @@ def label_strings(table: pa.Table, name: str, path: str, *, predicted: bool = Fa
         raise InputError(f"column {quoted(name)} holds {column.type}, not labels", path=path, hint=hint) from error
     empty = pc.equal(values, "nan" if pa.types.is_floating(column.type) else "")
     return pc.if_else(empty, pa.scalar(None, pa.large_string()), values)
+
+
+def gold_strings(table: pa.Table, name: str, path: str) -> pa.Array:
+    """Gold labels as in :func:`label_strings`; one of nothing but spaces is null too, as in ``train-model``."""
+    values = label_strings(table, name, path)
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(values), ""), pa.scalar(None, pa.large_string()), values)
+
+
+def no_label(name: str, path: str) -> InputError:
+    """The error of a column without a single label."""
+    return InputError(
+        f"no row has a label in column {quoted(name)}",
+        path=path,
+        hint="fill in labels, or name another column with --label-column",
+    )
 
 
 def string_array(column: pa.ChunkedArray) -> pa.Array:

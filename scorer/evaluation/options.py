@@ -131,9 +131,15 @@ class EvaluateOptions(ModelOptions, FileOptions):
     @property
     def needs_gold(self) -> bool:
         """True if an option needs gold labels."""
-        asked = (self.label_column, self.labels, self.baseline, self.min_accuracy, self.min_f1, self.at_precision)
-        more = (self.at_recall, self.write_threshold, self.mistakes_file)
+        asked = (self.labels, self.baseline, self.min_accuracy, self.min_f1, self.at_precision, self.at_recall)
+        more = (self.write_threshold, self.mistakes_file, self.cost_fp, self.cost_fn)
         return any(value is not None for value in (*asked, *more)) or bool(self.slice_by)
+
+    def does_without_gold(self, *, tells: bool) -> bool:
+        """True if there is something to say without gold labels; ``tells`` if probabilities let expect an accuracy."""
+        # Neither drift nor its first baseline needs labels, nor do the least sure rows.
+        asked = (self.drift, self.write_baseline, self.review_queue, self.min_expected_accuracy)
+        return (tells or any(value is not None for value in asked)) and not self.needs_gold
 
     @property
     def share_for_people(self) -> float:

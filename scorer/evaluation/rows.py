@@ -23,6 +23,7 @@ from scorer.evaluation.labels import (
     LABEL_CHUNK_ROWS,
     GoldLabels,
     LabelSet,
+    gold_strings,
     label_strings,
     listed,
     shown,
@@ -164,9 +165,9 @@ def _gold_ids(chunk: PredictedChunk, gold: GoldLabels, ids: Mapping[str, int], s
     if gold.column is None:
         return np.full(n_rows, -1)
     if gold.codes is None:
-        strings = label_strings(chunk.table, str(chunk.file.gold), path)
+        strings = gold_strings(chunk.table, str(chunk.file.gold), path)
         found = to_ids(strings, ids)
-        known = pc.is_in(strings, value_set=pa.array(ids, pa.large_string()))
+        known = pc.or_(pc.is_null(strings), pc.is_in(strings, value_set=pa.array(ids, pa.large_string())))
         has_changed = pc.all(known, min_count=0).as_py() is False
     else:
         codes = gold.codes[start : start + n_rows]

@@ -129,6 +129,10 @@ def _head(report: EvaluationReport) -> Iterator[str]:
         yield f"{unscored} unscored: with a gold label but no prediction, left out of every figure"
     elif report.unscored:
         yield f"{counted(report.unscored, 'row')} unscored: without a prediction, left out"
+    if report.rows_unlabelled:
+        yield f"{counted(report.rows_unlabelled, 'row')} without a gold label, left out"
+    if report.rows_left_out:
+        yield f"{counted(report.rows_left_out, 'row')} left out by --label-map"
     if report.rows_unmatched:
         yield f"{counted(report.rows_unmatched, 'row')} unmatched: the id has no gold label, left out"
     if report.labels_unmatched:

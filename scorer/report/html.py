@@ -301,7 +301,9 @@ def _facts(report: EvaluationReport) -> list[tuple[str, str]]:
         "rows": report.rows,
         "evaluated": report.evaluated if report.labelled else None,
         "unscored": report.unscored or None,
-        "rows without a label": report.rows_unmatched or None,
+        "rows without a label": report.rows_unlabelled or None,
+        "rows left out by --label-map": report.rows_left_out or None,
+        "rows whose id has no label": report.rows_unmatched or None,
         "labels without a row": report.labels_unmatched or None,
     }
     facts: Mapping[str, str | None] = {

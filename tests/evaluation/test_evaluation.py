@@ -20,6 +20,7 @@ import scorer.evaluation.inputs
 import scorer.evaluation.joining
 import scorer.evaluation.rows
 from scorer import Scorer, evaluate_labels, score_file
+from scorer.commands.evaluate_labels import evaluate_labels as command
 from scorer.errors import InputError, UsageError
 from scorer.evaluation.gates import Gate
 from scorer.evaluation.options import EvaluateOptions
@@ -370,6 +371,50 @@ def test_ids_that_cannot_be_joined_are_errors_whatever_is_allowed(saved, ids, go
     assert message in str(caught.value)
 
 
+# Rows without a label
+
+
+@pytest.mark.parametrize(
+    "gold",
+    [
+        pa.array(["positive", None, "negative", "", " "]),
+        pa.array([1.0, float("nan"), 0.0, None, None]),
+        pa.array([1, None, 0, None, None], pa.int8()),
+    ],
+)
+def test_rows_without_a_label_are_counted_and_left_out(saved, gold, in_process):
+    path = saved(predictions(["positive", "positive", "positive", None, "negative"], gold))
+    report = evaluate_labels(path)
+    assert report.matrix.tolist() == [[0, 1], [0, 1]]
+    assert (report.rows, report.evaluated, report.unscored, report.rows_unlabelled) == (5, 2, 0, 3)
+    assert report.to_json()["rows"]["unlabelled"] == 3
+    code, out, _ = in_process(command)(str(path), "--report", "page.html")
+    assert (code, "3 rows without a gold label, left out" in out) == (0, True)
+    assert "<dt>rows without a label</dt><dd>3</dd>" in Path("page.html").read_text(encoding="utf-8")
+
+
+def test_joined_rows_without_a_label_are_counted_apart_from_those_without_an_id(saved):
+    gold = pa.array(["negative", None, "positive", " ", "negative"])
+    report = joined(saved, list("abcde"), list("abcdf"), gold, allow_missing=True)
+    assert (report.rows, report.evaluated) == (5, 2)
+    assert (report.rows_unlabelled, report.rows_unmatched, report.labels_unmatched) == (2, 1, 1)
+
+
+def test_joined_labels_that_are_all_missing_are_refused(saved):
+    with pytest.raises(InputError, match=r"gold.csv: no row has a label in column 'label'"):
+        joined(saved, list("abcde"), list("abcde"), pa.array([None] * 5, pa.string()))
+    gold = pa.array([None, None, None, None, None, "negative", "positive"])
+    with pytest.raises(InputError, match=r"preds.parquet: no row has a label in column 'label'"):
+        joined(saved, list("abcde"), list("abcdefg"), gold, allow_missing=True)
+
+
+def test_a_column_without_any_label_tells_what_to_expect(saved):
+    report = evaluate_labels(saved(predictions(FIVE[0], pa.array([None] * 5, pa.string()))))
+    assert not report.labelled
+    assert report.expectation.rows == 5
+    assert report.notes == ("no row has a label in column 'label': all are taken as unlabelled",)
+
+
 # Refused data
 
 
@@ -406,14 +451,22 @@ def test_ids_that_cannot_be_joined_are_errors_whatever_is_allowed(saved, ids, go
             " the file: 'false', 'true'; pass --label-map false=negative,true=positive",
         ),
         (
-            predictions(FIVE[0], [1, 0, None, 0, 1]),
-            {},
-            "preds.parquet: row 3: the label in column 'label' is null; add a label, or drop the row",
+            predictions(FIVE[0], pa.array([None] * 5, pa.string())),
+            {"min_accuracy": 0.5},
+            "preds.parquet: no row has a label in column 'label'; fill in labels, or name another column with"
+            " --label-column",
         ),
         (
-            predictions(FIVE[0], [1.0, 0.0, float("nan"), 0.0, 1.0]),
+            predictions(FIVE[0], [" ", "", None, "", " "]).drop(["pred_prob_negative", "pred_prob_positive"]),
             {},
-            "preds.parquet: row 3: the label in column 'label' is null; add a label, or drop the row",
+            "preds.parquet: no row has a label in column 'label'; fill in labels, or name another column with"
+            " --label-column",
+        ),
+        (
+            predictions(FIVE[0], [1, 1, None, 1, 1]),
+            {},
+            "preds.parquet: column 'label' holds one class only: every gold label is '1'; evaluate rows of at least"
+            " two classes",
         ),
         (
             predictions(FIVE[0], [["a"]] * 5),
@@ -641,7 +694,15 @@ def test_the_json_form_is_plain_and_whole(saved):
     assert value["schema"] == "review-scorer/evaluation"
     assert value["schema_version"] == 2
     assert value["files"] == ["preds.parquet"]
-    assert value["rows"] == {"total": 2, "evaluated": 2, "unscored": 0, "unmatched": 0, "labels_unmatched": 0}
+    assert value["rows"] == {
+        "total": 2,
+        "evaluated": 2,
+        "unscored": 0,
+        "unmatched": 0,
+        "labels_unmatched": 0,
+        "unlabelled": 0,
+        "left_out": 0,
+    }
     assert value["figures"]["precision"] == {
         "value": None,
         "reason": "positive was never predicted",
