@@ -72,7 +72,9 @@ class Deaths:
             times = self._times(file)
             if 0 < times < _MOST:
                 said = "a run was killed" if times == 1 else f"{times} runs were killed"
-                log.warning("%s: %s at this file; it goes last now", without_secrets(file.path), said)
+                log.warning(
+                    "%s: %s at this file, and nothing is lost; it goes last now", without_secrets(file.path), said
+                )
         return dict(sorted(targets.items(), key=lambda item: self._times(item[1])))
 
     def engine_for(self, file: InputFile, target: str, engine: Callable[[], Engine]) -> Callable[[], Engine]:

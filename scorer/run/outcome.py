@@ -12,14 +12,12 @@ from scorer.errors import BusyError, MissingInputError, OutputError, ScorerError
 from scorer.files.inputs import InputFile
 from scorer.job.summary import ScoreSummary
 from scorer.log_lines import error_fields
+from scorer.run.ending import say_ending, say_one_ending, worst_of
 from scorer.run.options import RunOptions, modified_since
 from scorer.run.report import Failure, RunReport
 from scorer.run.report_files import ReportFiles
 
 log = logging.getLogger(__name__)
-
-_WORST_FIRST = (5, 9, 7, 1, 4, 3, 6, 2)
-"""Exit codes of errors that stop one file of many; the first of these that a run met is its own."""
 
 
 @dataclass
@@ -38,6 +36,8 @@ class Outcome:
     begun_at: float = field(default_factory=time.time)
     files_are_checked: bool = False
     all_listed: bool = True
+    targets: Sequence[str] = ()
+    _n_scored_before_failures: int | None = None
 
     def report(self, exit_code: int = 0) -> RunReport:
         """The report at this moment."""
@@ -52,6 +52,8 @@ class Outcome:
         name = name or error.path or ""
         fields = {**error_fields(error, error.exit_code), "file": name}
         log.error("%s", error, extra={"event": "file_failed", "fields": fields})
+        if self._n_scored_before_failures is None:
+            self._n_scored_before_failures = self._n_scored()
         self.errors.append(error)
         self.failures.append(Failure(name, str(error), error.exit_code))
 
@@ -68,7 +70,7 @@ class Outcome:
         """
         if not self.errors:
             return
-        worst = min(self.errors, key=lambda error: _WORST_FIRST.index(error.exit_code))
+        worst = worst_of(self.errors)
         failed, done = len(self.errors), len(self.summaries)
         names = ", ".join(failure.input for failure in self.failures[:3])
         more = f" and {failed - 3} more" if failed > 3 else ""
@@ -106,6 +108,7 @@ class Outcome:
             yield
         except BaseException as error:
             code = self.exit_code_of(error)
+            self._say_ending(code)
             if not isinstance(error, ScorerError):
                 self.failures.append(Failure("", type(error).__name__, code))
             elif not self.failures:
@@ -116,6 +119,17 @@ class Outcome:
                 except OutputError as failure:
                     log.warning("%s", failure)
             raise
+
+    def _n_scored(self) -> int:
+        return sum(not summary.skipped for summary in self.summaries)
+
+    def _say_ending(self, code: int) -> None:
+        if not self.of_one_file:
+            # What a person has before the eyes need not be said again.
+            is_far = len(self.failures) > 3 or self._n_scored_before_failures != self._n_scored() or code > 100
+            say_ending(code, self.targets, self.summaries, self.failures, repeat=is_far)
+        elif self.targets:
+            say_one_ending(code, self.targets[0])
 
     def without_older(self, found: list[InputFile]) -> list[InputFile]:
         """``found`` without files that were last modified before ``--since``."""

@@ -60,7 +60,8 @@ def incoming(tmp_path: Path) -> Path:
 def test_a_run_with_failures(call_score: Call, incoming: Path) -> None:
     code, out, err = call_score("in", "-o", "scored", "--log-format", "json")
     assert (code, out) == (3, "")
-    loaded, scored, failed, last = objects(err)
+    loaded, scored, failed, *ending, last = objects(err)
+    assert {one["event"] for one in ending} == {"ending"}
     assert (loaded["event"], loaded["precision"], loaded["device"]) == ("model_loaded", "int8", "cpu")
     assert (scored["event"], scored["file"], scored["output"]) == ("file_scored", "in/a.csv", "scored/a.csv")
     assert {name: scored[name] for name in scored if name.startswith("rows_")} == {

@@ -70,7 +70,7 @@ def test_one_death_is_named_and_forgotten(call_score: Call, incoming: Path, tmp_
     code, _, err = call_score("incoming", "-o", "scored")
     assert code == 0
     lines = err.splitlines()
-    assert "incoming/big.csv: a run was killed at this file; it goes last now" in lines
+    assert "incoming/big.csv: a run was killed at this file, and nothing is lost; it goes last now" in lines
     done = [line.partition(":")[0] for line in lines if re.match(r"scored/.*: [0-9]+ rows? in ", line)]
     assert done == ["scored/c.csv", "scored/big.csv"]
     assert scored(tmp_path) == {"a.csv", "big.csv", "c.csv"}

@@ -1,0 +1,103 @@
+"""The last lines before the error of a run that failed: what failed, that nothing is lost, and what the next run does.
+
+A log can be long, and whoever is woken by it reads its end.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from scorer.disk.paths import is_folder, is_there
+from scorer.errors import ScorerError
+from scorer.files.urls import is_url, without_secrets
+from scorer.job.summary import ScoreSummary
+from scorer.run.report import Failure
+from scorer.safe_text import counted
+
+log = logging.getLogger(__name__)
+
+WORST_FIRST = (5, 9, 7, 1, 4, 3, 6, 2)
+"""Exit codes of errors that stop one file of many; the first of these that a run met is its own."""
+
+_CAN_HEAL = (5, 7, 9)
+_SIGNALS = (130, 143)
+
+
+def say_ending(
+    code: int, targets: Sequence[str], summaries: Sequence[ScoreSummary], failures: Sequence[Failure], *, repeat: bool
+) -> None:
+    """Say how a run into a folder stands that fails with ``code``; nothing of one that was refused.
+
+    ``targets`` are the outputs of all its inputs, ``failures`` the inputs that failed one by one; ``repeat`` says them
+    once more.
+    """
+    if not (_is_failure(code) or (failures and summaries)):
+        return
+    for line in _failed(failures) if repeat else ():
+        _say(line)
+    finished = {summary.output for summary in summaries}
+    left = [target for target in targets if without_secrets(target) not in finished]
+    _say(_nothing_is_lost(left, summaries))
+    _say(_next(code, left))
+
+
+def say_one_ending(code: int, output: str) -> None:
+    """The same of a run with one output, in a line, and only if a part of it is scored."""
+    if _is_failure(code) and not is_url(output) and _is_begun(output):
+        kept = f"{output} is as it was, and " if is_there(output) else ""
+        _say(f"nothing is lost: {kept}the same command resumes what was scored")
+
+
+def worst_of(errors: Sequence[ScorerError]) -> ScorerError:
+    """The error whose exit code is that of the run."""
+    return min(errors, key=lambda error: WORST_FIRST.index(error.exit_code))
+
+
+def _is_failure(code: int) -> bool:
+    """True but for a run that was refused before it began, and for one whose reader has left."""
+    return code in (*WORST_FIRST, *_SIGNALS) and code not in (2, 6)
+
+
+def _failed(failures: Sequence[Failure]) -> list[str]:
+    """A line for each of the worst exit codes, at most three."""
+    by_code: dict[int, list[Failure]] = {}
+    for failure in sorted(failures, key=lambda failure: WORST_FIRST.index(failure.exit_code)):
+        by_code.setdefault(failure.exit_code, []).append(failure)
+    return [
+        f"failed: {first.error}" + (f" (and {len(rest)} more with exit code {code})" if rest else "")
+        for code, (first, *rest) in list(by_code.items())[:3]
+    ]
+
+
+def _nothing_is_lost(left: Sequence[str], summaries: Sequence[ScoreSummary]) -> str:
+    up_to_date = sum(summary.skipped for summary in summaries)
+    scored = len(summaries) - up_to_date
+    kept = sum(not is_url(target) and is_there(target) for target in left)
+    parts = [
+        f"{counted(scored, 'file')} scored" if scored else "",
+        f"{counted(up_to_date, 'file')} up to date" if up_to_date else "",
+        f"{counted(kept, 'earlier output')} left as {'it was' if kept == 1 else 'they were'}" if kept else "",
+    ]
+    return f"nothing is lost: {', '.join(filter(None, parts)) or 'no output was touched'}"
+
+
+def _next(code: int, left: Sequence[str]) -> str:
+    begun = sum(not is_url(target) and _is_begun(target) for target in left)
+    resumed = f", {begun} of them from where it stopped" if begun else ""
+    files = f"the {counted(len(left), 'file')} that {'is' if len(left) == 1 else 'are'} left"
+    does = f"the same command scores {files}{resumed}" if left else "the same command does what is left"
+    if code in _SIGNALS:
+        return f"next: {does}"
+    if code in _CAN_HEAL:
+        return f"next: another try can help: {does}"
+    return f"next: {'report the internal error' if code == 1 else 'fix that'}; {does}"
+
+
+def _is_begun(output: str) -> bool:
+    return is_folder(Path(f"{output}.partial"))
+
+
+def _say(message: str) -> None:
+    log.info("%s", message, extra={"event": "ending"})
