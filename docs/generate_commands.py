@@ -1,7 +1,8 @@
-"""Write docs/commands.md and the tables of docs/environment.md; a test checks that both are current."""
+"""Write docs/commands.md, the tables of docs/environment.md and the anchors of docs/errors.md; a test checks all."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from export.card_cli import model_card
@@ -31,6 +32,14 @@ PREFIXES = {
 PAGE = Path(__file__).parent / "commands.md"
 
 VARIABLES_PAGE = Path(__file__).parent / "environment.md"
+
+ERRORS_PAGE = Path(__file__).parent / "errors.md"
+
+ERRORS_TABLE = Path(__file__).parents[1] / "scorer" / "commands" / "error_pages.tsv"
+
+_ROW = re.compile(r'\| (?:<a id="([^"]+)"></a>)?(`.+?` \| .+ \|)')
+
+_ANCHOR_CHARACTERS = 60
 
 _MARKS = ("<!-- made by `make docs` -->\n", "<!-- end -->\n")
 
@@ -64,6 +73,42 @@ def with_variables(page: str) -> str:
     return before + begin + "".join(parts) + "\n" + end + after
 
 
+def with_anchors(page: str) -> str:
+    """``page`` of errors with an anchor in each row that has none; one that is there never changes."""
+    lines, code, seen = [], "", set(re.findall(r'<a id="([^"]+)"', page))
+    told: set[tuple[str, str]] = set()
+    for line in page.splitlines():
+        if line.startswith("## "):
+            code = line[3:].partition(":")[0]
+        row = _ROW.fullmatch(line)
+        if row is None or not code.isdecimal() or (code, _message(row[2])) in told:
+            lines.append(line)
+            continue
+        told.add((code, _message(row[2])))
+        anchor = row[1] or _new_anchor(code, _message(row[2]), seen)
+        seen.add(anchor)
+        lines.append(f'| <a id="{anchor}"></a>{row[2]}')
+    return "\n".join(lines) + "\n"
+
+
+def _message(cells: str) -> str:
+    return cells[1:].partition("` |")[0].replace("\\|", "|")
+
+
+def _new_anchor(code: str, message: str, taken: set[str]) -> str:
+    words = "-".join([code, *re.findall("[a-z0-9]+", message.lower())])
+    base = words if len(words) <= _ANCHOR_CHARACTERS else words[:_ANCHOR_CHARACTERS].rpartition("-")[0]
+    return next(name for n in range(1, len(taken) + 2) if (name := base if n == 1 else f"{base}-{n}") not in taken)
+
+
+def errors_table(page: str) -> str:
+    """Exit code, anchor and message of every row of ``page`` that has an anchor, a line each."""
+    rows = [row for line in page.splitlines() if (row := _ROW.fullmatch(line)) and row[1]]
+    return "".join(f"{row[1].partition('-')[0]}\t{row[1]}\t{_message(row[2])}\n" for row in rows)
+
+
 if __name__ == "__main__":
     PAGE.write_text(reference(), encoding="utf-8")
     VARIABLES_PAGE.write_text(with_variables(VARIABLES_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    ERRORS_PAGE.write_text(with_anchors(ERRORS_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    ERRORS_TABLE.write_text(errors_table(ERRORS_PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from scorer.commands.console import common_options, run
+from scorer.commands.console import LocalPath, common_options, run
 from scorer.commands.grouped_help import GroupedCommand, option
 
 EPILOG = """\b
@@ -24,23 +24,23 @@ Examples:
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=LocalPath())
 @option(
     "--metrics",
     group="Input",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     metavar="FILE",
     help="What `evaluate-labels --json` wrote about the bundle; repeatable.",
 )
 @option(
     "--notes",
     group="Input",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     metavar="FILE",
     help="Markdown of your own for the end, such as limits.",
 )
-@option("-o", "--output", group="Output", type=click.Path(path_type=Path), help="File to write. [default: stdout]")
+@option("-o", "--output", group="Output", type=LocalPath(), help="File to write. [default: stdout]")
 @common_options
 def model_card(
     bundle: Path,

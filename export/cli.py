@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from scorer.commands.console import common_options, run, set_up_logging
+from scorer.commands.console import LocalPath, common_options, run, set_up_logging
 from scorer.commands.grouped_help import GroupedCommand, complete_files, option
 
 EPILOG = """\b
@@ -33,9 +32,7 @@ def _listed(context: click.Context, parameter: click.Parameter, value: str) -> t
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.argument("checkpoint", shell_complete=complete_files)
-@option(
-    "-o", "--output", group="Output", required=True, type=click.Path(path_type=Path), help="Folder of the new bundle."
-)
+@option("-o", "--output", group="Output", required=True, type=LocalPath(), help="Folder of the new bundle.")
 @option(
     "--precision",
     "precisions",
@@ -49,7 +46,7 @@ def _listed(context: click.Context, parameter: click.Parameter, value: str) -> t
 @option(
     "--eval",
     group="Quality gate",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     metavar="FILE",
     help="Labelled reviews for the quality gate.",
 )

@@ -16,8 +16,10 @@
     ├── QualityGateError        8   a quality gate was not met
     └── UnreachableError        9   a store or network does not answer; another try can help
 
-Messages read ``FILE: row 3 (line 5): what is wrong; what to do next`` and fit on one line. Library code
-raises; only the edge (:mod:`scorer.commands.console`) turns an error into a line and an exit code.
+Messages read ``FILE: row 3 (line 5): what is wrong; what to do next`` and fit on one line. They are written with
+options of the command line, ``--overwrite``; to a caller in Python an error names its keyword arguments instead,
+``overwrite=True`` (:mod:`scorer.keyword_words`). Library code raises; only the edge
+(:mod:`scorer.commands.console`) turns an error into a line and an exit code.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ import errno
 import os
 import re
 from collections.abc import Iterator
-from typing import Self
+from typing import Any, Self
 
+from scorer.keyword_words import in_words_of_the_caller
 from scorer.safe_text import first_line, in_utf8
 
 # Words with which libraries say, in errors of other classes, that memory ran out.
@@ -55,23 +58,40 @@ class ScorerError(Exception):
 
         ``row`` counts rows of data from 1, ``line`` the lines of a text file, as editors do.
         """
-        place = "" if path is None else f"{os.fspath(path)}: "
-        if path is not None and row is not None:
-            place += f"row {row}: " if line is None else f"row {row} (line {line}): "
-        super().__init__(in_utf8(place + message + (f"; {hint}" if hint else "")))
-        self.message = in_utf8(message)
+        super().__init__(message)
         self.path = None if path is None else in_utf8(os.fspath(path))
         self.row = row
         self.line = line
-        self.hint = hint
+        self._message = in_utf8(message)
+        self._hint = None if hint is None else in_utf8(hint)
+
+    def __str__(self) -> str:
+        place = "" if self.path is None else f"{self.path}: "
+        if self.path is not None and self.row is not None:
+            place += f"row {self.row}: " if self.line is None else f"row {self.row} (line {self.line}): "
+        return place + self.message + (f"; {self.hint}" if self.hint else "")
+
+    @property
+    def message(self) -> str:
+        """Say what is wrong, in the words of the caller."""
+        return in_words_of_the_caller(self._message)
+
+    @property
+    def hint(self) -> str | None:
+        """Say what to do next, in the words of the caller; ``None`` if there is no more to say."""
+        return None if self._hint is None else in_words_of_the_caller(self._hint)
+
+    def parts(self) -> dict[str, Any]:
+        """The arguments that make the same error, its text with options of the command line."""
+        return {"message": self._message, "path": self.path, "row": self.row, "line": self.line, "hint": self._hint}
 
     def at(self, path: str | os.PathLike[str] | None) -> Self:
         """The same error of the file ``path``."""
-        return type(self)(self.message, path=path, row=self.row, line=self.line, hint=self.hint)
+        return type(self)(**{**self.parts(), "path": path})
 
     def with_hint(self, hint: str | None) -> Self:
         """The same error with another hint."""
-        return type(self)(self.message, path=self.path, row=self.row, line=self.line, hint=hint)
+        return type(self)(**{**self.parts(), "hint": hint})
 
 
 class UsageError(ScorerError):

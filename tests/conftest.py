@@ -22,6 +22,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from scorer import interrupts
 from scorer.commands.console import run
+from scorer.keyword_words import words_of_a_shell
 
 # On a busy machine the time of an example tells nothing; and the same examples come each time, not those of luck.
 settings.register_profile(
@@ -114,6 +115,16 @@ def save_tiny_distilbert(folder: Path, labels: tuple[str, ...], *, seed: int = 7
     model.save_pretrained(folder)
     DistilBertTokenizerFast(tokenizer_object=tokenizer, model_max_length=512).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def words(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Errors in the words in which the program has them, with options; a caller in Python is ``in_python``."""
+    if request.node.get_closest_marker("in_python") is not None:
+        yield
+    else:
+        with words_of_a_shell():
+            yield
 
 
 @pytest.fixture(autouse=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from scorer.commands.console import common_options, run, set_up_logging
+from scorer.commands.console import LocalPath, common_options, run, set_up_logging
 from scorer.commands.grouped_help import GroupedCommand, complete_files, option
 from scorer.commands.shared_options import reading_options
 
@@ -30,7 +29,7 @@ printed and saved in CHECKPOINT/history.json.
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@option("-o", "--output", group="Output", type=click.Path(path_type=Path), help="Folder of the new checkpoint.")
+@option("-o", "--output", group="Output", type=LocalPath(), help="Folder of the new checkpoint.")
 @option(
     "--model",
     group="Model",
@@ -242,7 +241,7 @@ printed and saved in CHECKPOINT/history.json.
 @option(
     "--predictions",
     group="Baseline",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Write its predictions in the format of `score`.",
 )
 @option(

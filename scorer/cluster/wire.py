@@ -24,9 +24,6 @@ from scorer.job.summary import ChunkCounts
 ROW = pa.schema([pa.field("number", pa.int64()), pa.field("about", pa.binary()), pa.field("data", pa.large_binary())])
 """Number of a chunk; its counts or its error, as JSON; its content."""
 
-_PARTS = ("message", "path", "row", "line", "hint")
-"""Attributes of a :class:`ScorerError`, and its arguments."""
-
 
 def chunk_row(chunk: Chunk) -> pa.Table:
     """An unscored chunk as a table of one row."""
@@ -46,7 +43,7 @@ def failure_row(number: int, error: Exception) -> pa.Table:
     """The error of a chunk as a table of one row."""
     about: dict[str, Any] = {"kind": type(error).__name__, "text": str(error)}
     if isinstance(error, ScorerError):
-        about |= {name: getattr(error, name) for name in _PARTS}
+        about["parts"] = error.parts()
     return _row(number, {"failure": about}, None)
 
 
@@ -88,7 +85,7 @@ def _error(about: dict[str, Any]) -> Exception:
     """The same error again: one of ours with its parts, one of Python by its name, any other as a RuntimeError."""
     kind = getattr(errors, about["kind"], None)
     if isinstance(kind, type) and issubclass(kind, ScorerError):
-        return kind(**{name: about[name] for name in _PARTS})
+        return kind(**about["parts"])
     kind = getattr(builtins, about["kind"], None)
     if isinstance(kind, type) and issubclass(kind, Exception):
         with suppress(TypeError):  # one that takes more than a text, as UnicodeDecodeError does

@@ -186,7 +186,7 @@ def _renamed(error: Exception, before: str, after: str) -> Exception:
     if not isinstance(error, ScorerError) or error.path is None:
         return error
     path = error.path.replace(before, after)
-    return type(error)(error.message, path=path, row=error.row, line=error.line, hint=error.hint)
+    return error.at(path)
 
 
 def _check_equal(found: ModelIdentity, expected: ModelIdentity) -> None:

@@ -6,9 +6,8 @@ import logging
 import os
 import re
 import sys
-import traceback
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -17,18 +16,45 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
+from scorer.commands.error_lines import print_error
 from scorer.commands.grouped_help import GENERAL, F, GroupedOption, complete_files, option, with_options
-from scorer.commands.outcomes import PAGES, READER_GONE, code_and_message, with_own_options, with_variables
+from scorer.commands.outcomes import READER_GONE, code_and_message, with_own_options, with_variables
 from scorer.errors import OutputError, ScorerError, UsageError
 from scorer.files.urls import is_url, without_secrets
 from scorer.interrupts import ignore, install
-from scorer.log_lines import FORMATS, JsonLines, TextLines, error_fields, json_line
+from scorer.keyword_words import words_of_a_shell
+from scorer.log_lines import FORMATS, JsonLines, TextLines, json_line
 from scorer.safe_text import printable
-from scorer.version import DOCUMENTATION, PACKAGE, package_version
+from scorer.version import PACKAGE, package_version
 
 _VERBOSE = re.compile(r"-[qv]*v[qv]*|--verbose")
 
 _log_format = "text"
+
+
+@dataclass(frozen=True)
+class _Running:
+    """The command line that runs, for the lines of its errors."""
+
+    command: click.Command
+    argv: list[str]
+    env_prefix: str
+
+    def asks_for(self, option: str) -> bool:
+        """True if the switch ``option`` is given, on the command line or by its variable."""
+        return option in self.argv or asked_for(option, [], self.env_prefix) not in ("", "0", "false")
+
+    @property
+    def is_verbose(self) -> bool:
+        """True with ``-v``."""
+        return any(_VERBOSE.fullmatch(word) for word in self.argv) or self.asks_for("--verbose")
+
+    def told(self, error: BaseException) -> BaseException:
+        """``error`` with the options that the command has, and the variables behind it."""
+        return with_variables(with_own_options(error, self.command), self.command, self.argv, self.env_prefix)
+
+
+_running: _Running | None = None
 
 
 class LocalPath(click.ParamType[Path]):
@@ -181,13 +207,16 @@ def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_p
     _complete_for_the_shell(command)
     _choose_log_format(_asked_log_format(command, argv, env_prefix))
     install()
-    code = _outcome(command, argv, env_prefix)
-    error = _flush("stdout")
-    if isinstance(error, BrokenPipeError):
-        code = READER_GONE
-    elif error is not None and code == 0:
-        code = _fail(f"stdout could not be written: {error.strerror}", error, OutputError.exit_code)
-    _flush("stderr")
+    global _running  # of the process, which is one command
+    _running = _Running(command, argv, env_prefix)
+    with words_of_a_shell():
+        code = _outcome(_running)
+        error = _flush("stdout")
+        if isinstance(error, BrokenPipeError):
+            code = READER_GONE
+        elif error is not None and code == 0:
+            code = _fail(f"stdout could not be written: {error.strerror}", error, OutputError.exit_code)
+        _flush("stderr")
     ignore()  # the interpreter would let a signal kill it while it leaves
     sys.exit(code)
 
@@ -229,57 +258,34 @@ def _flush(name: str) -> OSError | None:
     return None
 
 
-def _outcome(command: click.Command, argv: list[str], env_prefix: str) -> int:
+def _outcome(running: _Running) -> int:
+    command = running.command
     try:
         # Not command.main(): it takes a broken pipe for a failure of the command.
-        with command.make_context(str(command.name), list(argv), auto_envvar_prefix=env_prefix) as context:
+        with command.make_context(
+            str(command.name), list(running.argv), auto_envvar_prefix=running.env_prefix
+        ) as context:
             command.invoke(context)
     except SystemExit:
         raise
     except BaseException as caught:  # a panic of a library in Rust is no Exception
-        error = with_variables(with_own_options(caught, command), command, argv, env_prefix)
+        error = running.told(caught)
         code, message = code_and_message(error)
         if message:
             explained = isinstance(error, click.ClickException) or code in (130, 143)
-            verbose = any(_VERBOSE.fullmatch(word) for word in argv)
-            _fail(message, error, code, debug="--debug" in argv and not explained, verbose=verbose)
+            _fail(message, error, code, with_trace=running.asks_for("--debug") and not explained)
         return code
     return 0
 
 
-def log_error(error: ScorerError) -> None:
-    """Write the line of an error that does not end the process."""
-    _fail(str(error), error, error.exit_code)
+def log_error(error: ScorerError, event: str = "error", **fields: Any) -> None:
+    """Write the line of an error that does not end the process; ``fields`` are for a log of JSON."""
+    told = error if _running is None else _running.told(error)
+    _fail(str(told), told, error.exit_code, event=event, **fields)
 
 
-def _fail(message: str, error: BaseException, code: int, *, debug: bool = False, verbose: bool = False) -> int:
-    trace = "".join(traceback.format_exception(error)) if debug else None
-    if logs_json():
-        lines = [json_line("error", "error", message, {**error_fields(error, code), "traceback": trace})]
-    else:
-        lines = [*map(printable, (trace or "").splitlines()), *_lines_for_people(message, error)]
-        if code in PAGES and verbose:
-            lines.append(f"see {DOCUMENTATION}/errors.md#{PAGES[code]}")
-    with suppress(OSError):  # stderr on a full disk does not change the outcome
-        print(*lines, sep="\n", file=sys.stderr, flush=True)
+def _fail(message: str, error: BaseException, code: int, **about: Any) -> int:
+    """Print an error; ``about`` is for :func:`print_error`."""
+    verbose = _running is not None and _running.is_verbose
+    print_error(message, error, code, as_json=logs_json(), with_page=verbose, **about)
     return code
-
-
-def _lines_for_people(message: str, error: BaseException) -> list[str]:
-    """One line; on a terminal in colour, unless ``NO_COLOR`` is set, and the hint on a line of its own."""
-    hint = getattr(error, "hint", None)
-    said = [("error:", "red", message)]
-    if sys.stderr is not None and sys.stderr.isatty() and hint and message.endswith(f"; {hint}"):
-        said = [("error:", "red", message.removesuffix(f"; {hint}")), ("hint:", "cyan", hint)]
-    coloured = shows_colours(sys.stderr)
-    return [
-        f"{click.style(word, fg=colour, bold=True) if coloured else word} {printable(text)}"
-        for word, colour, text in said
-    ]
-
-
-def shows_colours(stream: TextIO | None) -> bool:
-    """True if ``stream`` is a terminal, and neither ``NO_COLOR`` nor a dumb terminal forbids colours."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
-    return stream is not None and stream.isatty()

@@ -9,7 +9,15 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from scorer.commands.console import common_options, log_error, log_format_option, logs_json, run, set_up_logging
+from scorer.commands.console import (
+    LocalPath,
+    common_options,
+    log_error,
+    log_format_option,
+    logs_json,
+    run,
+    set_up_logging,
+)
 from scorer.commands.grouped_help import GroupedCommand, complete_files, option
 from scorer.commands.shared_options import reading_options, session_options
 from scorer.errors import UsageError
@@ -40,7 +48,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=LocalPath())
 @option(
     "--label-column",
     group="Labels",
@@ -58,7 +66,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     "--labels",
     group="Labels",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="File with the gold labels, if FILE... have none; needs --on.",
 )
 @option("--on", group="Labels", metavar="NAME", help="Column of ids that FILE... and --labels or --baseline both have.")
@@ -112,7 +120,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     "--baseline",
     group="Comparison",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Other predictions of the same rows, to compare with; paired by --on, else row by row.",
 )
 @option(
@@ -132,7 +140,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     "--write-baseline",
     group="Comparison",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Keep these predictions for a later --baseline or --drift, a Parquet file, once every gate is met. It may be"
     " the file that is compared with; if it does not exist yet, nothing is compared.",
 )
@@ -165,7 +173,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     "--review-queue",
     group="Analysis",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Write the rows that the model is least sure of, most doubtful first, for people to label.",
 )
 @option(
@@ -201,7 +209,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     "--write-threshold",
     group="Threshold",
     metavar="BUNDLE",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Write the found threshold (precision, recall or cost; else the best F1) into this model folder, once every"
     " gate is met.",
 )
@@ -209,7 +217,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     "--drift",
     group="Drift",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Earlier predictions to compare the distribution with; needs no labels.",
 )
 @option(
@@ -245,7 +253,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     "json_path",
     group="Reports",
     metavar="FILE|-",
-    type=click.Path(path_type=Path, allow_dash=True),
+    type=LocalPath(),
     help="Write the report as JSON, even if a gate is not met; - prints it on stdout in place of the tables.",
 )
 @option(
@@ -253,7 +261,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     "markdown_path",
     group="Reports",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Write the report as Markdown, for a pull request, even if a gate is not met.",
 )
 @option(
@@ -261,7 +269,7 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     "report_path",
     group="Reports",
     metavar="FILE.html",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Write the report as one HTML page with plots, even if a gate is not met.",
 )
 @log_format_option

@@ -12,20 +12,8 @@ import click
 from scorer.commands.grouped_help import GroupedOption
 from scorer.disk.durable import DISK_IS_FULL
 from scorer.errors import OutOfMemoryError, OutputError, ScorerError, explained
+from scorer.files.urls import without_secrets
 from scorer.interrupts import Terminated, arrived
-
-PAGES = {
-    1: "1-internal-error",
-    2: "2-usage",
-    3: "3-bad-input-data",
-    4: "4-bad-model-or-device",
-    5: "5-output-could-not-be-written",
-    6: "6-another-run-holds-the-output",
-    7: "7-out-of-memory",
-    8: "8-a-quality-gate-was-not-met",
-    9: "9-a-store-or-network-does-not-answer",
-}
-"""Anchors of the page of errors by exit code."""
 
 READER_GONE = 141  # 128 + SIGPIPE: the reader of stdout has left, as head does
 
@@ -68,11 +56,10 @@ def with_variables(error: BaseException, command: click.Command, argv: Sequence[
         return click.BadParameter(message, ctx=error.ctx, param=error.param, param_hint=error.param_hint)
     if not isinstance(error, ScorerError):
         return error
-    named = set(_OPTION.findall(error.message))
     behind = [
         f"{parameter.opts[-1]} is set by {name}"
         for parameter, name, value in _variables(command, argv, env_prefix)
-        if named.intersection(parameter.opts) or error.path in (value, str(Path(value))) or repr(value) in error.message
+        if _is_behind(parameter, value, error)
     ]
     if not behind:
         return error
@@ -80,6 +67,27 @@ def with_variables(error: BaseException, command: click.Command, argv: Sequence[
     changed = error.with_hint(hint).with_traceback(error.__traceback__)
     changed.__cause__ = error.__cause__
     return changed
+
+
+def _is_behind(parameter: click.Parameter, value: str, error: ScorerError) -> bool:
+    """True if ``error`` names the option, its value, or a path that is the value or lies in it."""
+    own_hint = _OTHER_COMMAND.sub("", error.hint or "")
+    if set(parameter.opts).intersection(_OPTION.findall(f"{error.message} {own_hint}")):
+        return True
+    value = without_secrets(value)
+    if error.path is not None and _lies_in(error.path, value):
+        return True
+    said = str(parameter.name).replace("_", " ").split()[-1]
+    # As in: column 'x', no column 'prefix_label', device cuda:9.
+    return f"'{value}" in error.message or f"{said} {value}" in error.message
+
+
+def _lies_in(path: str, value: str) -> bool:
+    """True if ``path`` is the path ``value``, lies below it, or is the folder that it is to lie in."""
+    folders = (Path(value), Path.cwd() / value)
+    return any(Path(path).is_relative_to(folder) for folder in folders if folder.parts) or path == str(
+        folders[1].parent
+    )
 
 
 def _variables(

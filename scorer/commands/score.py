@@ -15,6 +15,7 @@ from scorer.commands.console import (
     LocalPath,
     asked_for,
     common_options,
+    log_error,
     log_format_option,
     logs_json,
     run,
@@ -412,6 +413,7 @@ def score(
         run=of_run,
         files=ReportFiles() if dry_run else ReportFiles(summary, metrics_file),
         exit_code_of=exit_code_of,
+        tell=lambda error, name: log_error(error, "file_failed", file=name),
         show=lambda line: click.echo(printable(line)),
     )
     if not quiet and not dry_run:

@@ -84,13 +84,14 @@ def stdin_file() -> Path:
 
     Standard input can be read once, and a file of reviews is read from its start more than once.
     """
-    if sys.stdin is None or sys.stdin.buffer.closed:
-        raise InputError("standard input is closed", path=STDIN)
+    buffer = getattr(sys.stdin, "buffer", None)  # some notebooks and tests have a stream of text alone
+    if buffer is None or buffer.closed:
+        raise InputError("standard input is closed", path=STDIN, hint="name a file")
     folder = tempfile.mkdtemp(prefix="scorer-stdin-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     whole = Path(folder) / "stdin"
     with whole.open("wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file, _BLOCK_BYTES)
+        shutil.copyfileobj(buffer, file, _BLOCK_BYTES)
     return whole
 
 

@@ -8,7 +8,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TextIO, cast
 
 from scorer.disk.durable import write_errors
 from scorer.disk.paths import STDIN, identity_of
@@ -41,9 +41,10 @@ def score_to_stdout(
     """
     begun = time.monotonic()
     shown = Path("stdout")
-    if sys.stdout is None:
+    number = _file_number(sys.stdout)
+    if number is None:
         raise OutputError("is closed", path=shown, hint="name a file, or leave stdout open")
-    into = identity_of(sys.stdout.fileno())
+    into = identity_of(number)
     if into is not None and into == identity_of(0 if file.path == STDIN else file.path):
         raise UsageError("is the input itself", path=shown, hint="redirect to another file")
     kind = extension_of(file.name).kind.replace("parquet", "")  # nobody wants that on a terminal unasked
@@ -62,7 +63,7 @@ def score_to_stdout(
     # A copy, so that closing the writer does not close what the process still writes to.
     with (
         write_errors(shown),
-        cast("BinaryIO", os.fdopen(os.dup(sys.stdout.fileno()), "wb")) as out,
+        cast("BinaryIO", os.fdopen(os.dup(number), "wb")) as out,
         progress,
         open_writer(out, format, work.schema, long_texts=work.columns.text) as writer,
         earlier.known(work.model, replaced=None, folder=Path(tempfile.gettempdir())) as known,
@@ -78,3 +79,11 @@ def score_to_stdout(
         check_rejected(finished=True)
         writer.finish()
     return work.summary("stdout", counts, begun=begun)
+
+
+def _file_number(stream: TextIO | None) -> int | None:
+    """The descriptor behind ``stream``; ``None`` if it is closed or, as in some notebooks and tests, not a file."""
+    try:
+        return None if stream is None else stream.fileno()
+    except (OSError, ValueError):  # io.UnsupportedOperation is both
+        return None

@@ -11,13 +11,17 @@ from dataclasses import dataclass, field, replace
 from scorer.errors import BusyError, MissingInputError, OutputError, ScorerError
 from scorer.files.inputs import InputFile
 from scorer.job.summary import ScoreSummary
-from scorer.log_lines import error_fields
 from scorer.run.ending import say_ending, say_one_ending, worst_of
 from scorer.run.options import RunOptions, modified_since
 from scorer.run.report import Failure, RunReport
 from scorer.run.report_files import ReportFiles
 
 log = logging.getLogger(__name__)
+
+
+def log_failure(error: ScorerError, _name: str) -> None:
+    """Log the error of one of many inputs."""
+    log.error("%s", error)
 
 
 @dataclass
@@ -28,6 +32,7 @@ class Outcome:
     files: ReportFiles
     exit_code_of: Callable[[BaseException], int]
     of_one_file: bool
+    tell: Callable[[ScorerError, str], None]
     summaries: list[ScoreSummary] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     errors: list[ScorerError] = field(default_factory=list)
@@ -50,8 +55,7 @@ class Outcome:
     def failed(self, error: ScorerError, name: str | None = None) -> None:
         """Say, and keep for the report, that the input ``name`` could not be scored; default the path of ``error``."""
         name = name or error.path or ""
-        fields = {**error_fields(error, error.exit_code), "file": name}
-        log.error("%s", error, extra={"event": "file_failed", "fields": fields})
+        self.tell(error, name)
         if self._n_scored_before_failures is None:
             self._n_scored_before_failures = self._n_scored()
         self.errors.append(error)

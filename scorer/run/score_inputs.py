@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scorer.disk.paths import STDIN, STDOUT
 from scorer.disk.temporary import remove_dead_folders
-from scorer.errors import MissingInputError, OutOfMemoryError, UsageError, explained
+from scorer.errors import MissingInputError, OutOfMemoryError, ScorerError, UsageError, explained
 from scorer.files.inputs import InputFile, expand_inputs, is_gone, say_left_out
 from scorer.files.remote import check_writable
 from scorer.files.urls import is_url, without_secrets
@@ -20,7 +20,7 @@ from scorer.progress import Progress
 from scorer.run.dry_run import DryRun
 from scorer.run.engines import check_streams, engine_of
 from scorer.run.options import RunOptions
-from scorer.run.outcome import Outcome
+from scorer.run.outcome import Outcome, log_failure
 from scorer.run.report import RunReport
 from scorer.run.report_files import ReportFiles
 from scorer.run.score_folder import score_all
@@ -39,19 +39,21 @@ def score_inputs(
     run: RunOptions,
     files: ReportFiles,
     exit_code_of: Callable[[BaseException], int],
+    tell: Callable[[ScorerError, str], None] = log_failure,
     show: Callable[[str], None] = print,
 ) -> RunReport:
     """Score ``inputs`` (files, folders, globs, URLs, ``-``) to ``output``; write and return the report.
 
     A folder, a glob or several inputs go into the folder ``output``, each file under its own name. A file
     that is up to date is skipped, and one that cannot be scored does not stop the others. The files of the
-    report are written for a failed run too, with the exit code that ``exit_code_of`` gives to its error.
+    report are written for a failed run too, with the exit code that ``exit_code_of`` gives to its error. ``tell`` is
+    called with the error and the name of each of many files that cannot be scored, at once.
     A dry run gives its lines to ``show`` and writes nothing.
 
     Raises:
         ScorerError: as :func:`scorer.run.score_file.score_file` says; with many files, once all are through.
     """
-    outcome = Outcome(run, files, exit_code_of, not goes_into_folder(inputs, output))
+    outcome = Outcome(run, files, exit_code_of, not goes_into_folder(inputs, output), tell)
     with outcome.failure_reported():
         if run.since is not None and STDIN in inputs:
             raise UsageError("standard input has no modification time", hint="drop --since")

@@ -35,6 +35,7 @@ FORWARDED = {
 BY_HAND = {
     "internal error (please report it): …",
     "stdout could not be written: …",
+    "the working folder is gone",
     "interrupted",
     "terminated",
     "… of … files could not be scored: …",
@@ -56,7 +57,7 @@ def rows_of(page: str) -> list[tuple[str, str, str]]:
     for line in page.splitlines():
         if line.startswith("## "):
             heading = line[3:]
-        match = re.fullmatch(r"\| `(.+?)` \| (.+) \|", line)
+        match = re.fullmatch(r'\| (?:<a id="[^"]+"></a>)?`(.+?)` \| (.+) \|', line)
         if match is not None:
             found.append((heading, match[1].replace("\\|", "|"), match[2]))
     return found

@@ -34,6 +34,12 @@ def test_the_tables_of_variables_are_current(generator: ModuleType) -> None:
     assert "| `EXPORT_MODEL_PRECISION` | `--precision` |" in page
 
 
+def test_every_error_of_the_page_has_its_anchor(generator: ModuleType) -> None:
+    page = generator.ERRORS_PAGE.read_text(encoding="utf-8")
+    assert page == generator.with_anchors(page), "run: make docs"
+    assert generator.ERRORS_TABLE.read_text(encoding="utf-8") == generator.errors_table(page), "run: make docs"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_options_that_a_page_names_exist(generator: ModuleType, page: Path) -> None:
     known = {option for command in generator.COMMANDS.values() for p in command.params for option in p.opts}
