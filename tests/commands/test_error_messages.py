@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "errors.md"
 
 FORWARDED = {
+    "bad_row_limit.py": "the reason for the first bad row, before a message of its own",
     "bad_rows.py": "the reason for a Reject, found where that is made",
     "findings.py": "a gate, see test_the_gates_have_their_messages",
     "joining.py": "one or two parts of its own, which are on the page",
