@@ -45,7 +45,6 @@ from scorer.evaluation.scored_by import scored_by
 from scorer.evaluation.sections import Drift, Method, ReadFile, ScoredBy, Thresholds
 from scorer.evaluation.slices import Cut, SlicedRows
 from scorer.evaluation.thresholds import threshold_table
-from scorer.metrics.ranking import Ranking
 from scorer.model.bundle import writable_bundle
 from scorer.notebook import progress_of_call
 from scorer.progress import NoProgress, Progress
@@ -180,7 +179,7 @@ class _Evaluation:
         if labelled and not len(places):
             raise InputError("no row has both a prediction and a label", path=self.files[0].source.path)
         analysis = evaluated.analysis(_METHOD) if labelled else Analysis.without_gold(len(names))
-        thresholds = self._thresholds(analysis.ranking)
+        thresholds = self._thresholds(analysis)
         wrong, doubtful = most_confident_mistakes(rows), suspect_labels(rows)
         reviews = reviews_at(rows, [*wrong[:most].tolist(), *doubtful[:most].tolist()], names, self.options.on, cuts)
         sliced = SlicedRows(evaluated.gold, evaluated.predicted, names, self.positive)
@@ -222,14 +221,15 @@ class _Evaluation:
         places = rows.predicted >= 0
         return expectation_of(rows.predicted[places], rows.confidence[places], self.labels.names, check)
 
-    def _thresholds(self, ranking: Ranking | None) -> Thresholds | None:
+    def _thresholds(self, analysis: Analysis) -> Thresholds | None:
         options = self.options
-        if ranking is not None:
+        if analysis.ranking is not None:
             return threshold_table(
-                ranking,
+                analysis.ranking,
                 at_precision=options.at_precision,
                 at_recall=options.at_recall,
                 costs=options.costs,
+                predicted=int(analysis.matrix[:, self.positive].sum()),
             )
         asked = (options.at_precision, options.at_recall, options.write_threshold, options.costs)
         if any(value is not None for value in asked):

@@ -28,7 +28,8 @@ SHOWN_VALUES = 200
 UNCERTAIN_ROWS = 50
 """Slices with fewer rows are marked as uncertain: their accuracy has an interval of 20 points or more."""
 
-_OTHERS = "(other values)"
+OTHERS = "(other values)"
+"""Name of the slice of values that have none of their own."""
 
 _NULL = "(no value)"
 
@@ -134,7 +135,7 @@ class SlicedRows:
             shown = np.argsort(-counts, kind="stable")[: SHOWN_VALUES - 1]
             place = np.full(len(values), len(shown))
             place[shown] = np.arange(len(shown))
-            codes, values = place[codes], [*(values[number] for number in shown), _OTHERS]
+            codes, values = place[codes], [*(values[number] for number in shown), OTHERS]
         n_labels = len(self.labels)
         cells = (codes.astype(np.int64) * n_labels + self.gold) * n_labels + self.predicted
         found_cells, cell_counts = np.unique(cells, return_counts=True)
@@ -164,7 +165,7 @@ def cut_by_values(values: SliceValues, rows: npt.NDArray[np.int64]) -> Cut:
     """Cut by a column; ``rows`` are the places of the evaluated rows."""
     # A text that reads as a slice of ours is shown in quotes, so that no two slices have one name.
     names = [
-        _NULL if value is None else quoted(value) if value in (_NULL, _OTHERS) else value for value in values.values
+        _NULL if value is None else quoted(value) if value in (_NULL, OTHERS) else value for value in values.values
     ]
     return Cut(values.by, values.built_in, values.codes[rows], names)
 

@@ -28,12 +28,13 @@ def threshold_table(
     at_precision: float | None = None,
     at_recall: float | None = None,
     costs: tuple[float, float] | None = None,
+    predicted: int | None = None,
 ) -> Thresholds:
     """The table, the threshold of the best F1, and those that reach a wanted precision or recall.
 
     A row gets the label if its probability reaches the threshold. Every score that occurs is a candidate; of
     several with the same figure, the highest is taken. ``costs`` are those of a row that gets the label wrongly and
-    of one that lacks it wrongly.
+    of one that lacks it wrongly. ``predicted`` rows have the label in the predictions at hand.
     """
     f1 = 2 * ranking.hits / np.maximum(1, ranking.positives + ranking.hits + ranking.false)
     best = int(np.argmax(f1)) if len(f1) and ranking.positives else None
@@ -47,6 +48,7 @@ def threshold_table(
     named = [one.threshold for one in found]
     if best is not None:
         named.append(float(ranking.thresholds[best]))
+    named += ranking.thresholds[ranking.hits + ranking.false == predicted].tolist()
     return Thresholds(
         label=ranking.name,
         rows=tuple(_row(ranking, step) for step in STEPS),

@@ -10,6 +10,7 @@ from scorer.evaluation.expectation import Expectation
 from scorer.evaluation.findings import FIGURES, EvaluationReport
 from scorer.evaluation.sections import Chance, Comparison, Drift, Review, SliceGroup, Thresholds
 from scorer.metrics.values import Figure
+from scorer.report.verdict import index_verdict
 from scorer.safe_text import counted
 
 _MATRIX_LABELS = 12
@@ -235,12 +236,9 @@ def _drift(drift: Drift) -> Iterator[Block]:
 
 
 def _psi(figure: Figure, chance: Chance | None) -> str:
-    if figure.value is None:
-        return f"undefined: {figure.reason}"
-    if chance is not None and figure.value <= chance.high and chance.high > 0.1:
-        return f"{figure.value:.4f} no more than chance: so few rows have up to {chance.high:.2f} without any drift"
-    kind = "stable" if figure.value < 0.1 else "shifted" if figure.value < 0.25 else "shifted much"
-    return f"{figure.value:.4f} {kind}"
+    return (
+        f"undefined: {figure.reason}" if figure.value is None else f"{figure.value:.4f} {index_verdict(figure, chance)}"
+    )
 
 
 def _slices(group: SliceGroup) -> Block:

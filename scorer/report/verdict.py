@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from scorer.evaluation.findings import FIGURES, EvaluationReport
-from scorer.evaluation.sections import Difference
+from scorer.evaluation.sections import Chance, Difference, Slice
+from scorer.evaluation.slices import OTHERS
 from scorer.metrics.values import Figure
 
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece"})
 
 _MOST_DIGITS = 6
 
+_TWO_DIGITS = 3.55
+"""An uncertainty below 0.0355 is shown as 0.035, one above as 0.04."""
+
+_STABLE, _MUCH = 0.1, 0.25
+"""Population stability indexes below which a distribution is taken for stable, and above which for shifted much."""
+
+_FEW_ROWS = 50
+"""Gold rows below which a label is not called the weakest."""
+
 
 def digits_of(figure: Figure, usual: int = 4) -> int:
-    """Decimals of ``figure``: to the first digit of half its interval, at least 2; ``usual`` without an interval."""
+    """Decimals of ``figure``, at least 2, by the rule of the Particle Data Group (2024, section 5.3).
+
+    Half its interval is left with one significant digit, or with two if they are less than 35. ``usual`` without an
+    interval.
+    """
     interval = figure.interval
     if interval is None or interval.high <= interval.low:
         return usual
     half = (interval.high - interval.low) / 2
-    return min(_MOST_DIGITS, max(2, math.ceil(-math.log10(half))))
+    return min(_MOST_DIGITS, max(2, math.ceil(-math.log10(half / _TWO_DIGITS))))
 
 
 def signed(value: float, digits: int) -> str:
@@ -47,23 +62,81 @@ def verdict(report: EvaluationReport) -> str:
         expected = report.expectation
         text = f"Without gold labels, an accuracy of {_with_interval(expected.accuracy)} is to be expected"
         if expected.doubts:
-            return f"{text}, but do not rely on it: {'; '.join(expected.doubts)}"
-        return f"{text}, if the probabilities are calibrated."
+            reasons = "; ".join(doubt.removeprefix("worthless: ") for doubt in expected.doubts)
+            return f"What the predictions reached cannot be told without gold labels: {reasons}."
+        checked = "; no drift speaks against it" if expected.drift_checked else ""
+        return f"{text}, if the probabilities are calibrated{checked}."
     return ""
 
 
 def weakest(report: EvaluationReport) -> str:
-    """The slice with the lowest accuracy among those with enough rows, in a sentence; empty if there is none."""
+    """The slice with the lowest accuracy, and the label with the lowest F1 of more than two, in sentences.
+
+    Only those with enough rows are looked at; the text is empty if there are none.
+    """
+    return " ".join(filter(None, (_weakest_slice(report), _weakest_label(report))))
+
+
+def hand_over(report: EvaluationReport) -> str:
+    """What is left if people take a tenth of the rows, in a sentence; empty if nothing is known."""
+    row = next((one for one in report.coverage.rows if one.share == 0.1), None) if report.coverage else None
+    if row is None or not row.taken:
+        return ""
+    start = f"If people take the 10\u00a0% that the model is least sure of ({row.taken:,} rows), "
+    if report.labelled and row.accuracy.value is not None:
+        caught = "" if row.caught.value is None else f", and people see {_percent(row.caught.value)} of the mistakes"
+        return f"{start}{_percent(row.accuracy.value)} of the rest are right{caught}."
+    if report.expectation is not None and report.expectation.doubts:
+        return ""
+    return f"{start}{_percent(row.expected)} of the rest are expected to be right."
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f}\u00a0%"
+
+
+def index_verdict(index: Figure, chance: Chance | None) -> str:
+    """``stable``, ``shifted`` or ``shifted much`` for a population stability index, or no more than chance."""
+    if index.value is None:
+        return ""
+    if chance is not None and index.value <= chance.high and chance.high > _STABLE:
+        return f"no more than chance: so few rows have up to {chance.high:.2f} without any drift"
+    return "stable" if index.value < _STABLE else "shifted" if index.value < _MUCH else "shifted much"
+
+
+def certain_slices(report: EvaluationReport) -> list[tuple[str, Slice]]:
+    """Slices with enough rows, each with the name of its group, weakest accuracy first.
+
+    Slices by confidence are left out, because doubtful rows are more often wrong; so are a slice of all rows, and that
+    of values without a slice of their own.
+    """
     found = [
-        (one.accuracy.value, group.by, one)
+        (group.by, one)
         for group in report.slices
         for one in group.slices
-        if one.accuracy.value is not None and not one.uncertain and not (group.built_in and group.by == "confidence")
+        if one.accuracy.value is not None
+        and not one.uncertain
+        and not (group.built_in and group.by == "confidence")
+        and one.value != OTHERS
+        and one.share < 1
     ]
+    return sorted(found, key=lambda pair: pair[1].accuracy.value or 0.0)
+
+
+def _weakest_slice(report: EvaluationReport) -> str:
+    found = certain_slices(report)
     if len(found) < 2:
         return ""
-    _, by, one = min(found, key=lambda item: item[0])
+    by, one = found[0]
     return f"Weakest where {by} is {one.value}: accuracy {_with_interval(one.accuracy)}, {one.rows:,} rows."
+
+
+def _weakest_label(report: EvaluationReport) -> str:
+    found = [one for one in report.by_label if one.gold >= _FEW_ROWS and one.f1.value is not None]
+    if len(report.labels) < 3 or len(found) < 2:
+        return ""
+    one = min(found, key=lambda item: item.f1.value or 0.0)
+    return f"Weakest label: {one.label}, F1 {_with_interval(one.f1)}, {one.gold:,} gold rows."
 
 
 def _beside_baseline(report: EvaluationReport) -> str:
@@ -79,7 +152,7 @@ def _beside_baseline(report: EvaluationReport) -> str:
         frozenset({"better", "worse"}): "Better and worse than",
         frozenset({"better", "no clear difference"}): "Better in part than",
         frozenset({"worse", "no clear difference"}): "Worse in part than",
-    }.get(frozenset(said), "No clear difference to")
+    }.get(frozenset(said), "No clear difference from")
     return f"{start} the baseline {comparison.baseline}: {'; '.join(map(_change, shown))}."
 
 
@@ -87,14 +160,21 @@ def _change(one: Difference) -> str:
     difference, digits = one.difference, digits_of(one.difference)
     assert difference.value is not None
     assert one.current.value is not None
-    interval = difference.interval
-    span = "" if interval is None else f" (95 %: {signed(interval.low, digits)} to {signed(interval.high, digits)})"
+    span = _span(difference, lambda end: signed(end, digits))
     return f"{FIGURES[one.figure]} {one.current.value:.{digits}f}, {signed(difference.value, digits)}{span}"
 
 
 def _with_interval(figure: Figure) -> str:
     if figure.value is None:
         return f"undefined ({figure.reason})"
-    digits, interval = digits_of(figure), figure.interval
-    span = "" if interval is None else f" (95 %: {interval.low:.{digits}f} to {interval.high:.{digits}f})"
-    return f"{figure.value:.{digits}f}{span}"
+    digits = digits_of(figure)
+    return f"{figure.value:.{digits}f}{_span(figure, lambda end: f'{end:.{digits}f}')}"
+
+
+def _span(figure: Figure, shown: Callable[[float], str]) -> str:
+    """The interval in parentheses behind a space; empty without one."""
+    interval = figure.interval
+    if interval is None:
+        return ""
+    level = "about 95\u00a0%" if interval.warning else "95\u00a0%"
+    return f" ({level}: {shown(interval.low)} to {shown(interval.high)})"

@@ -20,7 +20,8 @@ from scorer.evaluation.evaluate import evaluate_labels
 from scorer.evaluation.findings import EvaluationReport
 from scorer.evaluation.sections import Review
 from scorer.report.blocks import excerpt
-from scorer.report.html import MATRIX_LABELS, TEXT_CHARACTERS, cut_note, review_text, to_html
+from scorer.report.html import TEXT_CHARACTERS, cut_note, review_text, to_html
+from scorer.report.tables import MATRIX_LABELS
 from scorer.report.verdict import digits_of
 from scorer.safe_text import visible
 from tests.conftest import Call, InProcess
@@ -349,4 +350,4 @@ def test_a_report_made_by_hand_with_nothing_in_it(predictions: Path) -> None:
         figures={"accuracy": full.figures["accuracy"]},
         by_label=(),
     )
-    assert Outline(to_html(bare)).texts["h2"] == ["How good", "Reviews to read first", "Provenance"]
+    assert Outline(to_html(bare)).texts["h2"] == ["How good", "Threshold", "Reviews to read first", "Provenance"]

@@ -8,6 +8,7 @@ for (const figure of document.querySelectorAll("figure")) {
       return { x: Number(x), y: Number(y), text: `${dataset.name}: ${columns.map((name, n) => `${name} ${values[n]}`).join(", ")}` };
     });
   });
+  const hint = said.textContent = "Point at the plot for its values.";
   const mark = document.createElementNS("http://www.w3.org/2000/svg", "circle");
   mark.setAttribute("class", "mark");
   mark.setAttribute("r", 3.5);
@@ -25,5 +26,5 @@ for (const figure of document.querySelectorAll("figure")) {
     mark.setAttribute("cy", near.y);
     if (!mark.parentNode) plot.append(mark);
   });
-  plot.addEventListener("pointerleave", () => { said.textContent = ""; mark.remove(); });
+  plot.addEventListener("pointerleave", () => { said.textContent = hint; mark.remove(); });
 }

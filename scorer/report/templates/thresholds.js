@@ -1,5 +1,5 @@
 for (const tool of document.querySelectorAll("[data-thresholds]")) {
-  const { positives, negatives, threshold, hits, false: wrong, start } = JSON.parse(tool.dataset.thresholds);
+  const { positives, negatives, threshold, hits, false: wrong, start, now: [hitsNow, wrongNow] } = JSON.parse(tool.dataset.thresholds);
   const slider = tool.querySelector("[name=threshold]"), exact = tool.querySelector("[name=exact]");
   const cells = name => tool.querySelector(`[data-out=${name}]`);
   const count = number => number.toLocaleString("en-US");
@@ -12,7 +12,6 @@ for (const tool of document.querySelectorAll("[data-thresholds]")) {
     const at = threshold.length - 1 - Number(slider.value);
     const tp = hits[at], fp = wrong[at], fn = positives - tp, tn = negatives - fp;
     const [costFp, costFn] = ["cost-fp", "cost-fn"].map(name => Number(tool.querySelector(`[name=${name}]`).value) || 0);
-    const before = { fn: positives - hits[start], fp: wrong[start] };
     const shown = {
       tp: count(tp), fp: count(fp), fn: count(fn), tn: count(tn),
       threshold: threshold[at].toPrecision(4), precision: ratio(tp, tp + fp), recall: ratio(tp, positives), f1: ratio(2 * tp, positives + tp + fp),
@@ -20,9 +19,9 @@ for (const tool of document.querySelectorAll("[data-thresholds]")) {
       cost: (costFp * fp + costFn * fn).toLocaleString("en-US", { maximumFractionDigits: 2 }),
     };
     for (const [name, text] of Object.entries(shown)) cells(name).textContent = text;
-    const more = (now, then) => (now === then ? "as many" : `${count(Math.abs(now - then))} ${now > then ? "more" : "fewer"}`);
-    cells("change").textContent = at === start ? "These are the predictions at hand."
-      : `Beside the predictions at hand: ${more(fn, before.fn)} missed, ${more(fp, before.fp)} wrongly labelled.`;
+    const more = change => (change ? `${count(Math.abs(change))} ${change > 0 ? "more" : "fewer"}` : "as many");
+    cells("change").textContent = tp === hitsNow && fp === wrongNow ? "These are the predictions at hand."
+      : `Beside the predictions at hand: ${more(hitsNow - tp)} missed, ${more(fp - wrongNow)} wrongly labelled.`;
     slider.setAttribute("aria-valuetext", shown.threshold);
     if (document.activeElement !== exact) exact.value = shown.threshold;
   };

@@ -1,0 +1,292 @@
+"""Rows of the tables of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from scorer.evaluation.findings import FIGURES, EvaluationReport
+from scorer.evaluation.sections import SliceGroup, ThresholdRow, Thresholds
+from scorer.evaluation.slices import OTHERS, UNCERTAIN_ROWS
+from scorer.metrics.values import Figure, ratio
+from scorer.report.verdict import LOWER_IS_BETTER, certain_slices, digits_of, index_verdict, verdict_of
+from scorer.safe_text import counted
+
+MATRIX_LABELS = 16
+"""Maximum number of labels in a confusion matrix; more become a list of the most confused pairs."""
+
+LABELS_BESIDE = 3
+"""Maximum number of labels of a confusion matrix beside the figures; more get a section of their own."""
+
+_PAIRS = 12
+"""Rows in the list of confused pairs."""
+
+_ROWS = 12
+"""Slices of a group, and labels, that are shown at once; the others unfold."""
+
+_TITLES = {"length": "length of the text", "truncation": "how the text was cut"}
+"""Names of built-in groups of slices."""
+
+_WEAKEST = 5
+"""Slices in the table of the weakest of all groups."""
+
+_USUAL = ("precision", 0.95)
+"""Figure whose threshold is told in a sentence if no other was asked for."""
+
+_FIRST = ("accuracy", "macro_f1", "f1", "mcc", "roc_auc", "ece")
+"""Figures that are shown large; with a positive label its F1 in place of macro F1."""
+
+
+def cards(report: EvaluationReport) -> list[dict[str, Any]]:
+    """The figures shown large."""
+    other = "macro_f1" if report.positive is not None else "f1"
+    names = [name for name in _FIRST if name != other and name in report.figures]
+    return [{"name": _figure_name(name, report), "figure": report.figures[name]} for name in names]
+
+
+def more_figures(report: EvaluationReport) -> list[dict[str, Any]]:
+    """All figures that are not shown large; without a positive label, not those of one."""
+    shown, rows = {one["name"] for one in cards(report)}, []
+    for name, figure in report.figures.items():
+        unit = name not in LOWER_IS_BETTER
+        remark = figure.reason or ("" if unit else "lower is better")
+        without_positive = report.positive is None and name in ("precision", "recall", "f1")
+        if _figure_name(name, report) not in shown and not without_positive:
+            rows.append({"name": _figure_name(name, report), "figure": figure, "remark": remark, "unit": unit})
+    return rows
+
+
+def _figure_name(name: str, report: EvaluationReport) -> str:
+    if name in ("precision", "recall", "f1") and report.positive is not None:
+        return f"{FIGURES[name]} of {report.labels[report.positive]}"
+    return FIGURES[name]
+
+
+def by_label(report: EvaluationReport) -> dict[str, Any]:
+    """Figures of each label: in their order, or of many the weakest F1 first, all but a few of them to unfold."""
+    rows = list(report.by_label)
+    if len(rows) <= _ROWS:
+        return {"shown": rows, "all": []}
+    rows.sort(key=lambda one: (one.f1.value is None, one.f1.value or 0.0))
+    return {"shown": rows[:_ROWS], "all": rows}
+
+
+def confusion(report: EvaluationReport) -> dict[str, Any]:
+    """Cells of the confusion matrix, and of more than three labels the pairs that are confused most often."""
+    matrix, labels = report.matrix, report.labels
+    golds = [max(1, int(total)) for total in matrix.sum(axis=1)]
+    rows = []
+    if len(labels) <= MATRIX_LABELS:
+        for gold, label in enumerate(labels):
+            cells = []
+            for predicted, count in enumerate(matrix[gold].tolist()):
+                share = count / golds[gold]
+                level = 0 if not count else 1 + min(4, int(share * 5))
+                cells.append({"rows": count, "share": share, "right": gold == predicted, "level": level})
+            rows.append({"label": label, "cells": cells})
+    pairs = []
+    apart = len(labels) > LABELS_BESIDE
+    if apart:
+        places = [(gold, predicted) for gold, predicted in np.argwhere(matrix).tolist() if gold != predicted]
+        for gold, predicted in sorted(places, key=lambda place: -int(matrix[*place]))[:_PAIRS]:
+            count = int(matrix[gold, predicted])
+            share = count / golds[gold]
+            pairs.append({"gold": labels[gold], "predicted": labels[predicted], "rows": count, "share": share})
+    return {"rows": rows, "pairs": pairs, "apart": apart}
+
+
+def slices(report: EvaluationReport) -> dict[str, Any]:
+    """The groups, and the weakest slices of all groups."""
+    weakest = certain_slices(report)[:_WEAKEST]
+    named = [{"name": f"{by}: {one.value}", "of": one} for by, one in weakest]
+    return {
+        "groups": [_group(group) for group in report.slices],
+        "weakest": named if len(report.slices) > 1 else [],
+        "low_of_weakest": scale_start([one.accuracy for _, one in weakest]),
+    }
+
+
+def _group(group: SliceGroup) -> dict[str, Any]:
+    """A group; of many slices only the weakest of those with enough rows are shown, and a note says so."""
+    shown, note = list(group.slices), ""
+    if len(shown) > _ROWS:
+        certain = [one for one in shown if not one.uncertain and one.value != OTHERS]
+        few = sum(one.uncertain for one in shown)
+        shown = certain[:_ROWS]
+        note = f"These are the weakest {len(shown):,} of {len(certain):,} values with at least {UNCERTAIN_ROWS} rows."
+        note = note if certain else f"None of its values has {UNCERTAIN_ROWS} rows."
+        note += f" {few:,} have fewer." if few and certain else ""
+    return {
+        "title": _TITLES.get(group.by, group.by) if group.built_in else f"column {group.by}",
+        "by": group.by,
+        "shown": [{"name": one.value, "of": one} for one in shown],
+        "all": [{"name": one.value, "of": one} for one in group.slices],
+        "note": note,
+        "low": scale_start([one.accuracy for one in shown]),
+        "low_of_all": scale_start([one.accuracy for one in group.slices]),
+    }
+
+
+def scale_start(figures: Sequence[Figure], *, most: float = 0.95) -> float:
+    """The start of a scale that ends at 1, close enough to tell the intervals apart."""
+    lows = [one.interval.low if one.interval else one.value for one in figures if one.value is not None]
+    return max(0.0, min(most, int(min(lows, default=0.0) * 20) / 20))
+
+
+def differences(report: EvaluationReport) -> list[dict[str, Any]]:
+    """Figures now and in the baseline; ``first`` is true for those that are shown at once."""
+    found = report.comparison.differences if report.comparison else ()
+    first = {*_FIRST, "precision", "recall"} - ({"macro_f1"} if report.positive is not None else {"f1"})
+    without_positive = set() if report.positive is not None else {"precision", "recall", "f1"}
+    return [
+        {
+            "name": _figure_name(one.figure, report),
+            "of": one,
+            "verdict": verdict_of(one),
+            "first": one.figure in first,
+            "digits": digits_of(one.difference),
+        }
+        for one in found
+        if one.figure not in without_positive
+    ]
+
+
+def thresholds(report: EvaluationReport) -> dict[str, Any] | None:
+    """Rows of the table of thresholds, the predictions at hand first, and what the slider needs."""
+    found = report.thresholds
+    if found is None or report.positive is None:
+        return None
+    matrix, own = report.matrix, report.positive
+    hits, golds, predicted = int(matrix[own, own]), int(matrix[own].sum()), int(matrix[:, own].sum())
+    others = report.evaluated - golds
+    now = ThresholdRow(
+        threshold=float("nan"),
+        predicted=predicted,
+        precision=ratio(hits, predicted, f"{found.label} is never predicted"),
+        recall=ratio(hits, golds, f"no row has the gold label {found.label}"),
+        f1=ratio(2 * hits, golds + predicted, f"{found.label} is neither gold nor predicted"),
+        accuracy=ratio(hits + others - (predicted - hits), golds + others, "there are no rows"),
+    )
+    named = {"as predicted": now}
+    if found.best_f1 is not None:
+        named["best F1"] = found.best_f1
+    if found.least_cost is not None:
+        named[f"least cost: {found.least_cost.cost:g}"] = found.least_cost.row
+    for one in (*found.wanted, *found.offered):
+        if one.row is not None:
+            named.setdefault(f"{one.figure} of at least {one.wanted:g}", one.row)
+    rows = [{"name": name, "of": row, **_missed_and_wrong(row, golds)} for name, row in named.items()]
+    return {
+        "rows": rows,
+        "steps": [{"name": "", "of": row, **_missed_and_wrong(row, golds)} for row in found.rows],
+        "slider": _slider(found, hits, predicted - hits),
+        "advice": _advice(found, rows),
+    }
+
+
+def _missed_and_wrong(row: ThresholdRow, golds: int) -> dict[str, int]:
+    hits = round((row.recall.value or 0.0) * golds)
+    return {"missed": golds - hits, "wrong": row.predicted - hits}
+
+
+def _advice(found: Thresholds, rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the wanted figure, or else a precision of 0.95, takes and loses, in a sentence."""
+    usual = (one for one in found.offered if (one.figure, one.wanted) == _USUAL)
+    wanted = next(iter((*found.wanted, *usual)), None)
+    if wanted is None:
+        return ""
+    if wanted.row is None:
+        return f"Of these rows, {wanted.reason}."
+    now = rows[0]
+    then = next(one for one in rows if one["of"] is wanted.row)
+    other = "recall" if wanted.figure == "precision" else "precision"
+    before, after = getattr(now["of"], other).value, getattr(wanted.row, other).value
+    change = "" if before is None or after is None else f"{other} goes from {before:.3f} to {after:.3f}, with "
+    return (
+        f"For a {wanted.figure} of at least {wanted.wanted:g} take the threshold {wanted.row.threshold:.4f}: {change}"
+        f"{_rows(then['missed'] - now['missed'])} missed and {_rows(then['wrong'] - now['wrong'])} wrongly labelled."
+    )
+
+
+def _rows(change: int) -> str:
+    return "as many rows" if not change else f"{counted(abs(change), 'row')} {'more' if change > 0 else 'fewer'}"
+
+
+def _slider(found: Thresholds, hits: int, false: int) -> dict[str, Any] | None:
+    """Counts for the slider, where it starts, and the counts of the predictions at hand."""
+    counts = found.counts
+    if counts is None or not counts.threshold:
+        return None
+    reached = [abs(a + b - hits - false) for a, b in zip(counts.hits, counts.false, strict=True)]
+    return {
+        "positives": counts.positives,
+        "negatives": counts.negatives,
+        "threshold": [float(f"{one:.9g}") for one in counts.threshold],
+        "hits": counts.hits,
+        "false": counts.false,
+        "start": min(range(len(reached)), key=reached.__getitem__),
+        "now": [hits, false],
+    }
+
+
+def drift_measures(report: EvaluationReport) -> list[dict[str, Any]]:
+    """Indexes and distances, each with a verdict."""
+    drift = report.drift
+    assert drift is not None
+    index = "population stability index"
+    measures: list[tuple[str, Figure, str, str]] = [
+        ("predicted labels", drift.label_psi, index_verdict(drift.label_psi, drift.label_chance), index),
+        ("scores", drift.score_psi, index_verdict(drift.score_psi, drift.score_chance), index),
+    ]
+    if drift.length is not None:
+        psi = drift.length.psi
+        measures.append(("length", psi, index_verdict(psi, drift.length.chance), index))
+    if drift.vocabulary is not None:
+        measures.append(("vocabulary", drift.vocabulary.distance, "", "Jensen-Shannon distance, 0 to 1"))
+        measures.append(("new words", drift.vocabulary.unseen, "", "share of words that the baseline does not have"))
+    return [
+        {"name": name, "figure": figure, "verdict": verdict, "remark": figure.reason or remark}
+        for name, figure, verdict, remark in measures
+    ]
+
+
+def left_out(report: EvaluationReport) -> list[str]:
+    """Rows that are in no figure, each kind with its reason."""
+    kinds = {
+        "without a gold label": report.rows_unlabelled,
+        "by --label-map": report.rows_left_out,
+        "whose id has no gold label": report.rows_unmatched,
+        "without a prediction": report.unscored,
+    }
+    return [f"{rows:,} {kind}" for kind, rows in kinds.items() if rows]
+
+
+def facts(report: EvaluationReport) -> list[tuple[str, str]]:
+    """What was evaluated, and how, as names and values."""
+    where, method = report.provenance, report.method
+    rows = {
+        "rows": report.rows,
+        "evaluated": report.evaluated if report.labelled else None,
+        "unscored": report.unscored or None,
+        "rows without a label": report.rows_unlabelled or None,
+        "rows left out by --label-map": report.rows_left_out or None,
+        "rows whose id has no label": report.rows_unmatched or None,
+        "labels without a row": report.labels_unmatched or None,
+    }
+    found: Mapping[str, str | None] = {
+        "files": ", ".join(where.files),
+        "gold labels from": where.labels_file,
+        "column of gold labels": where.label_column,
+        "column of texts": where.text_column,
+        "labels": ", ".join(report.labels),
+        "positive label": None if report.positive is None else report.labels[report.positive],
+        "model": where.model,
+        "precision": where.precision,
+        "device": where.device,
+        **{name: None if count is None else f"{count:,}" for name, count in rows.items()},
+        "intervals": f"{method.level * 100:g} %, {method.resamples:,} resamples, seed {method.seed}",
+        "review-scorer": where.version or None,
+    }
+    return [(name, value) for name, value in found.items() if value]
