@@ -81,19 +81,38 @@ def _state_of(path: Path) -> os.stat_result | None:
     return state if stat.S_ISREG(state.st_mode) else None
 
 
+def sync_file(path: Path) -> None:
+    """Make the content of the file at ``path`` durable."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
 def write_durably(path: Path, data: bytes, *, locked: bool = True) -> None:
     """Write ``data`` to ``path``, whole or not at all: write beside it, fsync, rename, fsync the folder.
 
     The temporary file of a dead run is overwritten, unless ``locked`` is false: another run may then be using it.
     """
-    temporary = path.with_name(f".{path.name}.tmp" if locked else f".{path.name}.{os.getpid()}.tmp")
+    _write(path, data, f".{path.name}.tmp" if locked else f".{path.name}.{os.getpid()}.tmp", durably=True)
+    sync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` so that the end of this process leaves it whole or not there.
+
+    A failure of the machine can still take it, until :func:`sync_file` and :func:`sync_folder`.
+    """
+    _write(path, data, f".{path.name}.tmp", durably=False)
+
+
+def _write(path: Path, data: bytes, name: str, *, durably: bool) -> None:
+    temporary = path.with_name(name)
     try:
         with create(temporary) as file:
             file.write(data)
-            sync(file)
+            if durably:
+                sync(file)
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)

@@ -39,7 +39,7 @@ def remove_dead_folders() -> None:
     if sys.platform == "win32":
         return
     with suppress(OSError):
-        for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        for folder in _root().glob(f"{_PREFIX}*"):
             with suppress(OSError):
                 if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.getuid():
                     continue
@@ -48,6 +48,11 @@ def remove_dead_folders() -> None:
                     log.debug("%s: removed, a dead run has left it", folder)
                     shutil.rmtree(folder, ignore_errors=True)
                     os.close(held)
+
+
+def _root() -> Path:
+    """The folder of temporary files, which :func:`tempfile.gettempdir` would first write to, to try it."""
+    return Path(tempfile.tempdir or next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp"))
 
 
 def _held(folder: Path) -> int | None:

@@ -14,6 +14,8 @@ from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url, without_secrets
 from scorer.safe_text import in_utf8
 
+CHANGED = "has changed since this run began"
+
 
 @dataclass(frozen=True)
 class InputState:
@@ -54,9 +56,8 @@ class InputState:
         except MissingInputError:
             now = "gone"
         if now != self.mark:
-            what = "was removed" if now == "gone" else "has changed"
             raise InputError(
-                f"{what} since this run began",
+                "was removed since this run began" if now == "gone" else CHANGED,
                 path=without_secrets(self.file.path),
                 hint="run again once it is complete",
             )

@@ -6,6 +6,7 @@ import importlib.metadata
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,14 @@ import onnxruntime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorer.errors import UsageError
+from scorer.errors import InputError, UsageError
 from scorer.files.arrow import in_one_piece
+from scorer.files.bad_rows import Reject
 from scorer.files.columns import named_column, text_column
+from scorer.files.input_state import CHANGED
 from scorer.files.inputs import PROVENANCE_KEY
 from scorer.files.source import Chunk, Source, text_values
+from scorer.files.urls import is_url
 from scorer.job.known_scores import KnownScores
 from scorer.job.options import CPU_CHUNK_ROWS, CUDA_CHUNK_ROWS, ScoreOptions
 from scorer.job.parts import ChunkResult
@@ -122,11 +126,14 @@ class ChunkColumns:
         text: name of the column with the text.
         carried: number of columns that are carried through; they are the first ones of a chunk.
         schema: schema of the output.
+        are_read_again: True if the carried columns come from the input once more when the output is assembled, so that
+            parts on the disk hold the added ones alone; False if they lie in a store, and are fetched once.
     """
 
     text: str
     carried: int
     schema: pa.Schema
+    are_read_again: bool = False
 
     def encode(self, scorer: Scorer, chunk: Chunk, known: KnownScores | None = None) -> EncodedChunk:
         """Tokenize the texts of a chunk that are not ``known``: the half of the work that can be done ahead."""
@@ -156,7 +163,8 @@ class ChunkColumns:
         by_status = scored.by_status()
         reused = 0 if known is None else len(known.rows)
         counts = ChunkCounts(chunk.n_input_rows, table.num_rows, len(chunk.rejects), scored.n_tokens, by_status, reused)
-        return ChunkResult(chunk.number, counts, table, chunk.rejects)
+        left_out = self.carried if self.are_read_again else 0
+        return ChunkResult(chunk.number, counts, table, chunk.rejects, left_out)
 
 
 def _at(places: Sequence[int] | npt.NDArray[np.int64], n_rows: int) -> pa.BooleanArray:
@@ -218,7 +226,7 @@ class ChunkWork:
         schema = pa.schema([*carried, *model.added], metadata=metadata)
         if column not in needed:
             needed = (*needed, column)
-        columns = ChunkColumns(column, len(carried), schema)
+        columns = ChunkColumns(column, len(carried), schema, are_read_again=not is_url(source.location))
         rows = options.chunk_rows or (CPU_CHUNK_ROWS if model.device == "cpu" else CUDA_CHUNK_ROWS)
         return cls(source, None if list(needed) == names else needed, columns, model, rows)
 
@@ -234,6 +242,29 @@ class ChunkWork:
             InputError: the source is damaged, or a row is bad and bad rows stop the run.
         """
         return self.source.chunks(self.chunk_rows, self.names, start=start)
+
+    def rows_of(
+        self, parts: Iterator[tuple[pa.Table, tuple[Reject, ...]]]
+    ) -> Iterator[tuple[pa.Table, tuple[Reject, ...]]]:
+        """Rows of the output, and rejects, from all ``parts``: the columns that these leave out are read again.
+
+        Raises:
+            InputError: the source has changed.
+        """
+        columns = self.columns
+        if not (columns.are_read_again and columns.carried):
+            yield from parts
+            return
+        names = None if self.names is None else self.names[: columns.carried]
+        again = self.source.chunks(self.chunk_rows, names)
+        for chunk, part in zip_longest(again, parts):
+            if chunk is None or part is None or chunk.rows.num_rows != part[0].num_rows:
+                raise InputError(CHANGED, path=self.source.path, hint="run again once it is complete")
+            added, rejects = part
+            fields = list(columns.schema)[columns.carried :]
+            arrays = [column.cast(field.type) for column, field in zip(added.columns, fields, strict=True)]
+            carried = chunk.rows.columns[: columns.carried]
+            yield pa.Table.from_arrays([*carried, *arrays], schema=columns.schema), rejects
 
     def summary(self, output: str, counts: JobCounts, *, begun: float, why: str = "") -> ScoreSummary:
         """Summary of a job that began at ``begun`` of :func:`time.monotonic`."""

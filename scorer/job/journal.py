@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import orjson
 import pyarrow as pa
 
-from scorer.disk.durable import sync_folder, write_errors
+from scorer.disk.durable import sync_file, sync_folder, write_errors
 from scorer.errors import OutputError, UsageError
 from scorer.files.bad_rows import Reject
 from scorer.job.parts import ChunkResult, PackedPart, PartRecord, is_whole, part_file, read_part, write_part
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 JOURNAL = "journal.jsonl"
 
-_FORMAT = 3
+_FORMAT = 4
 
 _LINE = re.compile(rb'\{"crc32":"([0-9a-f]{8})","line":(.*)\}\n')
 
@@ -32,8 +32,10 @@ _LINE = re.compile(rb'\{"crc32":"([0-9a-f]{8})","line":(.*)\}\n')
 class UnfinishedWork:
     """The folder ``OUTPUT.partial/``: parts, and the journal that names those that are done.
 
-    A part is durable before its line is appended, and the line is durable before :meth:`add` returns.
-    Reading ends at the first line that is torn, as a crash leaves it, or that has changed on the disk.
+    A part is durable before its line is appended, and the line is durable before :meth:`add` returns. The first part
+    alone waits for the second: a job of one chunk leaves nothing that is worth a wait for the disk, and a failure of
+    the machine, not of the process, can take its work. Reading ends at the first line that is torn, as a crash
+    leaves it, or that has changed on the disk.
     Chunks may be added in any order, by any engine.
 
     Attributes:
@@ -71,7 +73,7 @@ class UnfinishedWork:
                 work.remove()
                 folder.mkdir(mode=0o700)  # its parts hold reviews, which a private output may keep private
                 head = _line({"format": _FORMAT, "fingerprint": fingerprint})
-                (folder / JOURNAL).write_bytes(head)  # durable with the first part
+                (folder / JOURNAL).write_bytes(head)  # durable with the second part
                 length = len(head)
             work._file = (folder / JOURNAL).open("r+b", buffering=0)
             work._file.truncate(length)
@@ -118,11 +120,13 @@ class UnfinishedWork:
             OutputError: it could not be written.
         """
         part = result.packed() if isinstance(result, ChunkResult) else result
+        is_first = not self.records
         with write_errors(self._output):
-            if len(self.records) == 1:  # a job of one chunk leaves nothing that is worth its own name
+            if len(self.records) == 1:
+                sync_file(part_file(self.folder, next(iter(self.records))))
                 sync_folder(self.folder.absolute().parent)
-            record = write_part(self.folder, part)
-            self._append(record)
+            record = write_part(self.folder, part, durably=not is_first)
+            self._append(record, durably=not is_first)
         self.records[record.number] = record
 
     def about_to_publish(self, sha256: str) -> None:
@@ -132,10 +136,10 @@ class UnfinishedWork:
             OutputError: it could not be written.
         """
         with write_errors(self._output):
-            self._append({"published": sha256})
+            self._append({"published": sha256}, durably=len(self.records) > 1)
 
     def parts(self) -> Iterator[tuple[pa.Table, tuple[Reject, ...]]]:
-        """Rows and rejects of all chunks, in the order of the input.
+        """Columns and rejects of all parts, in the order of the input.
 
         Raises:
             OutputError: a part has changed on the disk since it was written.
@@ -169,14 +173,15 @@ class UnfinishedWork:
                     path.unlink()
             shutil.rmtree(self.folder)
 
-    def _append(self, value: PartRecord | dict[str, Any]) -> None:
+    def _append(self, value: PartRecord | dict[str, Any], *, durably: bool) -> None:
         if self._file is None:
             raise ValueError("the journal is closed")
         line = _line(value)
         written = 0
         while written < len(line):  # an unbuffered file may take less than it is given
             written += self._file.write(line[written:])
-        os.fsync(self._file.fileno())
+        if durably:
+            os.fsync(self._file.fileno())
 
     def _read(self, fingerprint: str | None) -> int:
         """Read the journal; give the length of its whole lines, 0 if it is of another format or fingerprint."""

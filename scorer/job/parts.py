@@ -1,4 +1,4 @@
-"""The result of one chunk as one durable file: Arrow's file format, packed with LZ4."""
+"""The result of one chunk as one durable file: Arrow's file format, packed with zstd."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import orjson
 import pyarrow as pa
 
 from scorer.disk.checksums import sha256_of
-from scorer.disk.durable import write_durably
+from scorer.disk.durable import write_durably, write_whole
 from scorer.files.bad_rows import Reject
 from scorer.job.summary import ChunkCounts
 
@@ -28,24 +28,39 @@ class ChunkResult:
         counts: its rows and tokens.
         table: its rows of the output.
         rejects: its bad rows.
+        left_out: number of the first columns that its part leaves out, because they can be read again from the input.
     """
 
     number: int
     counts: ChunkCounts
     table: pa.Table
     rejects: tuple[Reject, ...] = ()
+    left_out: int = 0
 
     def packed(self) -> PackedPart:
         """The chunk as the bytes of its part; equal results give equal bytes on every machine."""
         sink = pa.BufferOutputStream()
-        metadata = {**(self.table.schema.metadata or {})}
+        table = self.table.select(range(self.left_out, self.table.num_columns))
+        if self.left_out:
+            table = _with_dictionaries(table)
+        metadata = {**(table.schema.metadata or {})}
         if self.rejects:
             metadata[_REJECTS] = orjson.dumps([reject.to_json() for reject in self.rejects])
-        table = self.table.replace_schema_metadata(metadata or None)
-        options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False, unify_dictionaries=True)
+        table = table.replace_schema_metadata(metadata or None)
+        packing = pa.Codec("zstd", compression_level=1)
+        options = pa.ipc.IpcWriteOptions(compression=packing, use_threads=False, unify_dictionaries=True)
         with pa.ipc.new_file(sink, table.schema, options=options) as writer:
             writer.write_table(table)
         return PackedPart(self.number, self.counts, sink.getvalue())
+
+
+def _with_dictionaries(table: pa.Table) -> pa.Table:
+    """``table`` with its strings as dictionaries: those of predictions are few."""
+    return pa.table(
+        [column.dictionary_encode() if pa.types.is_string(column.type) else column for column in table.columns],
+        names=table.column_names,
+        metadata=table.schema.metadata,
+    )
 
 
 @dataclass(frozen=True)
@@ -90,18 +105,19 @@ def part_file(folder: Path, number: int) -> Path:
     return folder / f"chunk-{number:09d}.arrow"
 
 
-def write_part(folder: Path, part: PackedPart) -> PartRecord:
-    """Make ``part`` durable in ``folder``: write, fsync, rename, fsync the folder.
+def write_part(folder: Path, part: PackedPart, *, durably: bool) -> PartRecord:
+    """Write ``part`` to ``folder``, whole or not at all; ``durably``: write, fsync, rename, fsync the folder.
 
     Raises:
         OSError: it could not be written.
     """
-    write_durably(part_file(folder, part.number), part.data)
+    write = write_durably if durably else write_whole
+    write(part_file(folder, part.number), part.data)
     return PartRecord(part.number, part.counts, len(part.data), hashlib.sha256(part.data).hexdigest())
 
 
 def read_part(folder: Path, record: PartRecord) -> tuple[pa.Table, tuple[Reject, ...]] | None:
-    """Rows and rejects of a part; ``None`` if its file is not the one that the journal describes."""
+    """Columns and rejects of a part; ``None`` if its file is not the one that the journal describes."""
     try:
         data = part_file(folder, record.number).read_bytes()
     except OSError:

@@ -139,7 +139,7 @@ class ResumableJob:
         self._score_remaining(work, unfinished, counts, state)
         self._check_bad_rows(work, counts, state, finished=True)
         self._check_counts(work, unfinished, counts)
-        self._publish(work, unfinished, counts, made_by)
+        self._publish(work, unfinished, counts, made_by, state)
         return counts
 
     def _score_remaining(
@@ -182,13 +182,25 @@ class ResumableJob:
             raise InputError(f"states {work.source.n_rows:,} rows, {rows_in:,} were read", path=path)
 
     def _publish(
-        self, work: ChunkWork, unfinished: UnfinishedWork, counts: JobCounts, made_by: Mapping[str, Any]
+        self,
+        work: ChunkWork,
+        unfinished: UnfinishedWork,
+        counts: JobCounts,
+        made_by: Mapping[str, Any],
+        state: InputState,
     ) -> None:
         by_status = dict(counts.by_status)
         provenance = {**made_by, "rows": counts.to_json(), "by_status": by_status}
         if work.model.batching != "alone":  # else the bytes are those of a run that reuses nothing
             provenance |= self.earlier.stated(counts.reused)
-        assembled = assemble(one_ahead(unfinished.parts()), self.destination, work.schema, provenance)
+        rows = one_ahead(work.rows_of(unfinished.parts()))
+        try:
+            assembled = assemble(rows, self.destination, work.schema, provenance)
+        except InputError:
+            state.check()  # of an input that has changed nobody needs to know what is wrong with it
+            raise
+        if work.columns.are_read_again:
+            state.check()
         *moves, output = assembled.moves
         if self.files_beside is not None:
             moves += self.files_beside(work.summary(str(self.destination.path), counts, begun=self.begun, why=self.why))

@@ -95,7 +95,9 @@ class ReportFiles:
             OutputError: it could not be written.
         """
         if self.metrics is not None:
-            publish(_readable([stage(self.metrics, started_text(moment, before=self.metrics))]), last=False)
+            [move] = _readable([stage(self.metrics, started_text(moment, before=self.metrics))])
+            with write_errors(self.metrics):
+                os.replace(str(move.temporary), self.metrics)  # noqa: PTH105 - durable with the end of the run
 
     def _may_take_metrics(self) -> bool:
         path = self.metrics

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from scorer.disk.durable import create
+from scorer.disk.durable import create, remove_leftover
 from scorer.disk.paths import is_there
 from scorer.files.file_marks import Mark, is_settled, mark_of
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile
@@ -90,7 +90,7 @@ class LocalOutputs:
                     file.write(data)
                 temporary.replace(place)
             finally:
-                temporary.unlink(missing_ok=True)
+                remove_leftover(temporary)
 
     def _beside(self, name: str) -> Path:
         """``.FOLDER.NAME`` beside the folder: readers of whole folders, as Polars, refuse a strange file inside."""
