@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -34,11 +34,27 @@ _NO_ANSWER = {
     "IncompleteRead": "the connection broke",
     "Transport": "the connection failed",
 }
-# Classes, and codes of S3.
-_EXPIRED = ("ExpiredToken", "TokenRefreshRequired", "RefreshError", "UnauthorizedSSOToken", "ExpiredCredentials")
-_NO_ACCESS = ("PermissionError", "Credential", "Token", "RefreshError", "GatedRepo", "Forbidden")
+# Classes, and codes of S3. Who asks is not known to the store: that passes once credentials are renewed or arrive.
+_EXPIRED = (
+    "ExpiredToken",
+    "TokenRefreshRequired",
+    "TokenRetrieval",
+    "RefreshError",
+    "UnauthorizedSSOToken",
+    "ExpiredCredentials",
+    "RequestExpired",
+)
+_NOT_ACCEPTED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidClientTokenId", "AuthFailure")
+_NONE = ("NoCredentials", "PartialCredentials", "CredentialRetrieval", "MetadataRetrieval", "DefaultCredentialsError")
+# The Hub answers 401 to a name that does not exist.
+_OF_THE_HUB = ("RepositoryNotFound", "GatedRepo")
+# gcsfs tells the status by words alone.
+_OF_GOOGLE = {"Forbidden: ": "Forbidden", "invalid authentication credentials": "AuthFailure"}
+# Who asks is known, and has no right to what is asked for.
+_NO_ACCESS = (*_OF_THE_HUB, "PermissionError", "Credential", "Token", "Forbidden")
 _LATER = (408, 425, 429, *range(500, 600))
-_DENIED = (401, 403, 407)
+_NOT_KNOWN = (401, 407)
+_DENIED = (*_NOT_KNOWN, 403)
 
 
 def asked(shown: str, call: Callable[[], T], *, writing: bool = False) -> T:
@@ -97,17 +113,15 @@ def _translated(error: Exception, shown: str) -> ScorerError:
     """``error`` by its kind and status alone: its text may hold signed URLs and keys."""
     chain = [error, *_behind(error)]
     names = " ".join(kind.__name__ for one in chain for kind in type(one).__mro__)
-    names += "".join(f" {_s3_code(one)}" for one in chain) + (
-        " Forbidden" if str(error).startswith("Forbidden") else ""
-    )
+    names += "".join(f" {_s3_code(one)}" for one in chain)
+    names += "".join(f" {name}" for words, name in _OF_GOOGLE.items() if words in str(error))
     statuses = [status for one in chain if (status := _status(one))]
     later = [f"it answers with status {status}" for status in statuses if status in _LATER]
     if any(part in names for part in _NOT_TRUSTED):
         hint = "check the URL, the clock of this machine and its certificates"
         return InputError("its certificate is not trusted", path=shown, hint=hint)
-    if any(part in names for part in _EXPIRED):
-        hint = "renew them; a run that is started again resumes"
-        return UnreachableError("refuses credentials that have expired", path=shown, hint=hint)
+    if (about_credentials := _credentials_error(names, statuses, shown)) is not None:
+        return about_credentials
     later += [reason for part, reason in _NO_ANSWER.items() if part in names]
     if later:
         return UnreachableError(
@@ -124,6 +138,19 @@ def _translated(error: Exception, shown: str) -> ScorerError:
     return InputError(
         f"cannot be read ({_kind(error)})", path=shown, hint="check the URL, the network and the credentials"
     )
+
+
+def _credentials_error(names: str, statuses: Sequence[int], shown: str) -> UnreachableError | None:
+    """The error of credentials that are themselves no good; ``None`` if they are, whatever they allow."""
+    hint = "renew or set them; a run that is started again resumes"
+    if any(part in names for part in _EXPIRED):
+        return UnreachableError("refuses credentials that have expired", path=shown, hint=hint)
+    if any(part in names for part in _NONE):
+        return UnreachableError("no credentials were found", path=shown, hint=hint)
+    is_of_the_hub = any(part in names for part in _OF_THE_HUB)
+    if any(part in names for part in _NOT_ACCEPTED) or (set(statuses) & {*_NOT_KNOWN} and not is_of_the_hub):
+        return UnreachableError("does not accept the credentials", path=shown, hint=hint)
+    return None
 
 
 def _behind(error: BaseException | None) -> Iterator[BaseException]:

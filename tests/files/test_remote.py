@@ -108,7 +108,7 @@ def failure(url: str) -> ScorerError:
 
 
 STATUSES = {
-    "401": "may not be read (status 401)",
+    "401": "does not accept the credentials",
     "403": "may not be read (status 403)",
     "404": "no such file",
     "410": "no such file",
@@ -135,14 +135,14 @@ def test_answers_of_s3(url: str, status: str) -> None:
 @pytest.mark.usefixtures("server")
 def test_answers_of_google(status: str) -> None:
     error = failure(f"gs://s{status}/a.csv")
-    assert type(error) is (MissingInputError if status == "404" else InputError)
+    assert type(error) is {"401": UnreachableError, "403": InputError, "404": MissingInputError}[status]
 
 
 def check_answer(url: str, status: str) -> None:
     error = failure(url)
     assert error.message == STATUSES[status]
     assert error.path == url
-    assert error.exit_code == (9 if status in ("429", "500", "503") else 3)
+    assert error.exit_code == (9 if status in ("401", "429", "500", "503") else 3)
 
 
 @pytest.mark.usefixtures("server")
@@ -150,14 +150,39 @@ def test_credentials_that_have_expired() -> None:
     for url in ("s3://s403/expired.csv", "s3://s400/expired.csv", "s3://s403/expired/"):
         error = failure(url)
         assert (error.message, error.exit_code) == ("refuses credentials that have expired", 9)
-        assert error.hint == "renew them; a run that is started again resumes"
+        assert error.hint == "renew or set them; a run that is started again resumes"
     botocore = pytest.importorskip("botocore.exceptions")
     about = {"Error": {"Code": "ExpiredToken"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
     for writing in (False, True):
         with pytest.raises(UnreachableError, match="have expired"), store_errors("s3://b/a.csv", writing=writing):
             raise botocore.ClientError(about, "ListObjectsV2")
-    with pytest.raises(InputError, match=r"may not be read \("), store_errors("s3://b/a.csv"):
-        raise botocore.NoCredentialsError
+    for code in ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken"):
+        about = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        with pytest.raises(UnreachableError, match="does not accept the credentials; renew"), store_errors("s3://b"):
+            raise PermissionError from botocore.ClientError(about, "GetObject")
+    for none in (botocore.NoCredentialsError(), botocore.MetadataRetrievalError(error_msg="")):
+        for writing in (False, True):
+            with (
+                pytest.raises(UnreachableError, match="no credentials were found; renew"),
+                store_errors("s3://b", writing=writing),
+            ):
+                raise none
+    about = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    with pytest.raises(InputError, match=r"may not be read \(status 403"), store_errors("s3://b/a.csv"):
+        raise PermissionError from botocore.ClientError(about, "GetObject")
+    with pytest.raises(UnreachableError, match="does not accept"), store_errors("gs://b/a.csv"):
+        raise ValueError("Bad Request: b/a.csv\nRequest had invalid authentication credentials. Expected OAuth 2")
+
+
+def test_a_name_that_the_hub_does_not_know_is_no_expired_token() -> None:
+    import requests
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    response = requests.Response()
+    response.status_code = 401
+    for kind in (RepositoryNotFoundError, GatedRepoError):
+        with pytest.raises(InputError, match=r"may not be read \(status 401\)"), store_errors("hf://datasets/a/b.csv"):
+            raise kind("401 Client Error", response=response)
 
 
 @pytest.mark.parametrize("url", ["{}/a.csv", "{}/in/*.csv", "s3://bucket/a.csv", "s3://bucket/*.csv"])
