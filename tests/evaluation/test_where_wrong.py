@@ -316,6 +316,32 @@ def test_the_best_f1_is_written_unless_something_else_is_wanted(saved, optimum_f
     assert "tokenizer.json" in loaded.checksums
 
 
+@pytest.mark.parametrize(("fp", "fn"), [(5.0, 1.0), (1.0, 5.0), (None, 3.0), (0.0, 1.0)])
+def test_the_threshold_of_the_least_cost_is_written(saved, tiny_bundle, tmp_path, fp, fn):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(tiny_bundle, bundle)
+    gold, scores = [0, 1, 1, 0, 1, 0, 1, 0], [0.1, 0.9, 0.4, 0.6, 0.7, 0.3, 0.2, 0.8]
+    report = evaluate_labels(saved(table(gold, scores)), cost_fp=fp, cost_fn=fn, write_threshold=bundle)
+
+    def cost(threshold):
+        wrongly = sum(score >= threshold and not label for score, label in zip(scores, gold, strict=True))
+        missed = sum(score < threshold and label for score, label in zip(scores, gold, strict=True))
+        return (1.0 if fp is None else fp) * wrongly + fn * missed
+
+    least = report.thresholds.least_cost
+    assert least.cost == min(map(cost, [*scores, 1.0])) == cost(least.row.threshold)
+    assert ModelBundle.load(bundle).threshold == report.thresholds.written == least.row.threshold
+    assert report.notes == (f"the threshold {least.row.threshold:g} was written into {bundle}",)
+
+
+def test_a_wanted_precision_goes_before_the_least_cost(saved, tiny_bundle, tmp_path):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(tiny_bundle, bundle)
+    options = {"at_precision": 0.6, "cost_fp": 5.0, "write_threshold": bundle}
+    report = evaluate_labels(saved(table(GOLD, POSITIVE)), **options)
+    assert report.thresholds.written == report.thresholds.wanted[0].row.threshold
+
+
 def test_a_gate_that_is_not_met_leaves_the_bundle_alone(saved, tiny_bundle, tmp_path):
     bundle = tmp_path / "bundle"
     shutil.copytree(tiny_bundle, bundle)

@@ -105,6 +105,43 @@ class Page:
             raise RuntimeError(str(answer["exceptionDetails"]))
         return answer["result"].get("value")
 
+    def place(self, element: str) -> tuple[float, float]:
+        """Middle of the element of a JavaScript expression in the window, scrolled there, in CSS pixels."""
+        x, y = self.run(f"""(() => {{
+            const one = {element};
+            one.scrollIntoView({{block: 'center', inline: 'center'}});
+            const box = one.getBoundingClientRect();
+            return [box.left + box.width / 2, box.top + box.height / 2];
+        }})()""")
+        return x, y
+
+    def point(self, x: float, y: float) -> None:
+        """Move the pointer to a place in the window."""
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def click(self, element: str) -> None:
+        """Click in the middle of the element of a JavaScript expression."""
+        x, y = self.place(element)
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def type(self, element: str, text: str) -> None:
+        """Click into the field of a JavaScript expression and replace what it holds."""
+        self.click(element)
+        self.run(f"{element}.select()")
+        self.call("Input.insertText", text=text)
+
+    def press(self, key: str) -> None:
+        """Press and release a key by its name, such as ``ArrowRight``."""
+        code = {"ArrowLeft": 37, "ArrowRight": 39}[key]
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+
+    def print(self) -> bytes:
+        """The page as PDF on paper of A4."""
+        paper = {"paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": True}
+        return base64.b64decode(self.call("Page.printToPDF", **paper)["data"])
+
     def screenshot(
         self, path: Path, *, whole: bool = True, clip: tuple[float, float, float, float] | None = None
     ) -> None:
