@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -56,6 +55,8 @@ def json_line(
     for name, field in (fields or {}).items():
         if field is not None:
             value.setdefault(name, printable(field) if isinstance(field, str) and name != "traceback" else field)
+    import json
+
     return json.dumps(value, default=str)
 
 

@@ -84,7 +84,15 @@ def common_options(command: F) -> F:
     return with_options(
         command,
         (
-            click.version_option(package_version(), "-V", "--version", prog_name=PACKAGE),
+            click.option(
+                "-V",
+                "--version",
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_show_version,
+                help="Show the version and exit.",
+            ),
             option("-q", "--quiet", group=GENERAL, is_flag=True, help="Print only errors on stderr."),
             option(
                 "-v",
@@ -97,6 +105,12 @@ def common_options(command: F) -> F:
             option("--debug", group=GENERAL, is_flag=True, help="Show a traceback when something fails."),
         ),
     )
+
+
+def _show_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(f"{PACKAGE}, version {package_version()}")
+        context.exit()
 
 
 def log_format_option(command: F) -> F:

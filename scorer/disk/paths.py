@@ -48,6 +48,17 @@ def path_texts(paths: Any) -> list[str]:
     return [path_text(path) for path in several]
 
 
+def note_on(folder: Path, name: str) -> Path:
+    """Path of a note on a folder of outputs: ``.FOLDER.NAME`` beside it, or in it if nothing can be written beside it.
+
+    Readers of whole folders, as Polars, refuse a strange file inside.
+    """
+    folder = folder.resolve()
+    if folder.name and os.access(folder.parent, os.W_OK | os.X_OK):
+        return folder.with_name(f".{folder.name}{name}")
+    return folder / name
+
+
 def is_missing(path: str) -> bool:
     """True if nothing exists at ``path``; False if that cannot be found out."""
     try:

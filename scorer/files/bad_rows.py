@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from scorer.errors import InputError, UsageError
@@ -12,7 +11,7 @@ from scorer.errors import InputError, UsageError
 NOT_UTF8 = "holds bytes that are not UTF-8"
 
 # Python turns no text of more than 4,300 digits into an integer.
-_MAX_BAD = re.compile(r"(\d{1,4000})|(\d{1,4000}(?:\.\d{1,4000})?)%")
+_MAX_BAD = re.compile(r"(\d{1,4000})|(\d{1,4000})(?:\.(\d{1,4000}))?%")
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class MaxBad:
     """
 
     rows: int | None = None
-    share: Fraction | None = None
+    share: tuple[int, int] | None = None
 
     @classmethod
     def parse(cls, text: str) -> MaxBad:
@@ -71,20 +70,25 @@ class MaxBad:
             UsageError: it is neither.
         """
         match = _MAX_BAD.fullmatch(text.strip())
-        if match is None or (match[2] is not None and Fraction(match[2]) > 100):
+        if match is not None and match[1] is not None:
+            return cls(rows=int(match[1]))
+        tenths = "" if match is None else match[3] or ""
+        of = 100 * 10 ** len(tenths)
+        if match is None or (part := int(match[2]) * 10 ** len(tenths) + int(tenths or 0)) > of:
             raise UsageError(
                 f"--max-bad {text!r} is neither a number of rows nor a percentage",
                 hint="pass a number or a percentage, such as 100 or 1%",
             )
-        return cls(rows=int(match[1])) if match[1] is not None else cls(share=Fraction(match[2]) / 100)
+        return cls(share=(part, of))
 
     def allows(self, *, bad: int, rows: int) -> bool:
         """True if ``bad`` bad rows among ``rows`` are within the limit."""
         if self.rows is not None:
             return bad <= self.rows
-        return self.share is None or bad <= self.share * rows
+        return self.share is None or bad * self.share[1] <= self.share[0] * rows
 
     def __str__(self) -> str:
         if self.rows is not None:
             return f"{self.rows:,}"
-        return f"{float(100 * (1 if self.share is None else self.share)):g}%"
+        part, of = (1, 1) if self.share is None else self.share
+        return f"{100 * part / of:g}%"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import re
 from collections.abc import Sequence
@@ -83,6 +82,8 @@ def _with_usual_names(columns: Sequence[str], names: Sequence[str], path: str, o
 
 def _meant(columns: Sequence[str], wanted: Sequence[str], cutoff: float = 0.6) -> str:
     """A question about the column whose name is nearest to one of ``wanted``, or ends in it as a word."""
+    import difflib
+
     names = {re.sub(r"[\W_]+", " ", column).strip().casefold(): column for column in reversed(columns)}
     names = {name: column for name, column in names.items() if not name.endswith(" id")}
     for name in (re.sub(r"[\W_]+", " ", name).strip().casefold() for name in wanted):

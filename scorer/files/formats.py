@@ -56,11 +56,18 @@ def extension_of(name: str) -> Extension:
     >>> extension_of("reviews.csv.gz")
     Extension(kind='csv', compression='gzip', suffix='.csv.gz')
     """
-    path = Path(name)
-    compression = COMPRESSIONS.get(path.suffix.lower(), "")
-    inner = Path(path.stem).suffix if compression else path.suffix
+    suffix = _suffix(name)
+    compression = COMPRESSIONS.get(suffix.lower(), "")
+    inner = _suffix(name.rstrip("/").removesuffix(suffix)) if compression else suffix
     kind = FORMATS.get(inner.lower(), "")
-    return Extension(kind, compression, (inner + path.suffix if compression else inner) if kind else "")
+    return Extension(kind, compression, (inner + suffix if compression else inner) if kind else "")
+
+
+def _suffix(name: str) -> str:
+    """``Path(name).suffix``, at a fraction of the time: a folder may hold a million names."""
+    last = name.rstrip("/").rpartition("/")[2]
+    dot = last.rfind(".")
+    return last[dot:] if 0 < dot < len(last) - 1 else ""
 
 
 def format_of(path: str) -> str:

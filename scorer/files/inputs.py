@@ -78,6 +78,12 @@ def expand_inputs(
         raise UsageError("- (standard input) cannot be combined with other inputs", hint="pass - alone")
     found: dict[str, InputFile] = {}
     again: set[str] = set()
+    real_folder = cache(os.path.realpath)
+
+    def real(path: str) -> str:
+        folder, name = os.path.split(path)
+        return os.path.realpath(path) if os.path.islink(path) else os.path.join(real_folder(folder), name)  # noqa: PTH114, PTH118
+
     search = _Search(any_format, skip_missing, skip_missing or skip_empty, failed)
     for name in names:
         try:
@@ -88,7 +94,7 @@ def expand_inputs(
             failed(error)
             continue
         for file in files:
-            key = file.path if is_url(file.path) or file.path == STDIN else os.path.realpath(file.path)
+            key = file.path if is_url(file.path) or file.path == STDIN else real(file.path)
             if found.setdefault(key, file) is not file:
                 again.add(without_secrets(file.path))
     _say_passed_over("inputs", "second names of files", again)
@@ -257,8 +263,9 @@ def _walk(folder: Path, search: _Search) -> tuple[list[InputFile], list[InputFil
         folders[:] = [] if is_table else [name for name in folders if not _is_hidden(name)]
         below = Path(parent).relative_to(folder).as_posix().removeprefix(".")
         linked |= {f"{below}/{name}".removeprefix("/") for name in folders if (Path(parent) / name).is_symlink()}
+        shown = "" if parent == os.curdir else parent
         for file in files:
-            one = InputFile(str(Path(parent) / file), f"{below}/{file}".removeprefix("/"))
+            one = InputFile(os.path.join(shown, file), f"{below}/{file}".removeprefix("/"))  # noqa: PTH118 - quicker
             (in_tables if is_table else found).append(one)
     _say_passed_over(folder, "linked folders", linked)
     return _of_current_versions(found), in_tables
@@ -274,15 +281,18 @@ def _of_current_versions(files: list[InputFile]) -> list[InputFile]:
         return None if folder == folder.parent else table_around(folder.parent)
 
     @cache
+    def table_of(folder: str) -> Path | None:
+        return table_around(Path(os.path.abspath(folder)))  # noqa: PTH100 - not Path.resolve: a link may lead out
+
+    @cache
     def files_of(table: Path) -> set[Path]:
         return {table / below for below in delta.current_files(str(table))}
 
-    def is_current(path: Path) -> bool:
-        table = table_around(path.parent)
-        return table is None or path in files_of(table)
+    def is_current(path: str) -> bool:
+        table = table_of(os.path.dirname(path.rstrip("/")))  # noqa: PTH120
+        return table is None or Path(os.path.abspath(path)) in files_of(table)  # noqa: PTH100
 
-    # Not Path.resolve: a link may lead out of the table.
-    return [file for file in files if is_current(Path(os.path.abspath(file.path)))]  # noqa: PTH100
+    return [file for file in files if is_current(file.path)]
 
 
 def _tables_of_store(base: str, found: list[InputFile]) -> tuple[list[InputFile], list[InputFile]]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from scorer.job.options import ScoreOptions
 from scorer.job.versions import counted_versions
 from scorer.model.bundle import located
 from scorer.safe_text import in_utf8
-from scorer.version import package_version
+from scorer.version import installed_version, package_version
 
 _NEUTRAL = (
     "overwrite",
@@ -30,6 +29,12 @@ _NEUTRAL = (
     "model",
 )
 """Options that no row of an output depends on; ``versions`` and ``model`` are looked at apart."""
+
+_NEUTRAL_ON_CPU = ("engine", "ray_address", "gpus_per_actor", "device")
+"""Options that choose the engine and the device: on the CPU all give the same rows."""
+
+_NEUTRAL_ALONE = ("threads", "chunk_rows", "batch_tokens")
+"""Options that count only where texts are padded together, which they are not on the CPU by default."""
 
 _ONNXRUNTIME = ("onnxruntime-gpu", "onnxruntime")
 
@@ -62,8 +67,11 @@ class Request:
         versions = _versions()
         if bundle is None or versions is None:
             return None
-        asked = {name: value for name, value in asdict(options).items() if name not in _NEUTRAL}
-        machine = [os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("RAY_ADDRESS"), _gpus()]
+        neutral, machine = [*_NEUTRAL], [os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("RAY_ADDRESS"), _gpus()]
+        if _is_for_cpus(options, bundle["marks"]):
+            neutral += [*_NEUTRAL_ON_CPU, *(() if options.batching == "tokens" else _NEUTRAL_ALONE)]
+            machine = []
+        asked = {name: value for name, value in asdict(options).items() if name not in neutral}
         counted = counted_versions(versions, "tokenizers", options.versions)
         parts = {"bundle": bundle["content"], "options": asked, "machine": machine, "versions": counted}
         return cls(fingerprint(parts), bundle)
@@ -97,16 +105,22 @@ def _marks(folder: Path) -> dict[str, Any] | None:
     return {path.relative_to(folder).as_posix(): mark_of(path) for path in paths}
 
 
+def _is_for_cpus(options: ScoreOptions, files: Collection[str]) -> bool:
+    """True if the model, in a bundle with these ``files``, is sure to run on CPUs, whatever the engine."""
+    if options.device != "auto" or options.gpus_per_actor:
+        return options.device == "cpu"
+    models = [name for name in files if name.endswith(".onnx")]
+    is_elsewhere = options.engine == "ray" and bool(options.ray_address or os.environ.get("RAY_ADDRESS"))
+    return all("int8" in name for name in models) or not (_gpus() or is_elsewhere)
+
+
 def _versions() -> dict[str, str] | None:
     """Versions of the packages that move scores; ``None`` if one cannot be found."""
     found = {"review-scorer": package_version()}
     for names in (_ONNXRUNTIME, ("tokenizers",), ("nanotoken",), ("numpy",)):
-        for name in names:
-            try:
-                found[names[-1]] = version(name)
-                break
-            except PackageNotFoundError:
-                continue
+        for version in filter(None, map(installed_version, names)):
+            found[names[-1]] = version
+            break
     return found if {"onnxruntime", "tokenizers", "numpy"} <= found.keys() else None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -87,6 +86,8 @@ class StoredOutputs:
 
         One request each; a second for a long footer. What cannot be read has no text.
         """
+        from concurrent.futures import ThreadPoolExecutor
+
         there = [target for target in targets if self._path(target) in self._about]
         with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="store") as pool:
             return dict(zip(there, pool.map(self._provenance, there), strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -106,6 +105,8 @@ class ModelOptions:
         names = [item.name for item in fields(options)]
         unknown = sorted(overrides.keys() - set(names))
         if unknown:
+            import difflib
+
             close = difflib.get_close_matches(unknown[0], names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
             raise UsageError(f"{function}() has no argument {unknown[0]!r}", hint=hint)

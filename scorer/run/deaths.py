@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from scorer.disk.durable import write_errors
-from scorer.disk.paths import is_there
+from scorer.disk.paths import is_there, note_on
 from scorer.errors import OutOfMemoryError
 from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url, without_secrets
@@ -26,25 +25,21 @@ _MOST = 3
 
 
 class Deaths:
-    """The file in hand and the deaths of earlier runs, kept in the folder of the outputs, under its lock.
+    """The file in hand and the deaths of earlier runs, in a note on the folder of the outputs, under its lock.
 
     A run that is killed leaves the name of its file there, and the next one counts a death. Nothing is made durable: a
     process that dies takes away nothing that it has written.
     """
 
     def __init__(self, folder: Path | None) -> None:
-        """Read what earlier runs have left in ``folder``; ``None`` keeps nothing, for outputs in a store.
-
-        Raises:
-            OutputError: nothing can be written there.
-        """
-        self._path = None if folder is None else folder / _FILE
+        """Read what earlier runs have left on ``folder``; ``None`` keeps nothing, for outputs in a store."""
+        self._path = None if folder is None else note_on(folder, _FILE)
         self._deaths: dict[str, dict[str, Any]] = {}
         self._file = None
         self._size = 0
         died_at = None
         if self._path is not None:
-            with write_errors(self._path):
+            with suppress(OSError):  # of another user, say: no reason not to score
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
                 self._size = os.fstat(self._file).st_size
                 self._deaths, died_at = _parsed(os.pread(self._file, self._size, 0))
@@ -65,6 +60,11 @@ class Deaths:
             else:
                 self._path.unlink(missing_ok=True)
         os.close(self._file)
+
+    def keep(self, files: Iterable[InputFile]) -> None:
+        """Forget the deaths at all others than ``files``."""
+        names = {in_utf8(file.name) for file in files}
+        self._deaths = {name: death for name, death in self._deaths.items() if name in names}
 
     def in_order(self, targets: Mapping[str, InputFile]) -> dict[str, InputFile]:
         """``targets`` with the files at which runs have died last; the log names these."""

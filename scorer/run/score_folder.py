@@ -82,7 +82,7 @@ def score_all(
         finally:
             seen.save()
         if not remote:
-            _tidy(Path(output), everything, outcome)
+            _tidy(Path(output), everything, outcome, deaths)
     outcome.raise_worst()
 
 
@@ -119,13 +119,15 @@ def _score(
     return summary
 
 
-def _tidy(folder: Path, everything: Mapping[str, InputFile], outcome: Outcome) -> None:
+def _tidy(folder: Path, everything: Mapping[str, InputFile], outcome: Outcome, deaths: Deaths) -> None:
     """Say what is left in a folder of outputs that no input accounts for, and remove it if that is asked for."""
     prune = outcome.run.prune
     if prune is None and not log.isEnabledFor(logging.DEBUG):
         return
     left = Leftovers.of(folder, everything)
     left.say()
+    if prune is not None and everything and not outcome.errors:
+        deaths.keep(everything.values())
     if prune is None or not left.counted():
         return
     if outcome.errors or not everything:

@@ -11,11 +11,12 @@ import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from scorer.disk.durable import create, remove_leftover
-from scorer.disk.paths import is_there
+from scorer.disk.paths import is_there, note_on
 from scorer.files.file_marks import Mark, is_settled, mark_of
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile
 from scorer.files.urls import is_url, without_secrets
@@ -64,7 +65,7 @@ class LocalOutputs:
 
     def name(self, target: str) -> str:
         """Path of an output below the folder."""
-        return in_utf8(os.path.relpath(target, self.folder))
+        return in_utf8(os.path.abspath(target)[len(_prefix(self.folder)) :])  # noqa: PTH100
 
     def holds(self, name: str) -> bool:
         """True if the file ``name`` is there."""
@@ -77,12 +78,12 @@ class LocalOutputs:
     def read(self, name: str) -> bytes | None:
         """Content of a small file; ``None`` if it is not there or cannot be read."""
         with suppress(OSError):
-            return self._beside(name).read_bytes()
+            return note_on(self.folder, name).read_bytes()
         return None
 
     def write(self, name: str, data: bytes) -> None:
         """Write a small file, not durably: what a crash leaves is seen at reading."""
-        place = self._beside(name)
+        place = note_on(self.folder, name)
         temporary = place.with_name(f"{place.name}.tmp")
         with suppress(OSError):
             try:
@@ -92,13 +93,14 @@ class LocalOutputs:
             finally:
                 remove_leftover(temporary)
 
-    def _beside(self, name: str) -> Path:
-        """``.FOLDER.NAME`` beside the folder: readers of whole folders, as Polars, refuse a strange file inside."""
-        folder = self.folder.resolve()
-        return folder.with_name(f".{folder.name}{name}") if folder.name else folder / name
-
     def refresh(self) -> None:
         """Do nothing: a file of this machine is looked at when it is asked for."""
+
+
+@cache
+def _prefix(folder: Path) -> str:
+    """Beginning of the absolute paths in ``folder``."""
+    return os.path.join(os.path.abspath(folder), "")  # noqa: PTH100, PTH118 - links stay links
 
 
 @dataclass

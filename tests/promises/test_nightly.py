@@ -91,9 +91,10 @@ def test_the_service_runs_and_its_codes_are_ours(score_command: Path, tmp_path: 
     options = parsed_by_score(words[1:])
     assert int(settings["SuccessExitStatus"]) == options["exit_code_nothing_new"] == 99
     assert int(settings["TimeoutStopSec"].removesuffix("s")) > 10  # the promise for SIGTERM
-    writable = [Path(path).name for path in settings["ReadWritePaths"].split()]
-    assert writable == [options["output"].rstrip("/"), options["metrics_file"].parent.name]
-    for name in ("incoming", *writable):
+    # The index lies beside the folder of outputs.
+    assert settings["ReadWritePaths"] == settings["WorkingDirectory"]
+    assert settings["ReadOnlyPaths"] == f"{settings['WorkingDirectory']}/incoming"
+    for name in ("incoming", options["output"], options["metrics_file"].parent):
         (tmp_path / name).mkdir()
     command = [str(score_command), *words[1:]]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 99

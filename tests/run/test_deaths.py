@@ -78,9 +78,23 @@ def test_one_death_is_named_and_forgotten(call_score: Call, incoming: Path, tmp_
     assert "was killed" not in call_score("incoming", "-o", "scored")[2]
 
 
+def test_what_a_death_leaves_lies_beside_the_folder(
+    call_score: Call, incoming: Path, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    """Readers of the whole folder refuse a strange file inside."""
+    killed(tmp_path, tiny_bundle)
+    note = tmp_path / ".scored.score.running"
+    assert b"big.csv" in note.read_bytes()
+    assert not list((tmp_path / "scored").glob(".score.[ir]*"))
+    (incoming / "big.csv").rename(tmp_path / "gone.csv")
+    assert call_score("incoming", "-o", "scored")[0] == 0
+    assert note.exists()
+    assert call_score("incoming", "-o", "scored", "--prune", "--yes")[0] == 0
+    assert not note.exists()
+
+
 def test_what_is_left_of_a_torn_record_is_no_error(call_score: Call, incoming: Path, tmp_path: Path) -> None:
-    (tmp_path / "scored").mkdir()
-    (tmp_path / "scored" / ".score.running").write_bytes(os.urandom(64))
+    (tmp_path / ".scored.score.running").write_bytes(os.urandom(64))
     assert call_score("incoming", "-o", "scored")[0] == 0
     assert incoming.exists()
     assert scored(tmp_path) == {"a.csv", "big.csv", "c.csv"}

@@ -10,11 +10,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scorer.files.file_marks import is_settled, mark_in_store, mark_of
 from scorer.files.input_state import InputState
+from scorer.job.options import ScoreOptions
+from scorer.job.request import _is_for_cpus
 from scorer.run.seen_files import INDEX
 from tests.conftest import Call
 from tests.helpers.processes import CODE_WITH_PEAK, environment, needs_peak
@@ -55,6 +58,8 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+ON_RAY = ("--engine", "ray", "--actors", "2")
+ONE_BY_ONE = ("--threads", "2", "--chunk-rows", "1")
 RUN = ("in/", "-o", "out/", "--on-bad-row", "reject")
 
 
@@ -169,10 +174,37 @@ def test_another_request_is_another_matter(
         code, _, err = call_score(*RUN, *other)
         assert (code, "4 files scored" in err) == (0, True), (other, err)
         assert "nothing new" in call_score(*RUN, *other)[2]
-    for neutral in (("--no-reuse",), ("--max-bad", "9"), ("--versions", "pinned"), ("--no-resume",)):
+    for neutral in (
+        ("--no-reuse",),
+        ("--max-bad", "9"),
+        ("--versions", "pinned"),
+        ("--no-resume",),
+        ON_RAY,
+        ONE_BY_ONE,
+    ):
         looked_at.clear()
         assert "nothing new" in call_score(*RUN, *neutral)[2]
         assert looked_at == []
+
+
+@pytest.mark.parametrize(
+    ("options", "files", "is_for_cpus"),
+    [
+        ({}, ["model.onnx"], True),
+        ({"engine": "ray"}, ["model.onnx"], True),
+        ({"engine": "ray", "ray_address": "head:6379"}, ["model.onnx"], False),
+        ({"engine": "ray", "ray_address": "head:6379"}, ["onnx/model_int8.onnx"], True),
+        ({"engine": "ray", "ray_address": "head:6379", "device": "cpu"}, ["model.onnx"], True),
+        ({"engine": "ray", "gpus_per_actor": 1.0}, ["model_int8.onnx"], False),
+        ({"device": "cuda"}, ["model.onnx"], False),
+    ],
+)
+def test_when_engines_give_the_same(
+    options: dict[str, Any], files: list[str], is_for_cpus: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("scorer.job.request._gpus", list)
+    assert _is_for_cpus(ScoreOptions(**options), files) is is_for_cpus
 
 
 def test_versions_that_count_are_part_of_it(
@@ -185,7 +217,7 @@ def test_versions_that_count_are_part_of_it(
         return "9.9.9" if name == "numpy" else version(name)
 
     monkeypatch.setattr("importlib.metadata.version", later)
-    monkeypatch.setattr("scorer.job.request.version", later)
+    monkeypatch.setattr("scorer.job.request.installed_version", later)
     assert "nothing new" in call_score(*RUN, "--versions", "ignore")[2]
     code, _, err = call_score(*RUN)
     assert (code, err.count(", versions\n"), "4 files scored" in err) == (0, 4, True), err
