@@ -93,15 +93,18 @@ class Graph:
         """True if texts of different lengths can share a batch: only the mask tells padding from text."""
         return "attention_mask" in self.inputs
 
-    def logits(self, outputs: npt.NDArray[Any], rows: int) -> Logits:
-        """The logits of a batch of ``rows``, float32 ``(rows, n_labels)``.
+    def logits(self, outputs: Sequence[npt.NDArray[Any]], rows: int) -> Logits:
+        """The logits of batches of ``rows`` each, one after another: float32 ``(len(outputs) * rows, n_labels)``.
 
         Raises:
             ModelError: there are not as many as labels.
         """
-        if outputs.size not in {rows * columns for columns in self.columns}:
-            raise self._unfit(outputs.shape)
-        found = outputs.astype(np.float32, copy=False).reshape(rows, -1)
+        if not outputs:
+            return np.empty((0, self.n_labels), dtype=np.float32)
+        sizes = {output.size for output in outputs}
+        if len(sizes) > 1 or not sizes <= {rows * columns for columns in self.columns}:
+            raise self._unfit(max(outputs, key=lambda output: output.size).shape)
+        found = np.concatenate(outputs, axis=None, dtype=np.float32).reshape(len(outputs) * rows, -1)
         return found if found.shape[1] == self.n_labels else both_labels(found, probabilities=self.gives_probabilities)
 
     def _unfit(self, shape: Sequence[object]) -> ModelError:

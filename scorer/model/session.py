@@ -117,7 +117,7 @@ class ModelSession:
 
     def _run_side_by_side(self, encoded: Encoded, runs: npt.NDArray[np.int64], on_share: OnShare) -> Logits:
         """Logits of ``runs``, each alone and unpadded, float32 ``(n, n_labels)``."""
-        results = np.empty((len(runs), self.graph.n_labels), dtype=np.float32)
+        outputs: list[npt.NDArray[Any]] = [np.empty(0)] * len(runs)
         lengths = encoded.lengths[runs]
         # Long ones first: no thread is left with a long review when the others have ended.
         order = np.argsort(-lengths, kind="stable")
@@ -133,6 +133,7 @@ class ModelSession:
         work_list = iter(zip(order.tolist(), starts[order].tolist(), lengths[order].tolist(), strict=True))
         stop = threading.Event()
         total = int(lengths.sum())
+        is_fixed = self._shape.is_fixed
 
         def work() -> None:
             # next() on one iterator is atomic under the interpreter's lock.
@@ -140,22 +141,23 @@ class ModelSession:
                 place, start, length = item
                 feeds = {name: value[:, :length] for name, value in fixed}
                 feeds["input_ids"] = tokens[:, start : start + length]
-                if self._shape.is_fixed:
+                if is_fixed:
                     feeds = {name: self._shape.alone(value) for name, value in feeds.items()}
-                results[place] = self._run(feeds)[0]
+                outputs[place] = self._run(feeds)
                 on_share(length / total)
 
         if self.threads == 1 or len(runs) < 2:
             work()
-            return results
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="run") as pool:
-            futures = [pool.submit(work) for _ in range(min(self.threads, len(runs)))]
-            try:
-                for future in futures:
-                    future.result()
-            finally:
-                stop.set()
-        return results
+        else:
+            with ThreadPoolExecutor(self.threads, thread_name_prefix="run") as pool:
+                futures = [pool.submit(work) for _ in range(min(self.threads, len(runs)))]
+                try:
+                    for future in futures:
+                        future.result()
+                finally:
+                    stop.set()
+        rows = self.graph.rows or 1
+        return self.graph.logits(outputs, rows)[::rows]
 
     def _run_in_batches(self, encoded: Encoded, runs: npt.NDArray[np.int64], on_share: OnShare) -> Logits:
         """Logits of ``runs``, float32 ``(n, n_labels)``: batches are filled here while those before them run.
@@ -214,12 +216,12 @@ class ModelSession:
                 halves.append(self._run_halved(encoded, half, buffers))
         return np.concatenate(halves)
 
-    def _run(self, feeds: dict[str, npt.NDArray[Any]]) -> Logits:
+    def _run(self, feeds: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
         try:
-            (outputs,) = self._session.run([self.graph.output], feeds)
+            (output,) = self._session.run([self.graph.output], feeds)
         except Exception as error:  # onnxruntime's errors share no base class of their own
             raise self._translated(error, feeds["input_ids"].shape) from error
-        return self.graph.logits(outputs, len(feeds["input_ids"]))
+        return output
 
     def _run_bound(self, values: dict[str, npt.NDArray[Any]]) -> Logits:
         """One run whose inputs the device fetches from ``values`` themselves, without a copy in between."""
@@ -229,7 +231,7 @@ class ModelSession:
                 binding.bind_cpu_input(name, values[name].astype(kind, copy=False))
             binding.bind_output(self.graph.output, "cpu")
             self._session.run_with_iobinding(binding)
-            (outputs,) = binding.copy_outputs_to_cpu()
+            outputs = binding.copy_outputs_to_cpu()
         except Exception as error:  # as above
             raise self._translated(error, values["input_ids"].shape) from error
         return self.graph.logits(outputs, len(values["input_ids"]))
