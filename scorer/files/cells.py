@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -13,22 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.files.arrow import holds_json, is_bytes, is_text, leaves
-from scorer.files.huge_texts import rows_of_huge_texts
 
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-
-
-def by_size(table: pa.Table) -> Iterator[tuple[pa.Table, bool]]:
-    """The rows in order, those with a huge text one by one; True comes with these."""
-    huge = sorted({row for column in table.columns for row in rows_of_huge_texts(column)})
-    start = 0
-    for row in huge:
-        if row > start:
-            yield table.slice(start, row - start), False
-        yield table.slice(row, 1), True
-        start = row + 1
-    if start < table.num_rows:
-        yield table.slice(start), False
 
 
 def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

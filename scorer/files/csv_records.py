@@ -12,7 +12,6 @@ from itertools import islice
 
 from scorer.errors import InputError
 from scorer.files.file_options import NO_QUOTE, FileOptions
-from scorer.files.huge_texts import HUGE_BYTES, is_utf8
 from scorer.files.source import ReadOptions
 from scorer.files.text_bytes import TextReader, lines_of
 
@@ -25,7 +24,7 @@ _MANY_LINES = 1000
 # The line by which a spreadsheet is told the delimiter, before the header.
 _SEPARATOR = re.compile(rb'"?sep=([\t!#-/:-@\[-`{-~])"?(?:\r\n?|\n|\Z)', re.IGNORECASE)
 
-Fields = list[str | bytes | bytearray]
+Fields = list[str]
 
 csv.field_size_limit(sys.maxsize)
 
@@ -168,7 +167,7 @@ class Records:
         return True
 
     def next_record(self) -> Fields | None:
-        """Fields of the next record, none for a blank line, huge ones as UTF-8 bytes; ``None`` at the end.
+        """Fields of the next record, none for a blank line; ``None`` at the end.
 
         Raises:
             csv.Error: its quotes are wrong.
@@ -333,11 +332,7 @@ class Records:
         except StopIteration:
             raise csv.Error("unexpected end of data") from None
 
-    def _decoded(self, value: bytes | bytearray) -> str | bytes | bytearray:
-        if len(value) > HUGE_BYTES:
-            with memoryview(value) as view:
-                self.wrong_bytes = self.wrong_bytes or not is_utf8(view)
-            return value
+    def _decoded(self, value: bytes | bytearray) -> str:
         try:
             return str(value, "utf-8")
         except UnicodeDecodeError:

@@ -14,7 +14,6 @@ from scorer.files.arrow import in_one_piece
 from scorer.files.bad_rows import NOT_UTF8, Reject
 from scorer.files.csv_advice import options_that_read
 from scorer.files.csv_records import Dialect, Fields, Records
-from scorer.files.huge_texts import viewed
 from scorer.files.source import Block, ReadOptions, Source, in_blocks
 from scorer.files.text_bytes import text_bytes
 
@@ -54,9 +53,7 @@ class CsvSource(Source):
                 raise InputError("the header is not UTF-8", path=self.path, hint=hint)
             if records.has_separator_line and options.delimiter is None:
                 log.info("%s: its first line names the delimiter %r", self.path, records.dialect.delimiter)
-        names = [name if isinstance(name, str) else name.decode() for name in first]
-        if options.no_header:
-            names = [f"column_{number}" for number, _ in enumerate(first, 1)]
+        names = [f"column_{number}" for number, _ in enumerate(first, 1)] if options.no_header else first
         self.schema = pa.schema([pa.field(name, pa.string()) for name in names])
 
     def advice(self) -> str | None:
@@ -167,5 +164,5 @@ def _broken_quote(error: csv.Error, records: Records) -> str:
 
 
 def _table_of(rows: list[Fields], wanted: Sequence[int], schema: pa.Schema) -> pa.Table:
-    columns = [pa.chunked_array([[viewed(row[index]) for row in rows]], pa.string()) for index in wanted]
+    columns = [pa.chunked_array([[row[index] for row in rows]], pa.string()) for index in wanted]
     return pa.table([in_one_piece(column) for column in columns], schema)

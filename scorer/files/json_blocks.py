@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from scorer.files.huge_texts import HUGE_BYTES
-from scorer.files.strict_json import LONG_NUMBER, MAX_DEPTH, has_all_keys, parse_line
+from scorer.files.strict_json import HUGE_BYTES, LONG_NUMBER, MAX_DEPTH, has_all_keys, parse_line
 
 Row: TypeAlias = dict[str, Any] | str
 """The object of a line, or the reason why the line is bad."""

@@ -18,7 +18,6 @@ import pyarrow as pa
 from scorer.errors import InputError
 from scorer.files.arrow import JSON_FIELD, JSON_IN_ERRORS, holds_json, in_one_piece
 from scorer.files.bad_rows import Reject
-from scorer.files.huge_texts import viewed
 from scorer.files.json_blocks import Row, parse_lines
 from scorer.files.source import Block, KeptRow, ReadOptions, Source, check_text_type, in_blocks
 from scorer.files.strict_json import A_LIST, KIND_NAMES
@@ -170,8 +169,8 @@ class JsonlSource(Source):
         arrays = []
         for field in schema:
             values = [row.get(field.name) for row in rows]
-            if bytearray in set(map(type, values)):
-                values = list(map(viewed, values))
+            if bytearray in set(map(type, values)):  # of a view pyarrow makes a string without another copy
+                values = [memoryview(value) if isinstance(value, bytearray) else value for value in values]
             if holds_json(field):
                 values = [None if value is None else _json_text(value) for value in values]
             try:

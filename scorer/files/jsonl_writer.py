@@ -7,9 +7,8 @@ from collections.abc import Mapping
 import orjson
 import pyarrow as pa
 
-from scorer.files.arrow import JSON_IN_ERRORS, holds_json
-from scorer.files.cells import as_json, by_size, json_default
-from scorer.files.huge_texts import bytes_of, pieces_of, rows_of_huge_texts
+from scorer.files.arrow import JSON_IN_ERRORS
+from scorer.files.cells import as_json, json_default
 from scorer.files.sinks import BlockSink
 from scorer.files.writing import TableWriter
 
@@ -26,29 +25,6 @@ class JsonlTableWriter(TableWriter):
 
     def write(self, table: pa.Table) -> None:
         """Append the rows of ``table``."""
-        for rows, is_huge in by_size(table):
-            if is_huge:
-                self._write_row(rows)
-            else:
-                self._write_rows(rows)
-
-    def _write_row(self, row: pa.Table) -> None:
-        """Append one row without a Python string of its huge texts."""
-        before = b"{"
-        for field, column in zip(self._schema, row.columns, strict=True):
-            self._sink.write(before + orjson.dumps(field.name) + b":")
-            before = b","
-            if not rows_of_huge_texts(column):
-                self._sink.write(orjson.dumps(as_json(column, field)[0], json_default, orjson.OPT_NON_STR_KEYS))
-                continue
-            is_json = holds_json(field) or _rows_of_json(field, row) == [0]
-            self._sink.write(b"" if is_json else b'"')
-            for piece in pieces_of(bytes_of(column, 0)):
-                self._sink.write(bytes(piece) if is_json else orjson.dumps(str(piece, "utf-8"))[1:-1])
-            self._sink.write(b"" if is_json else b'"')
-        self._sink.write(b"}\n")
-
-    def _write_rows(self, table: pa.Table) -> None:
         columns = []
         for column, field in zip(table.columns, self._schema, strict=True):
             values = as_json(column, field)

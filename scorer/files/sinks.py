@@ -22,7 +22,7 @@ class BlockSink:
         self._file = file
         self._held = bytearray()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Pass on the blocks that are complete with ``data``, and hold the rest."""
         self._held += data
         whole = len(self._held) - len(self._held) % _BLOCK_BYTES

@@ -11,7 +11,12 @@ from typing import Any
 import orjson
 
 from scorer.files.bad_rows import NOT_UTF8
-from scorer.files.huge_texts import HUGE_BYTES, PIECE_BYTES, start_of_character
+
+HUGE_BYTES = 2**20
+"""A longer text stays UTF-8 bytes: a Python string takes up to four bytes a character."""
+
+_PIECE_BYTES = 2**20
+"""Bytes of a huge text that are parsed together."""
 
 # orjson reads deeper values than it writes.
 MAX_DEPTH = 200
@@ -102,7 +107,7 @@ def _quotes(line: bytes | bytearray) -> Iterator[int]:
     """Places of the quotes that no backslash escapes."""
     start = 0
     while start < len(line):
-        end = min(start + PIECE_BYTES, len(line))
+        end = min(start + _PIECE_BYTES, len(line))
         while line[end - 1] == _BACKSLASH and end < len(line):
             end += 1
         piece = line[start:end]
@@ -132,21 +137,28 @@ def _unescaped(line: bytes | bytearray, start: int, end: int) -> bytearray | Non
 
 def _end_of_piece(line: bytes | bytearray, start: int, end: int) -> int:
     """A place between two characters of a JSON string, about a piece after ``start``; ``start`` if there is none."""
-    stop = min(start + PIECE_BYTES, end)
+    stop = min(start + _PIECE_BYTES, end)
     if stop == end:
         return stop
     begin = max(start, stop - _LOOK_BEHIND)
     seen = line[begin:stop]
     place = seen.rfind(b"\\")
     if place < 0:
-        return start_of_character(line, stop)
+        return _start_of_character(line, stop)
     while place and seen[place - 1] == _BACKSLASH:
         place -= 1
     # An escape begins here. It is a place to cut if the escape before it ends here and is no first half of a pair.
     if place > 6 and seen[place - 7] != _BACKSLASH and not _HIGH_SURROGATE.match(seen, place - 6):
         return begin + place
     found = _WHOLE.match(line, start, stop)
-    return start_of_character(line, found.end()) if found else start
+    return _start_of_character(line, found.end()) if found else start
+
+
+def _start_of_character(line: bytes | bytearray, place: int) -> int:
+    """Place of the first byte of the UTF-8 character that ``place`` lies in."""
+    while place and line[place] & 0xC0 == 0x80:
+        place -= 1
+    return place
 
 
 def _parse_fast(line: bytes | bytearray) -> dict[str, Any] | str:

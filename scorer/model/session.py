@@ -218,10 +218,10 @@ class ModelSession:
 
     def _run(self, feeds: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
         try:
-            (output,) = self._session.run([self.graph.output], feeds)
+            outputs: list[npt.NDArray[Any]] = self._session.run([self.graph.output], feeds)
         except Exception as error:  # onnxruntime's errors share no base class of their own
             raise self._translated(error, feeds["input_ids"].shape) from error
-        return output
+        return outputs[0]
 
     def _run_bound(self, values: dict[str, npt.NDArray[Any]]) -> Logits:
         """One run whose inputs the device fetches from ``values`` themselves, without a copy in between."""

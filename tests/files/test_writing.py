@@ -9,6 +9,7 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -115,6 +116,28 @@ def test_fields_that_are_hard_for_csv(tmp_path: Path, value: str) -> None:
         value,
     ]
     assert b"\r\n" not in data.replace(value.encode(), b"")
+
+
+CELLS = st.none() | st.lists(
+    st.sampled_from(["a", "é", "中", "😀", " ", '"', "\\", "\n", "\r", "\t", "\x00", "\u2028", ",", "\x7f", "=1"])
+    | st.text(max_size=3),
+    max_size=9,
+).map("".join)
+
+
+@pytest.mark.parametrize(("format", "delimiter"), [("csv", ","), ("tsv", "\t")])
+@pytest.mark.parametrize("columns", [1, 2])
+@settings(max_examples=100)
+@given(rows=st.lists(st.tuples(CELLS, CELLS), max_size=6))
+def test_fields_are_quoted_as_pythons_own_writer_quotes_them(
+    format: str, delimiter: str, columns: int, rows: list[tuple[str | None, str | None]]
+) -> None:
+    names, cells = ["text", "b\r"][:columns], [row[:columns] for row in rows]
+    table = pa.table([pa.array([row[place] for row in cells], pa.string()) for place in range(columns)], names=names)
+    lines: list[str] = []
+    file = SimpleNamespace(write=lines.append)
+    csv.writer(file, delimiter=delimiter, lineterminator="\r\n").writerows([names, *cells])
+    assert written(table, format).decode() == "".join(line.removesuffix("\r\n") + "\n" for line in lines)
 
 
 def test_formulas_are_escaped_on_request() -> None:
