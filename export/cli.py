@@ -12,9 +12,9 @@ from scorer.commands.grouped_help import GroupedCommand, complete_files, option
 
 EPILOG = """\b
 Examples:
-  export-model imdb-distilbert -o imdb-bundle
-  export-model imdb-distilbert -o imdb-bundle --precision int8 --eval dev.parquet
-  score reviews.parquet -o preds.parquet --model imdb-bundle
+  export-model imdb-distilbert -o bundle
+  export-model imdb-distilbert -o bundle --precision int8 --eval dev.parquet
+  score reviews.parquet -o preds.parquet --model bundle
 
 Every variant is compared with PyTorch before the bundle is moved into place: a logit that is no
 number or too far off, another label, a fusion that was missed, or too large a drop of accuracy is

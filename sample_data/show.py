@@ -19,9 +19,11 @@ def show(path: str) -> None:
     table.add_column("text", no_wrap=True, overflow="ellipsis", width=console.width - 44)
     for name in ("pred_label", "pred_score", "pred_status"):
         table.add_column(name, no_wrap=True, width=len(name))
-    for row in pq.read_table(path, columns=["text", "pred_label", "pred_score", "pred_status"])[:ROWS].to_pylist():
+    rows = pq.read_table(path, columns=["text", "pred_label", "pred_score", "pred_status"])
+    for row in rows[:ROWS].to_pylist():
         table.add_row(row["text"], row["pred_label"], f"{row['pred_score']:.3f}", row["pred_status"])
     console.print(table)
+    console.print(f"The first {min(ROWS, len(rows))} of {len(rows)} rows of {path}.", soft_wrap=True)
 
 
 if __name__ == "__main__":

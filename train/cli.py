@@ -55,7 +55,7 @@ printed and saved in CHECKPOINT/history.json.
     group="Validation",
     shell_complete=complete_files,
     multiple=True,
-    help="The same, to validate on after each epoch.",
+    help="Files, a folder, or `imdb`, to validate on after each epoch.",
 )
 @option(
     "--validation-split",

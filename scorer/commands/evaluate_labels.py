@@ -29,9 +29,9 @@ Examples:
   evaluate-labels preds.parquet --min-accuracy 0.92 --min-f1 0.92
   evaluate-labels preds.parquet --labels gold.csv --on id
   evaluate-labels preds.parquet --slice-by genre --markdown report.md
-  evaluate-labels preds.parquet --baseline old.parquet --on id --max-drop 0.005
+  evaluate-labels preds.csv --baseline old.csv --on id --max-drop 0.005
   evaluate-labels preds.parquet --at-precision 0.95 --write-threshold bundle
-  evaluate-labels new.parquet --drift kept.parquet --write-baseline kept.parquet
+  evaluate-labels new.csv --drift kept.parquet --write-baseline kept.parquet
   evaluate-labels new.parquet --min-expected-accuracy 0.9 --review-queue q.csv
   evaluate-labels preds.parquet --report report.html --mistakes-file wrong.csv
   evaluate-labels preds.parquet --json - | jq .figures.f1.value
@@ -284,7 +284,7 @@ def evaluate_labels(
     debug: bool,
     **options: Any,
 ) -> None:
-    """Compare predictions with gold labels: how good are they, better than the last, and where wrong.
+    """Measure how good predictions are, whether they are better than earlier ones, and where they are wrong.
 
     FILE has predictions (the column pred_label), or text that is scored first. A row with a gold
     label but no prediction, as for an empty text, is counted as unscored and left out. With

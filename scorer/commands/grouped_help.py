@@ -64,7 +64,7 @@ class GroupedCommand(click.Command):
         groups: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(context):
             record = parameter.get_help_record(context)
-            if record is not None:
+            if record is not None and isinstance(parameter, click.Option):  # the text above has the arguments
                 groups.setdefault(getattr(parameter, "group", GENERAL), []).append(record)
         groups[GENERAL] = groups.pop(GENERAL, [])
         # One width for all groups: a shorter name is filled up to it.
@@ -82,6 +82,13 @@ def option(*names: str, group: str, **settings: Any) -> Callable[[F], F]:
 def complete_files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
     """Have the shell complete a value that may be a path as one; for ``shell_complete`` of an option."""
     return [CompletionItem(incomplete, type="file")]
+
+
+def complete_devices(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """Have the shell complete a device; ``cuda:N`` has too many."""
+    return [CompletionItem(name) for name in ("auto", "cpu", "cuda") if name.startswith(incomplete)]
 
 
 def with_options(command: F, options: Sequence[Callable[[F], F]]) -> F:

@@ -42,7 +42,7 @@ Examples:
   score reviews.csv -o preds.csv --text-column review --columns id
   score reviews.parquet -o preds.parquet --model my-bundle --device cuda
   score incoming/ -o scored/ --on-bad-row reject --max-bad 1%
-  score incoming/ -o scored/ --on-missing-input empty --metrics-file score.prom
+  score incoming/ -o scored/ --on-missing-input empty --metrics-file s.prom
   score spark.csv -o preds.parquet --escape '\\'
   score tweets.csv -o preds.csv --no-header --text-column 6 --encoding latin-1
   zcat reviews.csv.gz | score - --format csv -o - --output-format jsonl

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from scorer.commands.grouped_help import F, option, with_options
+from scorer.commands.grouped_help import F, complete_devices, option, with_options
 
 
 def reading_options(command: F) -> F:
@@ -58,6 +58,7 @@ _SESSION = (
         default="auto",
         show_default=True,
         metavar="DEVICE",
+        shell_complete=complete_devices,
         help="auto, cpu, cuda or cuda:N; an explicit cuda that cannot run is an error.",
     ),
     option(

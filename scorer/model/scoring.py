@@ -111,7 +111,9 @@ class Scorer:
     ) -> Scorer:
         """Open a bundle folder, a Hub id or (``None``) the embedded model.
 
-        Keyword arguments are fields of :class:`~scorer.model.options.ModelOptions`, such as ``device="cpu"``.
+        Keyword arguments are fields of :class:`~scorer.model.options.ModelOptions`: ``device``, ``precision``,
+        ``threads``, ``batching``, ``batch_tokens``, ``max_length``, ``long_text``, ``stride``, ``threshold``,
+        ``prefix`` and ``tokenizer``.
 
         Raises:
             ModelError: the bundle cannot be used.

@@ -5,6 +5,7 @@ It is a cache. Whoever removes it, or damages it, has every input hashed once mo
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import zlib
@@ -26,6 +27,8 @@ from scorer.job.summary import JobCounts, ScoreSummary
 from scorer.safe_text import in_utf8
 
 INDEX = ".score.index"
+
+log = logging.getLogger(__name__)
 
 _FORMAT = 1
 
@@ -85,12 +88,14 @@ class LocalOutputs:
         """Write a small file, not durably: what a crash leaves is seen at reading."""
         place = note_on(self.folder, name)
         temporary = place.with_name(f"{place.name}.tmp")
-        with suppress(OSError):
-            try:
-                with create(temporary) as file:
-                    file.write(data)
-                temporary.replace(place)
-            finally:
+        try:
+            with create(temporary) as file:
+                file.write(data)
+            temporary.replace(place)
+        except OSError as error:
+            log.debug("%s: cannot be written, so the next run hashes every input: %s", place, error.strerror)
+        finally:
+            with suppress(OSError):
                 remove_leftover(temporary)
 
     def refresh(self) -> None:

@@ -97,7 +97,13 @@ def test_a_variable_sets_an_option_and_the_command_line_wins(commands: dict[str,
 
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize(
-    ("words", "wanted"), [("score --prec", "--precision"), ("score --on-bad-row k", "keep"), ("score rev", "file")]
+    ("words", "wanted"),
+    [
+        ("score --prec", "--precision"),
+        ("score --on-bad-row k", "keep"),
+        ("score --device cu", "cuda"),
+        ("score rev", "file"),
+    ],
 )
 def test_tab_completes_options_choices_and_files(
     shell: str, words: str, wanted: str, commands: dict[str, str], tmp_path: Path
@@ -115,7 +121,7 @@ def test_tab_completes_options_choices_and_files(
 
 def test_the_lines_of_the_page_are_those_of_the_commands(commands: dict[str, str], tmp_path: Path) -> None:
     (block,) = re.findall(r"\*\*bash\*\*.*?```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    shown = "; ".join(f"complete -p {name}" for name in ("score", "evaluate-labels", "train-model", "export-model"))
+    shown = "; ".join(f"complete -p {name}" for name in COMMANDS)
     done = subprocess.run(
         ["bash", "-c", f"set -e; {block}\n{shown}"],
         env=commands,
@@ -125,4 +131,4 @@ def test_the_lines_of_the_page_are_those_of_the_commands(commands: dict[str, str
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("complete -o nosort -F _") == 4
+    assert done.stdout.count("complete -o nosort -F _") == len(COMMANDS)

@@ -40,10 +40,14 @@ def test_a_heading_for_each_group_and_the_general_options_last(command: click.Co
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("width", [80, 100])
 def test_the_help_fits_the_terminal(command: click.Command, width: int) -> None:
-    examples = command.epilog or ""
-    assert [
-        line for line in shown(command, width).splitlines() if len(line) > width and line.strip() not in examples
-    ] == []
+    assert [line for line in shown(command, width).splitlines() if len(line) > width] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_name_stands_without_a_word(command: click.Command) -> None:
+    lines = shown(command, 80).splitlines()
+    arguments = [parameter.make_metavar(click.Context(command)) for parameter in command.params[:1]]
+    assert not {line.strip() for line in lines}.intersection(arguments)
 
 
 def test_options_of_all_groups_begin_their_help_in_one_column() -> None:

@@ -121,9 +121,6 @@ def test_the_python_of_the_readme_prints_what_it_says(capsys: pytest.CaptureFixt
 def test_every_command_of_the_tutorial_runs_from_an_empty_folder(newcomer: dict[str, str], tmp_path: Path) -> None:
     page = ROOT / "docs" / "tutorial.md"
     blocks = [block.replace("make demo", MADE) for block in shell_blocks(page)]
-    (split,) = python_blocks(page)
-    place = next(place for place, block in enumerate(blocks) if "--train" in block)
-    blocks.insert(place, f"python - <<'END'\n{split}END\n")
     shown = follow(blocks, tmp_path / "work", newcomer)
     clone = tmp_path / "work" / "review-scorer"
     for name in ("scored.csv", "report.html", "mine.html", "my-model/history.json", "my-bundle/bundle.json", "card.md"):

@@ -102,6 +102,7 @@ def test_the_service_runs_and_its_codes_are_ours(score_command: Path, tmp_path: 
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "scored" / "a.csv.rejects.jsonl").exists()
+    assert (tmp_path / ".scored.score.index").exists()
 
 
 # cron
@@ -171,8 +172,8 @@ def test_the_readme_gets_to_a_nightly_job(score_command: Path, tmp_path: Path) -
     assert lines[:3] == [
         "REPO=~/review-scorer", "python3 -m venv env", "env/bin/pip install -c $REPO/constraints.txt $REPO",
     ]  # fmt: skip
-    (tmp_path / "night" / "env" / "bin").mkdir(parents=True)
-    (tmp_path / "night" / "env" / "bin" / "score").symlink_to(score_command)
+    (tmp_path / "a night" / "env" / "bin").mkdir(parents=True)
+    (tmp_path / "a night" / "env" / "bin" / "score").symlink_to(score_command)
     (tmp_path / "bin" / "crontab").write_text(
         f'#!/bin/sh\n[ "$1" = -l ] && echo "# old" || cat > {tmp_path}/installed\n'
     )
@@ -180,15 +181,18 @@ def test_the_readme_gets_to_a_nightly_job(score_command: Path, tmp_path: Path) -
     script = "\n".join([f"set -e\nREPO={ROOT}", *lines[3:]])
     done = subprocess.run(
         ["sh", "-c", script.replace("; echo $?", " || echo $?")],
-        cwd=tmp_path / "night", capture_output=True, text=True, check=False,
+        cwd=tmp_path / "a night", capture_output=True, text=True, check=False,
         env={**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "99" in done.stdout.splitlines()
     assert 'score_files{result="up_to_date"} 1.0' in done.stdout
     assert (tmp_path / "installed").read_text().startswith("# old\n")
-    assert f"cd {tmp_path}/night && {tmp_path}/night/env/bin/score incoming/" in (tmp_path / "installed").read_text()
-    assert pq.read_metadata(tmp_path / "night" / "scored" / "reviews.parquet").num_rows == 300
+    assert (
+        f'cd "{tmp_path}/a night" && "{tmp_path}/a night/env/bin/score" incoming/'
+        in (tmp_path / "installed").read_text()
+    )
+    assert pq.read_metadata(tmp_path / "a night" / "scored" / "reviews.parquet").num_rows == 300
 
 
 # Kubernetes
