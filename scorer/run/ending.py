@@ -6,11 +6,12 @@ A log can be long, and whoever is woken by it reads its end.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scorer.disk.paths import is_folder, is_there
 from scorer.errors import ScorerError
+from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.summary import ScoreSummary
 from scorer.run.report import Failure
@@ -26,12 +27,17 @@ _SIGNALS = (130, 143)
 
 
 def say_ending(
-    code: int, targets: Sequence[str], summaries: Sequence[ScoreSummary], failures: Sequence[Failure], *, repeat: bool
+    code: int,
+    targets: Mapping[str, InputFile],
+    summaries: Sequence[ScoreSummary],
+    failures: Sequence[Failure],
+    *,
+    repeat: bool,
 ) -> None:
     """Say how a run into a folder stands that fails with ``code``; nothing of one that was refused.
 
-    ``targets`` are the outputs of all its inputs, ``failures`` the inputs that failed one by one; ``repeat`` says them
-    once more.
+    ``targets`` has the inputs of all outputs, ``failures`` the inputs that failed one by one; ``repeat`` says them once
+    more.
     """
     if not (_is_failure(code) or (failures and summaries)):
         return
@@ -40,7 +46,8 @@ def say_ending(
     finished = {summary.output for summary in summaries}
     left = [target for target in targets if without_secrets(target) not in finished]
     _say(_nothing_is_lost(left, summaries))
-    _say(_next(code, left))
+    known = {without_secrets(file.path) for file in targets.values()}
+    _say(_next(code, left, sum(failure.input not in known for failure in failures)))
 
 
 def say_one_ending(code: int, output: str) -> None:
@@ -83,11 +90,16 @@ def _nothing_is_lost(left: Sequence[str], summaries: Sequence[ScoreSummary]) -> 
     return f"nothing is lost: {', '.join(filter(None, parts)) or 'no output was touched'}"
 
 
-def _next(code: int, left: Sequence[str]) -> str:
+def _next(code: int, left: Sequence[str], n_unlisted: int) -> str:
+    """What the same command does next: with the outputs that are ``left``, and inputs that could not be listed."""
     begun = sum(not is_url(target) and _is_begun(target) for target in left)
     resumed = f", {begun} of them from where it stopped" if begun else ""
     files = f"the {counted(len(left), 'file')} that {'is' if len(left) == 1 else 'are'} left"
-    does = f"the same command scores {files}{resumed}" if left else "the same command does what is left"
+    parts = [
+        f"looks at {counted(n_unlisted, 'input')} again" if n_unlisted else "",
+        f"scores {files}{resumed}" if left else "",
+    ]
+    does = f"the same command {' and '.join(filter(None, parts)) or 'does what is left'}"
     if code in _SIGNALS:
         return f"next: {does}"
     if code in _CAN_HEAL:

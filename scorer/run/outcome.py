@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -41,7 +41,7 @@ class Outcome:
     begun_at: float = field(default_factory=time.time)
     files_are_checked: bool = False
     all_listed: bool = True
-    targets: Sequence[str] = ()
+    targets: Mapping[str, InputFile] = field(default_factory=dict)
     _n_scored_before_failures: int | None = None
 
     def report(self, exit_code: int = 0) -> RunReport:
@@ -133,7 +133,7 @@ class Outcome:
             is_far = len(self.failures) > 3 or self._n_scored_before_failures != self._n_scored() or code > 100
             say_ending(code, self.targets, self.summaries, self.failures, repeat=is_far)
         elif self.targets:
-            say_one_ending(code, self.targets[0])
+            say_one_ending(code, next(iter(self.targets)))
 
     def without_older(self, found: list[InputFile]) -> list[InputFile]:
         """``found`` without files that were last modified before ``--since``."""

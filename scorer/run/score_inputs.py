@@ -75,14 +75,14 @@ def score_inputs(
             one = dict.fromkeys([output], file) if (file := next(iter(outcome.without_older(found)), None)) else {}
             return _dry_run(one, output, options, outcome, show)
         if outcome.of_one_file:
-            outcome.targets = [output]
+            outcome.targets = dict.fromkeys([output], found[0]) if found else {}
             return _score_one(outcome.without_older(found), output, options, progress, outcome)
         found = without_outputs(found, inputs, output, run)
         targets = targets_of(found, output, options, outcome.failed)
         outcome.check_files([file.path for file in found], output, targets)
         new, everything = set(outcome.without_older(found)), targets
         targets = {target: file for target, file in targets.items() if file in new}
-        outcome.targets = list(targets)
+        outcome.targets = targets
         if run.dry_run:
             return _dry_run(targets, output, options, outcome, show)
         remove_dead_folders()

@@ -1,9 +1,12 @@
-"""An S3 of our own, on this machine."""
+"""Stores of our own, on this machine: an S3, and one that can fall silent."""
 
 from __future__ import annotations
 
+import http.server
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 
 @contextmanager
@@ -29,3 +32,46 @@ def s3_store() -> Iterator[dict[str, str]]:
     finally:
         server.stop()
         s3fs.S3FileSystem.clear_instance_cache()
+
+
+@dataclass
+class MortalStore:
+    """A file over HTTP.
+
+    Attributes:
+        url: its address.
+        content: its bytes.
+        is_dead: True to hang up on whoever asks.
+    """
+
+    url: str
+    content: bytes
+    is_dead: bool = False
+
+
+@contextmanager
+def mortal_store(name: str, content: bytes) -> Iterator[MortalStore]:
+    """Serve one file for the time of the block."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if store.is_dead:
+                return  # the connection is closed without a word
+            self.send_response(200 if self.path == f"/{name}" else 404)
+            self.send_header("ETag", f'"{hash(store.content)}"')
+            self.send_header("Content-Length", str(len(store.content)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(store.content)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        store = MortalStore(f"http://127.0.0.1:{server.server_port}/{name}", content)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield store
+        finally:
+            server.shutdown()

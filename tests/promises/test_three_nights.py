@@ -1,4 +1,7 @@
-"""Three nights of a folder: all of it, nothing new, 1 % grown with one huge file and a kill; here and on Ray."""
+"""Three nights of a folder: all of it, nothing new, 1 % grown with one huge file; here and on Ray.
+
+The third has a store that hangs up, a full disk and a kill.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,38 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.helpers.processes import CODE, environment
+from tests.helpers.stores import MortalStore, mortal_store
 
-KILLED = f"""
-import os, signal
+NO_WAITS = """
+from scorer.files import store_errors
+store_errors._WAITS = ()
+"""
+
+AT_THE_FIFTH_CHUNK = """
+import os, resource, signal
 from scorer.job.journal import UnfinishedWork
 add = UnfinishedWork.add
-def add_or_die(work, part):
-    if len(work.records) == 4:
-        os.kill(os.getpid(), signal.SIGKILL)
+def add_or_fail(work, part):
+    if len(work.records) == 4 and "huge" in work.folder.name:
+        return fail(work, part)
     return add(work, part)
-UnfinishedWork.add = add_or_die
+UnfinishedWork.add = add_or_fail
+"""
+
+KILLED = f"""{NO_WAITS}{AT_THE_FIFTH_CHUNK}
+def fail(work, part):
+    os.kill(os.getpid(), signal.SIGKILL)
+{CODE}
+"""
+
+FULL_DISK = f"""{NO_WAITS}{AT_THE_FIFTH_CHUNK}
+def fail(work, part):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        return add(work, part)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 {CODE}
 """
 
@@ -45,9 +70,12 @@ class Nights:
     model: Path
     engine: str
 
-    def run(self, *options: str, output: str = "scored/", code: str = CODE) -> tuple[int, str]:
-        """Run the command; exit code and stderr."""
-        command = [sys.executable, "-c", code, "incoming/", "-o", output, "--model", str(self.model), "--threads", "1"]
+    def run(
+        self, *options: str, more: tuple[str, ...] = (), output: str = "scored/", code: str = CODE
+    ) -> tuple[int, str]:
+        """Run the command over ``incoming/`` and the inputs ``more``; exit code and stderr."""
+        inputs = ("incoming/", *more)
+        command = [sys.executable, "-c", code, *inputs, "-o", output, "--model", str(self.model), "--threads", "1"]
         done = subprocess.run(
             [*command, "--chunk-rows", "40", *options],
             cwd=self.folder,
@@ -110,19 +138,51 @@ def test_three_nights(nights: Nights) -> None:
     grown = pa.table({"id": range(N + 3), "text": [*texts(0, N), "new one", "new two", "new three"]})
     pq.write_table(grown, incoming / "a.parquet")
     pq.write_table(pa.table({"id": range(10 * N), "text": texts(2_000, 2_000 + 10 * N)}), incoming / "huge.parquet")
-    code, err = nights.night(code=KILLED)
+    with mortal_store("d.csv", b"text\n" + b"a film of the store\n" * 20) as store:
+        third_night(nights, first, store)
+
+
+def third_night(nights: Nights, first: dict[str, bytes], store: MortalStore) -> None:
+    # The store hangs up, and the disk is full in the middle of the huge file: two codes, and the log's end says all.
+    store.is_dead = True
+    more = (store.url,)
+    code, err = nights.night(more=more, code=FULL_DISK)
+    assert code == 5, err
+    lines = err.splitlines()[-10:]
+    assert any(line.startswith("failed: scored/huge.parquet: could not be written: ") for line in lines), err
+    assert any(line.startswith(f"failed: {store.url}: cannot be reached: the connection ") for line in lines), err
+    assert lines[-3:] == [
+        "nothing is lost: 2 files scored, 1 file up to date",
+        "next: another try can help: the same command looks at 1 input again and scores the 1 file that is left, 1 of "
+        "them from where it stopped",
+        f"error: 2 of 5 files could not be scored: {store.url}, incoming/huge.parquet; the other 3 are done",
+    ]
+    failures = {one["input"]: one["exit_code"] for one in nights.summary()["failures"]}
+    assert failures == {store.url: 9, "incoming/huge.parquet": 5}
+    by_input = {Path(one["input"]).name: one for one in nights.summary()["outputs"]}
+    assert [by_input[name]["why"] for name in ("a.parquet", "b.csv")] == ["changed", "changed"]
+    assert [by_input[name]["rows_reused"] for name in ("a.parquet", "b.csv")] == [N, N]
+    assert by_input["c.jsonl"]["skipped"]
+    second = nights.scored()
+
+    # There is room again, and the store still silent; then the run is killed.
+    code, err = nights.night(more=more, code=KILLED)
     assert code == -signal.SIGKILL, err
     for name, data in nights.scored().items():
-        assert ".partial/" in name or data == first[name], name
-    code, err = nights.night()
+        assert ".partial/" in name or data == second[name], name
+
+    # All is well, and it goes on from where it was.
+    store.is_dead = False
+    code, err = nights.night(more=more)
     assert code == 0, err
-    assert "resuming after" in err
+    assert "scored/huge.parquet: resuming after 160 rows of an earlier run" in err
+    assert "incoming/huge.parquet: a run was killed at this file, and nothing is lost; it goes last now" in err
     by_input = {Path(one["input"]).name: one for one in nights.summary()["outputs"]}
-    assert [by_input[name]["why"] for name in ("a.parquet", "b.csv", "huge.parquet")] == ["changed", "changed", "new"]
-    assert [by_input[name]["rows_reused"] for name in ("a.parquet", "b.csv", "huge.parquet")] == [N, N, 0]
-    assert by_input["c.jsonl"]["skipped"]
+    assert [by_input[name]["why"] for name in ("d.csv", "huge.parquet")] == ["new", "new"]
+    assert [by_input[name]["skipped"] for name in ("a.parquet", "b.csv", "c.jsonl")] == [True] * 3
 
     # As if every night had been whole, and nothing reused.
-    assert nights.run("--no-reuse", "-q", output="straight/") == (0, "")
+    assert nights.run("--no-reuse", "-q", more=more, output="straight/") == (0, "")
     assert nights.scored("straight") == nights.scored()
-    assert nights.night()[0] == 99
+    assert first.keys() < nights.scored().keys()
+    assert nights.night(more=more)[0] == 99

@@ -149,7 +149,7 @@ def test_a_store_that_does_not_answer(call_score: Call, closed_port: str) -> Non
     assert code == 9
     assert lines[-4].startswith(f"failed: {closed_port}/a.csv: cannot be reached: ")
     assert lines[-3] == "nothing is lost: 12 files scored"
-    assert lines[-2] == "next: another try can help: the same command does what is left"
+    assert lines[-2] == "next: another try can help: the same command looks at 1 input again"
     code, _, err = call_score(f"{closed_port}/*.csv", "-o", "out/")
     assert (code, err.splitlines()[0]) == (9, "nothing is lost: no output was touched")
 
