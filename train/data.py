@@ -99,6 +99,11 @@ def load_splits(options: TrainOptions) -> tuple[LabelledReviews, LabelledReviews
     return train_set, eval_set
 
 
+def unnamed(names: Sequence[str]) -> bool:
+    """True if these are the names that labels have which are numbers, ``LABEL_0`` and so on."""
+    return list(names) == [f"LABEL_{label}" for label in range(len(names))] != []
+
+
 def shown_names(names: Sequence[str]) -> str:
     """The first few of the label names, and the number of the others."""
     more = f" and {len(names) - _SHOWN_NAMES:,} more" if len(names) > _SHOWN_NAMES else ""

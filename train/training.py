@@ -31,7 +31,7 @@ from scorer.model.token_runs import TextEncoder
 from train.averaging import WeightAverage
 from train.callbacks import SaveBetweenEpochs, StopEarly
 from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, save_classifier
-from train.data import load_splits, shown_names
+from train.data import load_splits, shown_names, unnamed
 from train.data_record import files_of, record_data
 from train.encoders import depths
 from train.encoding import encode_rows, padding_multiple
@@ -104,6 +104,8 @@ def _train(options: TrainOptions, work: UnfinishedTraining) -> History:
     eval_rows = encode_rows(eval_set, TextEncoder(backend, options.preprocessing))
     labels = shown_names(train_set.label_names)
     log.info("%d training rows, %d validation rows, labels: %s", len(train_rows), len(eval_rows), labels)
+    if unnamed(train_set.label_names):
+        log.warning("the labels are numbers, so they are called %s; name them with --label-names", labels)
 
     if options.pretrain_on:
         held = frozenset(eval_set.texts)

@@ -111,10 +111,16 @@ def _content(report: EvaluationReport) -> dict[str, Any]:
         "models": [one for one in report.provenance.inputs if one.model is not None],
         "thresholds": tables.thresholds(report),
         "hand_over": hand_over(report),
-        "usual": digits_of(report.figures["accuracy"]),
+        "usual": _usual_digits(report),
         "left_out": tables.left_out(report),
         "facts": tables.facts(report),
     }
+
+
+def _usual_digits(report: EvaluationReport) -> int:
+    """Decimals of figures without an interval: those of the accuracy, or of the expected one."""
+    expected = None if report.labelled else report.expectation
+    return digits_of(report.figures["accuracy"] if expected is None else expected.accuracy)
 
 
 def _source(name: str) -> Markup:

@@ -43,6 +43,7 @@ class Picture:
         plot: the drawing.
         legend: names of the series, in order.
         tables: the same data.
+        looks: classes of the series; those of :func:`look_of` if there are none.
     """
 
     name: str
@@ -52,15 +53,27 @@ class Picture:
     plot: Plot
     legend: Sequence[str]
     tables: Sequence[Table]
+    looks: Sequence[str] = ()
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """Class and name of each series."""
+        looks = self.looks or [look_of(number) for number in range(len(self.legend))]
+        return list(zip(looks, self.legend, strict=True))
+
+
+def look_of(series: int) -> str:
+    """The class of a series by its number, such as ``series-0``; behind the last colour they begin again."""
+    return f"series-{series % SERIES}"
 
 
 def pictures_of(report: EvaluationReport) -> Iterator[Picture]:
     """The pictures that have data; curves of a baseline lie beside ours."""
     then = report.comparison.curves if report.comparison is not None else ()
     if roc := [curve for curve in report.curves if curve.false_positive_rate][:SERIES]:
-        yield _roc(roc, then)
+        yield _roc(roc, then, len(report.labels))
     if ranked := [curve for curve in report.curves if curve.recall][:SERIES]:
-        yield _precision_recall(ranked, then)
+        yield _precision_recall(ranked, then, len(report.labels))
     if filled := [one for one in report.reliability if one.rows]:
         yield _reliability(filled, len(report.reliability), report.figures.get("ece"))
     if report.histogram is not None:
@@ -82,21 +95,21 @@ def pictures_of_drift(drift: Drift) -> Iterator[Picture]:
 
 def draw_curve(
     plot: Plot,
-    series: int,
+    look: str,
     name: str,
     columns: Sequence[str],
     *values: Sequence[float | None],
     steps: bool = False,
-    dots: bool = False,
+    dots: float = 0.0,
 ) -> Table:
     """Draw a line, whose x and y are the last two of ``values``; with ``steps``, each y lasts until the next x.
 
-    The table has at most 21 points, both ends among them; the plot shows the same ones under the pointer, and as dots
-    if ``dots`` is true.
+    ``look`` are classes of :func:`look_of`. The table has at most 21 points, both ends among them; the plot shows the
+    same ones under the pointer, and as dots of a radius ``dots`` above 0.
     """
     points = [(x or 0.0, y or 0.0) for x, y in zip(*values[-2:], strict=True)]
     corners = [corner for now, then in pairwise(points) for corner in (now, (then[0], now[1]))] if steps else points
-    plot.path([*corners, points[-1]], f"line series-{series}")
+    plot.path([*corners, points[-1]], f"line {look}")
     plot.values(
         points, excerpt(name, 40), columns, [[_decimals(cell) for cell in row] for row in zip(*values, strict=True)]
     )
@@ -105,45 +118,48 @@ def draw_curve(
     title = f"{name}: {kept} of {n} points as a table" if kept < n else f"{name} as a table"
     table = Table(title, columns, [[_decimals(column[at]) for column in values] for at in places])
     for at, text in zip(places, table.sentences(), strict=True):
-        look, radius = (f"dot series-{series}", 2.4) if dots else ("spot", 7)
-        plot.dot(*points[at], look, radius, f"{excerpt(name, 40)}: {text}")
+        drawn, radius = (f"dot {look}", dots) if dots else ("spot", 7)
+        plot.dot(*points[at], drawn, radius, f"{excerpt(name, 40)}: {text}")
     return table
 
 
-def _beside(curves: Sequence[Curves], then: Sequence[Curves]) -> Iterator[tuple[int, Curves, str]]:
-    """Our curves, then the baseline's: series, curve and name."""
+def _beside(curves: Sequence[Curves], then: Sequence[Curves]) -> Iterator[tuple[str, Curves, str]]:
+    """Our curves, then the baseline's: look, curve and name. Of several labels each has one colour in both."""
     for n, one in enumerate(curves):
-        yield n, one, one.label
-    # Behind ten series the colours begin again, so the baseline's are told apart by their names alone.
+        yield look_of(n), one, one.label
     for n, one in enumerate(then[: len(curves)]):
         if one.recall:
-            yield (len(curves) + n) % SERIES, one, f"baseline, {one.label}"
+            yield look_of(1) if len(curves) == 1 else f"{look_of(n)} then", one, f"baseline, {one.label}"
 
 
-def _roc(curves: Sequence[Curves], then: Sequence[Curves]) -> Picture:
+def _roc(curves: Sequence[Curves], then: Sequence[Curves], n_labels: int) -> Picture:
     columns = ("threshold", "false positive rate", "true positive rate")
     plot = Plot(Axis(columns[1]), Axis(columns[2]))
     plot.path([(0, 0), (1, 1)], "guess")
-    tables, areas = [], []
-    for n, one, name in _beside(curves, then):
+    tables, areas, looks = [], [], []
+    for look, one, name in _beside(curves, then):
         values = one.roc_threshold, one.false_positive_rate, one.true_positive_rate
-        tables.append(draw_curve(plot, n, name, columns, *values))
+        tables.append(draw_curve(plot, look, name, columns, *values))
         areas.append(f"{name}: area {_with_reason(one.roc_auc)}")
+        looks.append(look)
     description = "True positive rate over false positive rate, one against the others; the dotted diagonal is a guess."
     title = "ROC curve" if len(curves) == 1 else "ROC curves"
-    return Picture("roc", title, _caption(areas), f"{description} {'; '.join(areas)}.", plot, areas, tables)
+    caption = _caption(areas, curves, n_labels, "the upper left corner is best, the diagonal is a guess")
+    return Picture("roc", title, caption, f"{description} {'; '.join(areas)}.", plot, areas, tables, looks)
 
 
-def _precision_recall(curves: Sequence[Curves], then: Sequence[Curves]) -> Picture:
+def _precision_recall(curves: Sequence[Curves], then: Sequence[Curves], n_labels: int) -> Picture:
     columns = ("threshold", "recall", "precision")
     plot = Plot(Axis(columns[1]), Axis(columns[2]))
-    tables, areas = [], []
-    for n, one, name in _beside(curves, then):
+    tables, areas, looks = [], [], []
+    for look, one, name in _beside(curves, then):
         values = one.precision_recall_threshold, one.recall, one.precision
-        tables.append(draw_curve(plot, n, name, columns, *values, steps=True))
+        tables.append(draw_curve(plot, look, name, columns, *values, steps=True))
         areas.append(f"{name}: average precision {_with_reason(one.average_precision)}")
+        looks.append(look)
     title, description = "Precision and recall", f"Precision over recall as the threshold falls. {'; '.join(areas)}."
-    return Picture("precision-recall", title, _caption(areas), description, plot, areas, tables)
+    caption = _caption(areas, curves, n_labels, "the upper right corner is best")
+    return Picture("precision-recall", title, caption, description, plot, areas, tables, looks)
 
 
 def picture_of_coverage(coverage: Coverage) -> Picture | None:
@@ -156,9 +172,17 @@ def picture_of_coverage(coverage: Coverage) -> Picture | None:
     plot = Plot(Axis(columns[0]), Axis(columns[1], low, 1.0))
     band = [*zip(curve.share, curve.high, strict=True), *reversed(list(zip(curve.share, curve.low, strict=True)))]
     plot.path(band, "band series-0")
-    table = draw_curve(plot, 0, "accuracy", columns, curve.share, curve.accuracy)
+    table = draw_curve(plot, look_of(0), "accuracy", columns, curve.share, curve.accuracy)
     description = "Accuracy of the rows that are left if people take the least confident share, with its 95 % band."
-    return Picture("coverage", "Accuracy against coverage", "with its 95 % band", description, plot, (), [table])
+    return Picture(
+        "coverage",
+        "Accuracy of the rest",
+        "by the share that people take, with its 95 % band",
+        description,
+        plot,
+        (),
+        [table],
+    )
 
 
 def _reliability(filled: Sequence[ReliabilityBin], n_bins: int, error: Figure | None) -> Picture:
@@ -212,16 +236,20 @@ def _outlines(
     plot = Plot(Axis("confidence" if of == "confidence" else "probability", edges[0], edges[-1]), y)
     for n, one in enumerate(series):
         tops = [(x, height) for span, height in zip(pairwise(edges), one, strict=True) for x in span]
-        plot.path([(edges[0], y.low), *tops, (edges[-1], y.low)], f"line area series-{n % SERIES}")
+        plot.path([(edges[0], y.low), *tops, (edges[-1], y.low)], f"line area {look_of(n)}")
     for span, text in zip(pairwise(edges), table.sentences(), strict=True):
         plot.column(*span, text)
     return plot, table
 
 
-def _caption(parts: Sequence[str]) -> str:
-    if len(parts) == 2 and parts[1].startswith("baseline, "):
-        return "beside the baseline"
-    return parts[0] if len(parts) == 1 else "of each label against the others"
+def _caption(areas: Sequence[str], curves: Sequence[Curves], n_labels: int, best: str) -> str:
+    """Which curves there are, and how they are read; a single one has no legend, so its area is here."""
+    if len(areas) == 1:
+        return f"{areas[0]}; {best}"
+    each = f"each of the first {len(curves)} labels" if len(curves) < n_labels else "each label"
+    of = "" if len(curves) == 1 else f"{each} against the others; "
+    baseline = "the baseline is dashed; " if len(curves) == 1 else "the baseline has thin lines of dots; "
+    return of + (baseline if len(areas) > len(curves) else "") + best
 
 
 def _with_reason(figure: Figure) -> str:

@@ -236,7 +236,7 @@ def test_empty_and_single_values_are_drawn(report: EvaluationReport) -> None:
     found = pictures(replace(report, histogram=empty, reliability=one, curves=()))
     assert list(found) == ["reliability", "histogram"]
     assert len(Drawing(found["reliability"].plot).circles("dot series-0")) == 1
-    table = draw_curve(Plot(Axis("x"), Axis("y")), 0, "one", ("x", "y"), [0.5], [0.5], steps=True)
+    table = draw_curve(Plot(Axis("x"), Axis("y")), "series-0", "one", ("x", "y"), [0.5], [0.5], steps=True)
     assert table.rows == [["0.5000", "0.5000"]]
 
 

@@ -94,3 +94,27 @@ def test_a_history_with_little_in_it() -> None:
     page = render_report(little, name="m")
     assert "<svg" not in page
     assert "Calibration" not in page
+
+
+def test_after_one_epoch_every_value_has_a_point_that_is_seen() -> None:
+    page = render_report(replace(HISTORY, rows=HISTORY.rows[:1], steps=HISTORY.steps[:1], best_epoch=1.0), name="m")
+    dots = re.findall(r'<circle class="dot [^"]*" cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)"><title>([^:]*)', page)
+    assert [name for *_, name in dots] == ["training", "validation", "accuracy", "F1", "learning rate", "tokens/s"]
+    assert all(float(radius) >= 2 for _, _, radius, _ in dots)
+    # Accuracy and F1 lie in one place: the one drawn first is larger.
+    (_, _, outer, _), (_, _, inner, _) = dots[2:4]
+    assert float(outer) > float(inner) + 1
+
+
+def test_labels_that_are_numbers_get_a_word() -> None:
+    data = {**HISTORY.data, "labels": ["LABEL_0", "LABEL_1"]}
+    page = " ".join(render_report(replace(HISTORY, data=data), name="m").split())
+    assert "the labels of the data are numbers, so they are called LABEL_0, LABEL_1" in page
+    assert "<code>--label-names</code>" in page
+    for names in (["negative", "positive"], ["LABEL_1", "LABEL_0"], ["LABEL_0", "good"], []):
+        page = render_report(replace(HISTORY, data={**HISTORY.data, "labels": names}), name="m")
+        assert "--label-names" not in page
+
+
+def test_the_metric_is_named_as_people_write_it() -> None:
+    assert "Epoch 2 was kept: the best in F1 on" in " ".join(render_report(HISTORY, name="m").split())
