@@ -211,7 +211,8 @@ def _advice(found: Thresholds, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _rows(change: int) -> str:
-    return "as many rows" if not change else f"{counted(abs(change), 'row')} {'more' if change > 0 else 'fewer'}"
+    count = counted(abs(change), f"{'more' if change > 0 else 'fewer'} row")
+    return count if change else "as many rows"
 
 
 def _slider(found: Thresholds, hits: int, false: int) -> dict[str, Any] | None:

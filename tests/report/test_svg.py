@@ -17,6 +17,7 @@ from scorer.evaluation.evaluate import evaluate_labels
 from scorer.evaluation.findings import EvaluationReport
 from scorer.evaluation.sections import Histogram
 from scorer.metrics.values import Curves, Figure, ReliabilityBin
+from scorer.report import pictures as pictures_module
 from scorer.report.blocks import excerpt
 from scorer.report.html import to_html
 from scorer.report.pictures import Picture, draw_curve, pictures_of, pictures_of_drift
@@ -298,6 +299,29 @@ def test_ten_of_many_labels_are_drawn(report: EvaluationReport) -> None:
     assert len(found.legend) == len(found.tables) == SERIES
     looks = [one.attrib["class"] for one in parsed(found.plot).iter("path") if "line" in one.attrib["class"]]
     assert looks == [f"line series-{number}" for number in range(SERIES)]
+
+
+def test_the_curve_of_a_baseline_lies_beside_ours(report: EvaluationReport) -> None:
+    then = replace(CURVE, true_positive_rate=(0.0, 0.3, 0.4, 0.8, 1.0), roc_auc=Figure(0.7))
+    picture = pictures_module._roc([CURVE], [then], 2)
+    drawing = Drawing(picture.plot)
+    assert close(
+        drawing.points("line series-0"), list(zip(CURVE.false_positive_rate, CURVE.true_positive_rate, strict=True))
+    )
+    assert close(
+        drawing.points("line series-1"), list(zip(then.false_positive_rate, then.true_positive_rate, strict=True))
+    )
+    assert picture.keys == [("series-0", "good: area 0.8000"), ("series-1", "baseline, good: area 0.7000")]
+    assert picture.caption == "the baseline is dashed; the upper left corner is best, the diagonal is a guess"
+
+
+def test_of_many_labels_ours_and_the_baseline_have_one_colour_each(report: EvaluationReport) -> None:
+    curves = [replace(CURVE, label=f"label {number}") for number in range(SERIES)]
+    picture = pictures_module._precision_recall(curves, curves, 40)
+    looks = [look for look, _ in picture.keys]
+    assert looks[:2] == ["series-0", "series-1"]
+    assert looks[SERIES:] == [f"{look} then" for look in looks[:SERIES]]
+    assert picture.caption.startswith("each of the first 10 labels against the others; the baseline is dotted; ")
 
 
 def test_drift_compares_shares_of_sets_of_different_sizes(report: EvaluationReport) -> None:
