@@ -53,16 +53,15 @@ def model_card(
 ) -> None:
     """Write the model card of a bundle from what was recorded about it."""
     from export.model_card import render_card
-    from scorer.errors import OutputError
+    from scorer.report.files import write_text
 
     text = render_card(bundle, metrics=metrics, notes=notes)
     if output is None:
         click.echo(text, nl=False)
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"cannot be written: {error.strerror}", path=output) from error
+    write_text(text, output)
+    if not quiet:
+        click.echo(f"wrote {output}", err=True)
 
 
 def main() -> NoReturn:

@@ -126,6 +126,9 @@ def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
         tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    mode = (folder / "config.json").stat().st_mode
+    for weights in folder.glob("*.safetensors"):  # safetensors lets nobody else read them
+        weights.chmod(mode)
 
 
 def require_weights(missing: Iterable[str], model: str, *, but: tuple[str, ...] = ()) -> None:

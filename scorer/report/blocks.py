@@ -76,7 +76,7 @@ def blocks(report: EvaluationReport) -> Iterator[Block]:
     if report.mistakes:
         yield _reviews(f"most confident of {counted(report.n_mistakes, 'mistake')}", report.mistakes)
     if report.suspects:
-        title = f"labels that are likely wrong, the most suspect of {report.n_suspects:,}"
+        title = f"labels to check, the most suspect of {report.n_suspects:,}: they are wrong, or the model is"
         yield _reviews(title, report.suspects)
     gates = tuple(
         (f"gate {'met' if gate.passed else 'NOT MET'}: {gate}", "green" if gate.passed else "red")

@@ -96,7 +96,7 @@ row  gold      predicted  confidence  text
 5    positive  negative       0.7000
 3    negative  positive       0.6000
 
-labels that are likely wrong, the most suspect of 1
+labels to check, the most suspect of 1: they are wrong, or the model is
 row  gold      predicted  confidence  text
 5    positive  negative       0.7000
 """

@@ -123,12 +123,15 @@ def test_what_no_card_can_be_made_of(optimum_folder: Path, bundle: Path, tmp_pat
         render_card(bundle, metrics=[tmp_path / "m.json"])
 
 
-def test_the_command(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("sys.argv", ["model_card", str(bundle), "-o", str(tmp_path / "card.md")])
     with pytest.raises(SystemExit) as left:
         main()
     assert left.value.code == 0
     assert (tmp_path / "card.md").read_text() == render_card(bundle)
+    assert capsys.readouterr().err == f"wrote {tmp_path / 'card.md'}\n"
 
 
 def test_the_temperature_of_a_training_is_the_bundle_s() -> None:

@@ -58,6 +58,7 @@ def test_a_training_learns_and_writes_what_it_says(
     assert load_preprocessing(output) == Preprocessing(64, "head-tail", 31, ("html-breaks",))
     assert json.loads((output / "config.json").read_text())["id2label"] == {"0": "negative", "1": "positive"}
     assert (output / "tokenizer.json").is_file()
+    assert len({path.stat().st_mode for path in output.iterdir() if path.is_file()}) == 1
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
 
 
