@@ -106,7 +106,7 @@ class BatchBuffers:
         there = np.arange(width) < lengths[:, np.newaxis]
         mask[:] = there
         ids[:] = 0
-        ids[there] = encoded.tokens[np.repeat(encoded.offsets[runs], lengths) + ranges(lengths)]
+        ids[there] = encoded.tokens[ranges(encoded.offsets[runs], lengths)]
         return ids, mask, types
 
     def _view(self, place: int, shape: tuple[int, int]) -> npt.NDArray[np.generic]:

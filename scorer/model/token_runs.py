@@ -16,7 +16,7 @@ from scorer.errors import ModelError
 from scorer.files.arrow import in_one_piece
 from scorer.model.options import TokenizerChoice
 from scorer.model.preprocessing import Preprocessing
-from scorer.model.tokenization import FlatIds, flat_tokenizer
+from scorer.model.tokenization import flat_tokenizer
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class TextEncoder:
         self.preprocessing = preprocessing
         self._tokenizer = flat_tokenizer(tokenizer, choice)
         self._room = preprocessing.max_length - len(self.special_tokens)
-        if self._room < 1:
+        if self._room <= (preprocessing.stride if preprocessing.long_text == "window" else 0):
             raise ModelError(f"max_length {preprocessing.max_length} leaves no room beside the special tokens")
 
     @property
@@ -86,53 +86,35 @@ class TextEncoder:
         A text that is null, blank, or has no token left after cleaning gets no run.
         """
         cleaned = self.preprocessing.cleaned(_one_array(texts))
-        in_windows = self.preprocessing.long_text == "window"
-        found = self._tokenizer(cleaned, ends=None if in_windows else self._room)
-        starts, lengths = found.offsets[:-1], np.diff(found.offsets)
+        mode, room, step = self.preprocessing.long_text, self._room, self._room - self.preprocessing.stride
+        found = self._tokenizer(cleaned, ends=None if mode == "window" else room)
+        n_prefix, n_suffix = len(self._tokenizer.prefix), len(self._tokenizer.suffix)
+        bodies = np.diff(found.offsets) - n_prefix - n_suffix
         blank = pc.fill_null(pc.utf8_is_space(cleaned), True).to_numpy(zero_copy_only=False)
-        there = ~blank & (lengths > len(self.special_tokens))
-        long = there & (lengths > self.preprocessing.max_length)
-        if in_windows and long.any():
-            return self._windows(found, there)
-        tail = self._room // 2 if self.preprocessing.long_text == "head-tail" else 0
-        head = len(self._tokenizer.prefix) + self._room - tail
-        dropped = np.where(long, lengths - self.preprocessing.max_length, np.where(there, 0, lengths))
-        ids = found.ids
-        if dropped.any():
-            is_kept = np.ones(len(ids), dtype=np.bool_)
-            is_kept[np.repeat(np.where(long, starts + head, starts), dropped) + ranges(dropped)] = False
-            ids = ids[is_kept]
-        kept = (lengths - dropped)[there]
-        return Encoded(ids, np.concatenate([[0], np.cumsum(kept)]), np.flatnonzero(there), long)
-
-    def _windows(self, found: FlatIds, there: npt.NDArray[np.bool_]) -> Encoded:
-        """Overlapping windows of all texts, each between the special tokens."""
-        prefix, suffix = self._tokenizer.prefix, self._tokenizer.suffix
-        lengths = np.where(there, np.diff(found.offsets) - len(prefix) - len(suffix), 0)
-        step = self._room - self.preprocessing.stride
-        counts = np.where(lengths > self._room, -(-(lengths - self.preprocessing.stride) // step), there.astype(int))
-        rows = np.repeat(np.arange(len(lengths)), counts)
-        skipped = ranges(counts) * step
-        sizes = np.minimum(lengths[rows] - skipped, self._room)
-        bodies = np.repeat(found.offsets[rows] + len(prefix) + skipped, sizes) + ranges(sizes)
-        offsets = np.concatenate([[0], np.cumsum(sizes + len(prefix) + len(suffix))])
-        tokens = np.empty(offsets[-1], dtype=np.int32)
-        places = np.arange(len(tokens)) - np.repeat(offsets[:-1], np.diff(offsets))
-        is_body = (places >= len(prefix)) & (places < len(prefix) + np.repeat(sizes, np.diff(offsets)))
-        tokens[is_body] = found.ids[bodies]
-        tokens[~is_body] = np.tile([*prefix, *suffix], len(rows))
-        return Encoded(tokens, offsets, rows, np.zeros(len(lengths), dtype=np.bool_))
+        long = ~blank & (bodies > room)
+        n_runs = (~blank & (bodies > 0)).astype(np.int64)
+        if mode == "window":
+            n_runs[long] = -(-(bodies[long] - room) // step) + 1
+        rows = np.repeat(np.arange(len(bodies)), n_runs)
+        # A run has three stretches of its text's ids: special tokens, the head, and the tail with special tokens.
+        starts, ends = found.offsets[rows], found.offsets[rows + 1]
+        skipped = ranges(np.zeros_like(n_runs), n_runs) * step
+        tails = np.where(long[rows], room // 2, 0) if mode == "head-tail" else np.zeros_like(rows)
+        heads = np.minimum(bodies[rows] - skipped, room) - tails
+        begins = np.stack([starts, starts + n_prefix + skipped, ends - n_suffix - tails], axis=1)
+        counts = np.stack([np.full_like(rows, n_prefix), heads, n_suffix + tails], axis=1)
+        tokens = found.ids[ranges(begins.ravel(), counts.ravel())]
+        offsets = np.concatenate([[0], np.cumsum(counts.sum(axis=1))])
+        return Encoded(tokens, offsets, rows, long & (mode != "window"))
 
 
-def ranges(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """0, 1, … up to each of ``counts``, one after another: ``[2, 3]`` gives ``[0, 1, 0, 1, 2]``."""
+def ranges(starts: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Each of ``starts`` and the numbers after it, as many as ``counts`` say: 5, 8 and 2, 1 give 5, 6, 8."""
     ends = np.cumsum(counts)
-    return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + counts, counts)
 
 
 def _one_array(texts: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> pa.LargeStringArray:
-    if not isinstance(texts, pa.Array | pa.ChunkedArray):
-        return pa.array(texts, pa.large_string())
     if isinstance(texts, pa.ChunkedArray):
-        texts = in_one_piece(texts) if texts.num_chunks else pa.array([], texts.type)
-    return texts.cast(pa.large_string())
+        return in_one_piece(texts.cast(pa.large_string()))
+    return texts.cast(pa.large_string()) if isinstance(texts, pa.Array) else pa.array(texts, pa.large_string())

@@ -54,7 +54,7 @@ _CACHE_ENTRIES = 2**17
 """Words that each of nanotoken's threads remembers: a few MiB, and nearly all words of English reviews."""
 
 _LONG, _END = 2**20, 2**18
-"""Of a text of more characters than the first, each end of so many as the second is tokenized, if that is enough."""
+"""With a text of more characters than the first, ends of so many as the second are tokenized, if that is enough."""
 
 _WORKING_BYTES = 64 * 2**20
 """Memory for the tokens of a chunk beside that for its texts."""
@@ -99,14 +99,10 @@ class FlatTokenizer:
         Its first and last ``ends`` ids are there all the same, and more than ``ends`` between them.
         """
         require_address_space(_WORKING_BYTES + 8 * texts.nbytes)
-        values = texts.to_pylist()
-        if texts.null_count:
-            values = [text or "" for text in values]
+        values = texts.fill_null("").to_pylist()
         if ends is None or max(map(len, values), default=0) <= _LONG:
             return self.encoded(values)
-        long = {row: self._ids_of_ends(text, ends) for row, text in enumerate(values) if len(text) > _LONG}
-        rest = self.encoded(["" if row in long else text for row, text in enumerate(values)])
-        pieces = [long.get(row, piece) for row, piece in enumerate(np.split(rest.ids, rest.offsets[1:-1]))]
+        pieces = [self._ids_of_ends(text, ends) for text in values]
         return FlatIds(np.concatenate(pieces), np.cumsum([0, *map(len, pieces)]))
 
     def _ids_of_ends(self, text: str, ends: int) -> npt.NDArray[np.int32]:

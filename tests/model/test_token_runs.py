@@ -100,6 +100,9 @@ def test_a_length_without_room_is_refused() -> None:
     )
     with pytest.raises(ModelError, match="leaves no room"):
         TextEncoder(tokenizer, Preprocessing(max_length=3, stride=0))
+    with pytest.raises(ModelError, match="leaves no room"):
+        TextEncoder(tokenizer, Preprocessing(max_length=9, stride=6, long_text="window"))
+    assert TextEncoder(tokenizer, Preprocessing(max_length=9, stride=6)).encode(["good film"]).n_rows == 1
 
 
 def test_encoded_refuses_offsets_that_do_not_fit() -> None:
