@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from export.families import FusedNodes
 from export.parity import Parity
+
+_COLUMNS = 80
+"""Width of a terminal, which no line of the table exceeds."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class ExportReport:
                 f"{name:<7} {variant.size / 1e6:6.1f} MB  {variant.parity.agreement:8.1%} "
                 f" {variant.parity.max_logit_difference:14.2g}  {accuracy:>8}  {variant.parity.reviews_per_second:9.1f}"
             )
-        lines.append(f"agreement of labels and difference of logits with PyTorch on {texts} texts of all lengths")
+        lines.append(f"labels and logits compared with PyTorch's on {texts} texts of all lengths")
         lines += ["", "variant   tokens  texts  agreement  max difference  mean difference"]
         for variant in self.variants:
             lines += [
@@ -76,9 +80,10 @@ class ExportReport:
                 f"{bucket.difference.max_probability:14.1e}  {bucket.difference.mean_probability:15.1e}"
                 for bucket in variant.parity.buckets
             ]
-        lines.append("the same by length, with the differences of probabilities; the worse of alone and padded")
+        lines.append("the same by length, differences of probabilities; the worse of alone and padded")
         fused = [f"{_name(variant)} {variant.fused}" for variant in self.variants if variant.fused is not None]
-        return "\n".join([*lines, *(["", f"fused: {'; '.join(fused)}"] if fused else [])])
+        told = ["", *wrap(f"fused: {'; '.join(fused)}", _COLUMNS, subsequent_indent="  ")] if fused else []
+        return "\n".join([*lines, *told])
 
 
 def _name(variant: VariantReport) -> str:

@@ -135,10 +135,8 @@ class History:
             )
         if self.baseline is not None:
             svm = self.baseline
-            lines.append(
-                f"  svm  {'-':>13}  {svm.validation_loss:15.4f}  {svm.accuracy:8.4f}  {svm.f1:6.4f}"
-                f"   ({svm.seconds:.0f} s, {svm.name})"
-            )
+            lines.append(f"  svm  {'-':>13}  {svm.validation_loss:15.4f}  {svm.accuracy:8.4f}  {svm.f1:6.4f}")
+            lines.append(f"svm: {svm.name}, {svm.seconds:.0f} s")
         return "\n".join(lines)
 
     @classmethod

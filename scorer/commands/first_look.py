@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 
 import pyarrow as pa
+from rich.cells import cell_len, set_cell_size
 
 from scorer.errors import UsageError
 from scorer.files.formats import OutputFormat
@@ -14,12 +15,22 @@ from scorer.model.options import ModelOptions
 from scorer.model.scoring import Scorer
 from scorer.safe_text import printable
 
+_NUMBER = 10
+"""Characters of a probability and of the spaces around it."""
 
-def look_at(texts: Sequence[str], model: str | None, options: ModelOptions, output_format: str | None) -> str:
+
+def look_at(
+    texts: Sequence[str],
+    model: str | None,
+    options: ModelOptions,
+    output_format: str | None,
+    width: int | None = None,
+) -> str:
     """Score ``texts`` with ``model``, and show their predictions in ``output_format``, or else for a person.
 
     For a person, one text has a line with its label and one for each label with its probability, the likeliest
-    first; several texts have a line each: label, its probability, text.
+    first; several texts have a line each: label, its probability, text. Labels and texts are cut so that a line
+    has at most ``width`` characters.
 
     Raises:
         ModelError: the model cannot be used.
@@ -32,7 +43,7 @@ def look_at(texts: Sequence[str], model: str | None, options: ModelOptions, outp
     scored = scorer.score(list(texts))
     if format is not None:
         return _written(scored.add_column(0, "text", [texts]), format)
-    lines = _all_labels(scored, scorer) if len(texts) == 1 else _line_each(texts, scored, scorer)
+    lines = _all_labels(scored, scorer, width) if len(texts) == 1 else _line_each(texts, scored, scorer, width)
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -44,20 +55,37 @@ def _written(table: pa.Table, format: OutputFormat) -> str:
     return file.getvalue().decode()
 
 
-def _all_labels(scored: pa.Table, scorer: Scorer) -> list[str]:
+def _cut(text: str, width: int | None) -> str:
+    """``text`` on one line of at most ``width`` cells of a terminal, an ellipsis for what does not fit."""
+    line = printable(text)
+    if width is None or cell_len(line) <= width:
+        return line
+    return set_cell_size(line, max(width - 1, 0)).rstrip() + "…"
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - cell_len(text))
+
+
+def _all_labels(scored: pa.Table, scorer: Scorer, width: int | None) -> list[str]:
     (row,) = scored.to_pylist()
     label = row[f"{scorer.prefix}label"]
     if label is None:
         return ["the text is empty"]
     shares = {name: row[f"{scorer.prefix}prob_{name}"] for name in scorer.bundle.labels}
-    width = max(map(len, shares))
+    room = None if width is None else width - _NUMBER
+    names = {name: _cut(name, room) for name in shares}
+    widest = max(map(cell_len, names.values()))
     ranked = sorted(shares.items(), key=lambda item: -item[1])
-    return [printable(label), *(f"  {printable(name):<{width}}  {share:.4f}" for name, share in ranked)]
+    lines = (f"  {_padded(names[name], widest)}  {share:.4f}" for name, share in ranked)
+    return [_cut(label, width), *lines]
 
 
-def _line_each(texts: Sequence[str], scored: pa.Table, scorer: Scorer) -> list[str]:
-    labels = [printable(label or "(empty)") for label in scored[f"{scorer.prefix}label"].to_pylist()]
+def _line_each(texts: Sequence[str], scored: pa.Table, scorer: Scorer, width: int | None) -> list[str]:
+    room = None if width is None else (width - _NUMBER) // 2
+    labels = [_cut(label or "(empty)", room) for label in scored[f"{scorer.prefix}label"].to_pylist()]
     scores = ["" if score is None else f"{score:.4f}" for score in scored[f"{scorer.prefix}score"].to_pylist()]
-    width = max(map(len, labels))
+    widest = max(map(cell_len, labels))
+    left = None if width is None else width - _NUMBER - widest
     rows = zip(labels, scores, texts, strict=True)
-    return [f"{label:<{width}}  {score:>6}  {printable(text)}".rstrip() for label, score, text in rows]
+    return [f"{_padded(label, widest)}  {score:>6}  {_cut(text, left)}".rstrip() for label, score, text in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -402,7 +403,8 @@ def score(
     if output is None:
         from scorer.commands.first_look import look_at
 
-        click.echo(look_at(texts, chosen.model, chosen, chosen.output_format), nl=False)
+        width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
+        click.echo(look_at(texts, chosen.model, chosen, chosen.output_format, width), nl=False)
         return
     progress = progress_for_stderr(quiet=quiet, lines=logs_json())
     report = score_inputs(

@@ -346,8 +346,9 @@ def test_the_command_end_to_end(tiny_checkpoint: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines[:4]] == ["variant", "(fp32)", "int8", "agreement"]
-    assert lines[3] == "agreement of labels and difference of logits with PyTorch on 67 texts of all lengths"
+    assert [line.split()[0] for line in lines[:4]] == ["variant", "(fp32)", "int8", "labels"]
+    assert lines[3] == "labels and logits compared with PyTorch's on 67 texts of all lengths"
+    assert max(map(len, lines)) <= 80
     assert lines[5].split() == [
         "variant", "tokens", "texts", "agreement", "max", "difference", "mean", "difference",
     ]  # fmt: skip

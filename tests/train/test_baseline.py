@@ -32,9 +32,11 @@ def data(labelled_texts: Path) -> tuple[object, ...]:
 def test_its_row_stands_in_the_same_table(call_train: Call, data: tuple[object, ...]) -> None:
     code, out, err = call_train("--baseline", *data, "--group-column", "film")
     assert code == 0, err
-    header, row = out.splitlines()
+    header, row, about = out.splitlines()
     assert header == HEADER
-    found = re.fullmatch(r"  svm +- +(0\.\d{4}) +(\d\.\d{4}) +(\d\.\d{4})   \(\d+ s, TF-IDF .* linear SVM\)", row)
+    assert re.fullmatch(r"svm: TF-IDF of 1- to 3-grams, linear SVM, \d+ s", about)
+    assert max(map(len, out.splitlines())) <= 80
+    found = re.fullmatch(r"  svm +- +(0\.\d{4}) +(\d\.\d{4}) +(\d\.\d{4})", row)
     assert found is not None, row
     assert float(found[1]) < 0.5
     assert (float(found[2]), float(found[3])) == (1.0, 1.0)
