@@ -14,6 +14,7 @@ from scorer.job.lineage import score_command
 from scorer.job.provenance import parsed, read_provenance
 from scorer.model.bundle import ModelBundle, checksum_of
 from scorer.model.json_files import read_object
+from scorer.safe_text import counted
 
 _FIGURES = ("accuracy", "f1", "macro_f1", "ece", "log_loss")
 _DECIMALS = 4
@@ -59,7 +60,7 @@ def _facts(
         ("Pretrained model", base.get("name")),
         ("Its licence", base.get("license") or "not recorded"),
         ("Training began from", (training.get("start") or {}).get("name")),
-        ("Text", f"at most {preprocessing['max_length']} tokens, {preprocessing['long_text']}"
+        ("Text", f"at most {counted(preprocessing['max_length'], 'token')}, {preprocessing['long_text']}"
          + "".join(f", {step}" for step in preprocessing["clean"])),
         ("Variants", f"{', '.join(bundle.variants)} ({size:.1f} MB)"),
         ("Made with", ", ".join(f"{name} {version}" for name, version in (export.get("versions") or {}).items())),

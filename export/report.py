@@ -9,6 +9,7 @@ from typing import Any
 
 from export.families import FusedNodes
 from export.parity import Parity
+from scorer.safe_text import counted
 
 _COLUMNS = 80
 """Width of a terminal, which no line of the table exceeds."""
@@ -72,7 +73,7 @@ class ExportReport:
                 f"{name:<7} {variant.size / 1e6:6.1f} MB  {variant.parity.agreement:8.1%} "
                 f" {variant.parity.max_logit_difference:14.2g}  {accuracy:>8}  {variant.parity.reviews_per_second:9.1f}"
             )
-        lines.append(f"labels and logits compared with PyTorch's on {texts} texts of all lengths")
+        lines.append(f"labels and logits compared with PyTorch's on {counted(texts, 'text')} of all lengths")
         lines += ["", "variant   tokens  texts  agreement  max difference  mean difference"]
         for variant in self.variants:
             lines += [

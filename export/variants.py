@@ -28,7 +28,7 @@ from export.rewrites import (
 )
 from scorer.errors import QualityGateError
 from scorer.model.bundle import VARIANT_FILES
-from scorer.safe_text import first_line
+from scorer.safe_text import counted, first_line
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +158,9 @@ def _require_converted(model: onnx.ModelProto, precision: str) -> None:
         if tensor.data_type == onnx.TensorProto.FLOAT and tensor.name in read - last and _is_matrix(tensor)
     ]
     if left:
-        raise QualityGateError(f"{precision}: {len(left)} matrices are still float32, such as {left[0]!r}")
+        raise QualityGateError(
+            f"{precision}: {counted(len(left), 'matrix', 'matrices')} still float32, such as {left[0]!r}"
+        )
 
 
 def _is_matrix(tensor: onnx.TensorProto) -> bool:

@@ -11,6 +11,8 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
+from scorer.safe_text import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
@@ -101,7 +103,7 @@ class Count:
         rows, tokens = self.per_second()
         of = "" if self.total is None else f"/{self.total:,}"
         speed = f"{rows:,.0f} {unit}/s" if rows >= 10 or not rows else f"{rows:.1f} {unit}/s"
-        speed += f", {tokens:,.0f} tokens/s" if tokens else ""
+        speed += f", {counted(round(tokens), 'token')}/s" if tokens else ""
         seconds = self.seconds_left()
         left = "" if seconds is None else f", {timedelta(seconds=round(seconds))} left"
         return f"{self.rows:,}{of} {unit}, {speed}{left}"
@@ -148,7 +150,7 @@ class LineProgress(NoProgress):
             fields["seconds_left"] = round(seconds)
             left = f", about {fields['seconds_left']} s left"
         about = {"event": "progress", "fields": fields}
-        rates = f"{rows:,.0f} rows/s, {tokens:,.0f} tokens/s"
+        rates = f"{counted(round(rows), 'row')}/s, {counted(round(tokens), 'token')}/s"
         log.info("%s%s rows, %s%s", f"{count.rows:,}", of, rates, left, extra=about)
 
 

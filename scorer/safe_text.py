@@ -10,13 +10,13 @@ def first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def counted(count: int, noun: str) -> str:
-    """A number and its noun in singular or plural.
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """A number and its noun in singular or plural, which ends in s unless it is given.
 
     >>> counted(1, "row"), counted(2048, "row")
     ('1 row', '2,048 rows')
     """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def in_utf8(text: str) -> str:

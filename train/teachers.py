@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from scorer.errors import InputError, UsageError
 from scorer.files.columns import PREFIX, text_column
-from scorer.safe_text import quoted
+from scorer.safe_text import counted, quoted
 from train.data import LabelledReviews
 from train.data_files import read_rows, read_texts, texts_of
 from train.options import TrainOptions
@@ -164,7 +164,7 @@ def _averaged(teachers: Sequence[tuple[str, TeacherRows]]) -> TeacherRows:
     hint = "teachers that are averaged need the same rows in the same order"
     for file, other in teachers[1:]:
         if len(other.texts) != len(first.texts):
-            counts = f"holds {len(other.texts):,} rows, {first_file} holds {len(first.texts):,}"
+            counts = f"holds {counted(len(other.texts), 'row')}, {first_file} holds {len(first.texts):,}"
             raise InputError(counts, path=file, hint=hint)
         pairs = zip(first.texts, other.texts, strict=True)
         differs = next((row for row, (one, two) in enumerate(pairs, start=1) if one != two), None)

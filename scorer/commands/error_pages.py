@@ -49,4 +49,6 @@ def table() -> list[tuple[int, str, str]]:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    return re.compile(".*".join(map(re.escape, template.split(HOLE))) + r"\.?", re.DOTALL)
+    words = ".*".join(map(re.escape, template.split(HOLE))) + r"\.?"
+    # A number before it may be 1: the page has the plural.
+    return re.compile(re.sub(r"(?<=\.\*)((?:\\ \w+)?\\ \w+)s\b", r"\1s?", words), re.DOTALL)

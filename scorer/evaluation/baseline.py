@@ -26,7 +26,7 @@ from scorer.evaluation.rows import TEXT_CHUNK_ROWS, EvaluatedRows, predicted_chu
 from scorer.evaluation.scored_by import stated
 from scorer.files.source import Source, text_values
 from scorer.metrics.values import Probabilities
-from scorer.safe_text import first_line, quoted
+from scorer.safe_text import counted, first_line, quoted
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,8 @@ def pair(
         return join_rows(sources, baseline.file.source, on=options.on, allow_missing=options.allow_missing), ()
     if n_rows != baseline.n_rows:
         raise InputError(
-            f"has {baseline.n_rows:,} rows, but the current predictions have {n_rows:,}: these are not the same rows",
+            f"has {counted(baseline.n_rows, 'row')}, but the current predictions have {n_rows:,}:"
+            " these are not the same rows",
             path=path,
             hint="name the predictions of the same rows, or pass --on with a column of ids, and --allow-missing",
         )
@@ -165,7 +166,7 @@ def write_baseline(path: Path, rows: EvaluatedRows, labels: Sequence[str], optio
         with pq.ParquetFile(temporary) as written:
             if written.metadata.num_rows != len(rows.gold):
                 raise OutputError(
-                    f"{len(rows.gold)} rows were written, but {written.metadata.num_rows} are in the file", path=path
+                    f"wrote {counted(len(rows.gold), 'row')}, but the file has {written.metadata.num_rows:,}", path=path
                 )
         temporary.replace(path)
         sync_folder(path.parent)

@@ -25,6 +25,7 @@ from scorer.metrics.confusion import confusion_matrix, headline_figures, label_f
 from scorer.metrics.intervals import Moments, interval_of_skewed_mean, paired_interval, with_warning, within
 from scorer.metrics.matrix_samples import PSEUDO_ROWS, MatrixSamples, drawn_cells, sampled_interval, sums_by
 from scorer.metrics.values import Figure, Ids, Interval, Probabilities
+from scorer.safe_text import counted
 
 _ALL_CELLS = 1000
 """With more triples of labels, only those that have rows share the additional rows of the bootstrap."""
@@ -224,6 +225,6 @@ def loss_intervals(
         # Rows that carry the variance, as if all were alike.
         deciding = float((gap**2).sum() ** 2 / max(float((gap**4).sum()), 1e-300))
         if deciding < _FEW_DECIDING:
-            interval = replace(interval, warning=f"about {deciding:.0f} rows decide the difference")
+            interval = replace(interval, warning=f"the difference rests on about {counted(round(deciding), 'row')}")
         found[name] = with_warning(interval, len(gold)) or interval
     return found

@@ -23,6 +23,7 @@ from scorer.metrics.calibration import BINS, CalibrationCells
 from scorer.metrics.intervals import Z
 from scorer.metrics.values import Figure, Ids, Interval, Probabilities, Section
 from scorer.model.bundle import ModelBundle
+from scorer.safe_text import counted
 
 _MUCH = 0.25
 """Stability index above which a night is too different."""
@@ -117,8 +118,8 @@ class CalibrationCheck:
 
     def __str__(self) -> str:
         return (
-            f"calibrated on {self.rows:,} labelled rows of its training, calibration error there {self.error:.4f};"
-            " it holds for reviews like those"
+            f"calibrated on {counted(self.rows, 'labelled row')} of its training, calibration error there"
+            f" {self.error:.4f}; it holds for reviews like those"
         )
 
 

@@ -23,6 +23,7 @@ from scorer.evaluation.sections import (
     Thresholds,
 )
 from scorer.metrics.values import Curves, Figure, LabelFigures, Matrix, ReliabilityBin, plain
+from scorer.safe_text import counted
 
 _IN_A_LINE = ("accuracy", "f1", "macro_f1", "roc_auc")
 
@@ -159,7 +160,9 @@ class EvaluationReport:
         for gate in self.gates:
             verdict = "met" if gate.passed else "NOT MET"
             rows.append(f"<tr><td colspan=3>gate {verdict}: {escape(str(gate))}</td></tr>")
-        head = f"{escape(', '.join(self.provenance.files))}: {self.evaluated:,} of {self.rows:,} rows evaluated"
+        head = (
+            f"{escape(', '.join(self.provenance.files))}: {self.evaluated:,} of {counted(self.rows, 'row')} evaluated"
+        )
         return f"<table><caption>{head}</caption><tr><th></th><th>value</th><th>95 %</th></tr>{''.join(rows)}</table>"
 
     def _value(self, name: str) -> float | None:

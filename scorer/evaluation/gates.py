@@ -10,6 +10,7 @@ from scorer.evaluation.expectation import Expectation
 from scorer.evaluation.options import EvaluateOptions
 from scorer.evaluation.sections import Chance, Comparison, Drift
 from scorer.metrics.values import Figure, Section
+from scorer.safe_text import counted
 
 LEAST_ROWS = 10
 """With fewer rows in one of two nights, no bound on a stability index is kept."""
@@ -158,7 +159,7 @@ def _drift_gates(drift: Drift, options: EvaluateOptions) -> list[Gate]:
 def _index_gate(option: str, name: str, most: float, rows: int, index: Figure, chance: Chance | None) -> Gate:
     """The gate on a stability index; too few rows do not keep any bound, because they say nothing."""
     if index.value is not None and rows < LEAST_ROWS:
-        index = Figure(None, f"{rows} rows are too few to tell drift from chance")
+        index = Figure(None, f"{counted(rows, 'row')} {'is' if rows == 1 else 'are'} too few to tell drift from chance")
     return Gate(option, name, index, most, "most", chance=chance)
 
 

@@ -13,6 +13,7 @@ from scorer.evaluation.mistakes import most_confident_mistakes, suspect_labels
 from scorer.evaluation.options import EvaluateOptions
 from scorer.evaluation.rows import EvaluatedRows
 from scorer.evaluation.rows_file import Places, RowColumns, RowsFile, check_names
+from scorer.safe_text import counted
 
 MISTAKE = "mistake"
 
@@ -63,7 +64,7 @@ def write_mistakes(file: RowsFile, rows: EvaluatedRows, labels: Sequence[str], o
     file.write(schema, tables())
     suspects = f", {len(doubtful):,} of them with suspect labels" if len(doubtful) else ""
     what = "mistake and suspect label" if len(doubtful) else "mistake"
-    return f"every {what} is in {file.path}: {len(places):,} rows{suspects}"
+    return f"every {what} is in {file.path}: {counted(len(places), 'row')}{suspects}"
 
 
 def _is_in(places: Places, wanted: Places) -> npt.NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from scorer.evaluation.inputs import EvaluatedFile
 from scorer.evaluation.options import EvaluateOptions
 from scorer.evaluation.rows import EvaluatedRows
 from scorer.evaluation.rows_file import Places, RowColumns, RowsFile, check_names
+from scorer.safe_text import counted
 
 
 def check_columns(files: Sequence[EvaluatedFile], labels: Sequence[str], options: EvaluateOptions) -> None:
@@ -46,7 +47,8 @@ def write_review_queue(file: RowsFile, rows: EvaluatedRows, labels: Sequence[str
             table = table.append_column(name, pa.array(rows.probabilities[places, label]))
     file.write(table.schema, [table])
     share = f"{options.share_for_people:.3g} of all"
-    return f"the {len(places):,} least sure rows ({share}) are in {file.path}, most doubtful first"
+    are = "is" if len(places) == 1 else "are"
+    return f"the {counted(len(places), 'least sure row')} ({share}) {are} in {file.path}, most doubtful first"
 
 
 def _least_sure(rows: EvaluatedRows, share: float) -> Places:

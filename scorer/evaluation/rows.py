@@ -35,7 +35,7 @@ from scorer.files.source import text_values
 from scorer.metrics.values import Probabilities
 from scorer.overlap import one_ahead
 from scorer.progress import Progress, ticking
-from scorer.safe_text import quoted
+from scorer.safe_text import counted, quoted
 
 if TYPE_CHECKING:
     from scorer.model.scoring import Scorer
@@ -145,7 +145,7 @@ def collect_rows(
         n_rows += len(chunk.predicted)
     if n_rows != gold.rows:
         raise InputError(
-            f"{gold.rows:,} rows were read at first, {n_rows:,} later", hint="run again once it no longer changes"
+            f"{counted(gold.rows, 'row')} at first, {n_rows:,} later", hint="run again once it no longer changes"
         )
     return EvaluatedRows(
         files=tuple(files),
@@ -289,7 +289,7 @@ def _require_sum_of_one(
     if n_labels > 1 and wrong.any():
         place = int(np.flatnonzero(wrong)[0])
         raise InputError(
-            f"the probabilities of its {n_labels} labels sum to {sums[place]:.4g}, not to 1",
+            f"the probabilities of its {counted(n_labels, 'label')} sum to {sums[place]:.4g}, not to 1",
             path=file.source.path,
             row=start + place + 1,
             hint="score the reviews again, or drop the columns of probabilities to evaluate the labels alone",

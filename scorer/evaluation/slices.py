@@ -17,7 +17,7 @@ from scorer.evaluation.sections import Slice, SliceGroup, SliceOf
 from scorer.metrics.confusion import accuracy, label_figures, macro
 from scorer.metrics.intervals import wilson
 from scorer.metrics.values import Figure, Ids, LabelFigures, Probabilities
-from scorer.safe_text import quoted
+from scorer.safe_text import counted, quoted
 
 MAX_VALUES = 10_000
 """Maximum number of different values in a column to slice by."""
@@ -177,7 +177,7 @@ def cut_by_length(lengths: Ids) -> Cut:
         edges = np.unique(np.quantile(with_text, [0.25, 0.5, 0.75, 1.0], method="inverted_cdf")).astype(np.int64)
         lows = [int(with_text.min()), *(edges[:-1] + 1).tolist()]
         pairs = zip(lows, edges.tolist(), strict=True)
-        names = [f"{low:,} to {high:,} characters" if low < high else f"{low:,} characters" for low, high in pairs]
+        names = [f"{low:,} to {high:,} characters" if low < high else counted(low, "character") for low, high in pairs]
     # A row without a text is placed behind the last edge.
     codes = np.where(lengths < 0, len(edges), np.searchsorted(edges, lengths))
     return Cut("length", True, codes, [*names, "no text"])

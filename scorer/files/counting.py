@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from scorer.errors import OutputError
 from scorer.files.encodings import ByteReader
 from scorer.files.formats import OutputFormat
-from scorer.safe_text import first_line
+from scorer.safe_text import counted, first_line
 
 _BLOCK_BYTES = 2**20
 
@@ -31,7 +31,8 @@ def count_rows(path: Path, format: OutputFormat, *, shown: Path) -> int:
             delivered = sum(batch.num_rows for batch in file.iter_batches(65536, columns=last, use_threads=False))
             if delivered != file.metadata.num_rows:
                 raise OutputError(
-                    f"the footer counts {file.metadata.num_rows} rows, but {delivered} were read back", path=shown
+                    f"the footer counts {counted(file.metadata.num_rows, 'row')}, but {delivered} were read back",
+                    path=shown,
                 )
             return int(delivered)
         with path.open("rb") as raw:

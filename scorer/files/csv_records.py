@@ -14,6 +14,7 @@ from scorer.errors import InputError
 from scorer.files.file_options import NO_QUOTE, FileOptions
 from scorer.files.source import ReadOptions
 from scorer.files.text_bytes import TextReader, lines_of
+from scorer.safe_text import counted
 
 # csv keeps four bytes for each character of a field until its file is done: larger rows are cut up here.
 _LARGE_ROW = 2**20
@@ -232,7 +233,7 @@ class Records:
 
     def _too_long(self) -> bytes:
         raise InputError(
-            f"a row of more than {self._limit:,} bytes starts at byte {self.byte_offset:,}",
+            f"a row of more than {counted(self._limit, 'byte')} starts at byte {self.byte_offset:,}",
             path=self._path,
             hint="close its quote, or raise --max-row-bytes",
         )

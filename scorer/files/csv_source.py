@@ -16,6 +16,7 @@ from scorer.files.csv_advice import options_that_read
 from scorer.files.csv_records import Dialect, Fields, Records
 from scorer.files.source import Block, ReadOptions, Source, in_blocks
 from scorer.files.text_bytes import text_bytes
+from scorer.safe_text import counted
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ class CsvSource(Source):
                 if records.wrong_bytes:
                     reason = NOT_UTF8
                 elif len(record) != width and not reason:
-                    fields = "1 field" if len(record) == 1 else f"{len(record):,} fields"
+                    fields = counted(len(record), "field")
                     reason = f"{fields}, but the {first} has {width}"
                 elif records.n_lines > 1 and self._may_be_rows(records):
                     raise InputError(
@@ -159,7 +160,10 @@ def _broken_quote(error: csv.Error, records: Records) -> str:
     if "unexpected end of data" in str(error):
         return "a quote opens and is never closed"
     if records.n_lines > 1:
-        return f"a quote opens and is not closed where its field ends: text follows {records.n_lines - 1} lines later"
+        return (
+            "a quote opens and is not closed where its field ends: text follows"
+            f" {counted(records.n_lines - 1, 'line')} later"
+        )
     return _TEXT_FOLLOWS
 
 

@@ -22,7 +22,7 @@ from scorer.files.json_blocks import Row, parse_lines
 from scorer.files.source import Block, KeptRow, ReadOptions, Source, check_text_type, in_blocks
 from scorer.files.strict_json import A_LIST, KIND_NAMES
 from scorer.files.text_bytes import line_lists_of, text_bytes
-from scorer.safe_text import quoted
+from scorer.safe_text import counted, quoted
 
 _MAX_COLUMNS = 4096
 
@@ -223,13 +223,15 @@ class JsonlSource(Source):
             if not is_row:
                 continue
             if at.chunk_bytes > at.most:
-                what = f"{at.chunk_rows} rows fill more than {at.most >> 20:,} MiB"
+                what = f"{counted(at.chunk_rows, 'row')} would fill more than {at.most >> 20:,} MiB"
                 hint = "lower --chunk-rows, or split the file"
                 raise InputError(what, path=self.path, row=at.row, line=at.line, hint=hint)
             if isinstance(found, dict):
                 rows.append(found)
                 continue
-            reason = found if isinstance(found, str) else f"is longer than {self.options.max_row_bytes:,} bytes"
+            reason = (
+                found if isinstance(found, str) else f"is longer than {counted(self.options.max_row_bytes, 'byte')}"
+            )
             stops = self.options.on_bad_row == "fail"
             if at.row == 1 and line is not None and _BEGINS_ARRAY.match(line):
                 rest = chain(lines[place + 1 :], chain.from_iterable(behind))

@@ -23,7 +23,7 @@ from scorer.files.parquet_types import mark
 from scorer.files.source import Block, ReadOptions, Source
 from scorer.files.urls import is_url
 from scorer.memory import memory_left
-from scorer.safe_text import first_line, quoted
+from scorer.safe_text import counted, first_line, quoted
 
 # Rows decoded at a time, fewer if they are large: data that unpack to far more than their size are noticed early.
 _BATCH_ROWS = 1024
@@ -56,7 +56,8 @@ class ParquetSource(Source):
             self._group_rows = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
             if sum(self._group_rows) != self.n_rows or min(self._group_rows, default=0) < 0:
                 raise InputError(
-                    f"its footer counts {self.n_rows:,} rows, its row groups {sum(self._group_rows):,}", path=self.path
+                    f"its footer counts {counted(self.n_rows, 'row')}, its row groups {sum(self._group_rows):,}",
+                    path=self.path,
                 )
             # Not the metadata of columns: pyarrow ends the process if a damaged footer makes these throw.
             self._group_bytes = [footer.row_group(group).total_byte_size for group in range(footer.num_row_groups)]
@@ -154,7 +155,8 @@ class ParquetSource(Source):
             # Compared for each row group, because not every reader comes to the end of the file.
             if delivered != n_rows:
                 raise InputError(
-                    f"its footer counts {n_rows:,} rows in row group {number}, its pages deliver {delivered:,}",
+                    f"its footer counts {counted(n_rows, 'row')} in row group {number},"
+                    f" its pages deliver {delivered:,}",
                     path=self.path,
                     hint="write it again",
                 )

@@ -17,7 +17,7 @@ from scorer.files.bad_rows import Reject
 from scorer.files.columns import named_column
 from scorer.files.file_options import FileOptions
 from scorer.files.urls import without_secrets
-from scorer.safe_text import quoted
+from scorer.safe_text import counted, quoted
 
 Row = TypeVar("Row")
 OnBadRow = Literal["fail", "reject", "keep"]
@@ -60,7 +60,7 @@ class ReadOptions(FileOptions):
         """
         if self.max_file_bytes is not None and n_bytes > self.max_file_bytes:
             raise InputError(
-                f"holds more than {self.max_file_bytes:,} bytes",
+                f"holds more than {counted(self.max_file_bytes, 'byte')}",
                 path=path,
                 hint="raise --max-file-bytes if that is right, or split the file",
             )
@@ -171,7 +171,8 @@ class Source(ABC):
                 raise rejects[0].error()
             if table.nbytes > self.options.max_chunk_bytes:
                 raise InputError(
-                    f"{table.num_rows + len(rejects)} rows from here on fill {table.nbytes >> 20:,} MiB of memory",
+                    f"{counted(table.num_rows + len(rejects), 'row')} from here on would fill"
+                    f" {table.nbytes >> 20:,} MiB of memory",
                     path=self.path,
                     row=number * chunk_rows + 1,
                     hint="lower --chunk-rows, or split the file",

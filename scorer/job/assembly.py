@@ -22,6 +22,7 @@ from scorer.files.inputs import PROVENANCE_KEY
 from scorer.files.opening import open_writer
 from scorer.job.destination import Destination
 from scorer.job.provenance import seal_parquet, sealed_text, unsealed_text
+from scorer.safe_text import counted
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,9 @@ def assemble(
         sync(file)
         moves = rejects.moves()
     rows = provenance["rows"]["out"]
-    counted = count_rows(temporary, destination.format, shown=target)
-    if counted != rows:
-        raise OutputError(f"{rows:,} rows were written, but {counted:,} were read back", path=target)
+    found = count_rows(temporary, destination.format, shown=target)
+    if found != rows:
+        raise OutputError(f"wrote {counted(rows, 'row')}, but {found:,} were read back", path=target)
     if destination.has_sidecar:
         sidecar = destination.provenance
         with write_errors(target), create(destination.temporary(sidecar), like=(sidecar, target)) as file:

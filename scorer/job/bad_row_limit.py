@@ -9,6 +9,7 @@ from scorer.errors import InputError, ScorerError
 from scorer.files.opening import open_source
 from scorer.job.chunk_work import ChunkWork
 from scorer.job.options import ScoreOptions
+from scorer.safe_text import counted
 
 
 def check_bad_rows(
@@ -25,7 +26,7 @@ def check_bad_rows(
     limit = options.limit()
     if limit is None or (limit.share is not None and not finished) or limit.allows(bad=bad, rows=rows):
         return
-    message = f"{bad:,} of {rows:,} rows are bad, more than --max-bad {limit}"
+    message = f"{bad:,} of {counted(rows, 'row')} {'is' if bad == 1 else 'are'} bad, more than --max-bad {limit}"
     error = InputError(message, path=work.source.path, hint="fix them or raise --max-bad")
     with suppress(ScorerError):  # of an input that is gone
         first = _first_bad_row(work, options) if again else None

@@ -175,11 +175,11 @@ class ResumableJob:
         is_whole = unfinished.first_remaining == len(unfinished.records)
         if not is_whole or rows_in != with_status + counts.rejected:
             raise ScorerError(
-                f"{rows_in:,} rows were read, {with_status:,} have a status, {counts.rejected:,} were rejected",
+                f"read {counted(rows_in, 'row')}, {with_status:,} with a status, {counts.rejected:,} rejected",
                 path=path,
             )
         if work.source.n_rows is not None and work.source.n_rows != rows_in:
-            raise InputError(f"states {work.source.n_rows:,} rows, {rows_in:,} were read", path=path)
+            raise InputError(f"states {counted(work.source.n_rows, 'row')}, but holds {rows_in:,}", path=path)
 
     def _publish(
         self,

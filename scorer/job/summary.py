@@ -127,7 +127,7 @@ class ScoreSummary:
         where = f"; the rejected: {self.output}{REJECTS_SUFFIX}" if rejects else ""
         return (
             f"{self.output}: {counted(counts.rows, 'row')}{f' ({others})' if others else ''}{reused}{before} "
-            f"in {self.seconds:.1f} s, {speed:,.0f} rows/s, {self.precision} on {self.device}{why}{where}"
+            f"in {self.seconds:.1f} s, {counted(round(speed), 'row')}/s, {self.precision} on {self.device}{why}{where}"
         )
 
     def log_fields(self) -> dict[str, Any]:

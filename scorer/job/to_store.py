@@ -26,7 +26,7 @@ from scorer.job.summary import JobCounts, ScoreSummary
 from scorer.job.to_disk import score_to_disk
 from scorer.job.up_to_date import ExistingOutput, Making, Reason
 from scorer.progress import Progress
-from scorer.safe_text import in_utf8
+from scorer.safe_text import counted, in_utf8
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def score_to_store(
                     store.rm_file(target + suffix)
             size = store.info(target)["size"]
         if size != output.stat().st_size:
-            raise OutputError(f"{output.stat().st_size:,} bytes were sent, but {size:,} arrived", path=shown)
+            raise OutputError(f"sent {counted(output.stat().st_size, 'byte')}, but {size:,} arrived", path=shown)
     return replace(summary, output=shown, why=why)
 
 

@@ -43,7 +43,7 @@ def verify(paths: Sequence[Path]) -> Iterator[str]:
             bad += 1
     if bad:
         where = paths[0] if len(paths) == 1 else None
-        raise InputError(f"{bad} of {len(files)} files failed verification", path=where)
+        raise InputError(f"{bad:,} of {counted(len(files), 'file')} failed verification", path=where)
 
 
 def verify_output(output: Path) -> str:
@@ -94,9 +94,9 @@ def _checked_bytes(output: Path, text: bytes) -> dict[str, Any]:
 
 def _check_content(output: Path, value: dict[str, Any], format: OutputFormat) -> None:
     rows = value["rows"]["out"]
-    counted = count_rows(output, format, shown=output)
-    if counted != rows:
-        raise InputError(f"has {counted:,} rows, but its provenance states {rows:,}", path=output)
+    found = count_rows(output, format, shown=output)
+    if found != rows:
+        raise InputError(f"has {counted(found, 'row')}, but its provenance states {rows:,}", path=output)
     if format.kind != "parquet":
         return
     try:
@@ -123,6 +123,6 @@ def _check_rejects(output: Path, value: dict[str, Any]) -> None:
     try:
         digest = sha256_of(path)
     except OSError as error:
-        raise InputError(f"{stated['rows']:,} rejected rows, but {error.strerror}", path=path) from error
+        raise InputError(f"{counted(stated['rows'], 'rejected row')}, but {error.strerror}", path=path) from error
     if digest != stated["sha256"]:
         raise InputError("has changed since it was published: its checksum differs", path=path)

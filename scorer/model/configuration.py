@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scorer.errors import ModelError
+from scorer.safe_text import counted
 
 Activation = Literal["softmax", "sigmoid", "none"]
 """``none`` is that of a graph which ends in probabilities."""
@@ -28,7 +29,7 @@ def labels_of(config: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
     if not isinstance(names, dict) or not names or not all(map(_is_name, names.values())):
         raise ModelError("id2label is not an object of names", path=path)
     if sorted(names) != sorted(str(number) for number in range(len(names))):
-        raise ModelError(f"id2label does not number its {len(names)} labels 0, 1, …", path=path)
+        raise ModelError(f"id2label does not number its {counted(len(names), 'label')} 0, 1, …", path=path)
     labels = tuple(str(names[str(number)]) for number in range(len(names)))
     if len(set(labels)) < len(labels):
         raise ModelError("id2label gives two labels the same name", path=path)

@@ -14,6 +14,7 @@ import onnxruntime as ort
 from scorer.errors import ModelError
 from scorer.model.bundle import ModelBundle
 from scorer.model.onnx_safety import OnnxFile
+from scorer.safe_text import counted
 
 Logits = npt.NDArray[np.float32]
 """``(n_runs, n_labels)``."""
@@ -109,7 +110,8 @@ class Graph:
 
     def _unfit(self, shape: Sequence[object]) -> ModelError:
         return ModelError(
-            f"its output {self.output!r} has shape {list(shape)}, but config.json names {self.columns[0]} labels",
+            f"its output {self.output!r} has shape {list(shape)},"
+            f" but config.json names {counted(self.columns[0], 'label')}",
             path=self.path,
             hint="name its labels there, or export it for the task text-classification",
         )

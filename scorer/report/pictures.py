@@ -12,6 +12,7 @@ from scorer.evaluation.sections import Drift, Histogram
 from scorer.metrics.values import Curves, Figure, ReliabilityBin
 from scorer.report.blocks import excerpt, value_text
 from scorer.report.svg import SERIES, Axis, Plot
+from scorer.safe_text import counted
 
 _TABLE_POINTS = 21
 """Points of a curve in its table."""
@@ -86,8 +87,9 @@ def pictures_of_drift(drift: Drift) -> Iterator[Picture]:
         counts = {"baseline": drift.baseline_scores, "now": drift.current_scores}
         plot, table = _outlines(drift.edges, counts, drift.of, shares=True)
         description = (
-            f"Histograms of the {drift.of}, as shares of {drift.baseline_rows:,} rows of the baseline and of"
-            f" {drift.current_rows:,} rows now. The population stability index is {_with_reason(drift.score_psi)}."
+            f"Histograms of the {drift.of}, as shares of {counted(drift.baseline_rows, 'row')} of the baseline and of"
+            f" {counted(drift.current_rows, 'row')} now."
+            f" The population stability index is {_with_reason(drift.score_psi)}."
         )
         caption = f"{drift.of}, as shares of the rows"
         yield Picture("drift-scores", "Scores then and now", caption, description, plot, tuple(counts), [table])
@@ -213,7 +215,7 @@ def _reliability(filled: Sequence[ReliabilityBin], n_bins: int, error: Figure | 
 
 def _histogram(scores: Histogram) -> Picture:
     plot, table = _outlines(scores.edges, scores.series, scores.of)
-    counts = "; ".join(f"{name}: {sum(one):,} rows" for name, one in scores.series.items())
+    counts = "; ".join(f"{name}: {counted(sum(one), 'row')}" for name, one in scores.series.items())
     caption = f"rows by {scores.of}, " + ("right and wrong ones" if scores.of == "confidence" else "by gold label")
     description = f"Histogram of the {scores.of}. {counts}."
     return Picture("histogram", "Scores", caption, description, plot, tuple(scores.series), [table])

@@ -9,6 +9,7 @@ from scorer.evaluation.findings import FIGURES, EvaluationReport
 from scorer.evaluation.sections import Chance, Difference, Slice
 from scorer.evaluation.slices import OTHERS
 from scorer.metrics.values import Figure
+from scorer.safe_text import counted
 
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece"})
 
@@ -82,7 +83,7 @@ def hand_over(report: EvaluationReport) -> str:
     row = next((one for one in report.coverage.rows if one.share == 0.1), None) if report.coverage else None
     if row is None or not row.taken:
         return ""
-    start = f"If people take the 10\u00a0% that the model is least sure of ({row.taken:,} rows), "
+    start = f"If people take the 10\u00a0% that the model is least sure of ({counted(row.taken, 'row')}), "
     if report.labelled and row.accuracy.value is not None:
         caught = "" if row.caught.value is None else f", and people see {_percent(row.caught.value)} of the mistakes"
         return f"{start}{_percent(row.accuracy.value)} of the rest are right{caught}."
@@ -128,7 +129,7 @@ def _weakest_slice(report: EvaluationReport) -> str:
     if len(found) < 2:
         return ""
     by, one = found[0]
-    return f"Weakest where {by} is {one.value}: accuracy {_with_interval(one.accuracy)}, {one.rows:,} rows."
+    return f"Weakest where {by} is {one.value}: accuracy {_with_interval(one.accuracy)}, {counted(one.rows, 'row')}."
 
 
 def _weakest_label(report: EvaluationReport) -> str:
@@ -136,7 +137,7 @@ def _weakest_label(report: EvaluationReport) -> str:
     if len(report.labels) < 3 or len(found) < 2:
         return ""
     one = min(found, key=lambda item: item.f1.value or 0.0)
-    return f"Weakest label: {one.label}, F1 {_with_interval(one.f1)}, {one.gold:,} gold rows."
+    return f"Weakest label: {one.label}, F1 {_with_interval(one.f1)}, {counted(one.gold, 'gold row')}."
 
 
 def _beside_baseline(report: EvaluationReport) -> str:

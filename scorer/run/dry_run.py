@@ -19,6 +19,7 @@ from scorer.job.earlier_outputs import EarlierOutputs
 from scorer.job.options import ScoreOptions
 from scorer.run.outcome import Outcome
 from scorer.run.seen_files import LocalOutputs, SeenFiles
+from scorer.safe_text import counted
 
 if TYPE_CHECKING:
     from scorer.job.chunk_work import ChunkWork
@@ -129,7 +130,7 @@ class DryRun:
             rows, reused = self._read(replace(work, known=known, names=(work.columns.text,)))
         self._totals.files += 1
         shown = f", {reused:,} of them reused" if reused else ""
-        return f"{without_secrets(file.path)} -> {without_secrets(target)}: {why}, {rows:,} rows{shown}"
+        return f"{without_secrets(file.path)} -> {without_secrets(target)}: {why}, {counted(rows, 'row')}{shown}"
 
     def _read(self, work: ChunkWork) -> tuple[int, int]:
         """Read all rows of a source, which finds its errors, and score some while the sample is short."""
@@ -158,17 +159,18 @@ class DryRun:
 
     def _last_line(self) -> str:
         totals = self._totals
-        done = f"{totals.files} files to score, {totals.up_to_date} up to date"
+        done = f"{counted(totals.files, 'file')} to score, {totals.up_to_date} up to date"
         if not totals.files:
             return f"nothing new: {done}" if not self.outcome.errors else done
         new = totals.rows - totals.reused
         reused = f", {totals.reused:,} reused" if totals.reused else ""
-        line = f"{done}; {totals.rows:,} rows{reused}"
+        line = f"{done}; {counted(totals.rows, 'row')}{reused}"
         if not totals.sampled or not totals.seconds:
             return line
         share, rate = new / totals.sampled, totals.sampled / totals.seconds
         time_left = in_words(totals.seconds * share)
-        return f"{line}, about {round(totals.tokens * share):,} tokens; about {time_left} at {rate:,.0f} rows/s"
+        tokens, speed = counted(round(totals.tokens * share), "token"), counted(round(rate), "row")
+        return f"{line}, about {tokens}; about {time_left} at {speed}/s"
 
     def _loaded(self) -> Any:
         if self._scorer is None:

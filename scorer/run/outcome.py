@@ -15,6 +15,7 @@ from scorer.run.ending import say_ending, say_one_ending, worst_of
 from scorer.run.options import RunOptions, modified_since
 from scorer.run.report import Failure, RunReport
 from scorer.run.report_files import ReportFiles
+from scorer.safe_text import counted
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Outcome:
         names = ", ".join(failure.input for failure in self.failures[:3])
         more = f" and {failed - 3} more" if failed > 3 else ""
         raise type(worst)(
-            f"{failed} of {failed + done} files could not be scored: {names}{more}",
+            f"{failed} of {counted(failed + done, 'file')} could not be scored: {names}{more}",
             hint=f"the other {done} {'is' if done == 1 else 'are'} done" if done else "see the lines above",
         ) from worst
 

@@ -13,6 +13,7 @@ from scorer.files.inputs import InputFile
 from scorer.job.engine import Engine
 from scorer.job.options import ScoreOptions
 from scorer.run.dry_run import in_words
+from scorer.safe_text import counted
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def announce(
     if count < _MANY:
         return
     why = ", ".join(f"{number:,} for {_WHY.get(reason, reason)}" for reason, number in reasons.most_common())
-    time = f"; about {in_words(rows / rate)} at the last run's {rate:,.0f} rows/s" if rate else ""
+    time = f"; about {in_words(rows / rate)} at the last run's {counted(round(rate), 'row')}/s" if rate else ""
     keep = "; --versions ignore keeps what other versions made" if reasons["versions"] else ""
     fields = {"files": count, "rows": rows, **{f"files_{reason}": number for reason, number in reasons.items()}}
     about = {"event": "rescoring", "fields": fields}

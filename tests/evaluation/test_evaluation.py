@@ -726,7 +726,7 @@ def test_a_file_that_changes_between_its_two_readings_is_an_error(saved, monkeyp
         return replace(gold, rows=gold.rows + 1)
 
     monkeypatch.setattr(scorer.evaluation.evaluate, "read_gold", then_changed)
-    with pytest.raises(InputError, match="6 rows were read at first, 5 later"):
+    with pytest.raises(InputError, match="6 rows at first, 5 later"):
         evaluate_labels(path)
 
 

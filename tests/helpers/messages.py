@@ -91,7 +91,7 @@ class Module:
                 else:
                     assert isinstance(part, ast.FormattedValue)
                     inner = part.value
-                    ends = [HOLE]
+                    ends = [_counted(inner) or HOLE]
                     if isinstance(inner, ast.IfExp | ast.Name):
                         found = self.texts(inner, function, seen)
                         # A word that the source chooses is a part of the message; a word of the user is not.
@@ -142,6 +142,14 @@ def modules(root: Path) -> list[Module]:
                     if isinstance(target, ast.Name) and target.id.isupper() and isinstance(node.value.value, str):
                         constants[target.id] = node.value.value
     return [Module(path, constants) for path in paths]
+
+
+def _counted(node: ast.expr) -> str | None:
+    """The plural of a call of ``counted`` with its number as a hole; ``None`` for any other expression."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "counted"):
+        return None
+    words = [word.value for word in node.args[1:] if isinstance(word, ast.Constant)]
+    return f"{HOLE} {words[1]}" if len(words) > 1 else f"{HOLE} {words[0]}s"
 
 
 def _calls(node: ast.AST, function: ast.FunctionDef | None) -> Iterator[tuple[ast.FunctionDef | None, ast.Call]]:

@@ -13,9 +13,9 @@ from scorer.errors import InputError
 
 CASES = {
     "fields.csv": (b"text,id\na,1\nb,2,3\nc,4,5\n", (2, 3), "3 fields, but the header has 2; 2 of 3 rows are bad"),
-    "latin.csv": ("text\na\ncafé\n".encode("latin-1"), (2, 3), "holds bytes that are not UTF-8; 1 of 2 rows are bad"),
-    "cut.jsonl": (b'{"text":"a"}\n\n{"text":"b"\n', (2, 3), "is not JSON: unexpected end of data; 1 of 2 rows are bad"),
-    "number.jsonl": (b'{"text":"a"}\n{"text":5}\n', (2, 2), "'text' is a number, not a string; 1 of 2 rows are bad"),
+    "latin.csv": ("text\na\ncafé\n".encode("latin-1"), (2, 3), "holds bytes that are not UTF-8; 1 of 2 rows is bad"),
+    "cut.jsonl": (b'{"text":"a"}\n\n{"text":"b"\n', (2, 3), "is not JSON: unexpected end of data; 1 of 2 rows is bad"),
+    "number.jsonl": (b'{"text":"a"}\n{"text":5}\n', (2, 2), "'text' is a number, not a string; 1 of 2 rows is bad"),
 }
 
 
@@ -38,5 +38,5 @@ def test_a_bad_row_of_parquet(tiny_bundle: Path, tmp_path: Path) -> None:
         pa.string(), 2, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"a\xff")]
     )
     pq.write_table(pa.table({"text": text}), tmp_path / "a.parquet")
-    with pytest.raises(InputError, match=r"a.parquet: row 2: .*UTF-8; 1 of 2 rows are bad, more than --max-bad 0;"):
+    with pytest.raises(InputError, match=r"a.parquet: row 2: .*UTF-8; 1 of 2 rows is bad, more than --max-bad 0;"):
         score_file(tmp_path / "a.parquet", tmp_path / "b.parquet", model=tiny_bundle, on_bad_row="reject", max_bad="0")
