@@ -248,7 +248,7 @@ def _caption(areas: Sequence[str], curves: Sequence[Curves], n_labels: int, best
     """Which curves there are, and how they are read; a single one has no legend, so its area is here."""
     if len(areas) == 1:
         return f"{areas[0]}; {best}"
-    each = f"each of the first {len(curves)} labels" if len(curves) < n_labels else "each label"
+    each = f"each of the first {counted(len(curves), 'label')}" if len(curves) < n_labels else "each label"
     of = "" if len(curves) == 1 else f"{each} against the others; "
     baseline = "the baseline is dashed; " if len(curves) == 1 else "the baseline is dotted; "
     return of + (baseline if len(areas) > len(curves) else "") + best
