@@ -166,7 +166,7 @@ def explained(error: BaseException, *, path: str | os.PathLike[str] | None = Non
     named = error.path if isinstance(error, ScorerError) and error.path is not None else path
     if isinstance(error, OutOfMemoryError):
         return error if error.path == named else error.at(named)
-    if any(map(_is_of_memory, _chain(error))):
+    if any(map(_is_of_memory, chain_of(error))):
         hint = "lower --chunk-rows, or lower --threads, or free some memory"
         return OutOfMemoryError("memory ran out", path=named, hint=hint)
     if isinstance(error, ScorerError):
@@ -176,8 +176,8 @@ def explained(error: BaseException, *, path: str | os.PathLike[str] | None = Non
     return ScorerError(f"internal error (please report it): {what}", path=named, hint=hint)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """``error`` and the errors that led to it."""
+def chain_of(error: BaseException | None) -> Iterator[BaseException]:
+    """``error`` and the errors that led to it, at most 20."""
     for _ in range(20):
         if error is None:
             return

@@ -8,6 +8,9 @@ from scorer.errors import OutOfMemoryError
 
 _MIB = 2**20
 
+_ORJSON_BYTES, _ORJSON_TIMES = 8 * _MIB, 8
+"""What orjson takes: its copy of the text, 16 bytes for each value and some, and the Python objects of them."""
+
 _CGROUP = Path("/sys/fs/cgroup")
 
 _RECLAIMED = ("inactive_file", "active_file")
@@ -28,6 +31,15 @@ def require_address_space(n_bytes: int) -> None:
             f"memory ran out: {n_bytes // _MIB:,} MiB more are needed, ulimit -v leaves {max(0, left) // _MIB:,} MiB",
             hint="raise it, or lower --threads, or lower --chunk-rows",
         )
+
+
+def require_for_json(n_bytes: int) -> None:
+    """Check that a call of orjson over ``n_bytes`` fits: it looks at no failed allocation, and the process would crash.
+
+    Raises:
+        OutOfMemoryError: it does not.
+    """
+    require_address_space(_ORJSON_BYTES + _ORJSON_TIMES * n_bytes)
 
 
 def memory_left() -> int | None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import orjson
 
 from scorer.files.strict_json import HUGE_BYTES, LONG_NUMBER, MAX_DEPTH, has_all_keys, parse_line
+from scorer.memory import require_for_json
 
 Row: TypeAlias = dict[str, Any] | str
 """The object of a line, or the reason why the line is bad."""
@@ -55,6 +56,7 @@ def _joined(lines: Sequence[bytes | bytearray], mark: int) -> bytes:
 
 
 def _parsed(text: bytes) -> list[Any]:
+    require_for_json(len(text))
     try:
         values: list[Any] = orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from scorer.files.bad_rows import NOT_UTF8
+from scorer.memory import require_for_json
 
 HUGE_BYTES = 2**20
 """A longer text stays UTF-8 bytes: a Python string takes up to four bytes a character."""
@@ -126,6 +127,7 @@ def _unescaped(line: bytes | bytearray, start: int, end: int) -> bytearray | Non
         if stop <= start:
             return None
         piece = bytes(memoryview(line)[start:stop])
+        require_for_json(len(piece))
         try:
             value = orjson.loads(b'"' + piece + b'"')
         except orjson.JSONDecodeError:
@@ -162,6 +164,7 @@ def _start_of_character(line: bytes | bytearray, place: int) -> int:
 
 
 def _parse_fast(line: bytes | bytearray) -> dict[str, Any] | str:
+    require_for_json(len(line))
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -12,7 +13,7 @@ from pathlib import Path
 from scorer import interrupts
 from scorer.disk.durable import write_errors
 from scorer.disk.locking import locked
-from scorer.errors import ModelError, ScorerError, explained
+from scorer.errors import ModelError, ScorerError, chain_of, explained
 from scorer.files.formats import OutputFormat
 from scorer.files.inputs import InputFile, say_left_out
 from scorer.files.remote import check_writable
@@ -112,6 +113,8 @@ def _score(
             say_left_out(error)
         else:
             outcome.failed(error, without_secrets(file.path))
+        for one in chain_of(caught):
+            traceback.clear_frames(one.__traceback__)  # they may hold the memory that the next file needs
         return None
     seen.note(target, file, state, summary)
     if not summary.skipped:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scorer.errors import OutOfMemoryError
 from scorer.files.json_blocks import parse_lines
 from scorer.files.strict_json import parse_line
 
@@ -64,3 +65,11 @@ def test_a_pair_of_lines_that_only_together_are_json() -> None:
     for mark in (b"4000000000", b"4000000001", b"4e9", b"4000000000.0"):
         lines[5:7] = [b'{"a":[1\n', b"2]},%s,{}\n" % mark]
         assert same(parse_lines(lines), [parse_line(one) for one in lines])
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_no_line_is_parsed_without_memory_for_it(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parser would end the process."""
+    monkeypatch.setattr("scorer.memory._address_space_left", lambda: 2**20)
+    with pytest.raises(OutOfMemoryError, match="memory ran out: 8 MiB more are needed, ulimit -v leaves 1 MiB"):
+        parse_lines([b'{"a": 1}'] * count)

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +18,8 @@ import pytest
 
 from scorer.disk.locking import locked
 from scorer.files import inputs, parquet_source
+from scorer.files.input_state import InputState
+from scorer.files.inputs import InputFile
 from scorer.job import resumable_job
 from tests.conftest import Call
 from tests.helpers.processes import CODE, environment
@@ -191,6 +194,46 @@ def test_a_limit_of_address_space_is_said(tmp_path: Path, incoming: Path, tiny_b
     assert re.search(r"error: .*memory ran out: \d+ MiB more are needed, ulimit -v leaves \d+ MiB; ", done.stderr)
     assert metrics(tmp_path / "m.prom")[("score_exit_code",)] == 7
     assert incoming.exists()
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("mib", range(340, 1100, 20))
+def test_no_limit_of_address_space_crashes_a_run(tmp_path: Path, tiny_bundle: Path, mib: int) -> None:
+    (tmp_path / "in").mkdir()
+    huge, many = "a warm film " * 3_000_000, [f"a dull film {number}" for number in range(40_000)]
+    for name, texts in (("a", ["good"]), ("huge", ["good", huge]), ("many", many), ("z", ["good"])):
+        (tmp_path / "in" / f"{name}.csv").write_text("\n".join(["text", *texts, ""]))
+        (tmp_path / "in" / f"{name}.jsonl").write_text("".join(f'{{"text": "{text}"}}\n' for text in texts))
+    script = f'ulimit -v {mib * 1024} && exec {sys.executable} -c {shlex.quote(CODE)} "$@"'
+    arguments = ("in", "-o", "out", "--model", str(tiny_bundle), "--threads", "1", "--metrics-file", "m.prom")
+    done = subprocess.run(
+        ["sh", "-c", script, "score", *arguments],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, 7), done.stderr
+    assert metrics(tmp_path / "m.prom")[("score_exit_code",)] == done.returncode
+    n_done = len(re.findall("^out/.*: [0-9,]+ rows? in ", done.stderr, re.MULTILINE))
+    assert n_done + len(re.findall("^error: in/.*: memory ran out", done.stderr, re.MULTILINE)) in (0, 8)
+
+
+def test_what_a_failed_file_held_is_free_for_the_next(
+    call_score: Call, incoming: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = resumable_job.open_source
+    held: list[weakref.ref[InputState]] = []
+
+    def fails(path: str, *rest: object) -> object:
+        if path.endswith("b.csv"):
+            large = InputState.of(InputFile(path, "b.csv"))
+            held.append(weakref.ref(large))
+            raise MemoryError
+        if path.endswith("c.csv"):
+            assert [one() for one in held] == [None]
+        return opened(path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(resumable_job, "open_source", fails)
+    code, _, err = call_score("incoming", "-o", "scored")
+    assert (code, "sub/c.csv: 1 row in" in err) == (7, True), err
 
 
 def test_a_row_group_larger_than_memory(
