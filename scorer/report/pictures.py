@@ -146,7 +146,7 @@ def _roc(curves: Sequence[Curves], then: Sequence[Curves], n_labels: int) -> Pic
         looks.append(look)
     description = "True positive rate over false positive rate, one against the others; the dotted diagonal is a guess."
     title = "ROC curve" if len(curves) == 1 else "ROC curves"
-    caption = _caption(areas, curves, n_labels, "the upper left corner is best, the diagonal is a guess")
+    caption = _caption(areas, curves, n_labels, "best is the upper left corner")
     return Picture("roc", title, caption, f"{description} {'; '.join(areas)}.", plot, areas, tables, looks)
 
 
@@ -160,7 +160,7 @@ def _precision_recall(curves: Sequence[Curves], then: Sequence[Curves], n_labels
         areas.append(f"{name}: average precision {_with_reason(one.average_precision)}")
         looks.append(look)
     title, description = "Precision and recall", f"Precision over recall as the threshold falls. {'; '.join(areas)}."
-    caption = _caption(areas, curves, n_labels, "the upper right corner is best")
+    caption = _caption(areas, curves, n_labels, "best is the upper right corner")
     return Picture("precision-recall", title, caption, description, plot, areas, tables, looks)
 
 

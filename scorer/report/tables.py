@@ -20,11 +20,14 @@ MATRIX_LABELS = 16
 LABELS_BESIDE = 3
 """Maximum number of labels of a confusion matrix beside the figures; more get a section of their own."""
 
+_SPACIOUS = 8
+"""Maximum number of labels of a confusion matrix with wide cells."""
+
 _PAIRS = 12
 """Rows in the list of confused pairs."""
 
 _ROWS = 12
-"""Slices of a group, and labels, that are shown at once; the others unfold."""
+"""Slices of a group, and labels, that are shown of many; the others unfold."""
 
 _TITLES = {"length": "length of the text", "truncation": "how the text was cut"}
 """Names of built-in groups of slices."""
@@ -67,7 +70,7 @@ def _figure_name(name: str, report: EvaluationReport) -> str:
 def by_label(report: EvaluationReport) -> dict[str, Any]:
     """Figures of each label: in their order, or of many the weakest F1 first, all but a few of them to unfold."""
     rows = list(report.by_label)
-    if len(rows) <= _ROWS:
+    if len(rows) <= MATRIX_LABELS:
         return {"shown": rows, "all": []}
     rows.sort(key=lambda one: (one.f1.value is None, one.f1.value or 0.0))
     return {"shown": rows[:_ROWS], "all": rows}
@@ -94,7 +97,7 @@ def confusion(report: EvaluationReport) -> dict[str, Any]:
             count = int(matrix[gold, predicted])
             share = count / golds[gold]
             pairs.append({"gold": labels[gold], "predicted": labels[predicted], "rows": count, "share": share})
-    return {"rows": rows, "pairs": pairs, "apart": apart}
+    return {"rows": rows, "pairs": pairs, "apart": apart, "dense": len(labels) > _SPACIOUS}
 
 
 def slices(report: EvaluationReport) -> dict[str, Any]:

@@ -312,7 +312,7 @@ def test_the_curve_of_a_baseline_lies_beside_ours(report: EvaluationReport) -> N
         drawing.points("line series-1"), list(zip(then.false_positive_rate, then.true_positive_rate, strict=True))
     )
     assert picture.keys == [("series-0", "good: area 0.8000"), ("series-1", "baseline, good: area 0.7000")]
-    assert picture.caption == "the baseline is dashed; the upper left corner is best, the diagonal is a guess"
+    assert picture.caption == "the baseline is dashed; best is the upper left corner"
 
 
 def test_of_many_labels_ours_and_the_baseline_have_one_colour_each(report: EvaluationReport) -> None:
