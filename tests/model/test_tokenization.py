@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
@@ -146,6 +147,28 @@ def test_other_ids_bring_the_reference_back(monkeypatch: pytest.MonkeyPatch, cap
     with caplog.at_level(logging.INFO, "scorer"):
         assert flat_tokenizer(embedded()).name == "tokenizers"
     assert caplog.messages == ["tokenizing without nanotoken: its ids are not those of tokenizers"]
+
+
+def test_a_package_that_fails_brings_the_reference_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(reference: FlatTokenizer, described: str) -> FlatTokenizer:
+        del described
+
+        def encoded(texts: list[str]) -> FlatIds:
+            raise RuntimeError(f"{len(texts)} texts are too many")
+
+        return replace(reference, encoded=encoded)
+
+    monkeypatch.setattr(tokenization, "by_nanotoken", fails)
+    with caplog.at_level(logging.INFO, "scorer"):
+        assert flat_tokenizer(embedded()).name == "tokenizers"
+    monkeypatch.setattr(tokenization, "by_nanotoken", by_nanotoken)
+    monkeypatch.setitem(sys.modules, "nanotoken", ModuleType("nanotoken"))
+    with caplog.at_level(logging.INFO, "scorer"):
+        assert flat_tokenizer(embedded()).name == "tokenizers"
+    start = "tokenizing without nanotoken: it does not support this tokenizer: "
+    assert [message[: len(start)] for message in caplog.messages] == [start, start]
 
 
 def test_without_the_package_the_reference_runs(
