@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from scorer.model.token_runs import Encoded, ranges
 
@@ -131,24 +132,12 @@ class BatchBuffers:
 def distinct_runs(encoded: Encoded) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The first run of each different content, and for every run the place of its own among them.
 
-    Both int64; ``(n_distinct,)`` ascending, and ``(n_runs,)``. Runs are told apart by length, sum and first tokens;
-    those that are alike there are compared token by token, and one that differs from the first is its own first.
+    Both integers; ``(n_distinct,)`` ascending, and ``(n_runs,)``.
     """
-    n_runs, lengths, starts = len(encoded.rows), encoded.lengths, encoded.offsets[:-1]
-    if not n_runs:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    keys = np.add.reduceat(encoded.tokens, starts, dtype=np.uint64) * _MIX + lengths.astype(np.uint64)
-    for place in range(1, min(8, int(lengths.max()))):
-        keys = keys * _MIX + encoded.tokens[np.minimum(starts + place, starts + lengths - 1)].astype(np.uint64)
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    stands_for = first[inverse]
-    for run in np.flatnonzero(stands_for != np.arange(n_runs)).tolist():
-        if not np.array_equal(encoded.run(run), encoded.run(int(stands_for[run]))):
-            stands_for[run] = run
-    return np.unique(stands_for, return_inverse=True)
-
-
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # odd and without a pattern: 2**64 divided by the golden ratio
+    buffers = [None, pa.py_buffer(encoded.offsets * encoded.tokens.itemsize), pa.py_buffer(encoded.tokens)]
+    runs = pa.Array.from_buffers(pa.large_binary(), len(encoded.rows), buffers)
+    places = runs.dictionary_encode().indices.to_numpy()  # in the order of first appearance
+    return np.unique(places, return_index=True)[1], places
 
 
 def _cuda_runtime() -> ctypes.CDLL | None:
