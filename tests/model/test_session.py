@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorer.errors import DeviceError, ModelError, OutOfMemoryError
-from scorer.model import batches, machine
+from scorer.model import machine
 from scorer.model.batches import BatchBuffers, BatchShape, distinct_runs
 from scorer.model.bundle import ModelBundle
 from scorer.model.options import ModelOptions
@@ -189,16 +189,12 @@ def test_filled_batches_give_what_others_give(tiny_bundle: Path) -> None:
 
 
 @settings(max_examples=300)
-@given(runs=st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=12), max_size=30), mix=st.sampled_from([None, 0]))
-def test_distinct_runs_are_those_of_a_dictionary(runs: list[list[int]], mix: int | None) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        if mix is not None:  # then many different runs look alike until they are compared
-            patch.setattr(batches, "_MIX", np.uint64(mix))
-        first, inverse = distinct_runs(encoded(*runs))
+@given(runs=st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=12), max_size=30))
+def test_distinct_runs_are_those_of_a_dictionary(runs: list[list[int]]) -> None:
+    first, inverse = distinct_runs(encoded(*runs))
+    places = {tuple(run): place for place, run in reversed(list(enumerate(runs)))}
+    assert first.tolist() == sorted(places.values())
     assert [runs[first[place]] for place in inverse] == runs
-    assert first.tolist() == sorted(set(first.tolist()))
-    if mix is None and all(len(run) <= 8 for run in runs):
-        assert len(first) == len({tuple(run) for run in runs})
 
 
 def test_buffers_are_used_again_and_hold_nothing_of_the_last_batch() -> None:
