@@ -98,7 +98,7 @@ class _Score(GroupedCommand):
             return super().make_context(info_name, list(args), *more, **options)
         except (click.UsageError, UsageError) as error:
             metrics = asked_for("--metrics-file", args, "SCORER")
-            if metrics and not is_url(metrics):
+            if metrics and not is_url(metrics) and "--dry-run" not in args:
                 _report_refusal(Path(metrics), error)
             raise
 
@@ -397,7 +397,7 @@ def score(
             on_missing_input, since, exit_code_nothing_new, checksum, dry_run, _question(prune=prune, yes=yes)
         )
     except ScorerError as error:
-        if metrics_file is not None:
+        if metrics_file is not None and not dry_run:
             _report_refusal(metrics_file, error)
         raise
     if output is None:
@@ -413,7 +413,7 @@ def score(
         chosen,
         progress,
         run=of_run,
-        files=ReportFiles() if dry_run else ReportFiles(summary, metrics_file),
+        files=ReportFiles(summary, metrics_file),
         exit_code_of=exit_code_of,
         tell=lambda error, name: log_error(error, "file_failed", file=name),
         show=lambda line: click.echo(printable(line)),

@@ -38,6 +38,16 @@ def is_held(lock: Path) -> bool:
     return False
 
 
+def check_free(output: Path, *, lock: Path | None = None) -> None:
+    """Check that no run holds the lock of ``output``; arguments are those of :func:`locked`.
+
+    Raises:
+        BusyError: one does.
+    """
+    if is_held(lock_file(output.absolute()) if lock is None else lock):
+        raise _busy(output)
+
+
 @contextmanager
 def locked(output: Path, *, lock: Path | None = None) -> Iterator[None]:
     """Hold the lock of ``output`` during the block; ``lock`` is another path for the lock file.

@@ -45,7 +45,7 @@ def score_to_disk(
         ScorerError: as :func:`scorer.run.score_file.score_file` says.
     """
     format = OutputFormat.of(output, options.output_format, csv_safe=options.csv_safe)
-    destination = Destination(_behind_links(Path(output), options), format)
+    destination = Destination(behind_links(Path(output), options), format)
 
     def check() -> OutputExistsError | None:
         """Check the destination; return the error of an existing output if it takes more to know that it is one.
@@ -69,7 +69,7 @@ def score_to_disk(
         return job.run(exists, like_make=like_make)
 
 
-def _behind_links(output: Path, options: ScoreOptions) -> Path:
+def behind_links(output: Path, options: ScoreOptions) -> Path:
     """The path at which ``output`` is written: a link is not replaced by a file.
 
     Raises:

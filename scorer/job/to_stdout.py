@@ -47,10 +47,7 @@ def score_to_stdout(
     into = identity_of(number)
     if into is not None and into == identity_of(0 if file.path == STDIN else file.path):
         raise UsageError("is the input itself", path=shown, hint="redirect to another file")
-    kind = extension_of(file.name).kind.replace("parquet", "")  # nobody wants that on a terminal unasked
-    if not (options.output_format or kind):
-        raise UsageError("-o - needs to know the format", hint="pass --output-format csv, tsv, jsonl or parquet")
-    format = OutputFormat.of("stdout", options.output_format or kind, csv_safe=options.csv_safe)
+    format = format_of_stdout(file, options)
     state = InputState.of(file)
     engine = LocalEngine(options)
     work = ChunkWork.plan(open_source(file.path, options.reading()), options, engine.model)
@@ -79,6 +76,18 @@ def score_to_stdout(
         check_rejected(finished=True)
         writer.finish()
     return work.summary("stdout", counts, begun=begun)
+
+
+def format_of_stdout(file: InputFile, options: ScoreOptions) -> OutputFormat:
+    """The format of standard output: the one that is asked for, else that of a text input.
+
+    Raises:
+        UsageError: neither says one.
+    """
+    kind = extension_of(file.name).kind.replace("parquet", "")  # nobody wants that on a terminal unasked
+    if not (options.output_format or kind):
+        raise UsageError("-o - needs to know the format", hint="pass --output-format csv, tsv, jsonl or parquet")
+    return OutputFormat.of("stdout", options.output_format or kind, csv_safe=options.csv_safe)
 
 
 def _file_number(stream: TextIO | None) -> int | None:

@@ -62,7 +62,7 @@ def score_to_store(
 
     def look() -> tuple[bool, ExistingOutput | None]:
         exists = is_in_store(store, target)
-        return exists, _existing_output(store, target, format) if exists and like_make else None
+        return exists, existing_output(store, target, format) if exists and like_make else None
 
     exists, existing = asked(shown, look, writing=True)
     if (
@@ -124,7 +124,8 @@ def _fetched(store: Any, target: str, folder: Path, shown: str) -> Path | None:
     return copy
 
 
-def _existing_output(store: Any, target: str, format: OutputFormat) -> ExistingOutput:
+def existing_output(store: Any, target: str, format: OutputFormat) -> ExistingOutput:
+    """The output at the path ``target`` in a store, as its provenance describes it."""
     sidecar = target + PROVENANCE_SUFFIX
     if format.kind == "parquet":
         with store.open(target, "rb") as file:

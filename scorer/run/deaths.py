@@ -31,14 +31,20 @@ class Deaths:
     process that dies takes away nothing that it has written.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        """Read what earlier runs have left on ``folder``; ``None`` keeps nothing, for outputs in a store."""
+    def __init__(self, folder: Path | None, *, is_dry: bool = False) -> None:
+        """Read what earlier runs have left on ``folder``; ``None`` keeps nothing, for outputs in a store.
+
+        With ``is_dry`` nothing is written.
+        """
         self._path = None if folder is None else note_on(folder, _FILE)
         self._deaths: dict[str, dict[str, Any]] = {}
         self._file = None
         self._size = 0
         died_at = None
-        if self._path is not None:
+        if self._path is not None and is_dry:
+            with suppress(OSError):
+                self._deaths, died_at = _parsed(self._path.read_bytes())
+        elif self._path is not None:
             with suppress(OSError):  # of another user, say: no reason not to score
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
                 self._size = os.fstat(self._file).st_size

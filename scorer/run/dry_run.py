@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scorer.disk.paths import STDOUT, is_plain_file
-from scorer.errors import OutputExistsError, ScorerError, explained
-from scorer.files.formats import OutputFormat
+from scorer.errors import ScorerError, explained
 from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.earlier_outputs import EarlierOutputs
 from scorer.job.options import ScoreOptions
+from scorer.run.deaths import Deaths
+from scorer.run.foreseen import ForeseenOutput, already_exists, check_whole_run
 from scorer.run.outcome import Outcome
 from scorer.run.seen_files import LocalOutputs, SeenFiles
 from scorer.safe_text import counted
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _SAMPLE_SECONDS = 2.0
 """Time of scoring from which the time of the whole is taken."""
 
-_SAMPLE_ROWS = 256
+_FIRST_ROWS = 16
+"""Rows that are scored first; each time twice as many, for a GPU."""
 
 
 def in_words(seconds: float) -> str:
@@ -67,22 +68,30 @@ class DryRun:
     outcome: Outcome
     _totals: _Totals = field(default_factory=_Totals)
     _scorer: Any = None
+    _share: float = 1.0
 
-    def lines(self, targets: Mapping[str, InputFile], output: str, *, like_make: bool) -> Iterator[str]:
+    def lines(
+        self, targets: Mapping[str, InputFile], inputs: Sequence[str], output: str, *, like_make: bool
+    ) -> Iterator[str]:
         """A line for each file that would be scored, and one for all.
 
         Raises:
             ModelError: the model cannot be used.
+            ScorerError: as the run would end before its first file.
         """
         totals, earlier = self._totals, EarlierOutputs(self.options)
+        check_whole_run(output, inputs, self.options, into_folder=like_make)
         earlier.check()
+        deaths = Deaths(Path(output) if like_make and not is_url(output) else None, is_dry=True)
         trusted = like_make and not (self.options.overwrite or self.outcome.run.checksum or is_url(output))
         seen = SeenFiles.open(LocalOutputs(Path(output)), self.options, is_trusted=True) if trusted else None
-        for target, file in targets.items():
+        for number, (target, file) in enumerate(targets.items(), 1):
+            self._share = number / len(targets)
             if seen is not None and seen.up_to_date(target, file):
                 totals.up_to_date += 1
                 continue
             try:
+                deaths.engine_for(file, target, self._loaded)
                 line = self._line(target, file, earlier, like_make=like_make)
             except Exception as caught:
                 error = explained(caught, path=without_secrets(file.path))
@@ -107,26 +116,23 @@ class DryRun:
         from scorer.files.opening import open_source
         from scorer.files.writing import check_schema
         from scorer.job.chunk_work import ChunkWork, ModelIdentity
-        from scorer.job.destination import Destination
-        from scorer.job.up_to_date import ExistingOutput, Making, may_be_replaced
-        from scorer.safe_text import in_utf8
+        from scorer.job.up_to_date import Making
 
-        format = OutputFormat.of(without_secrets(target), self.options.output_format, csv_safe=self.options.csv_safe)
-        destination, why, replaced = Destination(Path(target), format), "new", None
+        output, why = ForeseenOutput.of(target, file, self.options, like_make=like_make), "new"
         model = ModelIdentity.of(self._loaded())
-        if not is_url(target) and target != STDOUT and is_plain_file(target):
-            making = Making(InputState.of(file).description(), model, format, self.options)
-            found = ExistingOutput.on_disk(destination).difference(making)
+        if output.existing is not None:
+            making = Making(InputState.of(file).description(), model, output.format, self.options)
+            found = output.existing.difference(making)
             if not self.options.overwrite:
                 if like_make and found is None:
                     return None
-                if not may_be_replaced(destination, in_utf8(file.name), like_make=like_make):
-                    raise OutputExistsError("already exists", path=target, hint="pass --overwrite to replace it")
-            why, replaced = found or "options", destination.path if like_make else None
+                if not output.is_replaceable:
+                    raise already_exists(target)
+            why = found or "options"
         source = open_source(file.path, self.options.reading())
         work = ChunkWork.plan(source, self.options, lambda: model)
-        check_schema(format, work.schema)
-        with earlier.known(model, replaced=replaced, folder=Path(tempfile.gettempdir())) as known:
+        check_schema(output.format, work.schema)
+        with earlier.known(model, replaced=output.replaced, folder=Path(tempfile.gettempdir())) as known:
             rows, reused = self._read(replace(work, known=known, names=(work.columns.text,)))
         self._totals.files += 1
         shown = f", {reused:,} of them reused" if reused else ""
@@ -142,12 +148,10 @@ class DryRun:
             texts, found = work.columns.unknown_texts(chunk, work.known)
             rows, bad = rows + chunk.n_input_rows, bad + len(chunk.rejects) + len(chunk.kept)
             reused += 0 if found is None else len(found.rows)
-            texts = texts.drop_null()
-            for begin in range(0, len(texts), _SAMPLE_ROWS):
-                if totals.seconds >= _SAMPLE_SECONDS:
-                    break
+            texts, sampled = texts.drop_null(), 0
+            while sampled < len(texts) and totals.seconds < _SAMPLE_SECONDS * self._share:
                 begun = time.monotonic()
-                encoded = scorer.encode(texts[begin : begin + _SAMPLE_ROWS])
+                encoded = scorer.encode(texts[sampled : (sampled := 2 * sampled + _FIRST_ROWS)])
                 scorer.session.logits(encoded)
                 totals.seconds += time.monotonic() - begun
                 totals.sampled += encoded.n_rows

@@ -25,6 +25,20 @@ def check_streams(inputs: Sequence[str], output: str, options: ScoreOptions) -> 
         raise UsageError(f"--engine ray works on files, not on {stream}", hint="name a file, or drop --engine ray")
 
 
+def check_engine(options: ScoreOptions) -> None:
+    """Check what can be known of the engine before it starts: that Ray is installed, and answers at its address.
+
+    Raises:
+        ModelError: Ray is missing, or nothing answers there.
+        UsageError: that is no address.
+    """
+    if options.engine == "ray":
+        from scorer.cluster.connection import require_address, require_ray
+
+        require_address(options.ray_address)
+        require_ray()
+
+
 @contextmanager
 def engine_of(options: ScoreOptions) -> Iterator[Callable[[], Engine]]:
     """A function that starts the engine of ``options`` at its first call; the engine ends with the block.
@@ -35,11 +49,8 @@ def engine_of(options: ScoreOptions) -> Iterator[Callable[[], Engine]]:
 
         @cache
         def engine() -> Engine:
+            check_engine(options)
             if options.engine == "ray":
-                from scorer.cluster.connection import require_address, require_ray
-
-                require_address(options.ray_address)
-                require_ray()
                 from scorer.cluster.ray_engine import RayEngine
 
                 return stack.enter_context(RayEngine(options))

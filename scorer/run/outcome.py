@@ -112,6 +112,8 @@ class Outcome:
         try:
             yield
         except BaseException as error:
+            if self.run.dry_run:
+                raise
             code = self.exit_code_of(error)
             self._say_ending(code)
             if not isinstance(error, ScorerError):

@@ -27,6 +27,7 @@ from scorer.job.summary import JobCounts, ScoreSummary
 from scorer.progress import Progress
 from scorer.run.deaths import Deaths
 from scorer.run.engines import engine_of
+from scorer.run.foreseen import LOCK
 from scorer.run.leftovers import Leftovers
 from scorer.run.outcome import Outcome
 from scorer.run.rescoring import announce
@@ -34,8 +35,6 @@ from scorer.run.seen_files import LocalOutputs, SeenFiles
 from scorer.run.targets import make_folder
 
 log = logging.getLogger(__name__)
-
-_LOCK = ".score.lock"
 
 
 def score_all(
@@ -59,7 +58,7 @@ def score_all(
         check_writable(output)
     else:
         make_folder(Path(output), inputs)
-    lock = nullcontext() if remote else locked(Path(output), lock=Path(output) / _LOCK)
+    lock = nullcontext() if remote else locked(Path(output), lock=Path(output) / LOCK)
     earlier = EarlierOutputs(options)
     earlier.check()
     with lock, engine_of(options) as engine, Deaths(None if remote else Path(output)) as deaths:

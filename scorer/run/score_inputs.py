@@ -73,7 +73,7 @@ def score_inputs(
             raise is_a_folder(inputs[0])
         if outcome.of_one_file and run.dry_run:
             one = dict.fromkeys([output], file) if (file := next(iter(outcome.without_older(found)), None)) else {}
-            return _dry_run(one, output, options, outcome, show)
+            return _dry_run(one, inputs, output, options, outcome, show)
         if outcome.of_one_file:
             outcome.targets = dict.fromkeys([output], found[0]) if found else {}
             return _score_one(outcome.without_older(found), output, options, progress, outcome)
@@ -84,17 +84,22 @@ def score_inputs(
         targets = {target: file for target, file in targets.items() if file in new}
         outcome.targets = targets
         if run.dry_run:
-            return _dry_run(targets, output, options, outcome, show)
+            return _dry_run(targets, inputs, output, options, outcome, show)
         remove_dead_folders()
         score_all(targets, inputs, output, options, progress, outcome, everything)
         return outcome.finish()
 
 
 def _dry_run(
-    targets: Mapping[str, InputFile], output: str, options: ScoreOptions, outcome: Outcome, show: Callable[[str], None]
+    targets: Mapping[str, InputFile],
+    inputs: Sequence[str],
+    output: str,
+    options: ScoreOptions,
+    outcome: Outcome,
+    show: Callable[[str], None],
 ) -> RunReport:
     dry = DryRun(options, outcome)
-    for line in dry.lines(targets, output, like_make=not outcome.of_one_file):
+    for line in dry.lines(targets, inputs, output, like_make=not outcome.of_one_file):
         show(line)
     outcome.raise_worst()
     return RunReport(0 if dry.has_work else outcome.run.exit_code_nothing_new)

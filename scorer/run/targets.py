@@ -108,6 +108,20 @@ def is_a_folder(name: str) -> UsageError:
     return UsageError("is a folder, so the output must be a folder too", path=shown, hint=hint)
 
 
+def check_output_folder(folder: Path, inputs: Sequence[str]) -> None:
+    """Check that the folder of the outputs exists or can be made.
+
+    Raises:
+        UsageError: it has the name of a file.
+        OutputError: the folder around it is missing.
+    """
+    if not is_folder(folder) and (is_there(folder) or extension_of(folder.name).kind):
+        if len(inputs) == 1 and is_folder(inputs[0]):
+            raise is_a_folder(inputs[0])
+        raise UsageError("is a file name, but several outputs need a folder", path=folder, hint="name a folder")
+    require_folder(folder.absolute().parent)
+
+
 def make_folder(folder: Path, inputs: Sequence[str]) -> None:
     """Make the folder of the outputs unless it exists.
 
@@ -115,10 +129,6 @@ def make_folder(folder: Path, inputs: Sequence[str]) -> None:
         UsageError: it has the name of a file.
         OutputError: it could not be made.
     """
-    if not is_folder(folder) and (is_there(folder) or extension_of(folder.name).kind):
-        if len(inputs) == 1 and is_folder(inputs[0]):
-            raise is_a_folder(inputs[0])
-        raise UsageError("is a file name, but several outputs need a folder", path=folder, hint="name a folder")
-    require_folder(folder.absolute().parent)
+    check_output_folder(folder, inputs)
     with write_errors(folder):
         folder.mkdir(exist_ok=True)
