@@ -339,9 +339,8 @@ def _require_extra(*, baseline: bool) -> None:
 
     from scorer.errors import UsageError
 
-    needed = {"sklearn": "baseline"}
-    if not baseline:
-        needed |= dict.fromkeys(("torch", "transformers", "datasets", "evaluate", "accelerate"), "train")
-    for module, extra in needed.items():
+    modules = ("sklearn",) if baseline else ("torch", "transformers", "datasets", "evaluate", "accelerate", "sklearn")
+    extra = "baseline" if baseline else "train"
+    for module in modules:
         if find_spec(module) is None:
             raise UsageError(f"training needs {module}", hint=f'pip install "review-scorer[{extra}]"')

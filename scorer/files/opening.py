@@ -102,7 +102,7 @@ def _check_file(name: str) -> None:
             raise InputError("is not a regular file", path=name, hint="read a pipe as -, with --format, or name a file")
         with path.open("rb") as file:
             if not file.read(1):
-                raise InputError("is empty (0 bytes)", path=name)
+                raise InputError("is empty (0 bytes)", path=name, hint="write it again, or take it away")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot be read: {reason}", path=name) from error

@@ -48,7 +48,7 @@ class ParquetSource(Source):
             self._bytes = _open_file(path)
             self._packed_bytes = self._bytes.size()
             if not self._packed_bytes:
-                raise InputError("is empty (0 bytes)", path=self.path)
+                raise InputError("is empty (0 bytes)", path=self.path, hint="write it again, or take it away")
             self._int96_unit = "ns"
             self._file = self._open()
             footer = self._file.metadata

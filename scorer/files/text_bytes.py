@@ -111,7 +111,7 @@ class _Unpacked:
         self.head = b""
         magic = file.read(4)
         if not magic:
-            raise InputError("is empty (0 bytes)", path=shown)
+            raise InputError("is empty (0 bytes)", path=shown, hint="write it again, or take it away")
         file.seek(0)
         suffix = Path(shown).suffix.lower()
         self._reader: ByteReader = file

@@ -258,6 +258,26 @@ CASES = [
         ("preds.csv --report page.html", "preds.csv --markdown page.md", "preds.csv --json page.json"),
         evaluate_labels,
     ),
+    Case("pass --yes", "folder -o out --prune", ("folder -o out --prune --yes",)),
+    Case(
+        "name another with --slice-by, or a column of coarser values",
+        "fine.csv --slice-by id",
+        ("fine.csv --slice-by kind",),
+        evaluate_labels,
+    ),
+    Case(
+        "fill in labels, or name another column with --label-column",
+        "unlabelled.csv",
+        ("labelled.csv", "unlabelled.csv --label-column sentiment"),
+        evaluate_labels,
+    ),
+    # Hints that name no option.
+    Case("is a variable unset?", "a.csv -o ", ("a.csv -o o.csv",)),
+    Case("name a folder", "a.csv labelled.csv -o o.csv", ("a.csv labelled.csv -o out",)),
+    Case("write to another file", "a.csv -o a.csv --overwrite", ("a.csv -o o.csv",)),
+    Case("check the path", "none.csv -o o.csv", ("a.csv -o o.csv",)),
+    Case("make it first", "a.csv -o none/o.csv", ("a.csv -o folder/o.csv",)),
+    Case("write it again, or take it away", "empty.csv -o o.csv", ("a.csv -o o.csv",)),
     Case("known: .parquet, .pq", "a.xyz --baseline a.csv", ("preds.csv --baseline preds.csv",), evaluate_labels),
 ]
 
@@ -285,9 +305,7 @@ ELSEWHERE = {
     # Types of Parquet that Arrow cannot write.
     "leave it out with --columns": "tests/files/test_type_matrix.py",
     "leave those of one kind out with --columns": "tests/files/test_type_matrix.py",
-    "pass --yes": "tests/run/test_leftovers.py",
     "run again with --debug to see where": "tests/commands/test_console.py",
-    "name another with --slice-by, or a column of coarser values": "tests/evaluation/test_where_wrong.py",
 }
 """Hints whose state takes more than a small file, and the tests that make it."""
 
@@ -369,6 +387,11 @@ def folder(tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -
     Path("long.csv").write_text(f'text\n"{"good " * 100}"\n')
     Path("quotes.tsv").write_text('id\ttext\n1\t"good\n2\tbad"\n')
     os.mkfifo("pipe")
+    table("unlabelled.csv", [{"text": text, "label": "", "sentiment": "negative"} for text in texts])
+    Path("folder").mkdir()
+    shutil.copy("a.csv", "folder")
+    Path("empty.csv").touch()
+    table("fine.csv", [{**predicted[n % 12], "id": f"r{n}", "kind": "xy"[n % 2]} for n in range(10_001)])
     Path("link.csv").symlink_to("behind.csv")
     pq.write_table(pa.table({"text": [1, 2], "said": ["good", "bad"]}), "numbers.parquet")
     twice = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"])
@@ -402,7 +425,7 @@ def test_a_hint_works_as_it_stands(
 
         fsspec.filesystem("memory").pipe("/hints/done.csv", b"x")
     code, _, err = run(case.fails)
-    assert code in (2, 3, 4), err
+    assert code in (2, 3, 4, 5), err
     said = [line.partition("; ")[2] for line in err.splitlines() if line.startswith("error: ")]
     assert any(all(part in hint for part in case.hint.split(HOLE)) for hint in said), err
     for line in case.follows:
