@@ -267,8 +267,8 @@ CASES = [
     ),
     Case(
         "fill in labels, or name another column with --label-column",
-        "unlabelled.csv",
-        ("labelled.csv", "unlabelled.csv --label-column sentiment"),
+        "unlabelled.csv --min-accuracy 0",
+        ("labelled.csv --min-accuracy 0", "unlabelled.csv --min-accuracy 0 --label-column sentiment"),
         evaluate_labels,
     ),
     # Hints that name no option.
@@ -387,7 +387,10 @@ def folder(tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -
     Path("long.csv").write_text(f'text\n"{"good " * 100}"\n')
     Path("quotes.tsv").write_text('id\ttext\n1\t"good\n2\tbad"\n')
     os.mkfifo("pipe")
-    table("unlabelled.csv", [{"text": text, "label": "", "sentiment": "negative"} for text in texts])
+    table(
+        "unlabelled.csv",
+        [{"text": text, "label": "", "sentiment": ("negative", "positive")[n % 2]} for n, text in enumerate(texts)],
+    )
     Path("folder").mkdir()
     shutil.copy("a.csv", "folder")
     Path("empty.csv").touch()

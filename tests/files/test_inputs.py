@@ -282,7 +282,10 @@ def test_standard_input_of_parquet(tmp_path: Path) -> None:
         done = subprocess.run([sys.executable, "-c", program], stdin=file, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "3"
     done = subprocess.run([sys.executable, "-c", program], input="", capture_output=True, text=True, check=False)
-    assert done.stderr.splitlines()[-1] == "scorer.errors.InputError: -: is empty (0 bytes); write it again, or take it away"
+    assert (
+        done.stderr.splitlines()[-1]
+        == "scorer.errors.InputError: -: is empty (0 bytes); write it again, or take it away"
+    )
 
 
 def test_options_that_do_not_fit_the_format(tmp_path: Path) -> None:
