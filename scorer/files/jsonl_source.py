@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
-from typing import Any, Self, cast
+from typing import Any, Self, TypeAlias, cast
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scorer.errors import InputError
 from scorer.files.arrow import JSON_FIELD, JSON_IN_ERRORS, holds_json, in_one_piece
 from scorer.files.bad_rows import Reject
 from scorer.files.json_blocks import Row, parse_lines
-from scorer.files.source import Block, KeptRow, ReadOptions, Source, check_text_type, in_blocks
+from scorer.files.json_tables import line_sizes, plain_table
+from scorer.files.source import Block, KeptRow, ReadOptions, Source, check_text_type, tables_in_blocks
 from scorer.files.strict_json import A_LIST, KIND_NAMES
-from scorer.files.text_bytes import line_lists_of, text_bytes
+from scorer.files.text_bytes import line_blocks_of, lines_in, text_bytes
 from scorer.safe_text import counted, quoted
+
+_Rows: TypeAlias = "list[dict[str, Any] | Reject]"
 
 _MAX_COLUMNS = 4096
 
@@ -71,21 +77,19 @@ class _Place:
         """Bytes of the chunk so far."""
         return self.offset - self.chunk_start if self.chunk_rows else 0
 
-    def fits(self, lines: list[bytes | bytearray | int]) -> bool:
-        """True if each of ``lines`` is a row, and none can fill a chunk beyond the limit."""
-        if int in set(map(type, lines)) or any(line.isspace() for line in cast("list[bytes]", lines)):
-            return False
-        return not self.chunk_rows or self.chunk_bytes + sum(map(len, cast("list[bytes]", lines))) <= self.most
+    def fits(self, n_bytes: int) -> bool:
+        """True if rows of ``n_bytes`` cannot fill a chunk beyond the limit."""
+        return not self.chunk_rows or self.chunk_bytes + n_bytes <= self.most
 
-    def advance(self, lines: list[bytes]) -> None:
-        """Go on behind ``lines``, of which each is a row."""
+    def advance(self, sizes: npt.NDArray[np.int64]) -> None:
+        """Go on behind lines of ``sizes`` in bytes, of which each is a row."""
         if self.chunk_rows:
-            first = (self.row + len(lines) - 1) // self.chunk_rows * self.chunk_rows  # of the last chunk, from 0
+            first = (self.row + len(sizes) - 1) // self.chunk_rows * self.chunk_rows  # of the last chunk, from 0
             if first >= self.row:
-                self.chunk_start = self.offset + sum(map(len, lines[: first - self.row]))
-        self.offset += sum(map(len, lines))
-        self.line += len(lines)
-        self.row += len(lines)
+                self.chunk_start = self.offset + int(sizes[: first - self.row].sum())
+        self.offset += int(sizes.sum())
+        self.line += len(sizes)
+        self.row += len(sizes)
 
     def step(self, line: bytes | bytearray | None, size: int, skip: int) -> bool:
         """Go on behind one line, ``None`` if it is too long; True if it is a row after the first ``skip``."""
@@ -144,7 +148,12 @@ class JsonlSource(Source):
         kinds: dict[str, int] = {}
         reasons: list[str] = []
         objects = 0
-        for rows in self._row_lists():
+        for rows in self._pieces(lambda: _schema_of(kinds)):
+            if isinstance(rows, pa.Table):
+                objects += rows.num_rows
+                for name, column in zip(rows.column_names, rows.columns, strict=True):
+                    kinds[name] |= _kind_of_integers(column)  # other columns have a type that says all
+                continue
             good = cast("list[dict[str, Any]]", rows)
             if Reject in set(map(type, rows)):
                 good = [row for row in rows if not isinstance(row, Reject)]
@@ -158,12 +167,20 @@ class JsonlSource(Source):
             what = _AN_ARRAY if reasons == [A_LIST] else "no row is a JSON object"
             raise InputError(what, path=self.path, hint=_ONE_A_LINE)
         self._kinds = kinds
-        self.schema = pa.schema([_field(name, kind) for name, kind in kinds.items()])
+        self.schema = _schema_of(kinds)
 
     def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[Block]:
         schema = pa.schema([self.schema.field(column) for column in columns])
-        found = chain.from_iterable(self._row_lists(skip=start * rows, chunk_rows=rows))
-        return in_blocks(found, rows, lambda good: self._table_of(good, schema))
+        pieces = (
+            self._of_schema(piece, schema) if isinstance(piece, pa.Table) else piece
+            for piece in self._pieces(lambda: self.schema, skip=start * rows, chunk_rows=rows)
+        )
+        return tables_in_blocks(pieces, rows, lambda good: self._table_of(good, schema))
+
+    @staticmethod
+    def _of_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+        """The columns of ``schema`` in ``table``, with its metadata."""
+        return table.select(schema.names).cast(schema)
 
     def _table_of(self, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
         arrays = []
@@ -182,29 +199,55 @@ class JsonlSource(Source):
             return pa.table({"": [None] * len(rows)}).select([])  # keeps the number of rows
         return pa.table(arrays, schema)
 
-    def _row_lists(self, *, skip: int = 0, chunk_rows: int = 0) -> Iterator[list[dict[str, Any] | Reject]]:
-        """Rows after the first ``skip``, many at a time; ``chunk_rows`` of them must fit into the limit of a chunk."""
+    def _pieces(
+        self, schema: Callable[[], pa.Schema], *, skip: int = 0, chunk_rows: int = 0
+    ) -> Iterator[_Rows | pa.Table]:
+        """Rows after the first ``skip``, many at a time; ``chunk_rows`` of them must fit into the limit of a chunk.
+
+        Those that fit into the columns of ``schema()``, which is asked for each time, come as a table of these.
+        """
+        limit = self.options.max_row_bytes
         with text_bytes(self.location, self.options) as reader:
-            lists = line_lists_of(reader, limit=self.options.max_row_bytes)
+            blocks = line_blocks_of(reader, limit=limit)
             at = _Place(reader.start or 0, chunk_rows, self.options.max_chunk_bytes)
-            for lines in lists:
-                if at.row >= skip and at.fits(lines):
-                    found = self._with_text(parse_lines(cast("list[bytes]", lines)))
-                    if str not in set(map(type, found)):
-                        at.advance(cast("list[bytes]", lines))
-                        yield cast("list[dict[str, Any] | Reject]", found)
+            for block in blocks:
+                if isinstance(block, bytes) and (sizes := line_sizes(block)) is not None and sizes.max() <= limit:
+                    if at.row + len(sizes) <= skip:
+                        at.advance(sizes)
                         continue
-                rows: list[dict[str, Any] | Reject] = []
+                    if at.row >= skip and at.fits(len(block)):
+                        table = plain_table(block, len(sizes), schema())
+                        if table is not None:
+                            at.advance(sizes)
+                            yield table
+                            continue
+                lines = lines_in(block, limit=limit)
+                if at.row >= skip and (found := self._good_rows(lines, at)) is not None:
+                    at.advance(np.fromiter(map(len, cast("list[bytes]", lines)), np.int64, len(lines)))
+                    yield found
+                    continue
+                rows: _Rows = []
+                behind = (lines_in(block, limit=limit) for block in blocks)
                 try:
-                    self._add_rows(rows, lines, at, skip, lists, has_places=reader.start is not None)
+                    self._add_rows(rows, lines, at, skip, behind, has_places=reader.start is not None)
                 except InputError:
                     yield rows
                     raise
                 yield rows
 
+    def _good_rows(self, lines: list[bytes | bytearray | int], at: _Place) -> _Rows | None:
+        """Rows of ``lines``; ``None`` if one is no row or a bad one, or some can fill a chunk beyond the limit."""
+        if int in set(map(type, lines)) or any(line.isspace() for line in cast("list[bytes]", lines)):
+            return None
+        whole = cast("list[bytes]", lines)
+        if not at.fits(sum(map(len, whole))):
+            return None
+        found = self._with_text(parse_lines(whole))
+        return None if str in set(map(type, found)) else cast("_Rows", found)
+
     def _add_rows(
         self,
-        rows: list[dict[str, Any] | Reject],
+        rows: _Rows,
         lines: list[bytes | bytearray | int],
         at: _Place,
         skip: int,
@@ -283,6 +326,18 @@ def _kind_of_all(values: list[Any]) -> int:
         else:
             kinds |= _KINDS.get(held, _NESTED)
     return kinds
+
+
+def _kind_of_integers(column: pa.ChunkedArray) -> int:
+    """Kinds of the integers of a column; 0 if it is of another type, or holds none."""
+    if not pa.types.is_integer(column.type) or column.null_count == len(column):
+        return 0
+    least_and_greatest = pc.min_max(column).as_py().values()
+    return _kind_of_all(list(least_and_greatest))
+
+
+def _schema_of(kinds: dict[str, int]) -> pa.Schema:
+    return pa.schema([_field(name, kind) for name, kind in kinds.items()])
 
 
 def _field(name: str, kinds: int) -> pa.Field:

@@ -26,6 +26,7 @@ from scorer.files.urls import is_url, without_secrets
 from scorer.safe_text import first_line
 
 _BLOCK_BYTES = 2**20
+_FIRST_BYTES = 2**14
 
 _GZIP = b"\x1f\x8b"
 
@@ -160,9 +161,10 @@ def lines_of(
     A line across blocks is a ``bytearray``, so that a long one is held only once. While ``together()`` is
     true, as many lines as are at hand come at once, whatever they hold.
     """
-    for first, lines in _cut(reader, limit):
+    for first, whole in _cut(reader, limit):
         if first is not None:
             yield first
+        lines = whole.split(b"\n")[:-1]
         for number, line in enumerate(lines):
             if together():
                 yield b"\n".join(lines[number:]) + b"\n"
@@ -170,43 +172,63 @@ def lines_of(
             yield line + b"\n" if len(line) < limit else len(line) + 1
 
 
-def line_lists_of(reader: ByteReader, *, limit: int) -> Iterator[list[bytes | bytearray | int]]:
-    """The lines of :func:`lines_of`, those that end in one block at a time."""
-    for first, lines in _cut(reader, limit):
-        found: list[bytes | bytearray | int] = [] if first is None else [first]
-        found += [line + b"\n" if len(line) < limit else len(line) + 1 for line in lines]
-        yield found
+def line_blocks_of(reader: ByteReader, *, limit: int) -> Iterator[bytes | bytearray | int]:
+    """The lines of :func:`lines_of`, many at a time as ``bytes``, for :func:`lines_in` to cut; a long one is alone.
+
+    The first ones are few: what they show may help with all others.
+    """
+    is_first = True
+    for first, whole in _cut(reader, limit):
+        block = whole
+        if isinstance(first, bytearray) and len(first) < _BLOCK_BYTES:
+            block = bytes(first) + whole
+        elif first is not None:
+            yield first
+        if is_first and (few := block.find(b"\n", _FIRST_BYTES) + 1):
+            yield block[:few]
+            block = block[few:]
+        is_first = False
+        if block:
+            yield block
 
 
-def _cut(reader: ByteReader, limit: int) -> Iterator[tuple[bytes | bytearray | int | None, list[bytes]]]:
-    """The line, or the length of one that is too long, that ends first in a block, and the others without their ends.
+def lines_in(block: bytes | bytearray | int, *, limit: int) -> list[bytes | bytearray | int]:
+    """The lines of a block of :func:`line_blocks_of`, as :func:`lines_of` gives them."""
+    if not isinstance(block, bytes):
+        return [block]
+    *lines, rest = block.split(b"\n")
+    found: list[bytes | bytearray | int] = [line + b"\n" if len(line) < limit else len(line) + 1 for line in lines]
+    return [*found, rest] if rest else found
+
+
+def _cut(reader: ByteReader, limit: int) -> Iterator[tuple[bytearray | int | None, bytes]]:
+    """The line, or the length of one that is too long, that ends first in a block, and the others as they are.
 
     It is ``None`` where a block begins with a line.
     """
     waiting = bytearray()  # the beginning of a line
     skipped = 0  # bytes of a line that is too long
     while block := reader.read(_BLOCK_BYTES):
-        *lines, rest = block.split(b"\n")
-        del block
-        first: bytes | bytearray | int | None = None
-        if lines and (waiting or skipped):
-            line = lines.pop(0)
-            size = skipped + len(waiting) + len(line) + 1
+        first: bytearray | int | None = None
+        start, end = 0, block.rfind(b"\n") + 1
+        if end and (waiting or skipped):
+            start = block.index(b"\n") + 1
+            size = skipped + len(waiting) + start
             if size <= limit:
-                waiting += line
-                waiting += b"\n"
+                waiting += block[:start]
             first, waiting, skipped = waiting if size <= limit else size, bytearray(), 0
-            del line
+        whole, rest = block[start:end], block[end:]
+        del block
         if skipped or len(waiting) + len(rest) > limit:
             skipped += len(waiting) + len(rest)
             waiting = bytearray()
         else:
             waiting += rest
-        if first is not None or lines:
-            yield first, lines
-        del first, lines
+        if first is not None or whole:
+            yield first, whole
+        del first, whole
     size = skipped + len(waiting)
     if size > limit:
-        yield size, []
+        yield size, b""
     elif waiting:
-        yield waiting, []
+        yield waiting, b""
