@@ -41,10 +41,10 @@ from scorer.evaluation.mistakes import most_confident_mistakes, reviews_at, susp
 from scorer.evaluation.options import EvaluateArguments, EvaluateOptions
 from scorer.evaluation.outputs import check_outputs, check_row_columns, write_if_passed, write_rows
 from scorer.evaluation.rows import EvaluatedRows, PredictedChunk, collect_rows, predicted_chunks, scored_chunks
-from scorer.evaluation.scored_by import scored_by
-from scorer.evaluation.sections import Drift, Method, ReadFile, ScoredBy, Thresholds
+from scorer.evaluation.scored_by import ScoredBy, scored_by
+from scorer.evaluation.sections import Drift, Method, ReadFile
 from scorer.evaluation.slices import Cut, SlicedRows
-from scorer.evaluation.thresholds import threshold_table
+from scorer.evaluation.thresholds import Thresholds, threshold_table
 from scorer.model.bundle import writable_bundle
 from scorer.notebook import progress_of_call
 from scorer.progress import NoProgress, Progress

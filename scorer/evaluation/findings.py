@@ -11,17 +11,9 @@ from scorer.errors import QualityGateError
 from scorer.evaluation.coverage import Coverage
 from scorer.evaluation.expectation import Expectation
 from scorer.evaluation.gates import Gate
-from scorer.evaluation.sections import (
-    Comparison,
-    Drift,
-    Histogram,
-    Method,
-    ReadFile,
-    Review,
-    SliceGroup,
-    Suspect,
-    Thresholds,
-)
+from scorer.evaluation.sections import Comparison, Drift, Histogram, Method, ReadFile, Review, Suspect
+from scorer.evaluation.slices import SliceGroup
+from scorer.evaluation.thresholds import Thresholds
 from scorer.metrics.values import Curves, Figure, LabelFigures, Matrix, ReliabilityBin, plain
 from scorer.safe_text import counted
 

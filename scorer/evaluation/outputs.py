@@ -17,8 +17,7 @@ from scorer.evaluation.inputs import EvaluatedFile
 from scorer.evaluation.options import EvaluateOptions
 from scorer.evaluation.rows import EvaluatedRows
 from scorer.evaluation.rows_file import RowsFile
-from scorer.evaluation.sections import Thresholds
-from scorer.evaluation.thresholds import chosen_threshold
+from scorer.evaluation.thresholds import Thresholds, chosen_threshold
 from scorer.model.bundle import ModelBundle, is_embedded, write_threshold
 
 log = logging.getLogger(__name__)

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from scorer.disk.paths import is_plain_file
-from scorer.evaluation.sections import ScoredBy
 from scorer.files.inputs import PROVENANCE_KEY, PROVENANCE_SUFFIX
 from scorer.files.source import Source
+from scorer.metrics.values import Section
 
 KEY = b"review_scorer.scored_by"
 """Key of :class:`ScoredBy` as JSON in the metadata of a baseline."""
 
 _MOST_BYTES = 2**24
+
+
+@dataclass(frozen=True)
+class ScoredBy(Section):
+    """The model that made predictions, as their file states it.
+
+    Attributes:
+        name: last name in its lineage; ``None`` without one.
+        precision, device: that really ran.
+        fingerprint: of the model folder, in hexadecimal.
+        threshold: probability at which the second of two labels is predicted; ``None`` for the more probable label.
+    """
+
+    name: str | None
+    precision: str | None
+    device: str | None
+    fingerprint: str
+    threshold: float | None = None
 
 
 def scored_by(source: Source) -> ScoredBy | None:

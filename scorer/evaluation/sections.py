@@ -1,4 +1,4 @@
-"""The parts of an evaluation report as frozen values: slices, mistakes, thresholds, comparison, drift.
+"""The parts of an evaluation report as frozen values: files, reviews, comparison, drift.
 
 The JSON form of each is an object with one key per attribute, see :class:`scorer.metrics.values.Section`; figures
 become ``{"value": …, "reason": …, "interval": …}``.
@@ -9,25 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from scorer.evaluation.scored_by import ScoredBy
+from scorer.evaluation.slices import SliceOf
 from scorer.metrics.values import Curves, Figure, Section
-
-
-@dataclass(frozen=True)
-class ScoredBy(Section):
-    """The model that made predictions, as their file states it.
-
-    Attributes:
-        name: last name in its lineage; ``None`` without one.
-        precision, device: that really ran.
-        fingerprint: of the model folder, in hexadecimal.
-        threshold: probability at which the second of two labels is predicted; ``None`` for the more probable label.
-    """
-
-    name: str | None
-    precision: str | None
-    device: str | None
-    fingerprint: str
-    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,56 +66,6 @@ class Histogram(Section):
 
 
 @dataclass(frozen=True)
-class Slice(Section):
-    """Figures of the rows that share a value.
-
-    Attributes:
-        value: as text; or ``(no value)`` for null, ``(other values)``, ``no text``.
-        rows: number of evaluated rows.
-        share: of all evaluated rows.
-        accuracy: with its interval.
-        f1: of the positive label, or macro F1 without one.
-        uncertain: true if there are too few rows for reliable figures.
-    """
-
-    value: str
-    rows: int
-    share: float
-    accuracy: Figure
-    f1: Figure
-    uncertain: bool
-
-
-@dataclass(frozen=True)
-class SliceGroup(Section):
-    """All evaluated rows in slices.
-
-    Attributes:
-        by: name of a column, or the built-in ``length``, ``truncation`` or ``confidence``.
-        built_in: true for the latter three.
-        slices: weakest accuracy first.
-    """
-
-    by: str
-    built_in: bool
-    slices: tuple[Slice, ...]
-
-
-@dataclass(frozen=True)
-class SliceOf(Section):
-    """The slice of a row in one group.
-
-    Attributes:
-        by, built_in: of the group, see :class:`SliceGroup`.
-        value: of the row.
-    """
-
-    by: str
-    built_in: bool
-    value: str
-
-
-@dataclass(frozen=True)
 class Review(Section):
     """One row with its place in a file.
 
@@ -167,102 +101,6 @@ class Suspect(Review):
     """
 
     self_confidence: float = 0.0
-
-
-@dataclass(frozen=True)
-class ThresholdRow(Section):
-    """Figures if the label were predicted for probabilities of ``threshold`` or more.
-
-    Attributes:
-        threshold: probability.
-        predicted: rows that would get the label.
-        precision, recall, f1: of the label.
-        accuracy: share of right rows, with more than two labels of this label against the others.
-    """
-
-    threshold: float
-    predicted: int
-    precision: Figure
-    recall: Figure
-    f1: Figure
-    accuracy: Figure
-
-
-@dataclass(frozen=True)
-class WantedThreshold(Section):
-    """The threshold for a wanted precision or recall.
-
-    Attributes:
-        figure: ``precision`` or ``recall``.
-        wanted: its least value.
-        row: the threshold that reaches it and has the most of the other figure; ``None`` if none reaches it.
-        reason: why ``row`` is ``None``.
-    """
-
-    figure: str
-    wanted: float
-    row: ThresholdRow | None
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class LeastCost(Section):
-    """The threshold with the least cost of wrong rows.
-
-    Attributes:
-        fp, fn: cost of a row that gets the label wrongly, and of one that lacks it wrongly.
-        cost: of all rows at this threshold.
-        row: the threshold.
-    """
-
-    fp: float
-    fn: float
-    cost: float
-    row: ThresholdRow
-
-
-@dataclass(frozen=True)
-class ThresholdCounts(Section):
-    """Rows at several hundred thresholds, from the highest to the lowest.
-
-    Attributes:
-        positives, negatives: rows with and without the gold label.
-        threshold: scores that occur.
-        hits, false: rows of the label, and other rows, whose score reaches each of them.
-    """
-
-    positives: int
-    negatives: int
-    threshold: tuple[float, ...]
-    hits: tuple[int, ...]
-    false: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Thresholds(Section):
-    """Thresholds of the positive label.
-
-    Attributes:
-        label: the positive one.
-        rows: thresholds in even steps.
-        best_f1: the threshold with the highest F1; ``None`` if F1 is undefined at all of them.
-        wanted: as asked for with ``--at-precision`` and ``--at-recall``.
-        offered: for usual precisions and recalls.
-        counts: rows at many thresholds.
-        least_cost: with ``--cost-fp`` or ``--cost-fn``.
-        written: the threshold written into a bundle, or ``None``.
-        written_to: folder of that bundle, or ``None``.
-    """
-
-    label: str
-    rows: tuple[ThresholdRow, ...]
-    best_f1: ThresholdRow | None
-    wanted: tuple[WantedThreshold, ...] = ()
-    offered: tuple[WantedThreshold, ...] = ()
-    counts: ThresholdCounts | None = None
-    least_cost: LeastCost | None = None
-    written: float | None = None
-    written_to: str | None = None
 
 
 @dataclass(frozen=True)

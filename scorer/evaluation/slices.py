@@ -13,10 +13,9 @@ import pyarrow.compute as pc
 
 from scorer.errors import InputError
 from scorer.evaluation.labels import string_array
-from scorer.evaluation.sections import Slice, SliceGroup, SliceOf
 from scorer.metrics.confusion import accuracy, label_figures, macro
 from scorer.metrics.intervals import wilson
-from scorer.metrics.values import Figure, Ids, LabelFigures, Probabilities
+from scorer.metrics.values import Figure, Ids, LabelFigures, Probabilities, Section
 from scorer.safe_text import counted, quoted
 
 MAX_VALUES = 10_000
@@ -34,6 +33,56 @@ OTHERS = "(other values)"
 _NULL = "(no value)"
 
 _CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+
+
+@dataclass(frozen=True)
+class Slice(Section):
+    """Figures of the rows that share a value.
+
+    Attributes:
+        value: as text; or ``(no value)`` for null, ``(other values)``, ``no text``.
+        rows: number of evaluated rows.
+        share: of all evaluated rows.
+        accuracy: with its interval.
+        f1: of the positive label, or macro F1 without one.
+        uncertain: true if there are too few rows for reliable figures.
+    """
+
+    value: str
+    rows: int
+    share: float
+    accuracy: Figure
+    f1: Figure
+    uncertain: bool
+
+
+@dataclass(frozen=True)
+class SliceGroup(Section):
+    """All evaluated rows in slices.
+
+    Attributes:
+        by: name of a column, or the built-in ``length``, ``truncation`` or ``confidence``.
+        built_in: true for the latter three.
+        slices: weakest accuracy first.
+    """
+
+    by: str
+    built_in: bool
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True)
+class SliceOf(Section):
+    """The slice of a row in one group.
+
+    Attributes:
+        by, built_in: of the group, see :class:`SliceGroup`.
+        value: of the row.
+    """
+
+    by: str
+    built_in: bool
+    value: str
 
 
 @dataclass

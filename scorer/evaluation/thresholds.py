@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from scorer.errors import InputError
-from scorer.evaluation.sections import LeastCost, ThresholdCounts, ThresholdRow, Thresholds, WantedThreshold
 from scorer.metrics.ranking import Ranking
-from scorer.metrics.values import ratio
+from scorer.metrics.values import Figure, Section, ratio
 
 STEPS = tuple(step / 20 for step in range(1, 20))
 """Thresholds in the table."""
@@ -20,6 +20,102 @@ _OFFERED = (("precision", 0.9), ("precision", 0.95), ("precision", 0.99), ("reca
 
 _COUNTED = 400
 """Thresholds along the ROC curve whose counts are kept, about."""
+
+
+@dataclass(frozen=True)
+class ThresholdRow(Section):
+    """Figures if the label were predicted for probabilities of ``threshold`` or more.
+
+    Attributes:
+        threshold: probability.
+        predicted: rows that would get the label.
+        precision, recall, f1: of the label.
+        accuracy: share of right rows, with more than two labels of this label against the others.
+    """
+
+    threshold: float
+    predicted: int
+    precision: Figure
+    recall: Figure
+    f1: Figure
+    accuracy: Figure
+
+
+@dataclass(frozen=True)
+class WantedThreshold(Section):
+    """The threshold for a wanted precision or recall.
+
+    Attributes:
+        figure: ``precision`` or ``recall``.
+        wanted: its least value.
+        row: the threshold that reaches it and has the most of the other figure; ``None`` if none reaches it.
+        reason: why ``row`` is ``None``.
+    """
+
+    figure: str
+    wanted: float
+    row: ThresholdRow | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class LeastCost(Section):
+    """The threshold with the least cost of wrong rows.
+
+    Attributes:
+        fp, fn: cost of a row that gets the label wrongly, and of one that lacks it wrongly.
+        cost: of all rows at this threshold.
+        row: the threshold.
+    """
+
+    fp: float
+    fn: float
+    cost: float
+    row: ThresholdRow
+
+
+@dataclass(frozen=True)
+class ThresholdCounts(Section):
+    """Rows at several hundred thresholds, from the highest to the lowest.
+
+    Attributes:
+        positives, negatives: rows with and without the gold label.
+        threshold: scores that occur.
+        hits, false: rows of the label, and other rows, whose score reaches each of them.
+    """
+
+    positives: int
+    negatives: int
+    threshold: tuple[float, ...]
+    hits: tuple[int, ...]
+    false: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Thresholds(Section):
+    """Thresholds of the positive label.
+
+    Attributes:
+        label: the positive one.
+        rows: thresholds in even steps.
+        best_f1: the threshold with the highest F1; ``None`` if F1 is undefined at all of them.
+        wanted: as asked for with ``--at-precision`` and ``--at-recall``.
+        offered: for usual precisions and recalls.
+        counts: rows at many thresholds.
+        least_cost: with ``--cost-fp`` or ``--cost-fn``.
+        written: the threshold written into a bundle, or ``None``.
+        written_to: folder of that bundle, or ``None``.
+    """
+
+    label: str
+    rows: tuple[ThresholdRow, ...]
+    best_f1: ThresholdRow | None
+    wanted: tuple[WantedThreshold, ...] = ()
+    offered: tuple[WantedThreshold, ...] = ()
+    counts: ThresholdCounts | None = None
+    least_cost: LeastCost | None = None
+    written: float | None = None
+    written_to: str | None = None
 
 
 def threshold_table(

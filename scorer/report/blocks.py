@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from scorer.evaluation.coverage import Coverage
 from scorer.evaluation.expectation import Expectation
 from scorer.evaluation.findings import FIGURES, EvaluationReport
-from scorer.evaluation.sections import Chance, Comparison, Drift, Review, SliceGroup, Thresholds
+from scorer.evaluation.sections import Chance, Comparison, Drift, Review
+from scorer.evaluation.slices import SliceGroup
+from scorer.evaluation.thresholds import Thresholds
 from scorer.metrics.values import Figure
 from scorer.report.verdict import index_verdict
 from scorer.safe_text import counted

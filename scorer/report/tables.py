@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from scorer.evaluation.findings import FIGURES, EvaluationReport
-from scorer.evaluation.sections import SliceGroup, ThresholdRow, Thresholds
-from scorer.evaluation.slices import OTHERS, UNCERTAIN_ROWS
+from scorer.evaluation.slices import OTHERS, UNCERTAIN_ROWS, SliceGroup
+from scorer.evaluation.thresholds import ThresholdRow, Thresholds
 from scorer.metrics.values import Figure, ratio
 from scorer.report.verdict import LOWER_IS_BETTER, certain_slices, digits_of, index_verdict, verdict_of
 from scorer.safe_text import counted

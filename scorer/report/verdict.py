@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 
 from scorer.evaluation.findings import FIGURES, EvaluationReport
-from scorer.evaluation.sections import Chance, Difference, Slice
-from scorer.evaluation.slices import OTHERS
+from scorer.evaluation.sections import Chance, Difference
+from scorer.evaluation.slices import OTHERS, Slice
 from scorer.metrics.values import Figure
 from scorer.safe_text import counted
 

@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.evaluation.evaluate import evaluate_labels
-from scorer.evaluation.scored_by import KEY, scored_by, stated
-from scorer.evaluation.sections import ScoredBy
+from scorer.evaluation.scored_by import KEY, ScoredBy, scored_by, stated
 from scorer.files.inputs import PROVENANCE_KEY, PROVENANCE_SUFFIX
 from scorer.files.opening import open_source
 from tests.conftest import Call

@@ -12,8 +12,8 @@ from scorer.evaluation.coverage import Coverage, CoverageRow
 from scorer.evaluation.evaluate import evaluate_labels
 from scorer.evaluation.expectation import Expectation
 from scorer.evaluation.findings import EvaluationReport
-from scorer.evaluation.sections import Chance, Comparison, Difference, McNemar, Slice, SliceGroup
-from scorer.evaluation.slices import OTHERS
+from scorer.evaluation.sections import Chance, Comparison, Difference, McNemar
+from scorer.evaluation.slices import OTHERS, Slice, SliceGroup
 from scorer.metrics.values import Figure, Interval, LabelFigures
 from scorer.report.verdict import digits_of, hand_over, index_verdict, signed, verdict, verdict_of, weakest
 
