@@ -51,7 +51,7 @@ class Diagnosis:
 
 
 def diagnose(model: str | None = None) -> Diagnosis:
-    """Look at the machine, and score one text with ``model`` or the embedded one; on CUDA too, if there is a device."""
+    """Look at the machine, and score one text with ``model`` or the built-in one; on CUDA too, if there is a device."""
     devices = cuda_device_count()
     lines = [
         f"review-scorer  {package_version()} on Python {platform.python_version()}, {platform.platform()}",

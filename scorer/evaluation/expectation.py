@@ -133,7 +133,7 @@ def _noise_of_error(confidence: npt.NDArray[np.float64], rows: int) -> float:
 
 
 def check_of_embedded(sources: Sequence[Source]) -> CalibrationCheck | None:
-    """The check of the embedded model, if the provenance of all ``sources`` says that it made their predictions."""
+    """The check of the built-in model, if the provenance of all ``sources`` says that it made their predictions."""
     made_by = set()
     for source in sources:
         metadata = source.schema.metadata or {}

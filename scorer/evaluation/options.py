@@ -61,7 +61,7 @@ class EvaluateOptions(ModelOptions, FileOptions):
         on: the column of ids that both have.
         allow_missing: leave out ids that only one of them has.
         positive: name or id of the label that precision, recall and F1 are of; default the second of two.
-        model: a bundle folder or Hub id that scores texts; default the embedded model.
+        model: a bundle folder or Hub id that scores texts; default the built-in model.
         model_of_the_machine: whether ``model`` was set for all runs of a machine, so that a file that has
             predictions need not mind it.
         min_accuracy: gate, in [0, 1].

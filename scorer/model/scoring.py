@@ -109,7 +109,7 @@ class Scorer:
         options: ModelOptions | None = None,
         **overrides: Unpack[ModelArguments],
     ) -> Scorer:
-        """Open a bundle folder, a Hub id or (``None``) the embedded model.
+        """Open a bundle folder, a Hub id or (``None``) the built-in model.
 
         Keyword arguments are fields of :class:`~scorer.model.options.ModelOptions`: ``device``, ``precision``,
         ``threads``, ``batching``, ``batch_tokens``, ``max_length``, ``long_text``, ``stride``, ``threshold``,
