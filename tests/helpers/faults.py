@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -142,6 +142,20 @@ def parquet_job(folder: Path, bundle: Path) -> Job:
     texts = [f"A warm film number {number}, good and loud." for number in range(N_ROWS)]
     pq.write_table(pa.table({"id": range(N_ROWS), "text": texts}), folder / "reviews.parquet")
     return Job(folder, folder / "reviews.parquet", folder / "preds.parquet", bundle)
+
+
+def reusing_job(folder: Path, bundle: Path) -> Job:
+    """The job of :func:`parquet_job` that takes every second prediction from an earlier output outside its folder."""
+    import pyarrow.parquet as pq
+
+    job = parquet_job(folder, bundle)
+    earlier = folder.with_name(f"{folder.name}-earlier")
+    earlier.mkdir()
+    known = Job(earlier, earlier / "known.parquet", earlier / "known-preds.parquet", bundle)
+    pq.write_table(pq.read_table(job.input).take(list(range(0, N_ROWS, 2))), known.input)
+    done = known.run()
+    assert done.returncode == 0, done.stderr
+    return replace(job, options=("--reuse", str(known.output)))
 
 
 def whole(job: Job) -> dict[str, bytes]:

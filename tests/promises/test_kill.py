@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tests.helpers.faults import (
     csv_job,
     parquet_job,
     require_strace,
+    reusing_job,
     whole,
 )
 from tests.helpers.processes import environment, tell
@@ -70,6 +72,8 @@ def sweep(make: Make, folder: Path, workers: int) -> int:
 
 
 def make_job(kind: str, bundle: Path, folder: Path) -> Job:
+    if kind == "parquet that reuses":
+        return reusing_job(folder, bundle)
     return parquet_job(folder, bundle) if kind == "parquet" else csv_job(folder, bundle, "preds.csv.gz")
 
 
@@ -84,6 +88,21 @@ def test_a_few_kills(tiny_bundle: Path, tmp_path: Path) -> None:
         assert kill_at(job, expected, call, number)
     for call, number in [*publishing, ("unlink", 9)]:
         assert kill_at(job, expected, call, number, kept)
+
+
+def test_kills_of_a_run_that_reuses_end_in_the_bytes_of_one_that_does_not(tiny_bundle: Path, tmp_path: Path) -> None:
+    require_strace()
+    job = reusing_job(tmp_path / "job", tiny_bundle)
+    expected = whole(replace(job, options=()))
+    job.reset(OLD)
+    again = subprocess.run(
+        [option for option in job.command if option != "-q"],
+        cwd=job.folder, env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "240 rows, 120 reused" in again.stderr
+    assert job.outputs() == expected
+    for call, number in [("write", 2), ("fsync", 10), ("rename", 12), ("write", 23)]:
+        assert kill_at(job, expected, call, number)
 
 
 def test_kills_of_an_output_with_files_beside_it(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -140,7 +159,7 @@ def test_a_signal_leaves_the_rest_to_a_resume(
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("kind", ["parquet", "csv.gz with rejects"])
+@pytest.mark.parametrize("kind", ["parquet", "csv.gz with rejects", "parquet that reuses"])
 def test_every_write_fsync_and_rename(tiny_bundle: Path, tmp_path: Path, kind: str) -> None:
     require_strace()
     points = sweep(partial(make_job, kind, tiny_bundle), tmp_path, workers=2)
