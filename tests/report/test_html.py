@@ -185,6 +185,11 @@ def test_no_mistakes_and_none_shown_read_well(predictions: Path, tmp_path: Path)
     assert "No row is wrong." in to_html(evaluate_labels(tmp_path / "right.parquet"))
 
 
+def test_the_page_says_how_to_get_the_mistakes_that_it_does_not_show(predictions: Path) -> None:
+    assert "<code>--mistakes-file FILE</code> writes all" in to_html(evaluate_labels(predictions, mistakes=3))
+    assert "--mistakes-file" not in to_html(evaluate_labels(predictions, mistakes=100))
+
+
 def test_the_environment_can_ask_for_the_page(
     call: Call, predictions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
