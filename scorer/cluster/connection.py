@@ -87,7 +87,7 @@ def connected(address: str | None) -> Iterator[None]:
         stack.enter_context(redirect_stdout(sys.stderr))
         _calm_ray(stack)
         stack.callback(ray.shutdown)
-        with _signals_kept():
+        with _signals_kept(), _first_line_dropped():
             if wanted == "local":
                 _start(stack)
             else:
@@ -151,6 +151,22 @@ def _calm_ray(stack: ExitStack) -> None:
     logger.setLevel(logging.CRITICAL + 1)
     stack.enter_context(warnings.catch_warnings())
     warnings.simplefilter("ignore")
+
+
+@contextmanager
+def _first_line_dropped() -> Iterator[None]:
+    """Drop the line that Ray's C++ code writes to stderr, past every logger, when it heeds the level of its log."""
+    if logging.getLogger().isEnabledFor(logging.INFO):  # -vv
+        yield
+        return
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
 
 
 @contextmanager

@@ -95,8 +95,11 @@ def _open_lock_file(path: Path) -> int:
     flags = os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o644)
-    except PermissionError:
-        return os.open(path, os.O_RDONLY | flags)  # left by a dead run of another user
+    except PermissionError as error:
+        try:
+            return os.open(path, os.O_RDONLY | flags)  # left by a dead run of another user
+        except FileNotFoundError:
+            raise error from None
 
 
 def _is_named(path: Path, descriptor: int) -> bool:

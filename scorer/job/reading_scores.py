@@ -60,7 +60,8 @@ def read_scores(path: Path, table: KnownScores, model: ModelIdentity, versions: 
 def _why_not(value: Mapping[str, Any], model: ModelIdentity, versions: Versions) -> str:
     """The reason why predictions of an output are not those that ``model`` would give; empty if they are."""
     if part := differing_part(value, model, versions):
-        return "it was made by other versions" if part == "versions" else "it was made with another model or device"
+        model_differs = "it was made with another model, with other options of it or on another device"
+        return "it was made by other versions" if part == "versions" else model_differs
     if value["options"]["batching"] != model.batching:
         return f"it was made with --batching {value['options']['batching']}"
     if value.get("processor") != model.processor:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scorer.disk.durable import write_errors
-from scorer.disk.paths import STDIN, identity_of, is_folder, is_there, require_folder
+from scorer.disk.paths import STDIN, check_folder, identity_of, is_folder, is_there, require_folder
 from scorer.errors import EmptyInputError, ScorerError, UsageError
 from scorer.files.formats import OutputFormat, extension_of
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile, searched_folder
@@ -127,8 +127,9 @@ def make_folder(folder: Path, inputs: Sequence[str]) -> None:
 
     Raises:
         UsageError: it has the name of a file.
-        OutputError: it could not be made.
+        OutputError: it could not be made, or no file can be made in it.
     """
     check_output_folder(folder, inputs)
     with write_errors(folder):
         folder.mkdir(exist_ok=True)
+    check_folder(folder / "any")

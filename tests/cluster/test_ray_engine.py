@@ -151,9 +151,9 @@ class InterruptedAfter(NoProgress):
 def own_lines(err: str) -> list[str]:
     """The lines of stderr without those of Ray, and without those of progress, which come on slow machines alone.
 
-    Ray says that it heeds the level of its log, and which chunks it runs again when a process dies.
+    Ray says which chunks it runs again when a process dies.
     """
-    others = r"[\d,]+ of [\d,]+ rows, .* s left|\[.*\] logging\.cc:\d+: Set ray log level .*|\S*\(raylet.*"
+    others = r"[\d,]+ of [\d,]+ rows, .* s left|\S*\(raylet.*"
     return [line for line in err.splitlines() if not re.fullmatch(others, line)]
 
 

@@ -108,12 +108,15 @@ def test_outputs_of_any_format_by_name(call_score: Call, tmp_path: Path) -> None
     )
 
 
+ANOTHER_MODEL = "it was made with another model, with other options of it or on another device"
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--threshold", "0.9"), "it was made with another model or device"),
-        (("--precision", "fp32"), "it was made with another model or device"),
-        (("--max-length", "9"), "it was made with another model or device"),
+        (("--threshold", "0.9"), ANOTHER_MODEL),
+        (("--precision", "fp32"), ANOTHER_MODEL),
+        (("--max-length", "9"), ANOTHER_MODEL),
         (("--columns", "id"), "it does not hold the texts"),
         (("--csv-safe",), "--csv-safe may have changed its texts"),
         (("--batching", "tokens"), "it was made with --batching tokens"),

@@ -259,6 +259,7 @@ DENIED = [
         "closed/x: cannot be listed: Permission denied",
     ),
     (("incoming", "-o", "closed/x/out/"), 5, "closed/x: the folder cannot be reached: Permission denied; "),
+    (("incoming", "-o", "foreign/"), 5, "foreign: the folder cannot be written to: Permission denied; choose another"),
     (("incoming/a.csv", "-o", "foreign/a.csv"), 5, "foreign: the folder cannot be written to: Permission denied; "),
 ]
 
