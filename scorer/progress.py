@@ -103,6 +103,8 @@ class Count:
         rows, tokens = self.per_second()
         of = "" if self.total is None else f"/{self.total:,}"
         speed = f"{rows:,.0f} {unit}/s" if rows >= 10 or not rows else f"{rows:.1f} {unit}/s"
+        if 0 < rows < 0.5:
+            speed = f"{1 / rows:,.0f} s/{unit.removesuffix('s')}"
         speed += f", {counted(round(tokens), 'token')}/s" if tokens else ""
         seconds = self.seconds_left()
         left = "" if seconds is None else f", {timedelta(seconds=round(seconds))} left"

@@ -251,7 +251,7 @@ def _slices(group: SliceGroup) -> Block:
             value_text(item.accuracy),
             _interval_text(item.accuracy),
             value_text(item.f1),
-            "uncertain: few rows" if item.uncertain else "",
+            "few rows" if item.uncertain else "",
         )
         for item in group.slices[:_SHOWN_SLICES]
     )

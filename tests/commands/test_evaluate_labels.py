@@ -61,10 +61,10 @@ positive         1         2
 
 by confidence, weakest first
 confidence   rows  accuracy              95 %         F1
-0.6 to 0.7      1    0.0000  0.0000 to 0.7935  undefined  uncertain: few rows
-0.7 to 0.8      1    0.0000  0.0000 to 0.7935     0.0000  uncertain: few rows
-0.8 to 0.9      2    1.0000  0.3424 to 1.0000     1.0000  uncertain: few rows
-0.9 to 0.95     1    1.0000  0.2065 to 1.0000     1.0000  uncertain: few rows
+0.6 to 0.7      1    0.0000  0.0000 to 0.7935  undefined  few rows
+0.7 to 0.8      1    0.0000  0.0000 to 0.7935     0.0000  few rows
+0.8 to 0.9      2    1.0000  0.3424 to 1.0000     1.0000  few rows
+0.9 to 0.95     1    1.0000  0.2065 to 1.0000     1.0000  few rows
 
 thresholds of positive
 threshold  predicted  precision  recall      F1  accuracy
@@ -221,7 +221,7 @@ positive         0         0
 
 by confidence, weakest first
 confidence   rows  accuracy              95 %         F1
-0.9 to 0.95     1    1.0000  0.2065 to 1.0000  undefined  uncertain: few rows
+0.9 to 0.95     1    1.0000  0.2065 to 1.0000  undefined  few rows
 
 thresholds of positive
 threshold  predicted  precision     recall         F1  accuracy
@@ -285,7 +285,7 @@ def test_json_on_stdout_is_all_there_is(command):
         (["preds.csv", "--json", "preds.csv"], 2, "preds.csv: --json names a file that is read; write to another file"),
         (["preds.csv", "--json", "."], 2, ".: is a folder; name a file in it"),
         (["nope.csv"], 3, "nope.csv: no such file; check the path"),
-        (["zero.csv"], 3, "zero.csv: is empty (0 bytes)"),
+        (["zero.csv"], 3, "zero.csv: is empty (0 bytes); write it again, or take it away"),
         (["header.csv"], 3, "header.csv: holds no rows; there is nothing to evaluate"),
         (["no-label.csv"], 3, "no-label.csv: no column is named label, sentiment, gold or target;"
          " name one with --label-column; its columns: text"),

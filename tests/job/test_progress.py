@@ -104,3 +104,10 @@ def test_a_command_on_a_terminal_has_the_bar_and_then_its_line(tiny_bundle: Path
     code, sent = on_a_terminal(CODE, "a.csv", "-o", "b.csv", "--model", tiny_bundle, cwd=tmp_path)
     assert (code, "rows/s" in sent) == (0, True)
     assert re.search(r"b\.csv: 300 rows in [\d.]+ s, [\d,]+ rows/s, int8 on cpu", sent.splitlines()[-1])
+
+
+def test_slow_work_tells_the_time_of_one() -> None:
+    count = Count(100)
+    count._begun -= 40
+    count.advance(2, 0)
+    assert count.said("steps").startswith("2/100 steps, 20 s/step")
