@@ -255,9 +255,7 @@ class ChunkWork:
         if not (columns.are_read_again and columns.carried):
             yield from parts
             return
-        names = None if self.names is None else self.names[: columns.carried]
-        again = self.source.chunks(self.chunk_rows, names)
-        for chunk, part in zip_longest(again, parts):
+        for chunk, part in zip_longest(self._carried_again(), parts):
             if chunk is None or part is None or chunk.rows.num_rows != part[0].num_rows:
                 raise InputError(CHANGED, path=self.source.path, hint="run again once it is complete")
             added, rejects = part
@@ -265,6 +263,13 @@ class ChunkWork:
             arrays = [column.cast(field.type) for column, field in zip(added.columns, fields, strict=True)]
             carried = chunk.rows.columns[: columns.carried]
             yield pa.Table.from_arrays([*carried, *arrays], schema=columns.schema), rejects
+
+    def _carried_again(self) -> Iterator[Chunk]:
+        names = None if self.names is None else self.names[: self.columns.carried]
+        try:
+            yield from self.source.chunks(self.chunk_rows, names)
+        except OSError as error:  # which is no failure to write the output
+            raise InputError(f"cannot be read: {error.strerror}", path=self.source.path) from error
 
     def summary(self, output: str, counts: JobCounts, *, begun: float, why: str = "") -> ScoreSummary:
         """Summary of a job that began at ``begun`` of :func:`time.monotonic`."""
