@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scorer.disk.paths import is_plain_file
 from scorer.files.formats import OutputFormat
-from scorer.files.inputs import InputFile
+from scorer.files.urls import without_secrets
 from scorer.job.engine import Engine
 from scorer.job.options import ScoreOptions
 from scorer.run.dry_run import in_words
 from scorer.safe_text import counted
+
+if TYPE_CHECKING:
+    from scorer.job.up_to_date import ExistingOutput
 
 log = logging.getLogger(__name__)
 
@@ -23,28 +27,37 @@ _MANY = 2
 _WHY = {"model": "another model", "options": "other options", "versions": "other versions"}
 
 
-def announce(
-    targets: Mapping[str, InputFile], options: ScoreOptions, engine: Callable[[], Engine], rate: float | None
-) -> None:
-    """Say in one line how many outputs in a local folder are made anew although their inputs may be as they were.
+def outputs_on_disk(targets: Iterable[str], options: ScoreOptions) -> dict[str, ExistingOutput]:
+    """Those of ``targets`` in a local folder that are there; nothing if they are too few to be announced."""
+    there = [target for target in targets if is_plain_file(target)]
+    if len(there) < _MANY:
+        return {}
+    from scorer.job.destination import Destination
+    from scorer.job.up_to_date import ExistingOutput
 
-    ``rate`` is rows per second of an earlier run, for the estimate.
+    return {target: ExistingOutput.on_disk(Destination(Path(target), _format(target, options))) for target in there}
+
+
+def announce(
+    existing: Mapping[str, ExistingOutput], options: ScoreOptions, engine: Callable[[], Engine], rate: float | None
+) -> None:
+    """Say in one line how many outputs are made anew although their inputs may be as they were.
+
+    ``existing`` has the outputs that may not be up to date; ``rate`` is rows per second of an earlier run, for the
+    estimate.
 
     Raises:
         ModelError: the model cannot be used.
     """
-    there = [target for target in targets if is_plain_file(target)]
-    if len(there) < _MANY or options.overwrite:
+    if len(existing) < _MANY or options.overwrite:
         return
-    from scorer.job.destination import Destination
-    from scorer.job.up_to_date import ExistingOutput, Making
+    from scorer.job.up_to_date import Making
 
     model = engine().model()
     reasons: Counter[str] = Counter()
     rows = 0
-    for target in there:
-        format = OutputFormat.of(target, options.output_format, csv_safe=options.csv_safe)
-        stated = ExistingOutput.on_disk(Destination(Path(target), format)).provenance
+    for target, output in existing.items():
+        format, stated = _format(target, options), output.provenance
         if not stated.get("inputs"):
             continue
         reason = Making(stated["inputs"][0], model, format, options).difference(stated)
@@ -60,3 +73,7 @@ def announce(
     fields = {"files": count, "rows": rows, **{f"files_{reason}": number for reason, number in reasons.items()}}
     about = {"event": "rescoring", "fields": fields}
     log.warning("%d files with %s rows are scored again: %s%s%s", count, f"{rows:,}", why, time, keep, extra=about)
+
+
+def _format(target: str, options: ScoreOptions) -> OutputFormat:
+    return OutputFormat.of(without_secrets(target), options.output_format, csv_safe=options.csv_safe)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scorer import interrupts
 from scorer.disk.durable import write_errors
@@ -30,9 +31,12 @@ from scorer.run.engines import engine_of
 from scorer.run.foreseen import LOCK
 from scorer.run.leftovers import Leftovers
 from scorer.run.outcome import Outcome
-from scorer.run.rescoring import announce
+from scorer.run.rescoring import announce, outputs_on_disk
 from scorer.run.seen_files import LocalOutputs, SeenFiles
 from scorer.run.targets import make_folder
+
+if TYPE_CHECKING:
+    from scorer.job.up_to_date import ExistingOutput
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +73,13 @@ def score_all(
         run = partial(run_job, options=options, progress=progress, earlier=earlier, like_make=True, is_last=False)
         try:
             found = {target: summary for target, file in targets.items() if (summary := seen.up_to_date(target, file))}
-            if isinstance(outputs, StoredOutputs) and not options.overwrite:
-                left = {target: file for target, file in targets.items() if target not in found}
-                found |= _up_to_date_in_store(left, outputs, options, engine, seen)
-            if not remote:
-                left = {target: file for target, file in targets.items() if target not in found}
-                announce(left, options, engine, seen.rate)
+            left = {target: file for target, file in targets.items() if target not in found}
+            if isinstance(outputs, StoredOutputs):
+                there = {} if options.overwrite else _outputs_in_store(left, outputs)
+                found |= _up_to_date_in_store(left, there, options, engine, seen)
+            else:
+                there = outputs_on_disk(left, options)
+            announce({one: output for one, output in there.items() if one not in found}, options, engine, seen.rate)
             for target, file in deaths.in_order(targets).items():
                 summary = found.get(target) or _score(target, file, run, engine, deaths, outcome, seen)
                 if summary is not None:
@@ -139,29 +144,39 @@ def _tidy(folder: Path, everything: Mapping[str, InputFile], outcome: Outcome, d
         log.info("%s: removed %s", folder, left.counted())
 
 
+def _outputs_in_store(targets: Iterable[str], outputs: StoredOutputs) -> dict[str, ExistingOutput]:
+    """Those of ``targets`` in a store that are there, their provenances read side by side."""
+    there = outputs.provenances(list(targets))
+    if not there:
+        return {}
+    from scorer.job.up_to_date import ExistingOutput
+
+    return {target: ExistingOutput(*about) for target, about in there.items()}
+
+
 def _up_to_date_in_store(
     targets: Mapping[str, InputFile],
-    outputs: StoredOutputs,
+    there: Mapping[str, ExistingOutput],
     options: ScoreOptions,
     engine: Callable[[], Engine],
     seen: SeenFiles,
 ) -> dict[str, ScoreSummary]:
-    """Summaries of the outputs in a store that are up to date, their provenances read side by side.
+    """Summaries of the outputs in a store that are up to date.
 
     Only objects that a listing tells apart are looked at; whatever is left is looked at by its own job.
     """
-    there = outputs.provenances([target for target, file in targets.items() if file.mark is not None])
-    if not there:
+    marked = {target: file for target, file in targets.items() if target in there and file.mark is not None}
+    if not marked:
         return {}
     from scorer.files.input_state import description_in_store
-    from scorer.job.up_to_date import ExistingOutput, Making
+    from scorer.job.up_to_date import Making
 
     model, found = engine().model(), {}
-    for target, (text, size, has_rejects) in there.items():
-        file, begun = targets[target], time.monotonic()
+    for target, file in marked.items():
+        begun = time.monotonic()
         format = OutputFormat.of(without_secrets(target), options.output_format, csv_safe=options.csv_safe)
         making = Making(description_in_store(file.name, file.mark), model, format, options)
-        if ExistingOutput(text, size, has_rejects).difference(making) is None:
+        if there[target].difference(making) is None:
             shown = without_secrets(file.path)
             found[target] = model.summary(shown, without_secrets(target), JobCounts(), begun=begun, skipped=True)
             seen.note(target, file, file.mark, found[target])

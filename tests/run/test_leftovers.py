@@ -99,14 +99,16 @@ def test_temporary_files_of_dead_metrics_go(call_score: Call, night: Path, tmp_p
     assert (dead.exists(), alive.exists()) == (False, True)
 
 
-def test_a_mass_rescore_is_announced(call_score: Call, tmp_path: Path) -> None:
+@pytest.mark.parametrize("output", ["out/", "memory://rescored/out/"])
+def test_a_mass_rescore_is_announced(call_score: Call, tmp_path: Path, output: str) -> None:
+    run = (RUN[0], "-o", output)
     (tmp_path / "in").mkdir()
     for number in range(4):
         (tmp_path / "in" / f"{number}.csv").write_text("text\ngood\nbad\n")
-    assert call_score(*RUN)[0] == 0
-    code, _, err = call_score(*RUN, "--threshold", "0.7")
+    assert call_score(*run)[0] == 0
+    code, _, err = call_score(*run, "--threshold", "0.7")
     assert code == 0
     line = next(line for line in err.splitlines() if "scored again" in line)
     assert "4 files with 8 rows are scored again: 4 for another model" in line
     assert err.index("scored again") < err.index("out/0.csv: ")
-    assert "scored again" not in call_score(*RUN, "--threshold", "0.7")[2]
+    assert "scored again" not in call_score(*run, "--threshold", "0.7")[2]
