@@ -83,7 +83,7 @@ def test_an_open_quote_stops_whatever_the_policy(tmp_path: Path, content: str, r
     [
         ('"id,text\n1,a\n', "a quote opens and is never closed"),
         ('"id"x,text\n1,a\n', "text follows a closing quote"),
-        ('id,"text\n1,"a\n', "a quote opens and is not closed where its field ends: text follows 1 lines later"),
+        ('id,"text\n1,"a\n', "a quote opens and is not closed where its field ends: text follows 1 line later"),
         ('id,"' + "long " * 300_000, "a quote opens and is never closed"),
     ],
 )
