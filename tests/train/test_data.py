@@ -14,6 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from scorer import evaluate_labels
 from scorer.errors import InputError, UsageError
 from scorer.model.preprocessing import Preprocessing
 from scorer.model.token_runs import TextEncoder
@@ -330,3 +331,21 @@ def test_the_library_that_reads_says_nothing_itself(
     assert (code, out, err.count("\n")) == (3, "", 1), err
     assert err.startswith("error: ")
     assert [record for record in caplog.records if record.name.startswith("datasets")] == []
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_spaces_around_labels_mean_the_same_as_to_an_evaluation(tmp_path: Path, suffix: str) -> None:
+    written = [" bad", "good ", "\tgood", "bad \n", "bad", "good"] * 4
+    rows = [
+        {"text": f"film {i}", "label": label, "pred_label": label.strip(), "pred_score": 0.9}
+        for i, label in enumerate(written)
+    ]
+    path = write(tmp_path / f"a.{suffix}", rows)
+    train, held = load_splits(options(tmp_path, path))
+    assert train.label_names == ["bad", "good"]
+    assert {text: train.label_names[label] for text, label in rows_of(train) + rows_of(held)} == {
+        row["text"]: row["pred_label"] for row in rows
+    }
+    report = evaluate_labels(path)
+    assert report.labels == ("bad", "good")
+    assert report.matrix.tolist() == [[12, 0], [0, 12]]
