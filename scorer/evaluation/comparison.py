@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -22,7 +22,15 @@ from scorer.evaluation.slices import Cut
 from scorer.metrics.areas import AREAS
 from scorer.metrics.calibration import brier_losses, log_losses, runner_up
 from scorer.metrics.confusion import confusion_matrix, headline_figures, label_figures
-from scorer.metrics.intervals import Moments, interval_of_skewed_mean, paired_interval, with_warning, within
+from scorer.metrics.intervals import (
+    FEW_DECIDING,
+    Moments,
+    deciding,
+    interval_of_skewed_mean,
+    paired_interval,
+    with_warning,
+    within,
+)
 from scorer.metrics.matrix_samples import PSEUDO_ROWS, MatrixSamples, drawn_cells, sampled_interval, sums_by
 from scorer.metrics.values import Figure, Ids, Interval, Probabilities
 from scorer.safe_text import counted
@@ -31,8 +39,8 @@ _ALL_CELLS = 1000
 """With more triples of labels, only those that have rows share the additional rows of the bootstrap."""
 
 
-_FEW_DECIDING = 20
-"""With fewer rows that carry a difference in losses, its interval is approximate."""
+_FEW_CHANGED = 10
+"""With fewer rows that are predicted otherwise, intervals of differences in figures of the matrix are approximate."""
 
 
 def comparison_of(
@@ -144,12 +152,14 @@ def _matrix_intervals(
         now.gold, now.predicted, then.predicted, len(now.labels), resamples=method.resamples, seed=method.seed
     )
     drawn = [side.figures(positive) for side in samples]
+    changed = int((now.predicted != then.predicted).sum())
+    few = f"{counted(changed, 'prediction')} changed" if changed < _FEW_CHANGED else None
     found = {}
     for name, values in drawn[0].items():
         current, baseline = (side.figures[name].value for side in sides)
         if current is not None and baseline is not None:
             interval = sampled_interval(current - baseline, values - drawn[1][name], -2.0, 2.0)
-            found[name] = with_warning(interval, rows) or interval
+            found[name] = with_warning(interval, rows, few)
     right, was_right = now.predicted == now.gold, then.predicted == then.gold
     only = int((right & ~was_right).sum()), int((was_right & ~right).sum())
     accuracy = paired_interval(*only, rows)
@@ -222,9 +232,7 @@ def loss_intervals(
         value, reach = float(gap.mean()), float(np.sqrt((moved**2).mean()))
         interval = interval_of_skewed_mean(Moments.of(gap) + Moments.of(np.array([value - reach, value + reach])))
         interval = within(interval, value, -math.inf, math.inf)
-        # Rows that carry the variance, as if all were alike.
-        deciding = float((gap**2).sum() ** 2 / max(float((gap**4).sum()), 1e-300))
-        if deciding < _FEW_DECIDING:
-            interval = replace(interval, warning=f"the difference rests on about {counted(round(deciding), 'row')}")
-        found[name] = with_warning(interval, len(gold)) or interval
+        rows = deciding(gap)
+        few = f"the difference rests on about {counted(round(rows), 'row')}" if rows < FEW_DECIDING else None
+        found[name] = with_warning(interval, len(gold), few)
     return found

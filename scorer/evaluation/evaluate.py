@@ -121,6 +121,7 @@ class _Evaluation:
         labels: of the predictions.
         positive: id of the positive label, or ``None``.
         scorer: loaded if the files have texts to score.
+        models: that made the predictions of ``files``, as far as these state it.
         notes: on how labels and baselines were read.
     """
 
@@ -131,6 +132,7 @@ class _Evaluation:
     labels: LabelSet
     positive: int | None
     scorer: Scorer | None
+    models: tuple[ScoredBy | None, ...]
     notes: tuple[str, ...]
 
     @classmethod
@@ -156,7 +158,8 @@ class _Evaluation:
         if gold.column is not None:
             ids = labels.require_ids(gold.values, name=gold.column, label_map=label_map)
             require_two_labels(files, gold, ids)
-        return cls(options, files, gold, ids, labels, _positive_id(labels, options.positive), scorer, notes)
+        models = tuple(None if scorer else scored_by(file.source) for file in files)
+        return cls(options, files, gold, ids, labels, _positive_id(labels, options.positive), scorer, models, notes)
 
     def collect(self, profile: Profile | None, progress: Progress) -> EvaluatedRows:
         """Read or score all rows, counting them in ``profile`` on the way."""
@@ -217,7 +220,7 @@ class _Evaluation:
         if self.scorer is not None:
             check = CalibrationCheck.of(self.scorer.bundle.description)
         else:
-            check = check_of_embedded([file.source for file in self.files])
+            check = check_of_embedded(self.models)
         places = rows.predicted >= 0
         return expectation_of(rows.predicted[places], rows.confidence[places], self.labels.names, check)
 
@@ -242,10 +245,9 @@ class _Evaluation:
     def provenance(self, rows: EvaluatedRows, baseline: Baseline | None, then: Profile | None) -> Provenance:
         """Every file that was read, and the model that scored the texts."""
         options, scorer, gold = self.options, self.scorer, self.gold
-        models = [None if scorer else scored_by(file.source) for file in self.files]
         inputs = [
             _read_file(file.source.path, "evaluated", end - first, model)
-            for (file, first, end), model in zip(rows.by_file(), models, strict=True)
+            for (file, first, end), model in zip(rows.by_file(), self.models, strict=True)
         ]
         if options.labels is not None:
             n_labels = gold.rows - gold.rows_unmatched + gold.unmatched

@@ -7,7 +7,6 @@ Distributions"; Garg et al., 2022, "Leveraging Unlabeled Data to Predict Out-of-
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scorer.evaluation.sections import Chance, Drift
-from scorer.files.inputs import PROVENANCE_KEY
-from scorer.files.source import Source
+from scorer.evaluation.sections import Chance, Drift, ScoredBy
 from scorer.metrics.calibration import BINS, CalibrationCells
-from scorer.metrics.intervals import Z
+from scorer.metrics.intervals import Z, with_warning, within
 from scorer.metrics.values import Figure, Ids, Interval, Probabilities, Section
 from scorer.model.bundle import ModelBundle
 from scorer.safe_text import counted
@@ -132,21 +129,13 @@ def _noise_of_error(confidence: npt.NDArray[np.float64], rows: int) -> float:
     return float(np.sqrt(2 / np.pi * held / len(confidence) * mean * (1 - mean) / rows).sum())
 
 
-def check_of_embedded(sources: Sequence[Source]) -> CalibrationCheck | None:
-    """The check of the built-in model, if the provenance of all ``sources`` says that it made their predictions."""
-    made_by = set()
-    for source in sources:
-        metadata = source.schema.metadata or {}
-        try:
-            stated = json.loads(metadata.get(PROVENANCE_KEY, b"{}"))["bundle"]
-            made_by.add((stated["precision"], stated["fingerprint"]))
-        except (ValueError, KeyError, TypeError):
-            return None
-    if len(made_by) != 1:
+def check_of_embedded(models: Sequence[ScoredBy | None]) -> CalibrationCheck | None:
+    """The check of the built-in model, if all of ``models``, which made the predictions, are it."""
+    made_by = {None if model is None else (model.precision, model.fingerprint) for model in models}
+    if len(made_by) != 1 or (only := made_by.pop()) is None:
         return None
-    precision, fingerprint = made_by.pop()
-    bundle = ModelBundle.load()
-    if precision not in bundle.variants or bundle.fingerprint(precision) != fingerprint:
+    bundle, (precision, fingerprint) = ModelBundle.load(), only
+    if precision is None or precision not in bundle.variants or bundle.fingerprint(precision) != fingerprint:
         return None
     return CalibrationCheck.of(bundle.description)
 
@@ -187,10 +176,19 @@ def _sampling(values: npt.NDArray[np.float64]) -> float:
 
 
 def _mean(values: npt.NDArray[np.float64], spread: float | None) -> Figure:
-    value = min(1.0, float(values.mean()))
-    half = Z * math.hypot(_sampling(values), spread or 0.0)
+    """The mean of chances with the interval of the share of right rows; ``spread`` is that of their calibration.
+
+    The share is Poisson-binomial: skewed where most rows are sure, and in steps of a row. Its quantiles are those of
+    Cornish and Fisher (1937, "Moments and cumulants in the specification of distributions") with half a row more.
+    """
+    rows, value = len(values), min(1.0, float(values.mean()))
+    deviation = math.hypot(_sampling(values), spread or 0.0)
+    third = float((values * (1 - values) * (1 - 2 * values)).sum()) / rows**3
+    skewed = third / deviation**2 * (Z * Z - 1) / 6 if deviation else 0.0
+    low, high = (value + skewed + side * (Z * deviation + 0.5 / rows) for side in (-1, 1))
     warning = "holds only if the probabilities are calibrated" if spread is None else None
-    return Figure(value, interval=Interval(max(0.0, value - half), min(1.0, value + half), "poisson-binomial", warning))
+    interval = with_warning(Interval(low, high, "poisson-binomial", warning), rows)
+    return Figure(value, interval=within(interval, value, 0.0, 1.0))
 
 
 def drift_doubts(drift: Drift) -> tuple[str, ...]:

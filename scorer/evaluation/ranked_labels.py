@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from scorer.metrics.areas import AREAS, Area, area_interval, difference_interval, influences_of
 from scorer.metrics.confusion import macro
+from scorer.metrics.intervals import deciding
 from scorer.metrics.ranking import Ranking
 from scorer.metrics.values import NO_PROBABILITIES, Curves, Figure, Ids, Interval, LabelFigures, Probabilities
 
@@ -69,7 +70,7 @@ class RankedLabels:
             in_mean = label == positive or (positive is None and figures.gold > 0)
             for part in influences_of(ranking) if ranking.gap is None else ():
                 area = part.area
-                interval = area_interval(area.value, part.variance(ranking), [area])
+                interval = area_interval(area.value, part.variance(ranking), [area], part.decided_by(ranking))
                 areas[area.name] = replace(areas[area.name], interval=interval)
                 if in_mean:
                     parts[area.name].append(area)
@@ -94,14 +95,16 @@ class RankedLabels:
         now, then = self.means[name].value, other.means[name].value
         if now is None or then is None or not self.parts[name] or not other.parts[name]:
             return None
-        variance = _variance(self.by_row[name] - other.by_row[name])
-        return now - then, difference_interval(now - then, variance, self.parts[name], other.parts[name])
+        ours, theirs = self.by_row[name], other.by_row[name]
+        variance, alone = _variance(ours - theirs), _variance(ours) + _variance(theirs)
+        parts, decided_by = (self.parts[name], other.parts[name]), deciding(ours - theirs)
+        return now - then, difference_interval(now - then, variance, alone, *parts, decided_by)
 
 
 def _mean(figure: Figure, by_row: npt.NDArray[np.float64], parts: Sequence[Area]) -> Figure:
     if figure.value is None or not parts:
         return figure
-    return replace(figure, interval=area_interval(figure.value, _variance(by_row), parts))
+    return replace(figure, interval=area_interval(figure.value, _variance(by_row), parts, deciding(by_row)))
 
 
 def _variance(influences: npt.NDArray[np.float64]) -> float:

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
 
-from scorer.metrics.intervals import Z, logit_interval, wilson, with_warning, within
+from scorer.metrics.intervals import FEW_DECIDING, Z, deciding, logit_interval, wilson, with_warning, within
 from scorer.metrics.ranking import Ranking
 from scorer.metrics.values import Interval
+from scorer.safe_text import counted
 
 AREAS = ("roc_auc", "average_precision")
 
 _PRIOR_ROWS = {"roc_auc": 6.0, "average_precision": 4.0}
 """Rows of the rarer side that the variance of a model curve counts as, beside that of the influences."""
 
-_FEW_ROWS = 10
+_FEW_ROWS = 25
 """With fewer rows of a label, its areas have approximate intervals."""
 
 
@@ -76,6 +77,11 @@ class Influence:
     hits: npt.NDArray[np.float64]
     false: npt.NDArray[np.float64]
 
+    def decided_by(self, ranking: Ranking) -> float:
+        """Number of rows that carry the variance; ``ranking`` is the one that this was made from."""
+        values, counts = np.concatenate([self.hits, self.false]), np.concatenate(ranking.steps).astype(np.float64)
+        return deciding(values, counts)
+
     def variance(self, ranking: Ranking) -> float:
         """Variance of the area; ``ranking`` is the one that this was made from."""
         hits, false = ranking.steps
@@ -114,12 +120,12 @@ def influences_of(ranking: Ranking) -> tuple[Influence, Influence]:
     )
 
 
-def area_interval(value: float, variance: float, parts: Sequence[Area]) -> Interval:
+def area_interval(value: float, variance: float, parts: Sequence[Area], decided_by: float) -> Interval:
     """Interval of the mean area ``value`` of ``parts``, each of another label.
 
-    ``variance`` is that of the influences. It is joined with that of model curves, as of a few rows more, and the
-    interval is symmetric on the logit scale (Perme and Manevski, 2019, "Confidence intervals for the Mann-Whitney
-    test", who recommend DeLong's variance there).
+    ``variance`` is that of the influences, ``decided_by`` the number of rows that carry it. The variance is joined with
+    that of model curves, as of a few rows more, and the interval is symmetric on the logit scale (Perme and Manevski,
+    2019, "Confidence intervals for the Mann-Whitney test", who recommend DeLong's variance there).
     """
     rarest = min(parts, key=attrgetter("rarer"))
     joined = _joined(variance, sum(part.prior_variance for part in parts) / len(parts) ** 2, rarest)
@@ -129,15 +135,29 @@ def area_interval(value: float, variance: float, parts: Sequence[Area]) -> Inter
         found = _score_interval(value, rarest.positives, rarest.negatives)
     else:
         found = wilson(value * rarest.positives, rarest.positives) or Interval(0.0, 1.0, "wilson")
-    return _checked(within(found, value, 0.0, 1.0), parts)
+    return _checked(within(found, value, 0.0, 1.0), parts, decided_by)
 
 
-def difference_interval(value: float, variance: float, current: Sequence[Area], baseline: Sequence[Area]) -> Interval:
-    """Normal interval of the difference ``value`` of two mean areas; ``variance`` is that of influences of both."""
+def difference_interval(
+    value: float,
+    variance: float,
+    alone: float,
+    current: Sequence[Area],
+    baseline: Sequence[Area],
+    decided_by: float,
+) -> Interval:
+    """Normal interval of the difference ``value`` of two mean areas of the same rows.
+
+    ``variance`` is that of the differences of influences, ``alone`` the sum of those of either side. The two move
+    together, so that the variance of model curves counts only as far as the influences differ. ``decided_by`` is the
+    number of rows that carry the variance.
+    """
     parts = [*current, *baseline]
-    prior = sum(part.prior_variance for part in parts) / len(current) ** 2 / 2
-    half = Z * math.sqrt(_joined(variance, prior, min(parts, key=attrgetter("rarer"))))
-    return _checked(Interval(max(-1.0, value - half), min(1.0, value + half), "normal"), parts)
+    prior, rarest = sum(part.prior_variance for part in parts) / len(current) ** 2, min(parts, key=attrgetter("rarer"))
+    # One row more, so that equal predictions are no certainty.
+    together = (variance * rarest.rarer + alone) / (alone * (rarest.rarer + 1)) if alone else 1.0
+    half = Z * math.sqrt(_joined(variance, prior * min(1.0, together), rarest))
+    return _checked(Interval(max(-1.0, value - half), min(1.0, value + half), "normal"), parts, decided_by)
 
 
 def _joined(variance: float, prior: float, rarest: Area) -> float:
@@ -146,12 +166,13 @@ def _joined(variance: float, prior: float, rarest: Area) -> float:
     return prior if rows < 2 else (variance * rows + prior * more) / (rows + more)
 
 
-def _checked(interval: Interval, parts: Sequence[Area]) -> Interval:
+def _checked(interval: Interval, parts: Sequence[Area], decided_by: float) -> Interval:
     rarest = min(parts, key=attrgetter("rarer"))
     if (rows := rarest.rarer) < _FEW_ROWS:
-        warning = f"a ranking with {rows} row{'' if rows == 1 else 's'} of one kind"
-        return Interval(interval.low, interval.high, interval.method, warning)
-    return with_warning(interval, rarest.positives + rarest.negatives) or interval
+        return replace(interval, warning=f"a ranking with {counted(rows, 'row')} of one kind")
+    if decided_by < FEW_DECIDING:
+        return replace(interval, warning=f"the area rests on about {counted(round(decided_by), 'row')}")
+    return with_warning(interval, rarest.positives + rarest.negatives)
 
 
 def _exponential_variance(area: float, positives: int, negatives: int) -> float:

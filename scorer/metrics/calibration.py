@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scorer.metrics.intervals import Moments, interval_of_skewed_mean, wilson, with_warning, within
+from scorer.metrics.intervals import FEW_DECIDING, Moments, interval_of_skewed_mean, wilson, with_warning, within
 from scorer.metrics.values import NO_PROBABILITIES, Figure, Ids, Interval, Probabilities, ReliabilityBin
+from scorer.safe_text import counted
 
 BINS = 15
 """Bins of confidence, as in Guo et al., 2017, "On Calibration of Modern Neural Networks"."""
@@ -193,7 +194,10 @@ def calibration_error(cells: CalibrationCells, *, resamples: int, seed: int) -> 
         return NO_PROBABILITIES
     value = float(cells.error(cells.counts))
     interval = calibration_interval(cells, value, resamples=resamples, seed=seed)
-    return Figure(value, interval=with_warning(interval, int(cells.counts.sum())))
+    wrong, right = cells.counts.sum(axis=1).tolist()
+    fewer = min((wrong, "wrong"), (right, "right"))
+    few = counted(fewer[0], f"{fewer[1]} row") if fewer[0] < FEW_DECIDING else None
+    return Figure(value, interval=with_warning(interval, wrong + right, few))
 
 
 def calibration_interval(cells: CalibrationCells, value: float, *, resamples: int, seed: int) -> Interval:
@@ -228,7 +232,13 @@ def calibration_interval(cells: CalibrationCells, value: float, *, resamples: in
             low, high = (middle, high) if simulated(middle, quantile) < value else (low, middle)
         return (low + high) / 2
 
-    lowest = 0.0 if simulated(0.0, 0.975) >= value else scale_at(0.975, 0.0, 1.0)
+    def lowest_at(quantile: float) -> float:
+        return 0.0 if simulated(0.0, quantile) >= value else scale_at(quantile, 0.0, 1.0)
+
+    # An error that noise alone exceeds is never missed above, so that all 5 % are for the other side.
+    lowest = lowest_at(0.95)
+    if min(lowest, 1.0) * value > simulated(lowest, 0.025):
+        lowest = lowest_at(0.975)
     high = max(1.0, scale_at(0.025, 0.0, 3.0)) * value
     n_rows, n_right = int(rows.sum()), int(right.sum())
     accuracy, confidence = wilson(n_right, n_rows), float(sums.sum()) / n_rows

@@ -22,13 +22,13 @@ CHECKED_ROWS = 50
 """Rows from which on the coverage of the intervals was measured."""
 
 
-def wilson(part: float, whole: float) -> Interval | None:
+def wilson(part: float, whole: float, quantile: float = Z) -> Interval | None:
     """Wilson's score interval (1927, without continuity correction) of a share; ``None`` if ``whole`` is 0."""
     if not whole:
         return None
-    share, z2 = part / whole, Z * Z
+    share, z2 = part / whole, quantile * quantile
     middle = (share + z2 / (2 * whole)) / (1 + z2 / whole)
-    half = Z / (1 + z2 / whole) * math.sqrt(share * (1 - share) / whole + z2 / (4 * whole * whole))
+    half = quantile / (1 + z2 / whole) * math.sqrt(share * (1 - share) / whole + z2 / (4 * whole * whole))
     # At the ends, rounding would put the share itself outside.
     low = 0.0 if part == 0 else max(0.0, middle - half)
     high = 1.0 if part == whole else min(1.0, middle + half)
@@ -40,9 +40,10 @@ def f1_interval(right: int, gold: int, predicted: int) -> Interval | None:
 
     Given the rows that have the label or got it, the right ones among them are binomial, and F1 rises with their
     share ``J`` as ``2 J / (1 + J)``: "Wilson indirect" in Lam et al., 2023, "Confidence Intervals for the F1 Score: A
-    Comparison of Four Methods".
+    Comparison of Four Methods". The number of rows is random too, which Student's quantile makes up for.
     """
-    found = wilson(right, gold + predicted - right)
+    rows = gold + predicted - right
+    found = wilson(right, rows, student_quantile(max(5, rows - 1)))
     if found is None:
         return None
     return Interval(2 * found.low / (1 + found.low), 2 * found.high / (1 + found.high), "wilson")
@@ -166,14 +167,24 @@ def _where_it_falls(function: Callable[[float], float], low: float, high: float)
     return (low + high) / 2
 
 
+FEW_DECIDING = 20
+"""With fewer rows that decide about a mean, its interval is approximate."""
+
+
+def deciding(values: npt.NDArray[np.float64], counts: npt.NDArray[np.float64] | float = 1.0) -> float:
+    """Number of rows that carry the variance of centred values ``(n,)``, as if all of these were alike."""
+    squares = values**2
+    return float((counts * squares).sum() ** 2 / max(float((counts * squares**2).sum()), 1e-300))
+
+
 def within(interval: Interval, value: float, low: float, high: float) -> Interval:
     """``interval`` cut to the range of its figure, and wide enough to hold ``value``."""
     ends = min(value, max(low, interval.low)), max(value, min(high, interval.high))
     return replace(interval, low=ends[0], high=ends[1])
 
 
-def with_warning(interval: Interval | None, rows: float) -> Interval | None:
-    """``interval``, called approximate if there are fewer rows than its coverage was measured for."""
-    if interval is None or interval.warning is not None or rows >= CHECKED_ROWS:
+def with_warning(interval: Interval, rows: float, reason: str | None = None) -> Interval:
+    """``interval``, called approximate with fewer rows than its coverage was measured for, or for ``reason``."""
+    if interval.warning is not None:
         return interval
-    return replace(interval, warning=f"fewer than {CHECKED_ROWS} rows")
+    return replace(interval, warning=f"fewer than {CHECKED_ROWS} rows" if rows < CHECKED_ROWS else reason)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from scorer.metrics.intervals import f1_interval, interval_of_mean, wilson, with_warning, within
 from scorer.metrics.values import Figure, Interval, LabelFigures, Matrix
+from scorer.safe_text import counted
 
 PSEUDO_ROWS = 2.0
 """Rows more than there are, spread evenly over the cells."""
@@ -24,8 +25,16 @@ _ALL_CELLS = 2048
 
 _BLOCK = 4_000_000
 
-_FEW_ROWS = 10
-"""With fewer gold rows of a label, intervals of macro means are only approximate."""
+_FEW_ROWS = 25
+"""With fewer gold rows of a label, intervals of figures in which labels count alike are approximate."""
+
+_OF_LABELS = {
+    "balanced_accuracy": "recall",
+    "macro_precision": "precision",
+    "macro_recall": "recall",
+    "macro_f1": "f1",
+}
+"""Means of one figure of each label."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +157,7 @@ def matrix_intervals(
     if positive is not None:
         known |= {name: getattr(by_label[positive], name).interval for name in ("precision", "recall", "f1")}
     resampled = samples.figures(positive)
+    few = _of_few_rows(by_label)
     found = {}
     for name, figure in figures.items():
         if figure.value is None:
@@ -156,21 +166,20 @@ def matrix_intervals(
             found[name] = replace(figure, interval=known[name])
         else:
             interval = sampled_interval(figure.value, resampled[name], -1.0 if name == "mcc" else 0.0, 1.0)
-            if (mean := _mean_over_labels(name, by_label)) is not None:
+            if few is not None and (mean := _mean_over_labels(name, by_label)) is not None:
                 ends = min(interval.low, max(0.0, mean.low)), max(interval.high, min(1.0, mean.high))
-                interval = replace(interval, low=ends[0], high=ends[1], warning=_of_few_rows(by_label))
-            found[name] = replace(figure, interval=with_warning(interval, rows))
+                interval = replace(interval, low=ends[0], high=ends[1])
+            reason = few if name in _OF_LABELS or name == "mcc" else None
+            found[name] = replace(figure, interval=with_warning(interval, rows, reason))
     return found
 
 
 def _mean_over_labels(name: str, by_label: Sequence[LabelFigures]) -> Interval | None:
     """The interval of a figure that is the mean of one figure of each label; ``None`` for any other."""
-    of = {"balanced_accuracy": "recall", "macro_precision": "precision", "macro_recall": "recall", "macro_f1": "f1"}
-    if name not in of:
+    if name not in _OF_LABELS:
         return None
-    figures = [
-        getattr(label, of[name]) for label in by_label if label.gold or (label.predicted and of[name] != "recall")
-    ]
+    of = _OF_LABELS[name]
+    figures = [getattr(label, of) for label in by_label if label.gold or (label.predicted and of != "recall")]
     pairs = [(figure.value, figure.interval) for figure in figures if figure.value is not None]
     return interval_of_mean([value for value, _ in pairs], [interval for _, interval in pairs]) if pairs else None
 
@@ -181,7 +190,7 @@ def _of_few_rows(by_label: Sequence[LabelFigures]) -> str | None:
     if not few:
         return None
     least = min(few, key=lambda label: label.gold)
-    return f"label {least.label} has {least.gold} gold row{'' if least.gold == 1 else 's'}"
+    return f"label {least.label} has {counted(least.gold, 'gold row')}"
 
 
 def label_intervals(figures: Sequence[LabelFigures], matrix: Matrix) -> list[LabelFigures]:

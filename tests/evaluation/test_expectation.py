@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,8 @@ from scorer import evaluate_labels, score_file
 from scorer.commands.evaluate_labels import evaluate_labels as command_of
 from scorer.errors import InputError
 from scorer.evaluation.expectation import CalibrationCheck, expectation_of
+from scorer.files.formats import OutputFormat
+from scorer.files.opening import open_writer
 from scorer.model.bundle import ModelBundle
 from train.calibration import fit_temperature
 
@@ -48,12 +51,27 @@ def test_the_interval_holds_the_true_accuracy_as_often_as_it_says(scale, checked
     assert np.mean(hits) >= 0.885
 
 
+@pytest.mark.parametrize(("sure", "rows"), [(0.99, 60), (0.97, 200), (0.8, 100), (0.995, 1000)])
+def test_the_chance_of_the_rows_is_covered_for_sure_models_and_short_nights(sure, rows):
+    rng = np.random.default_rng(44)
+    confidence = np.clip(rng.beta(20 * sure, 20 * (1 - sure), rows), 0.5, 1)
+    found = expectation_of(np.zeros(rows, int), confidence, ("a", "b"), CalibrationCheck(10**9, 0.0))
+    interval = found.accuracy.interval
+    right = (rng.random((4000, rows)) < confidence).mean(axis=1)
+    held = np.mean((interval.low <= right) & (right <= interval.high))
+    # Steps of a row make it hold more often than 95 %, by at most a step on either side.
+    assert 0.94 <= held <= 0.995
+
+
 def test_without_a_check_only_the_sampling_is_known_and_the_interval_says_so():
     confidence = np.array([0.6, 0.8, 0.9, 0.7])
     found = expectation_of(np.array([0, 1, 1, 1]), confidence, ("a", "b", "c"), None)
     assert found.accuracy.value == pytest.approx(0.75)
     spread = np.sqrt((confidence * (1 - confidence)).sum()) / 4
-    assert found.accuracy.interval.high == pytest.approx(min(1, 0.75 + 1.959964 * spread))
+    assert found.accuracy.interval.high == 1.0
+    third = (confidence * (1 - confidence) * (1 - 2 * confidence)).sum() / 4**3
+    skewed = third / spread**2 * (1.959964**2 - 1) / 6
+    assert found.accuracy.interval.low == pytest.approx(0.75 + skewed - 1.959964 * spread - 0.5 / 4)
     assert found.accuracy.interval.warning == "holds only if the probabilities are calibrated"
     assert [item.precision.value for item in found.by_label] == [0.6, pytest.approx(0.8), None]
     assert found.by_label[2].precision.reason == "c was never predicted"
@@ -95,6 +113,7 @@ def unlabelled(tmp_path, monkeypatch):
 
 
 def save(positive: np.ndarray, name: str) -> None:
+    """Write predictions as Parquet, CSV or JSONL, by the extension of `name`."""
     held = {
         "id": [str(number) for number in range(len(positive))],
         "text": [f"review {number}" for number in range(len(positive))],
@@ -103,7 +122,10 @@ def save(positive: np.ndarray, name: str) -> None:
         "pred_prob_negative": (1 - positive).astype("f4"),
         "pred_prob_positive": positive.astype("f4"),
     }
-    pq.write_table(pa.table(held), name)
+    table = pa.table(held)
+    with Path(name).open("wb") as file, open_writer(file, OutputFormat.of(name), table.schema) as writer:
+        writer.write(table)
+        writer.finish()
 
 
 def test_a_file_without_labels_tells_what_to_expect(unlabelled, in_process):
@@ -149,12 +171,16 @@ def test_drift_makes_it_worthless_and_fails_its_gate(unlabelled, in_process):
     assert report.gates[0].passed
 
 
-def test_predictions_of_the_embedded_model_name_their_check(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["preds.parquet", "preds.csv", "preds.jsonl"])
+def test_predictions_of_the_embedded_model_name_their_check(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    pq.write_table(pa.table({"text": ["A warm film.", "Dull and loud.", "Great value!"]}), "reviews.parquet")
-    score_file("reviews.parquet", "preds.parquet")
-    found = evaluate_labels("preds.parquet").expectation
+    pq.write_table(pa.table({"text": ["A warm film.", "Dull and loud.", "Great value!"] * 20}), "reviews.parquet")
+    score_file("reviews.parquet", name)
+    found = evaluate_labels(name).expectation
     rows = CalibrationCheck.of(ModelBundle.load().description).rows
     assert found.basis.startswith(f"calibrated on {rows:,} labelled rows of its training")
     assert found.accuracy.interval.warning is None
     assert found.calibration > 0
+    # A file of another model beside it leaves no single check.
+    save(np.full(60, 0.9), f"other{name[5:]}")
+    assert evaluate_labels([name, f"other{name[5:]}"]).expectation.calibration is None

@@ -164,6 +164,8 @@ def test_few_rows_are_called_approximate():
     assert figures["accuracy"].interval.warning is None
     figures, _ = intervals_of([[200, 2], [1, 4]])
     assert figures["macro_f1"].interval.warning == "label label 1 has 5 gold rows"
+    assert figures["mcc"].interval.warning == "label label 1 has 5 gold rows"
+    assert figures["weighted_f1"].interval.warning is None
 
 
 def test_ten_right_rows_with_a_probability_of_one_are_no_certainty():
@@ -231,10 +233,11 @@ def test_a_perfect_ranking_of_few_rows_is_no_certainty(positives, negatives):
     positive = np.arange(positives + negatives) < positives
     ranking = Ranking.of("good", positive.astype(float), positive)
     for part in influences_of(ranking):
-        interval = area_interval(part.area.value, part.variance(ranking), [part.area])
+        interval = area_interval(part.area.value, part.variance(ranking), [part.area], part.decided_by(ranking))
         assert (part.area.value, interval.high) == (1, 1)
         assert interval.low < 1 - 1 / (positives + negatives)
-        assert (interval.warning is not None) == (positives < 10)
+        few = f"a ranking with {positives} row{'s' * (positives > 1)} of one kind"
+        assert interval.warning == (few if positives < 25 else "the area rests on about 0 rows")
 
 
 def predictions(gold, probabilities, positive=1):
