@@ -30,7 +30,7 @@ e,positive,negative,0.7,0.3
 
 TABLES = """\
 
-~ approximate, not 95 %: label negative has 2 gold rows; fewer than 50 rows; a ranking with 2 rows of one kind
+~ approximate, not 95 %: fewer than 50 rows; a ranking with 2 rows of one kind
 figure                 value                 95 %
 accuracy              0.6000     0.2307 to 0.8824
 balanced accuracy     0.5833   ~ 0.2364 to 0.8856
@@ -190,7 +190,7 @@ preds.csv
 1 row evaluated, gold labels from column 'label'
 1 row unscored: with a gold label but no prediction, left out of every figure
 
-~ approximate, not 95 %: label negative has 1 gold row; fewer than 50 rows
+~ approximate, not 95 %: fewer than 50 rows
 figure                    value                 95 %
 accuracy                 1.0000     0.2065 to 1.0000
 balanced accuracy        1.0000   ~ 0.2065 to 1.0000
