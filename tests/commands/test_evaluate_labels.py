@@ -36,7 +36,7 @@ accuracy              0.6000     0.2307 to 0.8824
 balanced accuracy     0.5833   ~ 0.2364 to 0.8856
 precision             0.6667     0.2077 to 0.9385  of positive
 recall                0.6667     0.2077 to 0.9385  of positive
-F1                    0.6667     0.2609 to 0.9189  of positive
+F1                    0.6667     0.1907 to 0.9444  of positive
 macro precision       0.5833   ~ 0.2346 to 0.8963
 macro recall          0.5833   ~ 0.2364 to 0.8856
 macro F1              0.5833   ~ 0.2115 to 0.9104
@@ -199,7 +199,7 @@ recall                undefined                       no row has the gold label 
 F1                    undefined                       positive is neither a gold label nor predicted
 macro precision          1.0000   ~ 0.2065 to 1.0000
 macro recall             1.0000   ~ 0.2065 to 1.0000
-macro F1                 1.0000   ~ 0.3424 to 1.0000
+macro F1                 1.0000   ~ 0.2324 to 1.0000
 weighted precision       1.0000   ~ 1.0000 to 1.0000
 weighted recall          1.0000     0.2065 to 1.0000
 weighted F1              1.0000   ~ 1.0000 to 1.0000
