@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scorer.evaluation.sections import Chance, Drift, ScoredBy
+from scorer.evaluation.scored_by import ScoredBy
+from scorer.evaluation.sections import Chance, Drift
 from scorer.metrics.calibration import BINS, CalibrationCells
 from scorer.metrics.intervals import Z, with_warning, within
 from scorer.metrics.values import Figure, Ids, Interval, Probabilities, Section
