@@ -106,7 +106,7 @@ def slices(report: EvaluationReport) -> dict[str, Any]:
     named = [{"name": f"{by}: {one.value}", "of": one} for by, one in weakest]
     return {
         "groups": [_group(group) for group in report.slices],
-        "weakest": named if len(report.slices) > 1 else [],
+        "weakest": named if len({by for by, _ in weakest}) > 1 else [],
         "low_of_weakest": scale_start([one.accuracy for _, one in weakest]),
     }
 

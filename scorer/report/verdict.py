@@ -24,6 +24,9 @@ _STABLE, _MUCH = 0.1, 0.25
 _FEW_ROWS = 50
 """Gold rows below which a label is not called the weakest."""
 
+_NEARLY_ALL = 0.95
+"""Share of the rows from which on a slice is the whole rather than a part of it."""
+
 
 def digits_of(figure: Figure, usual: int = 4) -> int:
     """Decimals of ``figure``, at least 2, by the rule of the Particle Data Group (2024, section 5.3).
@@ -108,7 +111,7 @@ def index_verdict(index: Figure, chance: Chance | None) -> str:
 def certain_slices(report: EvaluationReport) -> list[tuple[str, Slice]]:
     """Slices with enough rows, each with the name of its group, weakest accuracy first.
 
-    Slices by confidence are left out, because doubtful rows are more often wrong; so are a slice of all rows, and that
+    Slices by confidence are left out, because doubtful rows are more often wrong; so are a slice of nearly all rows, and that
     of values without a slice of their own.
     """
     found = [
@@ -119,7 +122,7 @@ def certain_slices(report: EvaluationReport) -> list[tuple[str, Slice]]:
         and not one.uncertain
         and not (group.built_in and group.by == "confidence")
         and one.value != OTHERS
-        and one.share < 1
+        and one.share < _NEARLY_ALL
     ]
     return sorted(found, key=lambda pair: pair[1].accuracy.value or 0.0)
 
