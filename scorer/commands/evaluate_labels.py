@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +22,8 @@ from scorer.commands.console import (
 from scorer.commands.grouped_help import GroupedCommand, complete_files, option
 from scorer.commands.shared_options import reading_options, session_options
 from scorer.errors import UsageError
+
+log = logging.getLogger(__name__)
 
 EPILOG = """\b
 Examples:
@@ -324,6 +327,9 @@ def evaluate_labels(
         write_text(to_markdown(found), markdown_path)
     if report_path is not None and page is not None:
         write_text(page, report_path)
+    for path in (json_path, markdown_path, report_path):
+        if path is not None and path != Path("-"):
+            log.info("wrote %s", path)
     errors = found.gate_errors()
     for error in errors[:-1]:
         log_error(error)

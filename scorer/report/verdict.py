@@ -111,8 +111,8 @@ def index_verdict(index: Figure, chance: Chance | None) -> str:
 def certain_slices(report: EvaluationReport) -> list[tuple[str, Slice]]:
     """Slices with enough rows, each with the name of its group, weakest accuracy first.
 
-    Slices by confidence are left out, because doubtful rows are more often wrong; so are a slice of nearly all rows, and that
-    of values without a slice of their own.
+    Slices by confidence are left out, because doubtful rows are more often wrong; so are a slice of nearly all rows,
+    and that of values without a slice of their own.
     """
     found = [
         (group.by, one)
@@ -132,7 +132,11 @@ def _weakest_slice(report: EvaluationReport) -> str:
     if len(found) < 2:
         return ""
     by, one = found[0]
-    return f"Weakest where {by} is {one.value}: accuracy {_with_interval(one.accuracy)}, {counted(one.rows, 'row')}."
+    interval, whole = one.accuracy.interval, report.figures["accuracy"].value
+    chance = interval is not None and whole is not None and interval.high >= whole
+    may_be = ", which may be chance" if chance else ""
+    rows = counted(one.rows, "row")
+    return f"Weakest where {by} is {one.value}: accuracy {_with_interval(one.accuracy)}, {rows}{may_be}."
 
 
 def _weakest_label(report: EvaluationReport) -> str:

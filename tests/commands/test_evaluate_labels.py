@@ -164,7 +164,7 @@ def test_text_is_scored_first(command, tiny_bundle, files):
     texts = ["A warm, funny film.", "Two hours of my life.", ""]
     pq.write_table(pa.table({"text": texts, "label": [1, 0, 1]}), "labelled.parquet")
     code, out, err = command("labelled.parquet", "--model", tiny_bundle, "--json", "report.json")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "wrote report.json\n")
     lines = out.splitlines()
     assert lines[:3] == [
         f"labelled.parquet, scored with {tiny_bundle} (int8 on cpu)",
@@ -252,6 +252,7 @@ def test_each_gate_that_fails_has_its_line_and_the_report_is_written(command, fi
         "\ngate NOT MET: accuracy 0.6000 is below --min-accuracy 0.9\ngate NOT MET: f1 0.6667 is below --min-f1 0.8\n"
     )
     assert err == (
+        "wrote report.json\n"
         "error: preds.csv: accuracy 0.6000 is below --min-accuracy 0.9\n"
         "error: preds.csv: f1 0.6667 is below --min-f1 0.8\n"
     )

@@ -107,7 +107,7 @@ def test_every_command_of_the_readme_runs_from_an_empty_folder(newcomer: dict[st
     assert (clone / "report.html").stat().st_size > 20_000
     assert "\n99\n" in shown
     assert (tmp_path / "installed").read_text().startswith("# old\n")
-    assert (clone / "mine.csv").read_text(encoding="utf-8").count("pred_label") == 1
+    assert (clone / "film.csv").read_text(encoding="utf-8").count("pred_label") == 1
     assert "svm" in shown
 
 

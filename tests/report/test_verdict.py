@@ -139,11 +139,16 @@ def sliced(value: str, accuracy: float, rows: int = 80, share: float = 0.2) -> S
 def test_the_weakest_slice_has_enough_rows_and_a_value(labelled: EvaluationReport) -> None:
     groups = (
         SliceGroup("confidence", True, (sliced("0.5 to 0.6", 0.1),)),
-        SliceGroup("shop", False, (sliced(OTHERS, 0.2), sliced("east", 0.3, rows=49), sliced("north", 0.6))),
+        SliceGroup("shop", False, (sliced(OTHERS, 0.2), sliced("east", 0.3, rows=49), sliced("north", 0.45))),
         SliceGroup("length", True, (sliced("all", 0.4, share=1.0), sliced("long", 0.8))),
     )
     assert weakest(replace(labelled, slices=groups)) == (
-        "Weakest where shop is north: accuracy 0.60 (95\u00a0%: 0.55 to 0.65), 80 rows."
+        "Weakest where shop is north: accuracy 0.45 (95\u00a0%: 0.40 to 0.50), 80 rows."
+    )
+    # Of all rows 0.55 are right.
+    near = (SliceGroup("shop", False, (sliced("north", 0.5), sliced("south", 0.6))),)
+    assert weakest(replace(labelled, slices=near)).endswith(
+        "0.50 (95\u00a0%: 0.45 to 0.55), 80 rows, which may be chance."
     )
     # One slice alone is not the weakest of any.
     assert weakest(replace(labelled, slices=groups[:1])) == ""
