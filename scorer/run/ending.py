@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scorer.disk.paths import is_folder, is_there
 from scorer.errors import ScorerError
-from scorer.files.inputs import InputFile
+from scorer.files.inputs import REJECTS_SUFFIX, InputFile
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.summary import ScoreSummary
 from scorer.run.report import Failure
@@ -24,6 +24,9 @@ WORST_FIRST = (5, 9, 7, 1, 4, 3, 6, 2)
 
 _CAN_HEAL = (5, 7, 9)
 _SIGNALS = (130, 143)
+
+_AT_MOST = 3
+"""Lines of inputs that failed."""
 
 
 def say_ending(
@@ -47,7 +50,7 @@ def say_ending(
     left = [target for target in targets if without_secrets(target) not in finished]
     _say(_nothing_is_lost(left, summaries))
     known = {without_secrets(file.path) for file in targets.values()}
-    _say(_next(code, left, sum(failure.input not in known for failure in failures)))
+    _say(_next(code, left, sum(failure.input not in known for failure in failures), len(failures)))
 
 
 def say_one_ending(code: int, output: str) -> None:
@@ -68,13 +71,15 @@ def _is_failure(code: int) -> bool:
 
 
 def _failed(failures: Sequence[Failure]) -> list[str]:
-    """A line for each of the worst exit codes, at most three."""
+    """A line for each of at most three, or of more for each of the worst exit codes."""
+    if len(failures) <= _AT_MOST:
+        return [f"failed: {failure.error}" for failure in failures]
     by_code: dict[int, list[Failure]] = {}
     for failure in sorted(failures, key=lambda failure: WORST_FIRST.index(failure.exit_code)):
         by_code.setdefault(failure.exit_code, []).append(failure)
     return [
         f"failed: {first.error}" + (f" (and {len(rest)} more with exit code {code})" if rest else "")
-        for code, (first, *rest) in list(by_code.items())[:3]
+        for code, (first, *rest) in list(by_code.items())[:_AT_MOST]
     ]
 
 
@@ -87,10 +92,20 @@ def _nothing_is_lost(left: Sequence[str], summaries: Sequence[ScoreSummary]) -> 
         f"{counted(up_to_date, 'file')} up to date" if up_to_date else "",
         f"{counted(kept, 'earlier output')} left as {'it was' if kept == 1 else 'they were'}" if kept else "",
     ]
-    return f"nothing is lost: {', '.join(filter(None, parts)) or 'no output was touched'}"
+    return f"nothing is lost: {', '.join(filter(None, parts)) or 'no output was touched'}{_set_aside(summaries)}"
 
 
-def _next(code: int, left: Sequence[str], n_unlisted: int) -> str:
+def _set_aside(summaries: Sequence[ScoreSummary]) -> str:
+    """Where the rows are that were rejected in this run."""
+    having = [summary for summary in summaries if summary.counts.rejected]
+    if not having:
+        return ""
+    more = f" and {len(having) - 1} more" if len(having) > 1 else ""
+    rows = counted(sum(summary.counts.rejected for summary in having), "row")
+    return f"; {rows} set aside in {having[0].output}{REJECTS_SUFFIX}{more}"
+
+
+def _next(code: int, left: Sequence[str], n_unlisted: int, n_failed: int) -> str:
     """What the same command does next: with the outputs that are ``left``, and inputs that could not be listed."""
     begun = sum(not is_url(target) and _is_begun(target) for target in left)
     resumed = f", {begun} of them from where it stopped" if begun else ""
@@ -104,7 +119,8 @@ def _next(code: int, left: Sequence[str], n_unlisted: int) -> str:
         return f"next: {does}"
     if code in _CAN_HEAL:
         return f"next: another try can help: {does}"
-    return f"next: {'report the internal error' if code == 1 else 'fix that'}; {does}"
+    fix = "report the internal error" if code == 1 else "fix them" if n_failed > 1 else "fix that"
+    return f"next: {fix}; {does}"
 
 
 def _is_begun(output: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,10 +20,22 @@ from scorer.safe_text import counted
 
 log = logging.getLogger(__name__)
 
+_OF_EVERY_FILE = re.compile(
+    r"--(encoding|delimiter|quote|escape|no-header)\b|\b(encoding|delimiter|quote|escape|no_header)="
+)
+
 
 def log_failure(error: ScorerError, _name: str) -> None:
     """Log the error of one of many inputs."""
     log.error("%s", error)
+
+
+def hint_for_one_of_many(hint: str | None) -> str | None:
+    """``hint`` without options that would count for the other files too, which may be read well without them."""
+    if hint is None or not _OF_EVERY_FILE.search(hint):
+        return hint
+    kept = [other for other in hint.split(", or ") if not _OF_EVERY_FILE.search(other)]
+    return ", or ".join([*kept, "take it out of this run"])
 
 
 @dataclass
@@ -56,6 +69,8 @@ class Outcome:
     def failed(self, error: ScorerError, name: str | None = None) -> None:
         """Say, and keep for the report, that the input ``name`` could not be scored; default the path of ``error``."""
         name = name or error.path or ""
+        if not self.of_one_file:
+            error = error.with_hint(hint_for_one_of_many(error.hint))
         self.tell(error, name)
         if self._n_scored_before_failures is None:
             self._n_scored_before_failures = self._n_scored()
@@ -79,9 +94,10 @@ class Outcome:
         failed, done = len(self.errors), len(self.summaries)
         names = ", ".join(failure.input for failure in self.failures[:3])
         more = f" and {failed - 3} more" if failed > 3 else ""
+        others = f"; the other {done} {'is' if done == 1 else 'are'} done" if done else ""
         raise type(worst)(
-            f"{failed} of {counted(failed + done, 'file')} could not be scored: {names}{more}",
-            hint=f"the other {done} {'is' if done == 1 else 'are'} done" if done else "see the lines above",
+            f"{failed} of {counted(failed + done, 'file')} could not be scored: {names}{more}{others}",
+            hint=None if done else "see the lines above",
         ) from worst
 
     def check_files(self, inputs: Sequence[str], output: str, targets: Iterable[str] = ()) -> None:

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -66,9 +66,14 @@ class LocalOutputs:
 
     folder: Path
 
+    @cached_property
+    def _prefix(self) -> str:
+        """Beginning of the absolute paths in the folder."""
+        return os.path.join(os.path.abspath(self.folder), "")  # noqa: PTH100, PTH118 - links stay links
+
     def name(self, target: str) -> str:
         """Path of an output below the folder."""
-        return in_utf8(os.path.abspath(target)[len(_prefix(self.folder)) :])  # noqa: PTH100
+        return in_utf8(os.path.abspath(target)[len(self._prefix) :])  # noqa: PTH100
 
     def holds(self, name: str) -> bool:
         """True if the file ``name`` is there."""
@@ -100,12 +105,6 @@ class LocalOutputs:
 
     def refresh(self) -> None:
         """Do nothing: a file of this machine is looked at when it is asked for."""
-
-
-@cache
-def _prefix(folder: Path) -> str:
-    """Beginning of the absolute paths in ``folder``."""
-    return os.path.join(os.path.abspath(folder), "")  # noqa: PTH100, PTH118 - links stay links
 
 
 @dataclass

@@ -22,7 +22,7 @@ CALLS: dict[str, tuple[click.Command, tuple[str, ...], tuple[str, ...]]] = {
     "train": (train_model, ("torch", "transformers", "evaluate", "accelerate"), ("-o", "out", "--train", "a.csv")),
     "baseline": (train_model, ("sklearn",), ("--baseline", "--train", "a.csv")),
     "export": (export_model, ("optimum", "optimum.onnxruntime", "onnx"), ("checkpoint", "-o", "out")),
-    "ray": (score, ("ray", "ray.data"), ("a.csv", "-o", "out.csv", "--engine", "ray")),
+    "ray": (score, ("ray",), ("a.csv", "-o", "out.csv", "--engine", "ray")),
     "remote": (score, ("s3fs", "gcsfs"), ("s3://bucket/a.csv", "gs://bucket/a.csv", "-o", "out")),
     "delta": (score, ("deltalake",), ("table", "-o", "out")),
 }

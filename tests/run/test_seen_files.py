@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -264,3 +265,20 @@ def test_marks_of_stores() -> None:
     assert mark_in_store({"size": 3, "ETag": "x", "LastModified": "now"}) == [3, ["ETag", "x"]]
     assert mark_in_store({"size": 3, "LastModified": "now"}) is None
     assert mark_of("no\0name") is None
+
+
+def test_a_relative_folder_is_that_of_the_present_directory(
+    call_score: Call,
+    incoming: Path,
+    settled: None,
+    looked_at: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert call_score(*RUN)[0] == 0
+    elsewhere = tmp_path / "a" / "longer" / "path"
+    shutil.copytree(incoming, elsewhere / incoming.name)
+    monkeypatch.chdir(elsewhere)
+    assert call_score(*RUN)[0] == 0
+    looked_at.clear()
+    assert (call_score(*RUN)[0], looked_at) == (0, [])
