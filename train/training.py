@@ -71,9 +71,11 @@ def train_model(options: TrainOptions) -> History:
         work.check()
         try:
             return _train(options, work)
-        except BaseException:
+        except BaseException as error:
             if not work.can_be_resumed():
                 shutil.rmtree(work.folder, ignore_errors=True)
+            elif not isinstance(error, ScorerError):  # which has a hint of its own
+                log.info("%s is kept: the same command with --resume goes on from its last checkpoint", work.folder)
             raise
 
 

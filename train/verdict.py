@@ -27,7 +27,10 @@ def judge(history: History, options: TrainOptions) -> None:
     collapse = collapse_of(history)
     if options.min_f1 is None:
         if collapse is not None:
-            log.warning("the training collapsed: %s; lower --learning-rate or pass --warmup-ratio 0.06", collapse)
+            log.warning(
+                "the training collapsed: %s; train more epochs, lower --learning-rate or pass --warmup-ratio 0.06",
+                collapse,
+            )
         return
     try:
         if collapse is not None:

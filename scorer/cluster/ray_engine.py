@@ -135,7 +135,7 @@ class RayEngine:
         return ModelIdentity.of(new_scorer(options, tell=False))
 
     def _loaded_there(self) -> ModelIdentity:
-        """Identity of the model in a process with a GPU, which then ends: the actors are started by Ray Data."""
+        """Identity of the model in a process with a GPU, which then ends: the actors start with the first work."""
         self._share_files(self._options.precision)
         task = ray.remote(num_cpus=self._options.cores_per_actor, num_gpus=self._gpus, max_calls=1)(_identity)
         try:

@@ -72,7 +72,9 @@ def verify_output(output: Path) -> str:
     except OutputError as error:
         raise InputError(error.message, path=output) from error
     others = f", {rows['rejected']:,} rejected" if rows["rejected"] else ""
-    return f"{output}: whole, {counted(rows['out'], 'row')}{others}, by {value['versions']['review-scorer']}"
+    return (
+        f"{output}: whole, {counted(rows['out'], 'row')}{others}, by review-scorer {value['versions']['review-scorer']}"
+    )
 
 
 def _checked_bytes(output: Path, text: bytes) -> dict[str, Any]:

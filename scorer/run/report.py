@@ -62,12 +62,13 @@ class RunReport:
         """The report for a person."""
         if self.of_one_file and self.summaries:
             return [self.summaries[0].line()]
-        rows, scored = self.counts().rows, len(self._scored)
+        counts, scored = self.counts(), len(self._scored)
         older = f", {self.older} older than --since" if self.older else ""
         up_to_date = len(self.summaries) - scored
-        reused = f" ({self.counts().reused:,} reused)" if self.counts().reused else ""
+        some = {"reused": counts.reused, "rejected": counts.rejected}
+        special = ", ".join(f"{count:,} {name}" for name, count in some.items() if count)
         done = f"{counted(scored, 'file')} scored, {up_to_date} up to date{older}"
-        done += f", {counted(rows, 'row')}{reused} in {self.seconds:.1f} s"
+        done += f", {counted(counts.rows, 'row')}{f' ({special})' if special else ''} in {self.seconds:.1f} s"
         return [f"nothing new: {done}" if self.nothing_new else done]
 
     def log_fields(self) -> dict[str, Any]:

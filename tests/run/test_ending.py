@@ -205,6 +205,23 @@ def test_the_model_cannot_be_used(call_score: Call, incoming: Path) -> None:
     assert incoming.exists()
 
 
+def test_three_files_that_fail_and_a_row_that_is_set_aside(call_score: Call, incoming: Path) -> None:
+    (incoming / "00.csv").write_bytes("text\ncafé\n".encode("latin-1"))
+    (incoming / "01.jsonl").write_text('{"text": "good"}\n{"text": \n')
+    (incoming / "02.csv").write_text('text\ngood\n"never closed\n')
+    (incoming / "03.csv").write_text("text\n" + "good\n" * 200 + "good,more\n")
+    code, lines = last_lines(call_score, "--on-bad-row", "reject", "--max-bad", "1%")
+    assert code == 3
+    assert [line.split(": ")[:2] for line in lines[-6:-3]] == [
+        ["failed", f"in/{name}"] for name in ("00.csv", "01.jsonl", "02.csv")
+    ]
+    # The encoding would count for the files that are well in UTF-8 too.
+    assert lines[-6].endswith("; convert it to UTF-8, or raise --max-bad, or take it out of this run")
+    assert lines[-3] == "nothing is lost: 10 files scored; 1 row set aside in out/03.csv.rejects.jsonl"
+    assert lines[-2] == "next: fix them; the same command scores the 3 files that are left"
+    assert lines[-1].endswith("; the other 10 are done")
+
+
 def test_programs_know_the_lines_by_their_event(call_score: Call, incoming: Path) -> None:
     (incoming / "00.csv").write_text("text\ngood,more\n")
     code, lines = last_lines(call_score, "--log-format", "json")
