@@ -59,7 +59,7 @@ def test_rejected_rows_are_part_of_it(scored: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="its checksum differs"):
         verify_output(folder / "r.parquet")
     rejects.unlink()
-    with pytest.raises(InputError, match="1 rejected rows, but No such file"):
+    with pytest.raises(InputError, match="1 rejected row, but No such file"):
         verify_output(folder / "r.parquet")
 
 
