@@ -8,7 +8,7 @@ comma := ,
 demo: .venv/base
 	$(BIN)/score sample_data/reviews.parquet -o preds.parquet --overwrite
 	$(BIN)/python sample_data/show.py preds.parquet
-	@echo "next: . .venv/bin/activate, then score --help; all predictions are in preds.parquet"
+	@echo "next: type \". .venv/bin/activate\", then \"score --help\"; all predictions are in preds.parquet"
 
 test: .venv/dev lint
 	$(BIN)/python -m pytest
