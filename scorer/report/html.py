@@ -22,7 +22,7 @@ from scorer.report import tables
 from scorer.report.blocks import excerpt
 from scorer.report.pictures import picture_of_coverage, pictures_of, pictures_of_drift
 from scorer.report.reading_list import KINDS, choices_of, entries_of
-from scorer.report.verdict import LOWER_IS_BETTER, digits_of, hand_over, signed, verdict, weakest
+from scorer.report.verdict import LOWER_IS_BETTER, digits_of, hand_over, signed, unlike_verdict, verdict, weakest
 from scorer.safe_text import HIDDEN, escaped, printable, visible
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def _content(report: EvaluationReport) -> dict[str, Any]:
             "plots": list(pictures_of_drift(drift)),
         },
         "verdict": verdict(report),
+        "unlike": unlike_verdict(report),
         "weakest": weakest(report),
         "entries": entries,
         "reading": Counter(entry.kinds[0] for entry in entries),

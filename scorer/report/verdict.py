@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from scorer.evaluation.findings import FIGURES, EvaluationReport
 from scorer.evaluation.sections import Chance, Difference
@@ -23,6 +23,9 @@ _STABLE, _MUCH = 0.1, 0.25
 
 _FEW_ROWS = 50
 """Gold rows below which a label is not called the weakest."""
+
+_OTHERS = ("precision", "recall", "mcc", "roc_auc", "average_precision", "log_loss", "brier")
+"""Figures that can say something else than accuracy and F1."""
 
 _NEARLY_ALL = 0.95
 """Share of the rows from which on a slice is the whole rather than a part of it."""
@@ -148,11 +151,7 @@ def _weakest_label(report: EvaluationReport) -> str:
 
 
 def _beside_baseline(report: EvaluationReport) -> str:
-    comparison = report.comparison
-    assert comparison is not None
-    f1 = "macro_f1" if report.positive is None else "f1"
-    found = {one.figure: one for one in comparison.differences}
-    shown = [found[name] for name in ("accuracy", f1) if name in found and found[name].difference.value is not None]
+    shown = _compared(report)
     said = {verdict_of(one) for one in shown}
     start = {
         frozenset({"better"}): "Better than",
@@ -161,7 +160,34 @@ def _beside_baseline(report: EvaluationReport) -> str:
         frozenset({"better", "no clear difference"}): "Better in part than",
         frozenset({"worse", "no clear difference"}): "Worse in part than",
     }.get(frozenset(said), "No clear difference from")
-    return f"{start} the baseline {comparison.baseline}: {'; '.join(map(_change, shown))}."
+    assert report.comparison is not None
+    return f"{start} the baseline {report.comparison.baseline}: {'; '.join(map(_change, shown))}."
+
+
+def _compared(report: EvaluationReport) -> list[Difference]:
+    """The differences that the verdict names, but for undefined ones."""
+    assert report.comparison is not None
+    names = ("accuracy", "macro_f1" if report.positive is None else "f1")
+    found = {one.figure: one for one in report.comparison.differences}
+    return [found[name] for name in names if name in found and found[name].difference.value is not None]
+
+
+def unlike_verdict(report: EvaluationReport) -> str:
+    """Other figures that are better or worse than the baseline's, if the verdict says something else; else empty."""
+    if report.comparison is None:
+        return ""
+    said = {verdict_of(one) for one in _compared(report)}
+    others = [one for one in report.comparison.differences if one.figure in _OTHERS]
+    parts = []
+    for word in ("better", "worse"):
+        names = [FIGURES[one.figure] for one in others if verdict_of(one) == word]
+        if names and word not in said:
+            parts.append(f"{word} {'is' if len(names) == 1 else 'are'} {_listed(names)}")
+    return f"But {'; '.join(parts)}." if parts else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _change(one: Difference) -> str:

@@ -15,7 +15,16 @@ from scorer.evaluation.findings import EvaluationReport
 from scorer.evaluation.sections import Chance, Comparison, Difference, McNemar
 from scorer.evaluation.slices import OTHERS, Slice, SliceGroup
 from scorer.metrics.values import Figure, Interval, LabelFigures
-from scorer.report.verdict import digits_of, hand_over, index_verdict, signed, verdict, verdict_of, weakest
+from scorer.report.verdict import (
+    digits_of,
+    hand_over,
+    index_verdict,
+    signed,
+    unlike_verdict,
+    verdict,
+    verdict_of,
+    weakest,
+)
 
 
 def figure(value: float, low: float, high: float, warning: str | None = None) -> Figure:
@@ -107,6 +116,18 @@ def test_an_undefined_difference_is_left_out(labelled: EvaluationReport) -> None
     said = verdict(beside(labelled, BETTER, Figure(None, "nothing is positive")))
     assert said.startswith("Better than the baseline old.parquet: accuracy 0.940, ")
     assert "F1" not in said
+
+
+def test_figures_that_say_something_else_are_named(labelled: EvaluationReport) -> None:
+    assert unlike_verdict(beside(labelled, NEITHER, NEITHER)) == "But worse is Matthews correlation."
+    assert unlike_verdict(beside(labelled, WORSE, NEITHER)) == unlike_verdict(labelled) == ""
+    report = beside(labelled, NEITHER, NEITHER)
+    assert report.comparison is not None
+    more = (Difference("recall", Figure(0.9), Figure(0.8), WORSE), Difference("brier", Figure(0.1), Figure(0.2), WORSE))
+    told = replace(report.comparison, differences=(*report.comparison.differences, *more))
+    assert unlike_verdict(replace(report, comparison=told)) == (
+        "But better is Brier score; worse are Matthews correlation and recall."
+    )
 
 
 def test_the_verdict_without_a_baseline_is_the_accuracy(labelled: EvaluationReport) -> None:
