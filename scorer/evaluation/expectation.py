@@ -160,7 +160,7 @@ def expectation_of(
             figure = _mean(own, None if check is None else check.spread(own, len(own) / len(values)))
         by_label.append(ExpectedLabel(name, len(own), figure))
     spread = None if check is None else check.spread(values)
-    unknown = "nothing says how well these probabilities are calibrated: their file names no model that is at hand"
+    unknown = "nothing says how well these probabilities are calibrated: no provenance names a model at hand"
     return Expectation(
         rows=len(values),
         accuracy=_mean(values, spread),

@@ -298,7 +298,7 @@ def _coverage(coverage: Coverage, *, labelled: bool) -> Block:
 def _expectation(expectation: Expectation) -> Block:
     lines = [(expectation.basis, None), *((doubt, "red") for doubt in expectation.doubts)]
     if not expectation.drift_checked:
-        lines.append(("pass --drift with predictions of an earlier night: drift makes these figures worthless", None))
+        lines.append(("compare with an earlier night by --drift: after a drift these figures are worth nothing", None))
     rows = [
         ("accuracy", f"{expectation.rows:,}", value_text(expectation.accuracy), _interval_text(expectation.accuracy))
     ]
