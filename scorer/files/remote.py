@@ -173,6 +173,9 @@ def file_system(url: str) -> tuple[Any, str]:
     scheme = url.partition("://")[0].lower()
     if scheme in _ON_THIS_MACHINE:
         raise UsageError("is not a remote file", path=shown, hint="pass a plain path")
+    known = "known: s3://, gs://, hf://"
+    if "::" in scheme:  # a chain of file systems, whose first could write to this machine
+        raise UsageError(f"{scheme}:// is not supported", path=shown, hint=known)
     try:
         import fsspec
 
@@ -181,8 +184,7 @@ def file_system(url: str) -> tuple[Any, str]:
         hint = 'pip install "review-scorer[remote]"'
         raise UsageError("needs packages that are not installed", path=shown, hint=hint) from error
     except ValueError as error:
-        hint = "known: s3://, gs://, hf://"
-        raise UsageError(f"{scheme}:// is not supported", path=shown, hint=hint) from error
+        raise UsageError(f"{scheme}:// is not supported", path=shown, hint=known) from error
     return files, str(path)
 
 

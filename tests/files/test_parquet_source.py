@@ -224,7 +224,7 @@ print(peak())
     )
     *said, kib = done.stdout.splitlines()
     assert said == [
-        f"{path}: holds more than 50,000,000 bytes; raise --max-file-bytes if that is right, or split the file"
+        f"{path}: holds more than 50,000,000 bytes; raise `max_file_bytes` if that is right, or split the file"
         for path in paths
     ]
     assert int(kib) < 400 * 2**10

@@ -234,7 +234,7 @@ def test_one_logit_is_squashed_once(model: Maker) -> None:
 @pytest.mark.parametrize(
     ("columns", "config", "says"),
     [
-        (2, ONE, r"shape \['batch', 2\], but config.json names 1 labels"),
+        (2, ONE, r"shape \['batch', 2\], but config.json names 1 label"),
         (3, {"id2label": {"0": "a", "1": "b"}}, r"\['batch', 3\], but config.json names 2 labels"),
         (1, {"id2label": {"0": "a", "1": "b", "2": "c"}}, r"\['batch', 1\], but config.json names 3 labels"),
         (1, {"id2label": {"0": "a", "1": "b"}, "problem_type": "multi_label_classification"}, "names 2 labels"),
@@ -319,5 +319,5 @@ def test_gold_numbers_are_no_ids_of_names_that_hold_numbers(
     assert (
         "'1' in column 'label' is not a label of the model; labels of the model: '1 point', '2 points', '3 points'; "
         "labels in the file: '1', '2'; numbers are no ids here, because the names hold numbers: "
-        "write these names into the column\n"
+        "write these names into the column; pass --label-map '1=1 point,2=2 points'\n"
     ) in stderr

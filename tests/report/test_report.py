@@ -140,7 +140,8 @@ def test_the_command_writes_both_files_and_replaces_them_whole(command):
     options = ("--slice-by", "kind", "--slice-by", "label", "--json", "report.json", "--markdown", "report.md")
     code, out, err = command("new.parquet", *options, "--min-f1", "1")
     assert code == 8
-    assert err.count("\n") == 1
+    assert err.startswith("wrote report.json\nwrote report.md\nerror: ")
+    assert err.count("\n") == 3
     report = json.loads(Path("report.json").read_text())
     assert [group["by"] for group in report["slices"]][:2] == ["kind", "label"]
     assert Path("report.md").read_text().startswith("# Evaluation\n")

@@ -82,7 +82,9 @@ def test_a_missing_one_of_many(call_score: Call, tmp_path: Path) -> None:
     assert (tmp_path / "scored" / "a.csv").exists()
 
 
-def test_what_cannot_be_read_is_not_missing(call_score: Call, tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_not_missing(call_score: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scorer.files.store_errors._WAITS", ())
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "empty.csv").write_bytes(b"")
     for arguments in (("in", "-o", "scored"), ("in/empty.csv", "-o", "out.csv")):

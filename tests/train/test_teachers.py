@@ -138,7 +138,7 @@ def test_what_cannot_be_learnt_from(
 
 @pytest.mark.parametrize(
     ("texts", "says"),
-    [(["a", "c"], "two.parquet: row 2: has another text than"), (["a"], "two.parquet: holds 1 rows, ")],
+    [(["a", "c"], "two.parquet: row 2: has another text than"), (["a"], "two.parquet: holds 1 row, ")],
 )
 def test_averaged_teachers_are_about_the_same_rows(
     labelled_texts: Path, tmp_path: Path, texts: list[str | None], says: str
