@@ -36,6 +36,10 @@ _EXCERPT_CHARACTERS = 160
 _SCRIPTS = ("sort.js", "reviews.js", "thresholds.js", "pointer.js")
 
 
+_BUILT_IN = ("embedded", "default_model")
+"""Its name as a choice of the model, and that of its folder, which lineages have."""
+
+
 def to_html(report: EvaluationReport) -> str:
     """The whole page; the same report always gives the same characters."""
     return _environment().get_template("page.html").render(_content(report))
@@ -62,6 +66,7 @@ def _environment() -> Environment:
         "place": lambda value, low: f"{max(0.0, min(1.0, (value - low) / (1 - low))) * 100:.2f}",
         "excerpt": lambda text: excerpt(visible(text), _EXCERPT_CHARACTERS),
         "review_text": review_text,
+        "model_name": lambda name: "the built-in model" if name in _BUILT_IN else name or "unnamed",
         "cut": cut_note,
         "tojson_text": lambda value: json.dumps(value, separators=(",", ":")),
     }
