@@ -169,8 +169,9 @@ def test_the_readme_gets_to_a_nightly_job(score_command: Path, tmp_path: Path) -
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Every night\n")[2]
     lines = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[0].splitlines()
     # Only what takes minutes, or would change this machine, is put in place of what stands there.
-    assert lines[:3] == [
-        "REPO=~/review-scorer", "python3 -m venv env", "env/bin/pip install -c $REPO/constraints.txt $REPO",
+    assert lines[:4] == [
+        "mkdir ~/nightly && cd ~/nightly", "REPO=~/review-scorer", "python3 -m venv env",
+        "env/bin/pip install -c $REPO/constraints.txt $REPO",
     ]  # fmt: skip
     (tmp_path / "a night" / "env" / "bin").mkdir(parents=True)
     (tmp_path / "a night" / "env" / "bin" / "score").symlink_to(score_command)
@@ -178,7 +179,7 @@ def test_the_readme_gets_to_a_nightly_job(score_command: Path, tmp_path: Path) -
         f'#!/bin/sh\n[ "$1" = -l ] && echo "# old" || cat > {tmp_path}/installed\n'
     )
     (tmp_path / "bin" / "crontab").chmod(0o755)
-    script = "\n".join([f"set -e\nREPO={ROOT}", *lines[3:]])
+    script = "\n".join([f"set -e\nREPO={ROOT}", *lines[4:]])
     done = subprocess.run(
         ["sh", "-c", script.replace("; echo $?", " || echo $?")],
         cwd=tmp_path / "a night", capture_output=True, text=True, check=False,
