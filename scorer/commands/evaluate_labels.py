@@ -327,9 +327,8 @@ def evaluate_labels(
         write_text(to_markdown(found), markdown_path)
     if report_path is not None and page is not None:
         write_text(page, report_path)
-    for path in (json_path, markdown_path, report_path):
-        if path is not None and path != Path("-"):
-            log.info("wrote %s", path)
+    for path in reports.values():
+        log.info("wrote %s", path)
     errors = found.gate_errors()
     for error in errors[:-1]:
         log_error(error)

@@ -141,7 +141,7 @@ class CsvSource(Source):
                 reject = Reject(self.path, row, place, reason, raw, records.line)
                 if self.options.on_bad_row == "fail":
                     bad = reject.error()
-                    raise bad if reason == NOT_UTF8 else bad.with_hint(self._hint(records, bad.hint))
+                    raise bad if reason == NOT_UTF8 else bad.with_hint(self._hint(records, bad.parts()["hint"]))
                 if not (self._has_warned or reason == NOT_UTF8):
                     self._has_warned = True
                     if hint := self._hint(records, None):

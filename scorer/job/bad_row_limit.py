@@ -31,13 +31,10 @@ def check_bad_rows(
     with suppress(ScorerError):  # of an input that is gone
         first = _first_bad_row(work, options) if again else None
         if first is not None:
-            error = InputError(
-                f"{first.message}; {message}",
-                path=work.source.path,
-                row=first.row,
-                line=first.line,
-                hint=(first.hint or "fix them").replace("pass --on-bad-row reject", "raise --max-bad"),
-            )
+            parts = first.parts()
+            hint = (parts["hint"] or "fix them").replace("pass --on-bad-row reject", "raise --max-bad")
+            about = {"path": work.source.path, "message": f"{parts['message']}; {message}", "hint": hint}
+            error = InputError(**{**parts, **about})
     raise error
 
 

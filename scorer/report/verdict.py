@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from scorer.evaluation.findings import FIGURES, EvaluationReport
 from scorer.evaluation.sections import Chance, Difference
-from scorer.evaluation.slices import OTHERS, Slice
+from scorer.evaluation.slices import OTHERS, UNCERTAIN_ROWS, Slice
 from scorer.metrics.values import Figure
 from scorer.safe_text import counted
 
@@ -20,9 +20,6 @@ _TWO_DIGITS = 3.55
 
 _STABLE, _MUCH = 0.1, 0.25
 """Population stability indexes below which a distribution is taken for stable, and above which for shifted much."""
-
-_FEW_ROWS = 50
-"""Gold rows below which a label is not called the weakest."""
 
 _OTHERS = ("precision", "recall", "mcc", "roc_auc", "average_precision", "log_loss", "brier")
 """Figures that can say something else than accuracy and F1."""
@@ -143,7 +140,7 @@ def _weakest_slice(report: EvaluationReport) -> str:
 
 
 def _weakest_label(report: EvaluationReport) -> str:
-    found = [one for one in report.by_label if one.gold >= _FEW_ROWS and one.f1.value is not None]
+    found = [one for one in report.by_label if one.gold >= UNCERTAIN_ROWS and one.f1.value is not None]
     if len(report.labels) < 3 or len(found) < 2:
         return ""
     one = min(found, key=lambda item: item.f1.value or 0.0)

@@ -20,9 +20,7 @@ from scorer.safe_text import counted
 
 log = logging.getLogger(__name__)
 
-_OF_EVERY_FILE = re.compile(
-    r"--(encoding|delimiter|quote|escape|no-header)\b|\b(encoding|delimiter|quote|escape|no_header)="
-)
+_OF_EVERY_FILE = re.compile(r"--(encoding|delimiter|quote|escape|no-header)\b")
 
 
 def log_failure(error: ScorerError, _name: str) -> None:
@@ -70,7 +68,7 @@ class Outcome:
         """Say, and keep for the report, that the input ``name`` could not be scored; default the path of ``error``."""
         name = name or error.path or ""
         if not self.of_one_file:
-            error = error.with_hint(hint_for_one_of_many(error.hint))
+            error = error.with_hint(hint_for_one_of_many(error.parts()["hint"]))
         self.tell(error, name)
         if self._n_scored_before_failures is None:
             self._n_scored_before_failures = self._n_scored()

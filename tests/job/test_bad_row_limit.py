@@ -40,3 +40,11 @@ def test_a_bad_row_of_parquet(tiny_bundle: Path, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": text}), tmp_path / "a.parquet")
     with pytest.raises(InputError, match=r"a.parquet: row 2: .*UTF-8; 1 of 2 rows is bad, more than --max-bad 0;"):
         score_file(tmp_path / "a.parquet", tmp_path / "b.parquet", model=tiny_bundle, on_bad_row="reject", max_bad="0")
+
+
+@pytest.mark.in_python
+def test_in_python_the_hint_names_the_limit_and_not_what_was_passed(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,id\na,1\nb,2,3\n")
+    with pytest.raises(InputError) as caught:
+        score_file(tmp_path / "a.csv", tmp_path / "b.csv", model=tiny_bundle, on_bad_row="reject", max_bad="0")
+    assert caught.value.hint == "fix the row, or raise `max_bad`"
