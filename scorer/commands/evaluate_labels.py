@@ -195,6 +195,13 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
     help="Write every mistake and every suspect label, as Parquet, CSV, TSV or JSONL.",
 )
 @option(
+    "--overwrite",
+    group="Analysis",
+    is_flag=True,
+    help="Replace an existing file of --review-queue or --mistakes-file, in which people may have worked; without it, "
+    "exit 2. Reports are always replaced.",
+)
+@option(
     "--cost-fp",
     group="Threshold",
     type=float,

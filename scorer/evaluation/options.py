@@ -42,6 +42,7 @@ class EvaluateArguments(ModelArguments, FileArguments, total=False):
     review_queue: str | os.PathLike[str] | None
     review_share: float | str
     mistakes_file: str | os.PathLike[str] | None
+    overwrite: bool
     drift: str | os.PathLike[str] | None
     max_psi: float | None
     max_share_shift: float | None
@@ -77,6 +78,7 @@ class EvaluateOptions(ModelOptions, FileOptions):
         review_queue: where to write the rows that the model is least sure of.
         review_share: share of all rows with a prediction for it, as 0.1 or ``10%``.
         mistakes_file: where to write every mistake and every suspect label.
+        overwrite: replace an existing ``review_queue`` or ``mistakes_file``, in which people may have worked.
         cost_fp, cost_fn: find the threshold with the least cost, of a row that gets the label wrongly and of one that
             lacks it wrongly; 1 if only the other is given.
         write_threshold: a bundle to write the threshold into, once all gates are met.
@@ -113,6 +115,7 @@ class EvaluateOptions(ModelOptions, FileOptions):
     review_queue: str | os.PathLike[str] | None = None
     review_share: float | str = 0.1
     mistakes_file: str | os.PathLike[str] | None = None
+    overwrite: bool = False
     drift: str | os.PathLike[str] | None = None
     max_psi: float | None = None
     max_share_shift: float | None = None

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scorer.disk.paths import check_folder
-from scorer.errors import UsageError
+from scorer.errors import OutputExistsError, UsageError
 from scorer.evaluation import mistakes_file, review_queue
 from scorer.evaluation.baseline import check_baseline_destination, write_baseline
 from scorer.evaluation.findings import EvaluationReport
@@ -53,6 +53,7 @@ def check_outputs(options: EvaluateOptions, paths: Sequence[str]) -> None:
 
     Raises:
         UsageError: a destination is a folder, a file that is read, or of a format that is not for it.
+        OutputExistsError: a file of rows already exists and may not be replaced.
         OutputError: the folder of one is missing or cannot be written to.
     """
     read = [Path(path) for path in paths]
@@ -62,6 +63,8 @@ def check_outputs(options: EvaluateOptions, paths: Sequence[str]) -> None:
     check_destinations(files_of_rows(options), [*read, *(Path(path) for path in others if path is not None)])
     for path in files_of_rows(options).values():
         RowsFile.of(path)
+        if path.exists() and not options.overwrite:
+            raise OutputExistsError("already exists", path=path, hint="pass --overwrite to replace it")
 
 
 def check_row_columns(files: Sequence[EvaluatedFile], labels: Sequence[str], options: EvaluateOptions) -> None:

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from scorer.disk.publishing import Move
 
 
+AGAIN_FOR = {
+    "changed": "a changed input",
+    "model": "another model",
+    "options": "other options",
+    "versions": "other versions",
+}
+"""Reasons why a file is scored again, in words; see :data:`scorer.job.up_to_date.Reason`."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChunkCounts:
     """Counts of one chunk. orjson writes it as an object with these names; ``ChunkCounts(**value)`` reads it back.
@@ -122,7 +131,8 @@ class ScoreSummary:
         reused = f", {counts.reused:,} reused" if counts.reused else ""
         before = f", {counts.rows_before:,} of them by an earlier run" if counts.rows_before else ""
         speed = (counts.rows_in - counts.rows_before) / max(self.seconds, 1e-9)
-        why = f", {self.why}" if self.why else ""
+        again = AGAIN_FOR.get(self.why)
+        why = "" if again is None else f", scored again for {again}"
         rejects = counts.rejected and self.output != "stdout"
         where = f"; the rejected: {self.output}{REJECTS_SUFFIX}" if rejects else ""
         return (

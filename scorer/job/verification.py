@@ -72,8 +72,9 @@ def verify_output(output: Path) -> str:
     except OutputError as error:
         raise InputError(error.message, path=output) from error
     others = f", {rows['rejected']:,} rejected" if rows["rejected"] else ""
+    version = value["versions"]["review-scorer"]
     return (
-        f"{output}: whole, {counted(rows['out'], 'row')}{others}, by review-scorer {value['versions']['review-scorer']}"
+        f"{output}: whole, {counted(rows['out'], 'row')}{others}; checksums match, written by review-scorer {version}"
     )
 
 

@@ -13,6 +13,7 @@ from scorer.files.formats import OutputFormat
 from scorer.files.urls import without_secrets
 from scorer.job.engine import Engine
 from scorer.job.options import ScoreOptions
+from scorer.job.summary import AGAIN_FOR
 from scorer.run.dry_run import in_words
 from scorer.safe_text import counted
 
@@ -23,8 +24,6 @@ log = logging.getLogger(__name__)
 
 _MANY = 2
 """Files from which on a rescore for the model, the options or the versions is announced."""
-
-_WHY = {"model": "another model", "options": "other options", "versions": "other versions"}
 
 
 def outputs_on_disk(targets: Iterable[str], options: ScoreOptions) -> dict[str, ExistingOutput]:
@@ -67,7 +66,7 @@ def announce(
     count = reasons.total()
     if count < _MANY:
         return
-    why = ", ".join(f"{number:,} for {_WHY.get(reason, reason)}" for reason, number in reasons.most_common())
+    why = ", ".join(f"{number:,} for {AGAIN_FOR[reason]}" for reason, number in reasons.most_common())
     time = f"; about {in_words(rows / rate)} at the last run's {counted(round(rate), 'row')}/s" if rate else ""
     keep = "; --versions ignore keeps what other versions made" if reasons["versions"] else ""
     fields = {"files": count, "rows": rows, **{f"files_{reason}": number for reason, number in reasons.items()}}

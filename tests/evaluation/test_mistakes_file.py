@@ -153,6 +153,6 @@ def test_a_failed_write_leaves_what_was_there(folder, monkeypatch):
 
     monkeypatch.setattr("scorer.evaluation.rows_file.sync", full)
     with pytest.raises(OutputError, match="No space left"):
-        evaluate_labels("one.parquet", mistakes_file="wrong.csv")
+        evaluate_labels("one.parquet", mistakes_file="wrong.csv", overwrite=True)
     assert (folder / "wrong.csv").read_text() == "old"
     assert sorted(path.name for path in folder.iterdir()) == ["one.parquet", "two.parquet", "wrong.csv"]

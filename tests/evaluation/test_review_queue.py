@@ -101,7 +101,26 @@ def test_a_queue_needs_probabilities_and_replaces_nothing_without(folder):
     (folder / "queue.csv").write_text("old")
     pq.write_table(pa.table({"label": ["a", "b"], "pred_label": ["a", "b"]}), "plain.parquet")
     with pytest.raises(InputError, match="--review-queue needs probabilities"):
-        evaluate_labels("plain.parquet", review_queue="queue.csv")
+        evaluate_labels("plain.parquet", review_queue="queue.csv", overwrite=True)
     assert (folder / "queue.csv").read_text() == "old"
     with pytest.raises(UsageError, match="is a folder"):
         evaluate_labels("one.parquet", review_queue=".")
+
+
+@pytest.mark.parametrize("option", ["--review-queue", "--mistakes-file"])
+def test_a_file_in_which_people_work_is_replaced_only_with_overwrite(folder, in_process, option):
+    pq.write_table(table([0.9, 0.45], label=["negative", "positive"]), "labelled.parquet")
+    run = in_process(command_of)
+    (folder / "rows.csv").write_text("filled in by people")
+    line = ("labelled.parquet", option, "rows.csv", "--json", "report.json")
+    assert run(*line)[::2] == (2, "error: rows.csv: already exists; pass --overwrite to replace it\n")
+    assert (folder / "rows.csv").read_text() == "filled in by people"
+    assert not (folder / "report.json").exists()
+    assert run(*line, "--overwrite")[0] == 0
+    assert (folder / "rows.csv").read_text().startswith("file,row,label")
+
+
+def test_a_report_of_an_earlier_night_is_replaced(folder, in_process):
+    pq.write_table(table([0.9, 0.45], label=["negative", "positive"]), "labelled.parquet")
+    line = ("labelled.parquet", "--json", "r.json", "--report", "r.html", "--markdown", "r.md")
+    assert [in_process(command_of)(*line)[0] for _ in range(2)] == [0, 0]

@@ -73,8 +73,7 @@ def test_the_requests_of_a_night_with_nothing_new(call_score: Call, requests: li
     client.delete_object(Bucket="night", Key="out/2.jsonl")
     code, _, err = call_score(*command)
     assert (code, f"2 files scored, {N - 2} up to date" in err) == (0, True), err
-    assert ", changed" in err
-    assert ", new" in err
+    assert err.count("scored again for a changed input") == 1
     assert call_score(*command, "-o", "s3://night/full/")[0] == 0
     for number in (1, 3):
         bodies = [
