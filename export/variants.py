@@ -27,7 +27,7 @@ from export.rewrites import (
     without_mask,
 )
 from scorer.errors import QualityGateError
-from scorer.model.bundle import VARIANT_FILES
+from scorer.model.model_folder import VARIANT_FILES
 from scorer.safe_text import counted, first_line
 
 log = logging.getLogger(__name__)

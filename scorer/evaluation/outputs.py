@@ -18,7 +18,8 @@ from scorer.evaluation.options import EvaluateOptions
 from scorer.evaluation.rows import EvaluatedRows
 from scorer.evaluation.rows_file import RowsFile
 from scorer.evaluation.thresholds import Thresholds, chosen_threshold
-from scorer.model.bundle import ModelBundle, is_embedded, write_threshold
+from scorer.model.bundle import ModelBundle, write_threshold
+from scorer.model.model_folder import is_built_in
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ def _write_threshold(thresholds: Thresholds, bundle: ModelBundle) -> tuple[Thres
     """Write the chosen threshold; returns the thresholds that tell so, and a note."""
     threshold, where = chosen_threshold(thresholds), str(bundle.folder)
     write_threshold(bundle, threshold)
-    if is_embedded(bundle.folder):
+    if is_built_in(bundle.folder):
         where = "the built-in model"
         log.warning("--write-threshold changed the built-in model: its threshold is %g", threshold)
     written = replace(thresholds, written=threshold, written_to=str(bundle.folder))

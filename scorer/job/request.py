@@ -13,7 +13,7 @@ from scorer.disk.checksums import fingerprint, sha256_of
 from scorer.files.file_marks import is_settled, mark_of
 from scorer.job.options import ScoreOptions
 from scorer.job.versions import counted_versions
-from scorer.model.bundle import located
+from scorer.model.model_folder import located
 from scorer.safe_text import in_utf8
 from scorer.version import installed_version, package_version
 

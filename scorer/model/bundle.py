@@ -6,7 +6,6 @@ Any folder or Hub repository that Optimum exported for sequence classification w
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
@@ -18,9 +17,8 @@ from typing import Any
 
 from scorer.disk.checksums import sha256_of
 from scorer.disk.durable import write_durably, write_errors
-from scorer.disk.paths import check_folder, is_folder, is_plain_file, is_there
+from scorer.disk.paths import check_folder, is_plain_file
 from scorer.errors import DeviceError, ModelError, UsageError
-from scorer.files.urls import is_url, without_secrets
 from scorer.model.configuration import (
     Activation,
     activation_of,
@@ -29,8 +27,8 @@ from scorer.model.configuration import (
     max_length_of,
     max_positions_of,
 )
-from scorer.model.hub import download
 from scorer.model.json_files import read_object
+from scorer.model.model_folder import DEFAULT_MODEL, locate, refuse_links, variants_in
 from scorer.model.onnx_safety import OnnxFile, is_name_within
 from scorer.model.own_code import refuse_own_code
 from scorer.model.preprocessing import LongText, Preprocessing
@@ -38,17 +36,6 @@ from scorer.model.preprocessing import LongText, Preprocessing
 BUNDLE_FILE = "bundle.json"
 
 BUNDLE_FORMAT = 1
-
-VARIANT_FILES: Mapping[str, tuple[str, ...]] = {
-    "fp32": ("model.onnx",),
-    "fp16": ("model_fp16.onnx",),
-    # model_quantized.onnx is the name that Optimum's quantizer gives.
-    "int8": ("model_int8.onnx", "model_quantized.onnx"),
-}
-"""File names of each precision, in the folder itself or in its ``onnx`` subfolder."""
-
-DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"
-"""The bundle inside the package; it holds int8 alone, for size."""
 
 EXPORT_HINT = "export one with: export-model CHECKPOINT -o BUNDLE --precision fp16,int8"
 
@@ -95,9 +82,9 @@ class ModelBundle:
         Raises:
             ModelError: the folder lacks a file, or one of them is damaged, foreign or unsafe.
         """
-        folder, may_link_to = _locate(model)
+        folder, may_link_to = locate(model)
         if folder != DEFAULT_MODEL:  # installers link the files of a package to those of others
-            _refuse_links(folder, may_link_to)
+            refuse_links(folder, may_link_to)
         return _read_folder(folder)
 
     def with_options(
@@ -223,68 +210,6 @@ def write_description(folder: Path, description: Mapping[str, Any]) -> None:
     (folder / BUNDLE_FILE).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def located(model: str | None) -> Path | None:
-    """The folder of a model; ``None`` for one of the Hub, which only a download can tell.
-
-    Raises:
-        ModelError: there is none.
-    """
-    if model is not None and not is_there(model) and _is_hub_id(model):
-        return None
-    return _locate(model)[0]
-
-
-def _is_hub_id(name: str) -> bool:
-    """True for ORG/NAME; anything else that is not there is a folder that is not there."""
-    return not is_url(name) and name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/")
-
-
-def _locate(model: str | os.PathLike[str] | None) -> tuple[Path, Path | None]:
-    """The model's folder, and where links in it may lead: the Hub's cache keeps its files behind links."""
-    if model is None:
-        return DEFAULT_MODEL, None
-    name = os.fspath(model)
-    path = Path(name)
-    if is_url(name):
-        raise ModelError("is a URL", path=without_secrets(name), hint="copy the bundle here, or pass a Hub id")
-    if is_folder(path):
-        return path, None
-    if is_there(path):
-        raise ModelError("is a file, not a model folder", path=path, hint="pass the folder that holds it")
-    if _is_hub_id(name):
-        folder = _downloaded(name)
-        return folder, folder.parent.parent / "blobs"
-    raise ModelError("no such model folder", path=path, hint="pass a bundle folder or a Hub id such as org/name")
-
-
-def _downloaded(hub_id: str) -> Path:
-    """The folder of a model of the Hub: what a bundle has, and weights beside its ONNX files under any name."""
-    names = [f"{place}{name}*" for names in VARIANT_FILES.values() for name in names for place in ("", "onnx/")]
-    folder = download(hub_id, ["*.json", *names])
-    weights = {file for path in _variants(folder).values() for file in OnnxFile.read(path).weights}
-    missing = [glob.escape(str(file.relative_to(folder))) for file in weights if not file.exists()]
-    return download(hub_id, missing, revision=folder.name) if missing else folder
-
-
-def _refuse_links(folder: Path, may_link_to: Path | None) -> None:
-    """Refuse a folder whose files are, by a link, files of somewhere else.
-
-    Raises:
-        ModelError: it holds a symlink or a hard link; in the Hub's cache, a symlink that leaves it.
-    """
-    if not is_plain_file(folder / "config.json"):
-        return  # no bundle, and perhaps the root of a large tree
-    try:
-        for path in sorted(folder.rglob("*")):
-            if path.is_symlink():
-                if may_link_to is None or not path.resolve().is_relative_to(may_link_to.resolve()):
-                    raise ModelError("is a symlink", path=path, hint="copy the bundle with its files: cp -rL")
-            elif path.is_file() and path.stat().st_nlink > 1 and may_link_to is None:
-                raise ModelError("is a hard link", path=path, hint="copy the bundle: cp -r")
-    except OSError as error:
-        raise ModelError(f"cannot be read: {error.strerror}", path=folder) from error
-
-
 def _read_folder(folder: Path) -> ModelBundle:
     refuse_own_code(folder)
     config = read_object(folder / "config.json")
@@ -296,7 +221,7 @@ def _read_folder(folder: Path) -> ModelBundle:
         raise ModelError(
             "has no tokenizer.json", path=folder, hint="save the tokenizer with a fast tokenizer of transformers"
         )
-    variants = _variants(folder)
+    variants = variants_in(folder)
     if not variants:
         raise ModelError(
             "has no model.onnx, model_fp16.onnx or model_int8.onnx", path=folder, hint="export-model makes them"
@@ -338,15 +263,6 @@ def _read_folder(folder: Path) -> ModelBundle:
     return bundle
 
 
-def _variants(folder: Path) -> dict[str, Path]:
-    """The first file of each precision that is there."""
-    found = {
-        precision: [path for name in names for path in (folder / name, folder / "onnx" / name) if is_plain_file(path)]
-        for precision, names in VARIANT_FILES.items()
-    }
-    return {precision: paths[0] for precision, paths in found.items() if paths}
-
-
 def _number(description: Mapping[str, Any], key: str, folder: Path, *, low: float, high: float) -> float | None:
     value = description.get(key)
     if value is None:
@@ -383,11 +299,6 @@ def writable_bundle(folder: Path, labels: tuple[str, ...], positive: int | None)
         )
     check_folder(folder / BUNDLE_FILE)
     return bundle
-
-
-def is_embedded(folder: Path) -> bool:
-    """True for the bundle inside the package."""
-    return folder.is_dir() and folder.samefile(DEFAULT_MODEL)
 
 
 def write_threshold(bundle: ModelBundle, threshold: float) -> None:

@@ -18,9 +18,10 @@ from scorer.disk.paths import path_text
 from scorer.errors import ModelError
 from scorer.files.columns import PREFIX
 from scorer.model import dataframes
-from scorer.model.bundle import ModelBundle, is_embedded
+from scorer.model.bundle import ModelBundle
 from scorer.model.graph import Logits
 from scorer.model.known_rows import KnownRows
+from scorer.model.model_folder import is_built_in
 from scorer.model.options import ModelArguments, ModelOptions
 from scorer.model.session import ModelSession, OnShare
 from scorer.model.token_runs import Encoded, TextEncoder
@@ -97,7 +98,7 @@ class Scorer:
         self._encoder = encoder
 
     def __repr__(self) -> str:
-        name = "the built-in model" if is_embedded(self.bundle.folder) else self.bundle.folder.name
+        name = "the built-in model" if is_built_in(self.bundle.folder) else self.bundle.folder.name
         ran = f"device={self.session.device!r}, precision={self.session.precision!r}"
         return f"Scorer({name!r}, labels={self.bundle.labels!r}, {ran})"
 

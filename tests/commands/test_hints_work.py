@@ -18,7 +18,7 @@ import pytest
 from export.cli import export_model
 from scorer.commands.evaluate_labels import evaluate_labels
 from scorer.commands.score import score
-from scorer.model.bundle import DEFAULT_MODEL
+from scorer.model.model_folder import DEFAULT_MODEL
 from tests.commands.test_hints import hints
 from tests.conftest import Call, InProcess
 from tests.helpers.messages import HOLE

@@ -353,7 +353,7 @@ def test_a_gate_that_is_not_met_leaves_the_bundle_alone(saved, tiny_bundle, tmp_
 def test_changing_the_model_inside_the_package_warns(saved, tiny_bundle, tmp_path, monkeypatch, caplog):
     bundle = tmp_path / "bundle"
     shutil.copytree(tiny_bundle, bundle)
-    monkeypatch.setattr(scorer.model.bundle, "DEFAULT_MODEL", bundle)
+    monkeypatch.setattr(scorer.model.model_folder, "DEFAULT_MODEL", bundle)
     monkeypatch.setattr(logging.getLogger("scorer"), "propagate", True)  # commands turn it off
     with caplog.at_level("WARNING", "scorer"):
         report = evaluate_labels(saved(table(GOLD, POSITIVE)), write_threshold=bundle)

@@ -39,7 +39,8 @@ from export.options import ExportOptions
 from export.parity import TOLERANCES
 from export.proof_texts import PROOF_TEXTS
 from scorer.errors import ModelError, OutputExistsError
-from scorer.model.bundle import VARIANT_FILES, ModelBundle
+from scorer.model.bundle import ModelBundle
+from scorer.model.model_folder import VARIANT_FILES
 from scorer.model.preprocessing import Preprocessing, save_preprocessing
 from scorer.model.scoring import Scorer
 from tests.conftest import tiny_tokenizer

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from scorer.model import tokenization
-from scorer.model.bundle import DEFAULT_MODEL
+from scorer.model.model_folder import DEFAULT_MODEL
 from scorer.model.preprocessing import LongText, Preprocessing
 from scorer.model.token_runs import Encoded, TextEncoder
 from scorer.model.tokenization import (
