@@ -152,7 +152,9 @@ def test_a_cron_daemon_runs_the_line_once(score_command: Path, tmp_path: Path) -
     with subprocess.Popen(["unshare", "--mount", "sh", "-c", script], stderr=subprocess.PIPE, text=True) as daemon:
         try:
             since = time.monotonic()
-            while not (tmp_path / "metrics" / "score.prom").exists():
+            log = tmp_path / "score.log"
+            # The metrics are there from the beginning of a run on.
+            while not log.exists() or '"run_ended"' not in log.read_text():
                 assert daemon.poll() is None, daemon.stderr.read() if daemon.stderr else ""
                 if time.monotonic() - since > 60:
                     pytest.fail(f"nothing ran; {list(tmp_path.rglob('*.log'))}")
