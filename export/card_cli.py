@@ -8,14 +8,16 @@ from typing import NoReturn
 import click
 
 from scorer.commands.console import LocalPath, common_options, run
-from scorer.commands.grouped_help import GroupedCommand, option
+from scorer.commands.grouped_help import GroupedCommand, complete_folders, option
+from scorer.commands.outcomes import exit_codes
 
 EPILOG = """\b
 Examples:
   model-card my-bundle -o model-card.md
   evaluate-labels labelled.csv --model my-bundle --json figures.json
   model-card my-bundle --metrics figures.json -o model-card.md
-"""
+
+""" + exit_codes(0, 1, 2, 4, 5)
 
 
 @click.command(
@@ -24,7 +26,7 @@ Examples:
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.argument("bundle", type=LocalPath())
+@click.argument("bundle", type=LocalPath(), shell_complete=complete_folders)
 @option(
     "--metrics",
     group="Input",

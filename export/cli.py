@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 import click
 
 from scorer.commands.console import LocalPath, common_options, run, set_up_logging
-from scorer.commands.grouped_help import GroupedCommand, complete_files, option
+from scorer.commands.grouped_help import GroupedCommand, complete_folders, option
+from scorer.commands.outcomes import exit_codes
 
 EPILOG = """\b
 Examples:
@@ -19,7 +20,8 @@ Examples:
 Every variant is compared with PyTorch before the bundle is moved into place: a logit that is no
 number or too far off, another label, a fusion that was missed, or too large a drop of accuracy is
 exit code 8, and an existing BUNDLE is left untouched.
-"""
+
+""" + exit_codes(0, 1, 2, 3, 4, 5, 7, 8)
 
 
 def _listed(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
@@ -31,7 +33,7 @@ def _listed(context: click.Context, parameter: click.Parameter, value: str) -> t
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.argument("checkpoint", shell_complete=complete_files)
+@click.argument("checkpoint", shell_complete=complete_folders)
 @option("-o", "--output", group="Output", required=True, type=LocalPath(), help="Folder of the new bundle.")
 @option(
     "--precision",

@@ -13,6 +13,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from scorer.errors import InputError
 from scorer.progress import BarProgress
 from train.averaging import WeightAverage
+from train.best_epoch import evaluations, place_of_best
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +56,9 @@ class StopEarly(TrainerCallback):  # type: ignore[misc]
 
 
 def epochs_without_gain(state: TrainerState, metric: str) -> int:
-    """Evaluated epochs since the first of the best ones; ``metric`` is loss, or one where more is better."""
-    values = [entry[f"eval_{metric}"] for entry in state.log_history if f"eval_{metric}" in entry]
-    if not values:
-        return 0
-    return len(values) - 1 - values.index((min if metric == "loss" else max)(values))
+    """Evaluated epochs since the best one by ``metric``, see :func:`train.best_epoch.place_of_best`."""
+    evaluated = evaluations(state.log_history)
+    return len(evaluated) - 1 - place_of_best(evaluated, metric) if evaluated else 0
 
 
 def between_epochs(state: TrainerState) -> bool:

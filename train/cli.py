@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 import click
 
 from scorer.commands.console import LocalPath, common_options, run, set_up_logging
-from scorer.commands.grouped_help import GroupedCommand, complete_files, option
+from scorer.commands.grouped_help import GroupedCommand, complete_files, complete_folders, option
+from scorer.commands.outcomes import exit_codes
 from scorer.commands.shared_options import reading_options
 
 EPILOG = """\b
@@ -17,11 +18,14 @@ Examples:
   train-model -o my-model --train train.csv --eval dev.csv --epochs 3
   train-model --baseline --train train.csv --eval dev.csv
   train-model -o my-model --train reviews.parquet --validation-split 0.1
+  train-model -o my-model --train few.csv --validation-split 0.25 \\
+    --model sentence-transformers/all-MiniLM-L6-v2 --epochs 6 \\
+    --batch-size 8 --learning-rate 1e-4 --metric loss
 
-The recipe of the project's origin is the default: DistilBERT, learning rate 2e-5, batches of 4,
-2 epochs, half precision where CUDA is. The table epoch / training loss / validation loss / accuracy / F1 is
-printed and saved in CHECKPOINT/history.json.
-"""
+The defaults are for thousands of rows: DistilBERT, learning rate 2e-5, batches of 4, 2 epochs. The last example
+is for a few hundred.
+
+""" + exit_codes(0, 1, 2, 3, 4, 5, 6, 7, 8)
 
 
 @click.command(
@@ -33,10 +37,11 @@ printed and saved in CHECKPOINT/history.json.
 @option(
     "--model",
     group="Model",
-    shell_complete=complete_files,
+    shell_complete=complete_folders,
     default="distilbert-base-uncased",
     show_default=True,
-    help="A folder or a Hub id to start from.",
+    metavar="FOLDER|ID",
+    help="Encoder to start from: a folder, or its name on the Hugging Face Hub.",
 )
 @option(
     "--keep-layout", group="Model", is_flag=True, help="Keep BERT's layout. [default: rearrange it into DistilBERT's]"
@@ -47,7 +52,9 @@ printed and saved in CHECKPOINT/history.json.
     shell_complete=complete_files,
     multiple=True,
     default=["imdb"],
-    help="Files, a folder, or `imdb` for the Hub's data set.",
+    metavar="PATH|imdb",
+    help="Labelled rows to learn from: a file, a folder, or imdb for the Hub's data set; may be repeated. "
+    "[default: imdb]",
 )
 @option(
     "--eval",
@@ -55,13 +62,15 @@ printed and saved in CHECKPOINT/history.json.
     group="Validation",
     shell_complete=complete_files,
     multiple=True,
-    help="Files, a folder, or `imdb`, to validate on after each epoch.",
+    metavar="PATH|imdb",
+    help="Labelled rows to validate on after each epoch: a file, a folder or imdb; may be repeated.",
 )
 @option(
     "--validation-split",
     group="Validation",
     default=0.0,
-    help="Share of the training rows to hold out in place of --eval.",
+    metavar="SHARE",
+    help="Share of the training rows, such as 0.1, to hold out in place of --eval.",
 )
 @option(
     "--group-column", group="Validation", metavar="NAME", help="Keep rows of the same value on one side of that split."
@@ -85,6 +94,13 @@ printed and saved in CHECKPOINT/history.json.
     help="Batches of so many tokens, padding included, in place of --batch-size rows.",
 )
 @option("--epochs", group="Recipe", default=2.0, show_default=True)
+@option(
+    "--threads",
+    group="Speed",
+    type=click.IntRange(min=1),
+    help="Threads of PyTorch on the CPU; fewer are faster where others use the machine too. [default: OMP_NUM_THREADS, "
+    "else the CPUs that this process may use]",
+)
 @option(
     "--fp16/--no-fp16", group="Speed", default=None, help="float16 on CUDA. [default: on for a GPU without bfloat16]"
 )
@@ -158,7 +174,8 @@ printed and saved in CHECKPOINT/history.json.
     group="Validation",
     default="f1",
     show_default=True,
-    help="Figure that picks the best epoch: f1, accuracy or loss.",
+    type=click.Choice(["f1", "accuracy", "loss"]),
+    help="Figure that picks the best epoch; of equal ones the lower validation loss does.",
 )
 @option(
     "--patience",
@@ -201,7 +218,8 @@ printed and saved in CHECKPOINT/history.json.
     shell_complete=complete_files,
     multiple=True,
     metavar="FILE|FOLDER",
-    help="Teacher: predictions of `score`, or a checkpoint; the mean of several.",
+    help="Also learn from a teacher: a file of predictions by `score`, or the folder of a checkpoint. May be repeated: "
+    "then from the mean of their probabilities.",
 )
 @option(
     "--unlabelled",
@@ -301,7 +319,7 @@ def train_model(
     else:
         _hush_libraries(verbose)
         from train.training import train_model as run_it
-    from train.verdict import collapse_of, next_command
+    from train.verdict import next_command
 
     history = run_it(chosen)
     click.echo(history.table())
@@ -309,8 +327,9 @@ def train_model(
         if not chosen.baseline:
             metric = history.metric.replace("f1", "F1")
             click.echo(f"wrote {chosen.output}: epoch {history.best_epoch:g}, the best in {metric}", err=True)
-        if collapse_of(history) is None:
-            click.echo(f"next: {next_command(chosen)}", err=True)
+        following = next_command(chosen, history)
+        if following is not None:
+            click.echo(f"next: {following}", err=True)
 
 
 def main() -> NoReturn:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from scorer.errors import UsageError
+from scorer.model.machine import usable_cpus
 from train.encoders import FLOAT32_ONLY
 from train.options import TrainOptions
 
@@ -38,6 +41,20 @@ def mixed_precision(options: TrainOptions, kind: str, *, cuda: bool, bfloat16: b
     bf16 = bfloat16 if options.bf16 is None else options.bf16
     bf16 = bf16 and not options.fp16
     return {"fp16": cuda and not bf16 and options.fp16 is not False, "bf16": bf16}
+
+
+@contextmanager
+def threads(wanted: int | None) -> Iterator[None]:
+    """Run PyTorch on ``wanted`` threads of the CPU; ``None`` is its own number, if the process may use as many CPUs.
+
+    Its own number is that of the machine's cores or ``OMP_NUM_THREADS``; a container may have less.
+    """
+    own = torch.get_num_threads()
+    torch.set_num_threads(wanted or min(own, usable_cpus()))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(own)
 
 
 def loading(*, cuda: bool) -> dict[str, Any]:

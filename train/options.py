@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from scorer.errors import UsageError
 from scorer.files.file_options import FileOptions
@@ -14,6 +15,15 @@ from scorer.model.preprocessing import Preprocessing
 
 METRICS = ("f1", "accuracy", "loss")
 """Figures by which the best epoch can be chosen; ``loss`` is the validation loss, the lower the better."""
+
+FEW_ROWS: Mapping[str, Any] = {
+    "model": "sentence-transformers/all-MiniLM-L6-v2",
+    "epochs": 6.0,
+    "batch_size": 8,
+    "learning_rate": 1e-4,
+    "metric": "loss",
+}
+"""The recipe for some hundred rows, which the help, the README and the tutorial recommend."""
 
 
 def short_names(paths: Iterable[str]) -> dict[str, str]:
@@ -62,6 +72,7 @@ class TrainOptions(FileOptions):
         baseline: fit the linear baseline in place of an encoder.
         predict: files whose texts the baseline labels; empty for the validation rows.
         predictions: file for those predictions, in the format that ``score`` writes.
+        threads: of PyTorch on the CPU; ``None`` is the CPUs that this process may use, or fewer by ``OMP_NUM_THREADS``.
         save_steps: checkpoints between epochs, every so many steps, for ``resume``; 0 for none.
         resume: continue the unfinished training of the same options.
         overwrite: replace an existing ``output`` and, without ``resume``, an unfinished training.
@@ -112,6 +123,7 @@ class TrainOptions(FileOptions):
     baseline: bool = False
     predict: tuple[str, ...] = ()
     predictions: Path | None = None
+    threads: int | None = None
     save_steps: int = 0
     seed: int = 42
     resume: bool = False
@@ -134,7 +146,8 @@ class TrainOptions(FileOptions):
                 words.append(flag if value else f"--no-{flag[2:]}")
                 continue
             for item in value if isinstance(value, tuple) else (value,):
-                words += [flag, names.get(str(item), str(item))]
+                text = str(item).removesuffix(".0") if isinstance(item, float) else str(item)
+                words += [flag, names.get(text, text)]
         cut, default = self.preprocessing, Preprocessing()
         if cut.max_length != default.max_length:
             words += ["--max-length", str(cut.max_length)]
@@ -204,6 +217,7 @@ class TrainOptions(FileOptions):
         for name, value in (
             ("--learning-rate", self.learning_rate),
             ("--batch-size", self.batch_size),
+            ("--threads", 1 if self.threads is None else self.threads),
             ("--epochs", self.epochs),
             ("--layer-decay", self.layer_decay),
             ("--grad-accumulation", self.grad_accumulation),

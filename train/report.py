@@ -12,6 +12,7 @@ from scorer.report.pictures import Picture, draw_curve, look_of
 from scorer.report.svg import Axis, Plot
 from train.data import unnamed
 from train.history import History
+from train.verdict import collapse_of, way_out
 
 REPORT_FILE = "report.html"
 
@@ -47,6 +48,8 @@ def render_report(history: History, *, name: str) -> str:
         name=name,
         history=history,
         unnamed=unnamed(history.data.get("labels", ())),
+        collapse=collapse_of(history),
+        way_out=way_out(history) if history.rows else "",
         metric={"f1": "F1"}.get(history.metric, history.metric),
         pictures=list(_pictures(history)),
         sections=[(title, rows) for title, rows in sections if rows],
@@ -59,7 +62,12 @@ def _pictures(history: History) -> Iterator[Picture]:
         "training": _along(history, "loss"),
         "validation": (epochs, [row.validation_loss for row in history.rows]),
     }
-    yield from _picture("Loss", "along the training, and after each epoch in validation", "loss", losses)
+    yield from _picture(
+        "Loss",
+        "of training: the mean since the point before, of 25 steps at most; in validation after each epoch",
+        "loss",
+        losses,
+    )
     shares = {
         "accuracy": (epochs, [row.accuracy for row in history.rows]),
         "F1": (epochs, [row.f1 for row in history.rows]),

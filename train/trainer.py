@@ -19,6 +19,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 from scorer.errors import InputError
 from scorer.progress import BarProgress, NoProgress, on_a_terminal
 from train.averaging import WeightAverage
+from train.best_epoch import evaluations, place_of_best
 from train.callbacks import AverageWeights, LogAtEpochEnd, LogProgress, StopEarly, StopOnNaN, between_epochs
 from train.device import has_bfloat16, loading, mixed_precision
 from train.epoch_order import EpochOrder, TokenBatches, load_epoch_order
@@ -110,6 +111,8 @@ class ResumableTrainer(Trainer):  # type: ignore[misc]
         """
         if checkpoint is not None:
             state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+            place = f"epoch {state.epoch:.2f}, step {state.global_step:,} of {state.max_steps:,}"
+            log.info("resuming behind %s", place)
             callbacks = self.callback_handler.callbacks
             stopped = any(isinstance(callback, StopEarly) and callback.has_ended(state) for callback in callbacks)
             if stopped or state.global_step >= state.max_steps:
@@ -176,6 +179,14 @@ class ReviewTrainer(ResumableTrainer):
     def _get_learning_rate(self) -> float:
         """The rate of the last group, the head; Trainer's own is that of the first, which ``layer_decay`` lowers."""
         return float(self.lr_scheduler.get_last_lr()[-1])
+
+    def _determine_best_metric(self, **_evaluation: Any) -> bool:
+        """True if the epoch that was just evaluated is the best so far; Trainer's own keeps the first of equal ones."""
+        metric = str(self.args.metric_for_best_model)
+        evaluated = evaluations(self.state.log_history)
+        best = evaluated[place_of_best(evaluated, metric)]
+        self.state.best_metric, self.state.best_global_step = best[f"eval_{metric}"], best["step"]
+        return bool(best["step"] == self.state.global_step)
 
     def _save_more(self, folder: Path) -> None:
         super()._save_more(folder)

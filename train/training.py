@@ -29,10 +29,12 @@ from scorer.model.configuration import max_positions_of
 from scorer.model.preprocessing import save_preprocessing
 from scorer.model.token_runs import TextEncoder
 from train.averaging import WeightAverage
+from train.best_epoch import evaluations, place_of_best
 from train.callbacks import SaveBetweenEpochs, StopEarly
 from train.checkpoints import backend_tokenizer, last_whole_checkpoint, load_classifier, save_classifier
 from train.data import load_splits, shown_names, unnamed
 from train.data_record import files_of, record_data
+from train.device import threads
 from train.encoders import depths
 from train.encoding import encode_rows, padding_multiple
 from train.history import History
@@ -70,7 +72,8 @@ def train_model(options: TrainOptions) -> History:
     with locked(options.folder):
         work.check()
         try:
-            return _train(options, work)
+            with threads(options.threads):
+                return _train(options, work)
         except BaseException as error:
             if not work.can_be_resumed():
                 shutil.rmtree(work.folder, ignore_errors=True)
@@ -202,12 +205,10 @@ def _optimizer(model: PreTrainedModel, options: TrainOptions) -> torch.optim.Opt
 
 
 def _best_epoch(state: TrainerState, metric: str) -> float:
-    evaluations = [entry for entry in state.log_history if "eval_loss" in entry]
-    if not evaluations:
+    evaluated = evaluations(state.log_history)
+    if not evaluated:
         raise ScorerError("the training ended without an evaluation")
-    key = f"eval_{metric}"
-    best = (min if metric == "loss" else max)(evaluations, key=lambda entry: entry[key])
-    return float(best["epoch"])
+    return float(evaluated[place_of_best(evaluated, metric)]["epoch"])
 
 
 def _settings(options: TrainOptions, arguments: TrainingArguments) -> dict[str, Any]:

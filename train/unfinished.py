@@ -25,7 +25,7 @@ _SUFFIX = ".training"
 _OPTIONS_FILE = "options.json"
 _REPLACED = "replaced"
 _FILES = "sha256"
-_MAY_CHANGE = ("output", "resume", "overwrite", "min_f1")
+_MAY_CHANGE = ("output", "resume", "overwrite", "min_f1", "threads")
 
 
 class UnfinishedTraining:

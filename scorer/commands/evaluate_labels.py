@@ -19,7 +19,8 @@ from scorer.commands.console import (
     run,
     set_up_logging,
 )
-from scorer.commands.grouped_help import GroupedCommand, complete_files, option
+from scorer.commands.grouped_help import GroupedCommand, complete_folders, option
+from scorer.commands.outcomes import exit_codes
 from scorer.commands.shared_options import reading_options, session_options
 from scorer.errors import UsageError
 
@@ -39,10 +40,7 @@ Examples:
   evaluate-labels preds.parquet --report report.html --mistakes-file wrong.csv
   evaluate-labels preds.parquet --json - | jq .figures.f1.value
 
-Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or device,
-5 output could not be written, 7 out of memory, 8 a gate was not met,
-9 a store or network does not answer.
-"""
+""" + exit_codes(0, 1, 2, 3, 4, 5, 7, 8, 9)
 
 
 @click.command(
@@ -97,9 +95,10 @@ Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or 
 @option(
     "--model",
     group="Model",
-    shell_complete=complete_files,
+    shell_complete=complete_folders,
     metavar="BUNDLE",
-    help="Model that scores: a bundle folder or a Hub id. [default: the built-in model]",
+    help="Model that scores: a bundle, which is a folder that export-model wrote, or a Hub id. "
+    "[default: the built-in model]",
 )
 @session_options
 @option(

@@ -23,9 +23,27 @@ _SIGNALLED = {
     Terminated: (143, "terminated"),
 }
 
+_CODES = {
+    0: "done",
+    1: "internal error",
+    2: "usage",
+    3: "bad input data",
+    4: "bad model or device",
+    5: "output could not be written",
+    6: "another run holds the output",
+    7: "out of memory",
+    8: "a gate was not met",
+    9: "a store or network does not answer",
+}
+
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 
 _OTHER_COMMAND = re.compile(r"\b(?:export-model|optimum-cli)\b.*")
+
+
+def exit_codes(*codes: int) -> str:
+    """The last paragraph of a help: the exit codes of a command."""
+    return "Exit codes: " + ", ".join(f"{code} {_CODES[code]}" for code in codes) + "."
 
 
 def with_own_options(error: BaseException, command: click.Command) -> BaseException:

@@ -23,8 +23,8 @@ from scorer.commands.console import (
     say,
     set_up_logging,
 )
-from scorer.commands.grouped_help import GroupedCommand, complete_files, option
-from scorer.commands.outcomes import exit_code_of
+from scorer.commands.grouped_help import GroupedCommand, complete_files, complete_folders, option
+from scorer.commands.outcomes import exit_code_of, exit_codes
 from scorer.commands.shared_options import engine_options, reading_options, session_options
 from scorer.errors import OutputError, ScorerError, UsageError
 from scorer.files.urls import is_url
@@ -49,9 +49,7 @@ Examples:
   zcat reviews.csv.gz | score - --format csv -o - --output-format jsonl
   score --verify preds.parquet
 
-Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input data, 4 bad model or device,
-5 output could not be written, 6 another run holds the output, 7 out of memory, 9 a store or network does not answer.
-"""
+""" + exit_codes(0, 1, 2, 3, 4, 5, 6, 7, 9)
 
 
 def _doctor(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -140,7 +138,8 @@ def _report_refusal(metrics: Path, error: click.UsageError | ScorerError) -> Non
     "--output-format",
     group="Output",
     metavar="FORMAT",
-    help="parquet, csv, tsv or jsonl, of text also as csv.gz or csv.zst. [default: by extension]",
+    help="parquet, csv, tsv or jsonl, of text also as csv.gz or csv.zst; in UTF-8, CSV with a header, commas and "
+    "doubled quotes, however the input is. [default: by extension]",
 )
 @option(
     "--text",
@@ -193,10 +192,11 @@ def _report_refusal(metrics: Path, error: click.UsageError | ScorerError) -> Non
 @option(
     "--model",
     group="Model",
-    shell_complete=complete_files,
+    shell_complete=complete_folders,
     metavar="BUNDLE",
     is_eager=True,
-    help="A bundle folder or a Hub id. [default: the built-in model]",
+    help="Model that scores: a bundle, which is a folder that export-model wrote, or a Hub id. "
+    "[default: the built-in model]",
 )
 @option("--columns", group="Input", metavar="A,B,…", help="Input columns to carry through. [default: all]")
 @option("--prefix", group="Output", default="pred_", show_default=True, help="Prefix of the added columns.")

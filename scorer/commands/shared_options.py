@@ -40,8 +40,7 @@ _READING = (
         "--no-header",
         group="Input",
         is_flag=True,
-        help="The first row of CSV files is data; columns are column_1, column_2, …, and options take their numbers. "
-        "CSV outputs always have a header, the format's delimiter and doubled quotes, in UTF-8.",
+        help="The first row of CSV files is data; columns are column_1, column_2, …, and options take their numbers.",
     ),
 )
 

@@ -71,7 +71,7 @@ def test_the_card_of_a_student_shows_every_command(
     card = render_card(Path("student-bundle"), metrics=[Path("figures.json")])
     commands = card[card.index("```sh") : card.rindex("```")].splitlines()[1:]
     on = "--train reviews.parquet --validation-split 0.25 --group-column film --label-names negative,positive"
-    how = "--batch-size 16 --epochs 1.0 --no-bf16"
+    how = "--batch-size 16 --epochs 1 --no-bf16"
     assert commands == [
         f"train-model -o first --model some-encoder {on} {how} --max-length 16",
         f"train-model -o first {on} --baseline",

@@ -46,7 +46,7 @@ def test_a_training_learns_and_writes_what_it_says(
     assert [row["epoch"] for row in history["rows"]] == [1, 2, 3]
     assert history["rows"][-1]["training_loss"] < history["rows"][0]["training_loss"]
     assert max(row["accuracy"] for row in history["rows"]) > 0.9
-    assert history["best_epoch"] == max(history["rows"], key=lambda row: (row["f1"], -row["epoch"]))["epoch"]
+    assert history["best_epoch"] == max(history["rows"], key=lambda row: (row["f1"], -row["validation_loss"]))["epoch"]
     assert history["data"]["split"]["group_column"] == "film"
     assert len(history["data"]["split"]["held_out_sha256"]) == 64
     assert history["data"]["eval"]["rows_per_label"] == {"negative": 12, "positive": 12}
@@ -224,7 +224,7 @@ def test_texts_on_both_sides_are_reported(
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        (("--metric", "f2"), 2, "unknown metric 'f2'; choose one of f1, accuracy, loss"),
+        (("--metric", "f2"), 2, "Invalid value for '--metric': 'f2' is not one of 'f1', 'accuracy', 'loss'"),
         (("--fp16",), 2, "--fp16 needs CUDA, and none was found"),
         (("--eval", "x.csv"), 2, "--eval and --validation-split cannot be combined"),
         (("--max-length", "513"), 2, "--max-length 513 is more than the model's 512 positions"),

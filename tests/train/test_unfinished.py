@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -38,8 +39,18 @@ def stopped(call_train: Call, before_step: int, *arguments: object) -> None:
 
 @pytest.mark.parametrize("more", [(), ("--average", "0.5")])
 def test_the_best_epoch_is_kept_though_the_folder_has_moved(
-    call_train: Call, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+    call_train: Call,
+    recipe: Recipe,
+    labelled_texts: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: tuple[str, ...],
 ) -> None:
+    # Validated on the opposite of what it learns, so that the first epoch is the best.
+    rows = pq.read_table(labelled_texts)
+    opposite = pa.array([1 - label for label in rows["label"].to_pylist()])
+    pq.write_table(pa.table({"text": rows["text"], "label": opposite}), tmp_path / "opposite.parquet")
+    recipe = tuple({"--validation-split": "--eval", "0.25": tmp_path / "opposite.parquet"}.get(x, x) for x in recipe)
     recipe = (*recipe, "--epochs", "4", *more)
     assert call_train("-o", tmp_path / "whole", *recipe)[0] == 0
     assert json.loads((tmp_path / "whole" / "history.json").read_text())["best_epoch"] < 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from train.calibration import Calibration
 from train.history import EpochRow, History
 from train.metrics import ClassificationMetrics
 from train.options import TrainOptions
-from train.verdict import collapse_of, next_command
+from train.verdict import collapse_of, next_command, way_out
 
 
 @pytest.fixture
@@ -39,7 +40,11 @@ def test_a_collapsed_training_says_so_and_its_gate_writes_nothing(
     code, out, err = call_train("-o", output, *recipe, "--learning-rate", "0.5", "--resume")
     assert code == 0
     assert COLLAPSED in err
-    assert "next: " not in err
+    assert " --learning-rate 0.125 " in err.splitlines()[-1]
+    assert err.splitlines()[-1].startswith(f"next: train-model -o {output} ")
+    page = (output / "report.html").read_text()
+    assert "<strong>The training collapsed:</strong> every validation row got the label " in page
+    assert "lower --learning-rate, or pass --warmup-ratio 0.06" in err
     # At such a rate, whichever: the number of threads decides.
     assert History.load(output).rows[0].only_label in ("bad", "good")
     assert out.splitlines()[1].endswith(" *")
@@ -66,7 +71,10 @@ def test_the_baseline_has_the_same_gate_and_names_the_training_that_has_to_beat_
     data = ("--train", labelled_texts, "--validation-split", "0.25")
     code, _, err = call_train("--baseline", *data, "--min-f1", "0.9")
     assert code == 0
-    typed = f"train-model -o my-model --train {labelled_texts} --validation-split 0.25 --min-f1 0.9"
+    typed = (
+        f"train-model -o my-model --model sentence-transformers/all-MiniLM-L6-v2 --train {labelled_texts}"
+        " --validation-split 0.25 --learning-rate 0.0001 --batch-size 8 --epochs 6 --metric loss --min-f1 0.9"
+    )
     assert err.splitlines()[-1] == f"next: {typed}"
     (tmp_path / "a.csv").write_text("text,label\n" + "the same film,bad\nthe same film,good\n" * 20)
     data = ("--train", "a.csv", "--validation-split", "0.25", "--predictions", "p.csv")
@@ -109,4 +117,29 @@ def test_one_label_in_predictions_is_a_sign_only_where_the_rows_have_several() -
 def test_the_next_command_measures_the_bundle_on_the_validation_file(tmp_path: Path) -> None:
     (tmp_path / "my dev.csv").touch()
     options = TrainOptions(output=Path("a model"), train=("a.csv",), eval=(str(tmp_path / "my dev.csv"),))
-    assert next_command(options) == (f"export-model 'a model' -o 'a model-bundle' --eval '{tmp_path / 'my dev.csv'}'")
+    history = History((row(0.9),), 1.0, "f1", {})
+    assert next_command(options, history) == (
+        f"export-model 'a model' -o 'a model-bundle' --eval '{tmp_path / 'my dev.csv'}'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("losses", "advice", "change"),
+    [
+        ((0.69, 0.67), "its loss was still falling, so pass more --epochs", "--epochs 4"),
+        ((0.68,), "its loss was still falling, so pass more --epochs", "--epochs 4"),
+        ((0.67, 0.69), "lower --learning-rate, or pass --warmup-ratio 0.06", "--learning-rate 5e-06"),
+        ((1.5, 0.7), "lower --learning-rate, or pass --warmup-ratio 0.06", "--learning-rate 5e-06"),
+    ],
+)
+def test_a_training_that_ended_too_early_needs_more_epochs_and_another_smaller_steps(
+    losses: tuple[float, ...], advice: str, change: str
+) -> None:
+    rows = tuple(EpochRow(n + 1.0, loss, loss, 0.5, 0.65, "good") for n, loss in enumerate(losses))
+    history = History(rows, 1.0, "f1", {}, data={"labels": ["bad", "good"]})
+    assert way_out(history) == advice
+    options = TrainOptions(output=Path("m"), train=("a.csv",), validation_split=0.25)
+    assert (
+        next_command(options, history) == f"train-model -o m --train a.csv --validation-split 0.25 {change} --overwrite"
+    )
+    assert next_command(replace(options, baseline=True), history) is None
