@@ -84,6 +84,7 @@ def export_model(quiet: bool, verbose: int, debug: bool, **options: Any) -> None
     """
     from export.options import ExportOptions
     from export.preflight import check_before_loading
+    from scorer.progress import progress_for_stderr
 
     set_up_logging(quiet=quiet, verbose=verbose)
     chosen = ExportOptions(**options)
@@ -91,7 +92,7 @@ def export_model(quiet: bool, verbose: int, debug: bool, **options: Any) -> None
     check_before_loading(chosen)
     from export.exporting import export_model as export
 
-    report = export(chosen)
+    report = export(chosen, progress_for_stderr(quiet=quiet, what="comparing", unit="texts"))
     click.echo(report.table())
     if not quiet:
         click.echo(f"wrote {report.output} ({report.size / 1e6:.1f} MB)", err=True)

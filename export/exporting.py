@@ -19,7 +19,7 @@ from export.library_noise import quiet_libraries
 from export.lineage import lineage_of_bundle
 from export.onnx_export import export_fp32
 from export.options import ExportOptions
-from export.parity import TOLERANCES, prove, reference_logits, require_finite_weights
+from export.parity import TOLERANCES, prove, reference_logits, require_finite_weights, texts_to_run
 from export.preflight import check_before_loading
 from export.proof_texts import PROOF_TEXTS
 from export.publishing import publish, staging_folder
@@ -33,6 +33,7 @@ from scorer.model.model_folder import VARIANT_FILES
 from scorer.model.options import PRECISIONS
 from scorer.model.preprocessing import Preprocessing
 from scorer.model.token_runs import TextEncoder
+from scorer.progress import NoProgress, Progress
 from scorer.version import package_version
 
 log = logging.getLogger(__name__)
@@ -40,11 +41,11 @@ log = logging.getLogger(__name__)
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
-def export_model(options: ExportOptions) -> ExportReport:
+def export_model(options: ExportOptions, progress: Progress | None = None) -> ExportReport:
     """Turn a checkpoint into a bundle whose every variant was compared with PyTorch.
 
     The bundle is built in a folder beside the output and renamed into place once all is proved; an
-    error leaves an existing output as it was.
+    error leaves an existing output as it was. ``progress`` shows the comparisons, by texts.
 
     Raises:
         UsageError: the labelled file already holds predictions.
@@ -76,7 +77,7 @@ def export_model(options: ExportOptions) -> ExportReport:
         }
         # The measurements below need preprocessing and checksums.
         write_description(folder, _description(checkpoint, preprocessing, options, ()))
-        variants = _measure(checkpoint, preprocessing, fused, folder, options)
+        variants = _measure(checkpoint, preprocessing, fused, folder, options, progress or NoProgress())
         if "fp32" not in options.precisions:
             fp32.unlink()
         write_description(folder, _description(checkpoint, preprocessing, options, variants))
@@ -110,21 +111,26 @@ def _measure(
     fused: dict[str, FusedNodes | None],
     folder: Path,
     options: ExportOptions,
+    progress: Progress,
 ) -> tuple[VariantReport, ...]:
     """Prove every variant in ``folder``, and measure its accuracy on the labelled file if there is one."""
     bundle = ModelBundle.load(folder)
     encoder = TextEncoder(Tokenizer.from_file(str(bundle.tokenizer_file)), preprocessing)
     texts = [*PROOF_TEXTS, *sample_texts(bundle, encoder, options)]
     log.info("comparing %s with PyTorch on %d texts", ", ".join(fused), len(texts))
-    reference = reference_logits(checkpoint.model, encoder.encode(texts), name=options.checkpoint)
-    parities = {
-        precision: prove(bundle, precision, reference, checkpoint.model, threads=options.threads) for precision in fused
-    }
+    with progress:
+        encoded = encoder.encode(texts)
+        progress.start(texts_to_run(len(encoded.rows), fused))
+        reference = reference_logits(checkpoint.model, encoded, name=options.checkpoint, progress=progress)
+        parities = {
+            precision: prove(bundle, precision, reference, checkpoint.model, threads=options.threads, progress=progress)
+            for precision in fused
+        }
     accuracies: dict[str, float] = {}
     if options.eval is not None:
         for precision in fused:
             log.info("measuring the accuracy of %s on %s", precision, options.eval)
-            accuracies[precision] = measure_accuracy(bundle, precision, options)
+            accuracies[precision] = measure_accuracy(bundle, precision, options, progress)
             require_accuracy(precision, accuracies[precision], accuracies["fp32"], options)
     return tuple(
         VariantReport(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from scorer.model.graph import both_labels
 from scorer.model.options import ModelOptions
 from scorer.model.session import ModelSession
 from scorer.model.token_runs import Encoded
+from scorer.progress import NoProgress, Progress, ticking
 
 TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "int8": 0.25}
 """Largest difference of a logit, as a share of the range of all logits of the reference.
@@ -28,6 +29,11 @@ Measured on a trained 384-wide model of six layers: 1e-6, 2e-4 and, on 164 revie
 """
 
 _LEAST_RANGE = 1e-2  # of a model that gives every text the same logits
+
+_PASSES: Mapping[str, int] = {"fp32": 2, "fp16": 3, "int8": 1}
+"""Times that all texts are run: alone, padded where the graph has a mask, and fp16 without a GPU in PyTorch too."""
+
+_SHOWS_NOTHING = NoProgress()
 
 PADDED_BATCH = 16
 """Reviews in a batch of the padded comparison, of all lengths: a long one, and many padded to it."""
@@ -113,13 +119,20 @@ def require_finite_weights(model: PreTrainedModel, *, name: str) -> None:
             )
 
 
-def reference_logits(model: PreTrainedModel, encoded: Encoded, *, name: str) -> Reference:
-    """Run PyTorch in float32.
+def texts_to_run(texts: int, precisions: Iterable[str]) -> int:
+    """Texts that :func:`reference_logits` and :func:`prove` tell a progress of, each time that they run one."""
+    return texts * (1 + sum(_PASSES[precision] for precision in precisions))
+
+
+def reference_logits(
+    model: PreTrainedModel, encoded: Encoded, *, name: str, progress: Progress = _SHOWS_NOTHING
+) -> Reference:
+    """Run PyTorch in float32; ``progress`` is ticked by each text.
 
     Raises:
         QualityGateError: the checkpoint itself has logits that are not finite.
     """
-    logits = _torch_logits(model, encoded)
+    logits = _torch_logits(model, encoded, progress)
     if not np.isfinite(logits).all():
         raise QualityGateError(
             "its logits are not finite in PyTorch", path=name, hint="the training went wrong; train it again"
@@ -128,9 +141,15 @@ def reference_logits(model: PreTrainedModel, encoded: Encoded, *, name: str) -> 
 
 
 def prove(
-    bundle: ModelBundle, precision: str, reference: Reference, model: PreTrainedModel, *, threads: int | None
+    bundle: ModelBundle,
+    precision: str,
+    reference: Reference,
+    model: PreTrainedModel,
+    *,
+    threads: int | None,
+    progress: Progress = _SHOWS_NOTHING,
 ) -> Parity:
-    """Compare the variant of ``bundle`` with the reference.
+    """Compare the variant of ``bundle`` with the reference; ``progress`` is ticked by the texts.
 
     fp16 runs on CUDA if there is a device. Else its file runs on the CPU, which proves its weights and
     its graph, and PyTorch runs ``model`` in float16, which proves that no activation leaves its range.
@@ -146,14 +165,17 @@ def prove(
     try:
         session = ModelSession(bundle, ModelOptions(device=device, precision=precision, threads=threads))
         started = time.perf_counter()
-        logits["alone"] = session.logits(encoded)
+        logits["alone"] = session.logits(encoded, ticking(progress, len(encoded.rows), len(encoded.tokens)))
         seconds = time.perf_counter() - started
         if session.pads:
-            logits["padded"] = _padded_logits(bundle, precision, device, encoded, threads)
+            logits["padded"] = _padded_logits(bundle, precision, device, encoded, threads, progress)
     except ModelError as error:
         raise QualityGateError(f"{precision} does not run: {error.message}") from error
     if precision == "fp16" and session.device == "cpu":
-        logits["in float16 arithmetic"] = _torch_logits(copy.deepcopy(model).half(), encoded, pad_shortest=True)
+        logits["in float16 arithmetic"] = _torch_logits(
+            copy.deepcopy(model).half(), encoded, progress, pad_shortest=True
+        )
+    progress.tick((_PASSES[precision] - len(logits)) * len(encoded.rows), 0)
     differences = {
         way: _require_within(found, reference, bundle.activation, tolerance, f"{precision} {way}")
         for way, found in logits.items()
@@ -170,14 +192,17 @@ def prove(
     )
 
 
-def _padded_logits(bundle: ModelBundle, precision: str, device: str, encoded: Encoded, threads: int | None) -> Logits:
+def _padded_logits(
+    bundle: ModelBundle, precision: str, device: str, encoded: Encoded, threads: int | None, progress: Progress
+) -> Logits:
     """Logits of every run, in batches that each hold runs of all lengths and are padded to the longest."""
     widest = PADDED_BATCH * (int(encoded.lengths.max()) + PADDED_BATCH)  # so that no batch is cut in two
     options = ModelOptions(device=device, precision=precision, threads=threads, batching="tokens", batch_tokens=widest)
     session = ModelSession(bundle, options)
     logits = np.empty((len(encoded.rows), len(bundle.labels)), dtype=np.float32)
     for runs in _of_all_lengths(encoded.lengths):
-        logits[runs] = session.logits(_only(encoded, runs))
+        batch = _only(encoded, runs)
+        logits[runs] = session.logits(batch, ticking(progress, len(runs), len(batch.tokens)))
     return logits
 
 
@@ -218,7 +243,9 @@ def _require_within(logits: Logits, reference: Reference, activation: str, toler
 _HINT = "leave this precision out with --precision, or look at the checkpoint's weights"
 
 
-def _torch_logits(model: PreTrainedModel, encoded: Encoded, *, pad_shortest: bool = False) -> Logits:
+def _torch_logits(
+    model: PreTrainedModel, encoded: Encoded, progress: Progress, *, pad_shortest: bool = False
+) -> Logits:
     """Logits of every run alone, float32 ``(n_runs, n_labels)``; ``pad_shortest`` pads one to the longest."""
     lengths = encoded.lengths
     results = []
@@ -228,5 +255,6 @@ def _torch_logits(model: PreTrainedModel, encoded: Encoded, *, pad_shortest: boo
             ids = torch.from_numpy(np.pad(encoded.run(run).astype(np.int64), (0, padding)))[None, :]
             mask = (torch.arange(ids.shape[1]) < length).long()[None, :]
             results.append(model(input_ids=ids, attention_mask=mask).logits[0].float().numpy())
+            progress.tick(1, int(length))
     logits = np.asarray(results, dtype=np.float32)
     return both_labels(logits) if logits.shape[1] == 1 else logits

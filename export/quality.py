@@ -15,6 +15,7 @@ from scorer.evaluation.options import EvaluateOptions
 from scorer.files.source import text_values
 from scorer.model.bundle import ModelBundle
 from scorer.model.token_runs import TextEncoder
+from scorer.progress import Progress
 
 PER_BUCKET = 32
 """Reviews of the labelled file, of each bucket of lengths, whose logits are compared with PyTorch's."""
@@ -66,13 +67,13 @@ def sample_texts(bundle: ModelBundle, encoder: TextEncoder, options: ExportOptio
     return texts
 
 
-def measure_accuracy(bundle: ModelBundle, precision: str, options: ExportOptions) -> float:
+def measure_accuracy(bundle: ModelBundle, precision: str, options: ExportOptions, progress: Progress) -> float:
     """Accuracy in [0, 1] on ``options.eval``; fp16 runs on CUDA if there is a device, the others on the CPU.
 
     Raises:
         InputError: no text of the file has a prediction.
     """
-    report = evaluate_labels(_file(options), options=_evaluation(bundle.folder, precision, options))
+    report = evaluate_labels(_file(options), options=_evaluation(bundle.folder, precision, options), progress=progress)
     accuracy = report.figures["accuracy"].value
     if accuracy is None:
         raise InputError("gives no accuracy", path=_file(options))

@@ -112,9 +112,10 @@ class Count:
 
 
 class LineProgress(NoProgress):
-    """A log line every 30 seconds: for nightly jobs, whose stderr is a file."""
+    """A log line every 30 seconds, for nightly jobs, whose stderr is a file; ``unit`` names what is counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "rows") -> None:
+        self._unit = unit
         self._count = Count(None)
         self._said = time.monotonic()
 
@@ -152,8 +153,8 @@ class LineProgress(NoProgress):
             fields["seconds_left"] = round(seconds)
             left = f", about {fields['seconds_left']} s left"
         about = {"event": "progress", "fields": fields}
-        rates = f"{counted(round(rows), 'row')}/s, {counted(round(tokens), 'token')}/s"
-        log.info("%s%s rows, %s%s", f"{count.rows:,}", of, rates, left, extra=about)
+        rates = f"{counted(round(rows), self._unit.removesuffix('s'))}/s, {counted(round(tokens), 'token')}/s"
+        log.info("%s%s %s, %s%s", f"{count.rows:,}", of, self._unit, rates, left, extra=about)
 
 
 class BarProgress(NoProgress):
@@ -227,8 +228,11 @@ def on_a_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def progress_for_stderr(*, quiet: bool, lines: bool = False) -> Progress:
-    """A bar if stderr is a terminal, else lines; ``lines`` forces lines, ``quiet`` shows nothing."""
+def progress_for_stderr(*, quiet: bool, lines: bool = False, what: str = "scoring", unit: str = "rows") -> Progress:
+    """A bar if stderr is a terminal, else lines; ``lines`` forces lines, ``quiet`` shows nothing.
+
+    ``what`` and ``unit`` are those of :class:`BarProgress`.
+    """
     if quiet:
         return NoProgress()
-    return BarProgress() if on_a_terminal() and not lines else LineProgress()
+    return BarProgress(what, unit) if on_a_terminal() and not lines else LineProgress(unit)
