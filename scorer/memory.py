@@ -11,6 +11,9 @@ _MIB = 2**20
 _ORJSON_BYTES, _ORJSON_TIMES = 8 * _MIB, 8
 """What orjson takes: its copy of the text, 16 bytes for each value and some, and the Python objects of them."""
 
+_WRITTEN_TIMES = 20
+"""What orjson takes to write: it doubles its buffer until 8 bytes fit for each one of a string; and the strings."""
+
 _CGROUP = Path("/sys/fs/cgroup")
 
 _RECLAIMED = ("inactive_file", "active_file")
@@ -40,6 +43,15 @@ def require_for_json(n_bytes: int) -> None:
         OutOfMemoryError: it does not.
     """
     require_address_space(_ORJSON_BYTES + _ORJSON_TIMES * n_bytes)
+
+
+def require_to_write_json(n_bytes: int) -> None:
+    """Check that orjson can write strings of ``n_bytes``, see :func:`require_for_json`.
+
+    Raises:
+        OutOfMemoryError: it cannot.
+    """
+    require_address_space(_ORJSON_BYTES + _WRITTEN_TIMES * n_bytes)
 
 
 def memory_left() -> int | None:

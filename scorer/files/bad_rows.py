@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scorer.errors import InputError, UsageError
+from scorer.memory import require_to_write_json
 
 NOT_UTF8 = "holds bytes that are not UTF-8"
 
@@ -46,7 +47,10 @@ class Reject:
         """One line of a rejects file; ``raw`` only if it was requested."""
         place = {"file": self.file, "row": self.row, "line": self.line, "byte_offset": self.byte_offset}
         value = {**place, "reason": self.reason}
-        return value if self.raw is None else {**value, "raw": self.raw}
+        if self.raw is None:
+            return value
+        require_to_write_json(len(self.raw))
+        return {**value, "raw": self.raw}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from scorer.files.arrow import JSON_IN_ERRORS
 from scorer.files.cells import as_json, json_default
 from scorer.files.sinks import BlockSink
 from scorer.files.writing import TableWriter
-from scorer.memory import require_for_json
+from scorer.memory import require_to_write_json
 
 
 class JsonlTableWriter(TableWriter):
@@ -26,7 +26,7 @@ class JsonlTableWriter(TableWriter):
 
     def write(self, table: pa.Table) -> None:
         """Append the rows of ``table``."""
-        require_for_json(table.nbytes)
+        require_to_write_json(table.nbytes)
         columns = []
         for column, field in zip(table.columns, self._schema, strict=True):
             values = as_json(column, field)

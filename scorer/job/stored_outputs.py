@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from scorer.errors import ScorerError
@@ -14,6 +15,8 @@ from scorer.files.remote import file_system
 from scorer.files.store_errors import asked, store_errors
 from scorer.files.urls import without_secrets
 from scorer.job.provenance import in_footer
+
+log = logging.getLogger(__name__)
 
 _SIDE_BY_SIDE = 16
 """Requests at a time."""
@@ -68,6 +71,10 @@ class StoredOutputs:
             suffix: mark_in_store(self._about[path + suffix]) for suffix in suffixes if path + suffix in self._about
         }
 
+    def place(self, name: str) -> str:
+        """URL of a small file in the folder."""
+        return f"{self._shown.rstrip('/')}/{name}"
+
     def read(self, name: str) -> bytes | None:
         """Content of a small file in the folder; ``None`` if it is not there or cannot be read."""
         if not self.holds(name):
@@ -77,9 +84,14 @@ class StoredOutputs:
         return None
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a small file that is a cache: a failure is none."""
-        with suppress(ScorerError), store_errors(self._shown, writing=True):
+        """Write a small file in the folder."""
+        with self._unless_it_fails(name):
             self._store.pipe_file(self._in_folder(name), data)
+
+    def clear(self, name: str) -> None:
+        """Remove a small file from the folder."""
+        with self._unless_it_fails(name):
+            self._store.rm_file(self._in_folder(name))
 
     def provenances(self, targets: Sequence[str]) -> dict[str, tuple[bytes | None, int, bool]]:
         """Sealed text, size and whether there are rejects of those of ``targets`` that are there, side by side.
@@ -109,6 +121,14 @@ class StoredOutputs:
         if len(data) < footer <= size:
             data = bytes(self._store.cat_file(path, start=size - footer, end=size))
         return data
+
+    @contextmanager
+    def _unless_it_fails(self, name: str) -> Iterator[None]:
+        try:
+            with store_errors(self.place(name), writing=True):
+                yield
+        except ScorerError as error:
+            log.debug("%s", error)
 
     def _path(self, target: str) -> str:
         return str(self._store._strip_protocol(target))

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from scorer.errors import ScorerError, explained
 from scorer.files.inputs import InputFile
-from scorer.files.urls import is_url, without_secrets
+from scorer.files.urls import without_secrets
 from scorer.job.earlier_outputs import EarlierOutputs
 from scorer.job.options import ScoreOptions
 from scorer.run.deaths import Deaths
 from scorer.run.foreseen import ForeseenOutput, already_exists, check_whole_run
 from scorer.run.outcome import Outcome
-from scorer.run.seen_files import LocalOutputs, SeenFiles
+from scorer.run.output_folder import output_folder
+from scorer.run.seen_files import SeenFiles
 from scorer.safe_text import counted
 
 if TYPE_CHECKING:
@@ -82,17 +83,18 @@ class DryRun:
         totals, earlier = self._totals, EarlierOutputs(self.options)
         check_whole_run(output, inputs, self.options, into_folder=like_make)
         earlier.check()
-        deaths = Deaths(Path(output) if like_make and not is_url(output) else None, is_dry=True)
-        trusted = like_make and not (self.options.overwrite or self.outcome.run.checksum or is_url(output))
-        seen = SeenFiles.open(LocalOutputs(Path(output)), self.options, is_trusted=True) if trusted else None
+        deaths = seen = None
+        if like_make:
+            outputs = output_folder(output)
+            trusted = not (self.options.overwrite or self.outcome.run.checksum)
+            deaths, seen = Deaths(outputs), SeenFiles.open(outputs, self.options, is_trusted=trusted)
         for number, (target, file) in enumerate(targets.items(), 1):
             self._share = number / len(targets)
             if seen is not None and seen.up_to_date(target, file):
                 totals.up_to_date += 1
                 continue
             try:
-                deaths.engine_for(file, target, self._loaded)
-                line = self._line(target, file, earlier, like_make=like_make)
+                line = self._line(target, file, earlier, deaths)
             except Exception as caught:
                 error = explained(caught, path=without_secrets(file.path))
                 if not isinstance(error, ScorerError) or error.exit_code == 4:
@@ -111,13 +113,15 @@ class DryRun:
         """True if a file would be scored."""
         return self._totals.files > 0
 
-    def _line(self, target: str, file: InputFile, earlier: EarlierOutputs, *, like_make: bool) -> str | None:
+    def _line(self, target: str, file: InputFile, earlier: EarlierOutputs, deaths: Deaths | None) -> str | None:
+        """The line of a file; ``None`` if its output is up to date. A run like ``make`` has ``deaths``."""
         from scorer.files.input_state import InputState
         from scorer.files.opening import open_source
         from scorer.files.writing import check_schema
         from scorer.job.chunk_work import ChunkWork, ModelIdentity
         from scorer.job.up_to_date import Making
 
+        like_make = deaths is not None
         output, why = ForeseenOutput.of(target, file, self.options, like_make=like_make), "new"
         model = ModelIdentity.of(self._loaded())
         if output.existing is not None:
@@ -129,6 +133,8 @@ class DryRun:
                 if not output.is_replaceable:
                     raise already_exists(target)
             why = found or "options"
+        if deaths is not None:
+            deaths.check(file)
         source = open_source(file.path, self.options.reading())
         work = ChunkWork.plan(source, self.options, lambda: model)
         check_schema(output.format, work.schema)

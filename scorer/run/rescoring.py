@@ -27,9 +27,9 @@ _MANY = 2
 
 
 def outputs_on_disk(targets: Iterable[str], options: ScoreOptions) -> dict[str, ExistingOutput]:
-    """Those of ``targets`` in a local folder that are there; nothing if they are too few to be announced."""
+    """Those of ``targets`` in a local folder that are there."""
     there = [target for target in targets if is_plain_file(target)]
-    if len(there) < _MANY:
+    if not there:
         return {}
     from scorer.job.destination import Destination
     from scorer.job.up_to_date import ExistingOutput

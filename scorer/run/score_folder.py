@@ -31,8 +31,9 @@ from scorer.run.engines import engine_of
 from scorer.run.foreseen import LOCK
 from scorer.run.leftovers import Leftovers
 from scorer.run.outcome import Outcome
+from scorer.run.output_folder import OutputFolder, output_folder
 from scorer.run.rescoring import announce, outputs_on_disk
-from scorer.run.seen_files import LocalOutputs, SeenFiles
+from scorer.run.seen_files import SeenFiles
 from scorer.run.targets import make_folder
 
 if TYPE_CHECKING:
@@ -65,30 +66,52 @@ def score_all(
     lock = nullcontext() if remote else locked(Path(output), lock=Path(output) / LOCK)
     earlier = EarlierOutputs(options)
     earlier.check()
-    with lock, engine_of(options) as engine, Deaths(None if remote else Path(output)) as deaths:
+    with lock, engine_of(options) as engine:
         outcome.started()
+        outputs = output_folder(output)
         trusted = not (options.overwrite or outcome.run.checksum)
-        outputs = StoredOutputs(output) if remote else LocalOutputs(Path(output))
         seen = SeenFiles.open(outputs, options, is_trusted=trusted)
         run = partial(run_job, options=options, progress=progress, earlier=earlier, like_make=True, is_last=False)
-        try:
-            found = {target: summary for target, file in targets.items() if (summary := seen.up_to_date(target, file))}
-            left = {target: file for target, file in targets.items() if target not in found}
-            if isinstance(outputs, StoredOutputs):
-                there = {} if options.overwrite else _outputs_in_store(left, outputs)
-                found |= _up_to_date_in_store(left, there, options, engine, seen)
-            else:
-                there = outputs_on_disk(left, options)
-            announce({one: output for one, output in there.items() if one not in found}, options, engine, seen.rate)
-            for target, file in deaths.in_order(targets).items():
-                summary = found.get(target) or _score(target, file, run, engine, deaths, outcome, seen)
-                if summary is not None:
-                    outcome.summaries.append(summary)
-        finally:
-            seen.save()
-        if not remote:
-            _tidy(Path(output), everything, outcome, deaths)
+        with Deaths(outputs) as deaths:
+            try:
+                found = _found(targets, outputs, options, engine, seen, deaths)
+                for target, file in deaths.in_order(targets).items():
+                    summary = found.get(target) or _score(target, file, run, engine, deaths, outcome, seen)
+                    if summary is not None:
+                        outcome.summaries.append(summary)
+            finally:
+                seen.save()
+            if not remote:
+                _tidy(Path(output), everything, outcome, deaths)
     outcome.raise_worst()
+
+
+def _found(
+    targets: Mapping[str, InputFile],
+    outputs: OutputFolder,
+    options: ScoreOptions,
+    engine: Callable[[], Engine],
+    seen: SeenFiles,
+    deaths: Deaths,
+) -> dict[str, ScoreSummary]:
+    """Summaries of the outputs that are up to date, as far as that is known before their jobs.
+
+    A job finds out by itself. In a store all are looked at here, side by side, and on the disk those that are passed
+    over: somebody may have scored them alone.
+    """
+    found = {target: summary for target, file in targets.items() if (summary := seen.up_to_date(target, file))}
+    left = {target: file for target, file in targets.items() if target not in found}
+    there, looked_at = {}, left
+    if not isinstance(outputs, StoredOutputs):
+        there = outputs_on_disk(left, options)
+        looked_at = {target: file for target, file in left.items() if deaths.are_too_many(file)}
+    elif not options.overwrite:
+        there = _outputs_in_store(left, outputs)
+    found |= _up_to_date(looked_at, there, options, engine, seen)
+    announce({one: output for one, output in there.items() if one not in found}, options, engine, seen.rate)
+    for target in found:
+        deaths.survived(targets[target])
+    return found
 
 
 def _score(
@@ -102,12 +125,13 @@ def _score(
 ) -> ScoreSummary | None:
     """Run the job of one file; ``None`` if it fails, which ``outcome`` then knows."""
     try:
+        deaths.check(file)
         deaths.begin(file)
         if not is_url(target):
             with write_errors(Path(target)):
                 Path(target).parent.mkdir(parents=True, exist_ok=True)
         state = seen.state(file)
-        summary = run(file, target, engine=deaths.engine_for(file, target, engine))
+        summary = run(file, target, engine=engine)
         deaths.survived(file)
     except BaseException as caught:
         error = _of_one_file(caught, file)
@@ -154,32 +178,32 @@ def _outputs_in_store(targets: Iterable[str], outputs: StoredOutputs) -> dict[st
     return {target: ExistingOutput(*about) for target, about in there.items()}
 
 
-def _up_to_date_in_store(
+def _up_to_date(
     targets: Mapping[str, InputFile],
     there: Mapping[str, ExistingOutput],
     options: ScoreOptions,
     engine: Callable[[], Engine],
     seen: SeenFiles,
 ) -> dict[str, ScoreSummary]:
-    """Summaries of the outputs in a store that are up to date.
-
-    Only objects that a listing tells apart are looked at; whatever is left is looked at by its own job.
-    """
-    marked = {target: file for target, file in targets.items() if target in there and file.mark is not None}
-    if not marked:
+    """Summaries of those of ``targets`` that are up to date; ``there`` has the outputs that exist."""
+    targets = {target: file for target, file in targets.items() if target in there}
+    if not targets or options.overwrite:
         return {}
-    from scorer.files.input_state import description_in_store
+    from scorer.files.input_state import InputState, description_in_store
     from scorer.job.up_to_date import Making
 
     model, found = engine().model(), {}
-    for target, file in marked.items():
-        begun = time.monotonic()
+    for target, file in targets.items():
+        begun, state = time.monotonic(), seen.state(file)
         format = OutputFormat.of(without_secrets(target), options.output_format, csv_safe=options.csv_safe)
-        making = Making(description_in_store(file.name, file.mark), model, format, options)
-        if there[target].difference(making) is None:
+        try:
+            known = description_in_store(file.name, file.mark) if file.mark else InputState.of(file).description()
+        except ScorerError:
+            continue  # as its job will say
+        if there[target].difference(Making(known, model, format, options)) is None:
             shown = without_secrets(file.path)
             found[target] = model.summary(shown, without_secrets(target), JobCounts(), begun=begun, skipped=True)
-            seen.note(target, file, file.mark, found[target])
+            seen.note(target, file, state, found[target])
     return found
 
 

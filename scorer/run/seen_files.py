@@ -5,30 +5,23 @@ It is a cache. Whoever removes it, or damages it, has every input hashed once mo
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 import zlib
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from scorer.disk.durable import create, remove_leftover
-from scorer.disk.paths import is_there, note_on
 from scorer.files.file_marks import Mark, is_settled, mark_of
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.options import ScoreOptions
 from scorer.job.request import Request
 from scorer.job.summary import JobCounts, ScoreSummary
+from scorer.run.output_folder import OutputFolder
 from scorer.safe_text import in_utf8
 
 INDEX = ".score.index"
-
-log = logging.getLogger(__name__)
 
 _FORMAT = 1
 
@@ -36,75 +29,6 @@ _BESIDE = ("", REJECTS_SUFFIX, PROVENANCE_SUFFIX)
 
 _SAVE_EVERY = 30.0
 """Seconds after which notes are written, for a run that is killed."""
-
-
-class Outputs(Protocol):
-    """The folder of the outputs, on this machine or in a store."""
-
-    def name(self, target: str) -> str:
-        """Path of an output below the folder."""
-
-    def holds(self, name: str) -> bool:
-        """True if the file ``name`` is there."""
-
-    def marks(self, target: str, suffixes: Sequence[str]) -> dict[str, Mark | None]:
-        """Marks of an output and of the files beside it that are there, by suffix."""
-
-    def read(self, name: str) -> bytes | None:
-        """Content of a small file; ``None`` if it is not there or cannot be read."""
-
-    def write(self, name: str, data: bytes) -> None:
-        """Write a small file that is a cache: a failure is none."""
-
-    def refresh(self) -> None:
-        """See what has been written since."""
-
-
-@dataclass(frozen=True)
-class LocalOutputs:
-    """A folder of outputs on this machine; see :class:`Outputs`."""
-
-    folder: Path
-
-    @cached_property
-    def _prefix(self) -> str:
-        """Beginning of the absolute paths in the folder."""
-        return os.path.join(os.path.abspath(self.folder), "")  # noqa: PTH100, PTH118 - links stay links
-
-    def name(self, target: str) -> str:
-        """Path of an output below the folder."""
-        return in_utf8(os.path.abspath(target)[len(self._prefix) :])  # noqa: PTH100
-
-    def holds(self, name: str) -> bool:
-        """True if the file ``name`` is there."""
-        return is_there(self.folder / name)
-
-    def marks(self, target: str, suffixes: Sequence[str]) -> dict[str, Mark | None]:
-        """Marks of an output and of the files beside it that are there, by suffix."""
-        return {suffix: mark for suffix in suffixes if (mark := mark_of(target + suffix)) is not None}
-
-    def read(self, name: str) -> bytes | None:
-        """Content of a small file; ``None`` if it is not there or cannot be read."""
-        with suppress(OSError):
-            return note_on(self.folder, name).read_bytes()
-        return None
-
-    def write(self, name: str, data: bytes) -> None:
-        """Write a small file, not durably: what a crash leaves is seen at reading."""
-        place = note_on(self.folder, name)
-        temporary = place.with_name(f"{place.name}.tmp")
-        try:
-            with create(temporary) as file:
-                file.write(data)
-            temporary.replace(place)
-        except OSError as error:
-            log.debug("%s: cannot be written, so the next run hashes every input: %s", place, error.strerror)
-        finally:
-            with suppress(OSError):
-                remove_leftover(temporary)
-
-    def refresh(self) -> None:
-        """Do nothing: a file of this machine is looked at when it is asked for."""
 
 
 @dataclass
@@ -122,7 +46,7 @@ class SeenFiles:
         rate: rows per second of the last run that scored; ``None`` if none is known.
     """
 
-    outputs: Outputs
+    outputs: OutputFolder
     request: Request | None
     is_trusted: bool
     _files: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -134,7 +58,7 @@ class SeenFiles:
     _saved: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def open(cls, outputs: Outputs, options: ScoreOptions, *, is_trusted: bool) -> SeenFiles:
+    def open(cls, outputs: OutputFolder, options: ScoreOptions, *, is_trusted: bool) -> SeenFiles:
         """The notes of earlier runs in the folder ``outputs``.
 
         Raises:

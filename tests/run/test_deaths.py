@@ -7,12 +7,15 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import Call
 from tests.helpers.processes import CODE, environment
+from tests.helpers.stores import s3_store
 
 # What a machine without memory does to a process that reads this file.
 KILLED = f"""
@@ -36,16 +39,16 @@ def incoming(tmp_path: Path) -> Path:
     return folder
 
 
-def killed(folder: Path, bundle: Path) -> None:
+def killed(folder: Path, bundle: Path, input: str = "incoming", output: str = "scored") -> None:
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, "incoming", "-o", "scored", "--model", str(bundle), "--threads", "1"],
+        [sys.executable, "-c", KILLED, input, "-o", output, "--model", str(bundle), "--threads", "1"],
         cwd=folder, env=environment(), capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 def scored(folder: Path) -> set[str]:
-    return {path.name for path in (folder / "scored").iterdir() if not path.name.endswith(".provenance.json")}
+    return {path.name for path in (folder / "scored").glob("[!.]*.csv")}
 
 
 def test_three_deaths(call_score: Call, incoming: Path, tmp_path: Path, tiny_bundle: Path) -> None:
@@ -59,7 +62,16 @@ def test_three_deaths(call_score: Call, incoming: Path, tmp_path: Path, tiny_bun
     assert "error: incoming/big.csv: passed over: the system has killed 3 runs at this file, most likely" in err
     assert "error: 1 of 3 files could not be scored: incoming/big.csv; the other 2 are done\n" in err
     assert call_score("incoming", "-o", "scored")[0] == 7  # the count outlives runs that end well
-    # Another file under the name is another matter.
+    # Whoever scores it alone has done what the hint says, and so has whoever changes it.
+    assert call_score("incoming/big.csv", "-o", "scored/big.csv")[0] == 0
+    code, _, err = call_score("incoming", "-o", "scored")
+    assert (code, "nothing new: 0 files scored, 3 up to date" in err) == (0, True), err
+    killed_again = (incoming / "big.csv").stat()
+    (tmp_path / "scored" / "big.csv").unlink()
+    for _ in range(3):
+        killed(tmp_path, tiny_bundle)
+    assert (incoming / "big.csv").stat() == killed_again
+    assert call_score("incoming", "-o", "scored", "--dry-run")[0] == 7
     (incoming / "big.csv").write_text("text\nbetter\n")
     code, _, err = call_score("incoming", "-o", "scored")
     assert (code, scored(tmp_path)) == (0, {"a.csv", "big.csv", "c.csv"}), err
@@ -88,9 +100,9 @@ def test_what_a_death_leaves_lies_beside_the_folder(
     assert not list((tmp_path / "scored").glob(".score.[ir]*"))
     (incoming / "big.csv").rename(tmp_path / "gone.csv")
     assert call_score("incoming", "-o", "scored")[0] == 0
-    assert note.exists()
+    assert b"big.csv" in note.read_bytes()
     assert call_score("incoming", "-o", "scored", "--prune", "--yes")[0] == 0
-    assert not note.exists()
+    assert note.read_bytes() == b""
 
 
 def test_what_is_left_of_a_torn_record_is_no_error(call_score: Call, incoming: Path, tmp_path: Path) -> None:
@@ -98,3 +110,78 @@ def test_what_is_left_of_a_torn_record_is_no_error(call_score: Call, incoming: P
     assert call_score("incoming", "-o", "scored")[0] == 0
     assert incoming.exists()
     assert scored(tmp_path) == {"a.csv", "big.csv", "c.csv"}
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of an S3 with the bucket ``night`` that holds the three files under ``in/``."""
+    import boto3
+
+    with s3_store() as settings:
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        client = boto3.client("s3", endpoint_url=settings["AWS_ENDPOINT_URL"])
+        client.create_bucket(Bucket="night")
+        for name in ("a", "big", "c"):
+            client.put_object(Bucket="night", Key=f"in/{name}.csv", Body=b"text\ngood\n")
+        yield client
+
+
+def keys(store: Any) -> set[str]:
+    return {one["Key"] for one in store.list_objects_v2(Bucket="night")["Contents"]}
+
+
+NOTE = "out/.score.running"
+
+
+@pytest.mark.parametrize("input", ["s3://night/in/", "incoming"])
+def test_deaths_at_a_file_whose_output_lies_in_a_store(
+    call_score: Call, incoming: Path, tmp_path: Path, tiny_bundle: Path, store: Any, input: str
+) -> None:
+    command = (input, "-o", "s3://night/out/")
+    for outputs in ({"out/a.csv"}, {"out/a.csv", "out/c.csv"}, {"out/a.csv", "out/c.csv"}):
+        killed(tmp_path, tiny_bundle, *command[::2])
+        assert {key for key in keys(store) if re.fullmatch("out/[a-z]+.csv", key)} == outputs
+        assert NOTE in keys(store)
+    code, _, err = call_score(*command, "--dry-run")
+    assert (code, "big.csv: passed over" in err) == (7, True), err
+    for _ in range(2):
+        code, _, err = call_score(*command)
+        assert code == 7
+        assert f"error: {input.rstrip('/')}/big.csv: passed over: the system has killed 3 runs at this file" in err
+        assert "or remove s3://night/out/.score.running to try again here" in err
+    (incoming / "big.csv").write_text("text\nbetter\n")
+    store.put_object(Bucket="night", Key="in/big.csv", Body=b"text\nbetter\n")
+    code, _, err = call_score(*command)
+    assert (code, "1 file scored, 2 up to date" in err) == (0, True), err
+    assert NOTE not in keys(store)
+
+
+def test_deaths_at_an_object(call_score: Call, tmp_path: Path, tiny_bundle: Path, store: Any) -> None:
+    command = ("s3://night/in/", "-o", "scored")
+    for _ in range(3):
+        killed(tmp_path, tiny_bundle, *command[::2])
+    assert scored(tmp_path) == {"a.csv", "c.csv"}
+    code, _, err = call_score(*command)
+    assert (code, "error: s3://night/in/big.csv: passed over: the system has killed 3 runs" in err) == (7, True), err
+    store.put_object(Bucket="night", Key="in/big.csv", Body=b"text\nbetter\n")
+    assert call_score(*command)[0] == 0
+    assert scored(tmp_path) == {"a.csv", "big.csv", "c.csv"}
+
+
+def test_a_store_that_fails_at_the_note_stops_nothing(
+    call_score: Call, store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import s3fs
+
+    put = s3fs.S3FileSystem._pipe_file
+
+    async def refuses(self: object, path: str, *rest: object, **named: object) -> None:
+        if path.endswith(NOTE):
+            raise PermissionError("AccessDenied")
+        await put(self, path, *rest, **named)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_pipe_file", refuses)
+    code, _, err = call_score("s3://night/in/", "-o", "s3://night/out/")
+    assert (code, "3 files scored" in err) == (0, True), err
+    assert NOTE not in keys(store)
