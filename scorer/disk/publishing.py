@@ -32,9 +32,21 @@ class Move:
         """Path of the old content until all files are published."""
         return self.target.with_name(f".{self.target.name}.old")
 
+    def make(self) -> None:
+        """Rename the file; one that is removed takes the name of its backup.
 
-def stage(target: Path, data: bytes) -> Move:
-    """Write ``data`` durably under a temporary name beside ``target``.
+        Raises:
+            OSError: that failed.
+        """
+        if self.temporary is not None:
+            self.temporary.replace(self.target)
+        else:
+            with suppress(FileNotFoundError):
+                self.target.replace(self.backup)
+
+
+def stage(target: Path, data: bytes, *, durably: bool = True) -> Move:
+    """Write ``data``, by default durably, under a temporary name beside ``target``.
 
     Raises:
         OutputError: it could not be written.
@@ -43,33 +55,34 @@ def stage(target: Path, data: bytes) -> Move:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     with write_errors(target), create(temporary, like=(target,)) as file:
         file.write(data)
-        sync(file)
+        if durably:
+            sync(file)
     return Move(temporary, target)
 
 
-def publish(moves: Sequence[Move], *, last: bool = True) -> None:
-    """Rename every file to its target, in order, and make the names durable.
+def publish(moves: Sequence[Move], *, reports: Sequence[Move] = (), last: bool = True) -> None:
+    """Rename every file to its target, in order, and make the names durable; then those of the ``reports``.
 
     The output itself comes last, so that whoever sees it finds everything that belongs to it. On any error
-    the old files are restored. A signal waits until the end; if this is the ``last`` output of a run, it
+    the old files are restored, but for reports, which are written anew then and need not outlast a failure of the
+    machine. A signal waits until the end; if this is the ``last`` output of a run, it
     is then forgotten, and so are later ones: the work that they would stop is done.
 
     Raises:
         OutputError: a file could not be renamed, or the names could not be made durable.
     """
     done: list[Move] = []
-    with held_back(forget=last), write_errors(moves[-1].target):
+    with held_back(forget=last), write_errors([*reports, *moves][-1].target):
         try:
             for move in moves:
                 _back_up(move)
             for move in moves:
                 done.append(move)
-                if move.temporary is None:
-                    move.target.unlink(missing_ok=True)
-                else:
-                    move.temporary.replace(move.target)
+                move.make()
             for folder in {move.target.absolute().parent for move in moves}:
                 sync_folder(folder)
+            for move in reports:
+                move.make()
         except BaseException:
             for move in reversed(done):
                 _restore(move)
@@ -82,6 +95,8 @@ def publish(moves: Sequence[Move], *, last: bool = True) -> None:
 
 def _back_up(move: Move) -> None:
     remove_leftover(move.backup)
+    if move.temporary is None:
+        return
     try:
         os.link(move.target, move.backup, follow_symlinks=False)
     except FileNotFoundError:

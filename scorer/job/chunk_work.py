@@ -22,7 +22,6 @@ from scorer.files.columns import named_column, text_column
 from scorer.files.input_state import CHANGED
 from scorer.files.inputs import PROVENANCE_KEY
 from scorer.files.source import Chunk, Source, text_values
-from scorer.files.urls import is_url
 from scorer.job.known_scores import KnownScores
 from scorer.job.options import CPU_CHUNK_ROWS, CUDA_CHUNK_ROWS, ScoreOptions
 from scorer.job.parts import ChunkResult
@@ -124,16 +123,13 @@ class ChunkColumns:
 
     Attributes:
         text: name of the column with the text.
-        carried: number of columns that are carried through; they are the first ones of a chunk.
+        carried: number of columns that are carried through; they are the first ones of a chunk. Parts leave them out.
         schema: schema of the output.
-        are_read_again: True if the carried columns come from the input once more when the output is assembled, so that
-            parts on the disk hold the added ones alone; False if they lie in a store, and are fetched once.
     """
 
     text: str
     carried: int
     schema: pa.Schema
-    are_read_again: bool = False
 
     def encode(self, scorer: Scorer, chunk: Chunk, known: KnownScores | None = None) -> EncodedChunk:
         """Tokenize the texts of a chunk that are not ``known``: the half of the work that can be done ahead."""
@@ -163,8 +159,7 @@ class ChunkColumns:
         by_status = scored.by_status()
         reused = 0 if known is None else len(known.rows)
         counts = ChunkCounts(chunk.n_input_rows, table.num_rows, len(chunk.rejects), scored.n_tokens, by_status, reused)
-        left_out = self.carried if self.are_read_again else 0
-        return ChunkResult(chunk.number, counts, table, chunk.rejects, left_out)
+        return ChunkResult(chunk.number, counts, table, chunk.rejects, self.carried)
 
 
 def _at(places: Sequence[int] | npt.NDArray[np.int64], n_rows: int) -> pa.BooleanArray:
@@ -226,7 +221,7 @@ class ChunkWork:
         schema = pa.schema([*carried, *model.added], metadata=metadata)
         if column not in needed:
             needed = (*needed, column)
-        columns = ChunkColumns(column, len(carried), schema, are_read_again=not is_url(source.location))
+        columns = ChunkColumns(column, len(carried), schema)
         rows = options.chunk_rows or (CPU_CHUNK_ROWS if model.device == "cpu" else CUDA_CHUNK_ROWS)
         return cls(source, None if list(needed) == names else needed, columns, model, rows)
 
@@ -252,7 +247,7 @@ class ChunkWork:
             InputError: the source has changed.
         """
         columns = self.columns
-        if not (columns.are_read_again and columns.carried):
+        if not columns.carried:
             yield from parts
             return
         for chunk, part in zip_longest(self._carried_again(), parts):

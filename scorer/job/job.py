@@ -10,7 +10,7 @@ from scorer.files.urls import is_url
 from scorer.job.earlier_outputs import EarlierOutputs
 from scorer.job.engine import Engine
 from scorer.job.options import ScoreOptions
-from scorer.job.summary import FilesBeside, ScoreSummary
+from scorer.job.summary import Reports, ScoreSummary
 from scorer.job.to_disk import score_to_disk
 from scorer.progress import Progress
 
@@ -23,7 +23,7 @@ def run_job(
     *,
     engine: Callable[[], Engine],
     earlier: EarlierOutputs | None = None,
-    files_beside: FilesBeside | None = None,
+    reports: Reports | None = None,
     like_make: bool = False,
     is_last: bool = True,
 ) -> ScoreSummary:
@@ -51,7 +51,7 @@ def run_job(
         progress,
         engine=engine,
         earlier=earlier,
-        files_beside=files_beside,
+        reports=reports,
         like_make=like_make,
         is_last=is_last,
     )

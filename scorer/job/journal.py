@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 JOURNAL = "journal.jsonl"
 
-_FORMAT = 4
+_FORMAT = 5
 
 _LINE = re.compile(rb'\{"crc32":"([0-9a-f]{8})","line":(.*)\}\n')
 
@@ -33,10 +33,10 @@ class UnfinishedWork:
     """The folder ``OUTPUT.partial/``: parts, and the journal that names those that are done.
 
     A part is durable before its line is appended, and the line is durable before :meth:`add` returns. The first part
-    alone waits for the second: a job of one chunk leaves nothing that is worth a wait for the disk, and a failure of
-    the machine, not of the process, can take its work. Reading ends at the first line that is torn, as a crash
-    leaves it, or that has changed on the disk.
-    Chunks may be added in any order, by any engine.
+    alone waits for the second, and lies in its line if it is small: a job of one chunk leaves nothing that is worth a
+    wait for the disk, and a failure of the machine, not of the process, can take its work. Reading ends at the first
+    line that is torn, as a crash leaves it, or that has changed on the disk. Chunks may be added in any order,
+    by any engine.
 
     Attributes:
         folder: path of the folder.
@@ -123,7 +123,9 @@ class UnfinishedWork:
         is_first = not self.records
         with write_errors(self._output):
             if len(self.records) == 1:
-                sync_file(part_file(self.folder, next(iter(self.records))))
+                [first] = self.records.values()
+                if not first.base64:
+                    sync_file(part_file(self.folder, first.number))
                 sync_folder(self.folder.absolute().parent)
             record = write_part(self.folder, part, durably=not is_first)
             self._append(record, durably=not is_first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from scorer.files.bad_rows import Reject
 from scorer.job.summary import ChunkCounts
 
 _REJECTS = b"scorer:rejects"
+
+_SMALL = 64 * 1024
+"""Bytes of a part that may lie in the journal."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +89,21 @@ class PartRecord:
     Attributes:
         number: number of the chunk.
         counts: its rows and tokens.
-        size: bytes of the part's file.
-        sha256: SHA-256 of the file, in hexadecimal.
+        size: bytes of the part.
+        sha256: its SHA-256, in hexadecimal.
+        base64: the part itself, if it lies in the journal and has no file.
     """
 
     number: int
     counts: ChunkCounts
     size: int
     sha256: str
+    base64: str = ""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> PartRecord:
         """Read a line of the journal."""
-        return cls(value["number"], ChunkCounts(**value["counts"]), value["size"], value["sha256"])
+        return cls(value["number"], ChunkCounts(**value["counts"]), value["size"], value["sha256"], value["base64"])
 
 
 def part_file(folder: Path, number: int) -> Path:
@@ -108,19 +114,24 @@ def part_file(folder: Path, number: int) -> Path:
 def write_part(folder: Path, part: PackedPart, *, durably: bool) -> PartRecord:
     """Write ``part`` to ``folder``, whole or not at all; ``durably``: write, fsync, rename, fsync the folder.
 
+    A small one that need not be durable goes into the record: files are what a tiny job costs the disk.
+
     Raises:
         OSError: it could not be written.
     """
+    about = (part.number, part.counts, len(part.data), hashlib.sha256(part.data).hexdigest())
+    if not durably and len(part.data) <= _SMALL:
+        return PartRecord(*about, base64.b64encode(part.data).decode())
     write = write_durably if durably else write_whole
     write(part_file(folder, part.number), part.data)
-    return PartRecord(part.number, part.counts, len(part.data), hashlib.sha256(part.data).hexdigest())
+    return PartRecord(*about)
 
 
 def read_part(folder: Path, record: PartRecord) -> tuple[pa.Table, tuple[Reject, ...]] | None:
-    """Columns and rejects of a part; ``None`` if its file is not the one that the journal describes."""
+    """Columns and rejects of a part; ``None`` if it is not the one that the journal describes."""
     try:
-        data = part_file(folder, record.number).read_bytes()
-    except OSError:
+        data = base64.b64decode(record.base64) or part_file(folder, record.number).read_bytes()
+    except (OSError, ValueError):
         return None
     if len(data) != record.size or hashlib.sha256(data).hexdigest() != record.sha256:
         return None
@@ -132,7 +143,9 @@ def read_part(folder: Path, record: PartRecord) -> tuple[pa.Table, tuple[Reject,
 
 
 def is_whole(folder: Path, record: PartRecord) -> bool:
-    """True if the file of a part has the size and the checksum that the journal states."""
+    """True if the file of a part has the size and the checksum that the journal states, or needs none."""
+    if record.base64:
+        return True
     try:
         path = part_file(folder, record.number)
         return path.stat().st_size == record.size and sha256_of(path) == record.sha256

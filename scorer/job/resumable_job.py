@@ -30,7 +30,7 @@ from scorer.job.engine import ChunkFailure, Engine, RemainingChunks
 from scorer.job.in_order import InOrder
 from scorer.job.journal import UnfinishedWork
 from scorer.job.options import ScoreOptions
-from scorer.job.summary import FilesBeside, JobCounts, ScoreSummary
+from scorer.job.summary import JobCounts, Reports, ScoreSummary
 from scorer.job.up_to_date import ExistingOutput, Making, Reason, is_published, may_be_replaced
 from scorer.model.scoring import STATUSES
 from scorer.overlap import OneBehind, one_ahead
@@ -50,7 +50,7 @@ class ResumableJob:
     progress: Progress
     engine: Callable[[], Engine]
     earlier: EarlierOutputs
-    files_beside: FilesBeside | None
+    reports: Reports | None
     is_last: bool
     replaced: Path | None = None
     why: Reason = "new"
@@ -199,13 +199,11 @@ class ResumableJob:
         except InputError:
             state.check()  # of an input that has changed nobody needs to know what is wrong with it
             raise
-        if work.columns.are_read_again:
-            state.check()
-        *moves, output = assembled.moves
-        if self.files_beside is not None:
-            moves += self.files_beside(work.summary(str(self.destination.path), counts, begun=self.begun, why=self.why))
+        state.check()
+        summary = work.summary(str(self.destination.path), counts, begun=self.begun, why=self.why)
+        reports = () if self.reports is None else self.reports(summary)
         unfinished.about_to_publish(assembled.sha256)
-        publish([*moves, output], last=self.is_last)
+        publish(assembled.moves, reports=reports, last=self.is_last)
 
 
 def _remove(unfinished: UnfinishedWork) -> None:

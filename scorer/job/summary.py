@@ -172,5 +172,5 @@ class ScoreSummary:
         }
 
 
-FilesBeside = Callable[[ScoreSummary], "Sequence[Move]"]
-"""Makes the files that are published together with an output, once its summary is known."""
+Reports = Callable[[ScoreSummary], "Sequence[Move]"]
+"""Makes the reports that are published with an output, once its summary is known."""

@@ -20,7 +20,7 @@ from scorer.job.destination import Destination
 from scorer.job.earlier_outputs import EarlierOutputs
 from scorer.job.engine import Engine
 from scorer.job.options import ScoreOptions
-from scorer.job.summary import FilesBeside, ScoreSummary
+from scorer.job.summary import Reports, ScoreSummary
 from scorer.progress import Progress
 
 
@@ -32,7 +32,7 @@ def score_to_disk(
     *,
     engine: Callable[[], Engine],
     earlier: EarlierOutputs,
-    files_beside: FilesBeside | None = None,
+    reports: Reports | None = None,
     like_make: bool = False,
     is_last: bool = True,
     replaced: Path | None = None,
@@ -65,7 +65,7 @@ def score_to_disk(
         from scorer.job.resumable_job import ResumableJob
 
         exists = check() or exists  # another run may have published before this one had the lock
-        job = ResumableJob(file, destination, options, progress, engine, earlier, files_beside, is_last, replaced)
+        job = ResumableJob(file, destination, options, progress, engine, earlier, reports, is_last, replaced)
         return job.run(exists, like_make=like_make)
 
 

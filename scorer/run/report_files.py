@@ -82,7 +82,7 @@ class ReportFiles:
         files = self if checked else ReportFiles(metrics=self.metrics if self._may_take_metrics() else None)
         moves = files.moves(report)
         if moves:
-            publish(moves, last=False)
+            publish([], reports=moves, last=False)
 
     def remove_temporaries(self) -> None:
         """Remove what runs that were killed have left beside the files."""
@@ -95,9 +95,8 @@ class ReportFiles:
             OutputError: it could not be written.
         """
         if self.metrics is not None:
-            [move] = _readable([stage(self.metrics, started_text(moment, before=self.metrics))])
-            with write_errors(self.metrics):
-                os.replace(str(move.temporary), self.metrics)  # noqa: PTH105 - durable with the end of the run
+            start = stage(self.metrics, started_text(moment, before=self.metrics), durably=False)
+            publish([], reports=_readable([start]), last=False)
 
     def _may_take_metrics(self) -> bool:
         path = self.metrics

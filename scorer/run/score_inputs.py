@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from scorer.disk.paths import STDIN, STDOUT
@@ -121,13 +122,14 @@ def _score_one(
             check_writable(output.rpartition("/")[0])
         with engine_of(options) as engine:
 
+            @cache
             def started() -> Engine:
                 """The engine, which is asked for once the output is locked."""
                 outcome.started()
                 return engine()
 
             try:
-                summary = run_job(found[0], output, options, progress, engine=started, files_beside=report_files)
+                summary = run_job(found[0], output, options, progress, engine=started, reports=report_files)
                 outcome.summaries.append(summary)
             except MissingInputError as error:
                 if not outcome.skips(error):

@@ -182,7 +182,7 @@ def all_chunks_done(job: Job, expected: dict[str, bytes], kept: Path) -> Path:
     job.reset(OLD)
     assert job.run("linkat:error=EIO").returncode == 5
     unfinished = job.output.with_name(f"{job.output.name}.partial")
-    assert len(list(unfinished.glob("chunk-*.arrow"))) == 24
+    assert len(list(unfinished.glob("chunk-*.arrow"))) == 23  # the first one lies in the journal
     shutil.copytree(unfinished, kept)
     check_after_a_kill(job, expected, "the publishing")
     return kept

@@ -469,7 +469,7 @@ def leave_unfinished(folder: Path) -> None:
             )  # fmt: skip
     finally:
         resumable_job.assemble = assemble
-    assert len(list((folder / "out.csv.partial").glob("chunk-*.arrow"))) == 6
+    assert len(list((folder / "out.csv.partial").glob("chunk-*.arrow"))) == 5  # the first one lies in the journal
 
 
 def test_a_folder_of_that_name_that_is_not_ours(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_the_parts_of_an_earlier_layout_are_dropped(
         assert call_score("in.csv", "-o", "out.csv", *OPTIONS)[0] == 130
     journal = tmp_path / "out.csv.partial" / "journal.jsonl"
     head, *parts = journal.read_bytes().splitlines(keepends=True)
-    value = head.partition(b'"line":')[2][:-2].replace(b'"format":4', b'"format":3')
+    value = head.partition(b'"line":')[2][:-2].replace(b'"format":5', b'"format":4')
     journal.write_bytes(b"".join([b'{"crc32":"%08x","line":%s}\n' % (zlib.crc32(value), value), *parts]))
     code, _, err = call_score("in.csv", "-o", "out.csv", *OPTIONS)
     assert code == 0
