@@ -17,13 +17,14 @@ from scorer.progress import LineProgress, NoProgress
 class Counted(NoProgress):
     def __init__(self) -> None:
         self.total: int | None = None
-        self.texts = 0.0
+        self.texts = self.tokens = 0.0
 
     def start(self, total_rows: int | None) -> None:
         self.total = total_rows
 
     def tick(self, rows: float, tokens: float) -> None:
         self.texts += rows
+        self.tokens += tokens
 
 
 @pytest.mark.parametrize("precisions", [("int8",), ("fp16", "int8")])
@@ -34,6 +35,7 @@ def test_as_many_texts_are_run_as_are_announced(
     export_model(ExportOptions(str(tiny_checkpoint), tmp_path / "bundle", precisions, threads=1), progress)
     assert progress.total == texts_to_run(len(PROOF_TEXTS), ("fp32", *precisions))
     assert progress.texts == pytest.approx(progress.total)
+    assert progress.tokens > progress.texts
 
 
 def test_a_line_counts_texts(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
