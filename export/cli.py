@@ -28,9 +28,15 @@ def _listed(context: click.Context, parameter: click.Parameter, value: str) -> t
     return tuple(part.strip().lower() for part in value.split(",") if part.strip())
 
 
+def _output_for(given: dict[str, Any]) -> str:
+    """A name for the bundle beside the checkpoint."""
+    return f"{str(given['checkpoint']).rstrip('/').rpartition('/')[2]}-bundle"
+
+
 @click.command(
     cls=GroupedCommand,
     epilog=EPILOG,
+    output_for=_output_for,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.argument("checkpoint", shell_complete=complete_folders)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
+
+from scorer.files.urls import is_url
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,8 +59,37 @@ class GroupedOption(click.Option):
         return extra
 
 
+_WORDS = "scorer.words"
+
+
 class GroupedCommand(click.Command):
     """A command whose help has a heading for each group of options, in the order of their first options."""
+
+    def __init__(
+        self, *arguments: Any, output_for: Callable[[dict[str, Any]], str] | None = None, **settings: Any
+    ) -> None:
+        """``output_for`` proposes a value of ``-o`` by the parameters that were given."""
+        super().__init__(*arguments, **settings)
+        self._output_for = output_for
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Parse ``args``, and remember them for :meth:`to_type`."""
+        context.meta[_WORDS] = list(args)
+        return super().parse_args(context, args)
+
+    def to_type(self, context: click.Context, missing: click.Parameter | None) -> str | None:
+        """The command line as it was typed with an output, if that is ``missing``, else an example of the help."""
+        words = context.meta.get(_WORDS, [])
+        if missing is not None and "-o" in missing.opts:
+            if self._output_for is None or any(is_url(word) for word in words):  # which may hold a secret
+                return None
+            return "type: " + shlex.join([str(self.name), *words, "-o", self._output_for(context.params)])
+        examples = [
+            f"for example: {line.strip()}"
+            for line in (self.epilog or "").splitlines()
+            if line.startswith(f"  {self.name} ")
+        ]
+        return next((line for line in examples if not words or " -o " in line), next(iter(examples), None))
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, group by group."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from scorer.commands.grouped_help import GroupedOption
+from scorer.commands.grouped_help import GroupedCommand, GroupedOption
 from scorer.disk.durable import DISK_IS_FULL
 from scorer.errors import OutOfMemoryError, OutputError, ScorerError, explained
 from scorer.files.urls import without_secrets
@@ -156,4 +156,10 @@ def exit_code_of(error: BaseException) -> int:
 def _click_message(error: click.ClickException) -> str:
     message = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)
-    return f"{message}; see {context.info_name} --help" if context is not None else message
+    if context is None:
+        return message
+    if isinstance(error, click.MissingParameter) and isinstance(context.command, GroupedCommand):
+        line = context.command.to_type(context, error.param)
+        if line is not None:
+            return f"{message}; {line}"
+    return f"{message}; see {context.info_name} --help"

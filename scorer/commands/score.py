@@ -105,9 +105,27 @@ def _check_what_to_score(context: click.Context, parameters: dict[str, click.Par
     for name in ("inputs", "output"):
         parameter, given = parameters[name], context.params[name] not in (None, ())
         if given and context.params["texts"]:
-            raise UsageError(f"--text cannot be combined with {parameter.get_error_hint(context)}", hint="drop one")
+            raise UsageError(f"--text cannot be combined with {_hint(parameter, context)}", hint="drop one")
         if not given and not context.params["texts"]:
-            raise click.MissingParameter(ctx=context, param=parameter)
+            raise click.MissingParameter(ctx=context, param=parameter, param_hint=_hint(parameter, context))
+
+
+def _hint(parameter: click.Parameter, context: click.Context) -> str:
+    """The name of a parameter as errors have it, without the brackets of the usage."""
+    return parameter.get_error_hint(context).replace("[", "").replace("]", "")
+
+
+def _output_for(given: dict[str, Any]) -> str:
+    """A name for the output of ``given["inputs"]``: beside a single file, of its format if it can be written."""
+    first, *others = given["inputs"]
+    if first == "-" and not others:
+        return f"preds.{given['format'] or 'parquet'}"
+    path = Path(first)
+    ending = "".join(path.suffixes[-2:]) if path.suffix in (".gz", ".zst") else path.suffix
+    if others or not ending or path.is_dir() or set(first) & set("*?["):
+        return "scored/"
+    known = ending.split(".")[1] in ("parquet", "csv", "tsv", "jsonl")
+    return str(path.with_name(f"{path.name.removesuffix(ending)}.preds{ending if known else '.parquet'}"))
 
 
 def _report_refusal(metrics: Path, error: click.UsageError | ScorerError) -> None:
@@ -122,9 +140,14 @@ def _report_refusal(metrics: Path, error: click.UsageError | ScorerError) -> Non
 
 
 @click.command(
-    cls=_Score, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Score,
+    epilog=EPILOG,
+    output_for=_output_for,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.argument("inputs", metavar="INPUT...", nargs=-1, is_eager=True, callback=_verify, shell_complete=complete_files)
+@click.argument(
+    "inputs", metavar="[INPUT...]", nargs=-1, is_eager=True, callback=_verify, shell_complete=complete_files
+)
 @option(
     "-o",
     "--output",

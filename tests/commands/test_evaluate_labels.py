@@ -314,7 +314,7 @@ def test_without_a_file_it_points_to_its_help(command):
     code, out, err = command()
     assert (code, out) == (2, "")
     # The name in front of --help is that of the process, here pytest's.
-    assert err.startswith("error: Missing argument 'FILE...'; see ")
+    assert err.startswith("error: Missing argument 'FILE...'; for example: evaluate-labels labelled.parquet")
 
 
 def test_what_stood_at_the_json_stands_when_the_evaluation_fails(command, files):

@@ -271,6 +271,15 @@ CASES = [
         ("labelled.csv --min-accuracy 0", "unlabelled.csv --min-accuracy 0 --label-column sentiment"),
         evaluate_labels,
     ),
+    Case(
+        "type: score a.csv --columns text -o a.preds.csv",
+        "a.csv --columns text",
+        ("a.csv --columns text -o a.preds.csv",),
+    ),
+    Case("type: score folder -o scored/", "folder", ("folder -o scored/",)),
+    Case("type: score - --format csv -o preds.csv", "- --format csv", ("- --format csv -o preds.csv",), stdin="a.csv"),
+    Case("for example: score reviews.parquet -o preds.parquet", "-o o.csv", ("a.csv -o o.csv",)),
+    Case("for example: evaluate-labels labelled.parquet", "--strict", ("labelled.csv",), evaluate_labels),
     # Hints that name no option.
     Case("is a variable unset?", "a.csv -o ", ("a.csv -o o.csv",)),
     Case("name a folder", "a.csv labelled.csv -o o.csv", ("a.csv labelled.csv -o out",)),

@@ -95,7 +95,11 @@ def test_a_run_that_ends_well(call_score: Call, incoming: Path) -> None:
     ("arguments", "code", "says"),
     [
         (("--log-format", "json", "--bogus"), 2, "No such option '--bogus'"),
-        (("in/a.csv", "--log-format=json"), 2, "Missing option '-o' / '--output'; see score --help"),
+        (
+            ("in/a.csv", "--log-format=json"),
+            2,
+            "Missing option '-o' / '--output'; type: score in/a.csv --log-format=json -o in/a.preds.csv",
+        ),
         (("in/a.csv", "-o", "b.csv", "--log-format", "json", "--threads", "0"), 2, "Invalid value for '--threads'"),
         (("in/a.csv", "-o", "b.csv", "--since", "x", "--log-format", "json"), 2, "--since 'x' is neither a time"),
         (("gone\n\x1b.csv", "-o", "b.csv", "--log-format", "json"), 3, "gone\\n\\x1b.csv: no such file"),
