@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import random
@@ -115,6 +116,13 @@ def save_tiny_distilbert(folder: Path, labels: tuple[str, ...], *, seed: int = 7
     model.save_pretrained(folder)
     DistilBertTokenizerFast(tokenizer_object=tokenizer, model_max_length=512).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def frozen_libraries() -> None:
+    """Keep all that is loaded by now out of the garbage collector: each training looks through all of it, twice."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
