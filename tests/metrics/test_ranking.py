@@ -104,7 +104,7 @@ def test_thresholds_are_the_best_that_scikit_learns_curve_has(case, at_precision
         assert wanted.row.threshold in thresholds
 
 
-@quick
+@settings(max_examples=50)  # each of them with 19 thresholds
 @given(scored())
 def test_the_table_is_what_its_thresholds_give(case):
     scores, labels = case

@@ -41,12 +41,17 @@ def executable(path: Path, *lines: str) -> None:
     path.chmod(0o755)
 
 
+def python(path: Path) -> None:
+    """An interpreter whose ``-m venv`` copies the environment that is made already."""
+    executable(path, '[ "$1 $2" = "-m venv" ] && cp -r "$HOME/made" "$3" && exit', f'exec {sys.executable} "$@"')
+
+
 def environment_of_python(folder: Path) -> None:
     """An environment as ``python3 -m venv`` and an installation would leave it in ``folder``, with this source tree."""
     for name, main in MAINS.items():
         executable(folder / "bin" / name, f'exec {sys.executable} -c "{main}; main()" "$@"')
     for name in ("python", "python3"):
-        executable(folder / "bin" / name, f'exec {sys.executable} "$@"')
+        python(folder / "bin" / name)
     executable(folder / "bin" / "pip", f'echo "pip $*" >> {folder}/pip.log')
     (folder / "bin" / "activate").write_text(f"PATH={folder}/bin:$PATH\nexport PATH\n")
 
@@ -65,9 +70,7 @@ def newcomer(tmp_path: Path, tiny_bert_checkpoint: Path) -> dict[str, str]:
     executable(tools / "pipx", f'[ "$*" = "install git+{REPOSITORY}" ]')
     executable(tools / "uvx", f'[ "$1 $2" = "--from git+{REPOSITORY}" ] && shift 2 && exec "$@"')
     executable(tools / "crontab", f'[ "$1" = -l ] && echo "# old" || cat > {tmp_path}/installed')
-    executable(
-        tools / "python3", '[ "$1 $2" = "-m venv" ] && cp -r $HOME/made $3 && exit', f'exec {sys.executable} "$@"'
-    )
+    python(tools / "python3")
     environment_of_python(home / "made")
     cached = home / "hub" / f"models--{ENCODER.replace('/', '--')}"
     (cached / "refs").mkdir(parents=True)

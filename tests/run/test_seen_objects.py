@@ -11,7 +11,7 @@ from scorer.run.seen_files import INDEX
 from tests.conftest import Call
 from tests.helpers.stores import s3_store
 
-N = 50
+N = 20
 
 
 @pytest.fixture

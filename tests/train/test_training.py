@@ -16,11 +16,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from scorer.commands.console import run
 from scorer.errors import InputError
 from scorer.model.preprocessing import Preprocessing, load_preprocessing
 from tests.conftest import Call
 from tests.helpers.trainings import assert_same_training, interrupt
 from train.checkpoints import last_whole_checkpoint
+from train.cli import train_model
 from train.epoch_order import ORDER_FILE, EpochOrder, load_epoch_order
 from train.history import EpochRow, History
 from train.metrics import ClassificationMetrics
@@ -62,37 +64,52 @@ def test_a_training_learns_and_writes_what_it_says(
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
 
 
-@pytest.mark.parametrize("stop", [7, 10, 14, 24, 28])  # of 27 steps, 9 in an epoch; the last one: at the end
-@pytest.mark.parametrize(
-    "more",
-    [
+Recipe = tuple[object, ...]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
         ("--save-steps", "2"),
         ("--save-steps", "3", "--average", "0.9", "--patience", "1"),
         ("--save-steps", "2", "--no-group-by-length"),
         ("--save-steps", "2", "--class-weights", "balanced", "--grad-accumulation", "2"),
     ],
 )
-def test_resume_ends_in_the_same_weights_wherever_it_goes_on(
-    call_train: Call,
+def uninterrupted(
+    request: pytest.FixtureRequest,
     tiny_checkpoint: Path,
     labelled_texts: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    more: tuple[str, ...],
-    stop: int,
-) -> None:
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Recipe, Path]:
+    """A recipe of 27 steps, 9 in an epoch, and what it ends in."""
     recipe = (
         "--model", tiny_checkpoint, "--train", labelled_texts, "--validation-split", "0.25", "--epochs", "3",
-        "--batch-size", "8", "--max-length", "16", "--no-bf16", "--learning-rate", "1e-3", *more,
+        "--batch-size", "8", "--max-length", "16", "--no-bf16", "--learning-rate", "1e-3", *request.param,
     )  # fmt: skip
-    assert call_train("-o", tmp_path / "whole", *recipe)[0] == 0
+    whole = tmp_path_factory.mktemp("uninterrupted") / "whole"
+    with pytest.raises(SystemExit) as left:
+        run(train_model, ["-o", str(whole), *map(str, recipe)], env_prefix="TRAIN_MODEL")
+    assert left.value.code == 0
+    return recipe, whole
+
+
+@pytest.mark.parametrize("stop", [7, 10, 14, 24, 28])  # the last one: at the end
+def test_resume_ends_in_the_same_weights_wherever_it_goes_on(
+    call_train: Call,
+    uninterrupted: tuple[Recipe, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop: int,
+) -> None:
+    recipe, whole = uninterrupted
     interrupt(monkeypatch, before_step=stop)
     code, _, err = call_train("-o", tmp_path / "halved", *recipe)
     assert (code, "is kept: the same command with --resume goes on" in err) == (130, True)
     assert not (tmp_path / "halved").exists()
     monkeypatch.undo()
     assert call_train("-o", tmp_path / "halved", *recipe, "--resume")[0] == 0
-    assert_same_training(tmp_path / "whole", tmp_path / "halved")
+    assert_same_training(whole, tmp_path / "halved")
 
 
 # train-model, whose process dies before a step: its first argument.
