@@ -277,7 +277,7 @@ CASES = [
         ("a.csv --columns text -o a.preds.csv",),
     ),
     Case("type: score folder -o scored/", "folder", ("folder -o scored/",)),
-    Case("type: score - --format csv -o preds.csv", "- --format csv", ("- --format csv -o preds.csv",), stdin="a.csv"),
+    Case("type: score - --format tsv -o preds.tsv", "- --format tsv", ("- --format tsv -o preds.tsv",), stdin="a.csv"),
     Case("for example: score reviews.parquet -o preds.parquet", "-o o.csv", ("a.csv -o o.csv",)),
     Case("for example: evaluate-labels labelled.parquet", "--strict", ("labelled.csv",), evaluate_labels),
     # Hints that name no option.
