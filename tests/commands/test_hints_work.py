@@ -322,19 +322,19 @@ OF_TRAINING = {
     "change the recipe and pass --overwrite; to keep this training, leave --min-f1 out and pass --resume": (
         "tests/train/test_verdict.py"
     ),
-    "drop --resume": "tests/train/test_unfinished.py",
-    "drop it, or pass --bf16": "tests/train/test_training.py",
-    "leave --pretrain-on out": "tests/train/test_pretraining.py",
-    "lower --learning-rate or pass --no-fp16": "tests/train/test_training.py",
-    "lower --min-f1, or add labelled rows": "tests/train/test_baseline.py",
+    "drop --resume": "tests/train/test_hints_of_training.py",
+    "drop it, or pass --bf16": "tests/train/test_hints_of_training.py",
+    "leave --pretrain-on out": "tests/train/test_hints_of_training.py",
+    "lower --learning-rate or pass --no-fp16": "tests/train/test_hints_of_training.py",
+    "lower --min-f1, or add labelled rows": "tests/train/test_hints_of_training.py",
     "make room, then run the same command with --resume": "tests/train/test_checkpoints.py",
-    "name the training's with --label-names": "tests/train/test_teachers.py",
-    "pass --keep-layout to leave it as it is": "tests/train/test_checkpoints.py",
+    "name the training's with --label-names": "tests/train/test_hints_of_training.py",
+    "pass --keep-layout to leave it as it is": "tests/train/test_hints_of_training.py",
     "pass --resume to continue it, or --overwrite to start over": "tests/train/test_unfinished.py",
-    "pass --teacher FILE": "tests/train/test_training.py",
+    "pass --teacher FILE": "tests/train/test_hints_of_training.py",
     "restore it and resume, or start over with --overwrite": "tests/train/test_unfinished.py",
     "resume with the --average it began with": "tests/train/test_unfinished.py",
-    "score with a model of the same labels, or name them with --label-names": "tests/train/test_teachers.py",
+    "score with a model of the same labels, or name them with --label-names": ("tests/train/test_hints_of_training.py"),
     "start over with --overwrite": "tests/train/test_unfinished.py",
     "where the Hub cannot be reached, pass --model FOLDER with config.json, tokenizer.json and weights": (
         "tests/train/test_checkpoints.py"

@@ -182,6 +182,9 @@ def test_the_quality_gate(
         "leave this precision out with --precision, or allow more with --max-drop\n"
     )
     assert not (tmp_path / "b").exists()
+    # As the hint says.
+    for way in (("--precision", "int8", "--max-drop", 1), ("--precision", "fp32")):
+        assert exit_code(tiny_checkpoint, "-o", tmp_path / "b", "--overwrite", "--eval", hard, *way, "-q") == 0
 
 
 def test_a_labelled_file_that_does_not_fit_is_known_before_the_long_work(
