@@ -32,23 +32,22 @@ _AT_MOST = 3
 def say_ending(
     code: int,
     targets: Mapping[str, InputFile],
-    summaries: Sequence[ScoreSummary],
+    summaries: Mapping[str, ScoreSummary],
     failures: Sequence[Failure],
     *,
     repeat: bool,
 ) -> None:
     """Say how a run into a folder stands that fails with ``code``; nothing of one that was refused.
 
-    ``targets`` has the inputs of all outputs, ``failures`` the inputs that failed one by one; ``repeat`` says them once
-    more.
+    ``targets`` has the inputs of all outputs, ``summaries`` those that are done, ``failures`` the inputs that failed
+    one by one; ``repeat`` says them once more.
     """
     if not (_is_failure(code) or (failures and summaries)):
         return
     for line in _failed(failures) if repeat else ():
         _say(line)
-    finished = {summary.output for summary in summaries}
-    left = [target for target in targets if without_secrets(target) not in finished]
-    _say(_nothing_is_lost(left, summaries))
+    left = [target for target in targets if target not in summaries]
+    _say(_nothing_is_lost(left, list(summaries.values())))
     known = {without_secrets(file.path) for file in targets.values()}
     _say(_next(code, left, sum(failure.input not in known for failure in failures), len(failures)))
 
@@ -108,7 +107,10 @@ def _set_aside(summaries: Sequence[ScoreSummary]) -> str:
 def _next(code: int, left: Sequence[str], n_unlisted: int, n_failed: int) -> str:
     """What the same command does next: with the outputs that are ``left``, and inputs that could not be listed."""
     begun = sum(not is_url(target) and _is_begun(target) for target in left)
-    resumed = f", {begun} of them from where it stopped" if begun else ""
+    resumed = ""
+    if begun:
+        some = f"{begun} of them " if begun < len(left) else ""
+        resumed = f", {some}from where {'it' if begun == 1 else 'they'} stopped"
     files = f"the {counted(len(left), 'file')} that {'is' if len(left) == 1 else 'are'} left"
     parts = [
         f"looks at {counted(n_unlisted, 'input')} again" if n_unlisted else "",

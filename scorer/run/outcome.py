@@ -45,7 +45,7 @@ class Outcome:
     exit_code_of: Callable[[BaseException], int]
     of_one_file: bool
     tell: Callable[[ScorerError, str], None]
-    summaries: list[ScoreSummary] = field(default_factory=list)
+    summaries: dict[str, ScoreSummary] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     errors: list[ScorerError] = field(default_factory=list)
     older: int = 0
@@ -59,7 +59,7 @@ class Outcome:
     def report(self, exit_code: int = 0) -> RunReport:
         """The report at this moment."""
         seconds = time.monotonic() - self.begun
-        results = tuple(self.summaries), tuple(self.failures), self.older
+        results = tuple(self.summaries.values()), tuple(self.failures), self.older
         return RunReport(
             exit_code, *results, seconds, self.of_one_file, begun_at=self.begun_at, all_listed=self.all_listed
         )
@@ -142,7 +142,7 @@ class Outcome:
             raise
 
     def _n_scored(self) -> int:
-        return sum(not summary.skipped for summary in self.summaries)
+        return sum(not summary.skipped for summary in self.summaries.values())
 
     def _say_ending(self, code: int) -> None:
         if not self.of_one_file:

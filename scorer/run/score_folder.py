@@ -78,7 +78,7 @@ def score_all(
                 for target, file in deaths.in_order(targets).items():
                     summary = found.get(target) or _score(target, file, run, engine, deaths, outcome, seen)
                     if summary is not None:
-                        outcome.summaries.append(summary)
+                        outcome.summaries[target] = summary
             finally:
                 seen.save()
             if not remote:

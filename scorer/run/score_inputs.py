@@ -130,7 +130,7 @@ def _score_one(
 
             try:
                 summary = run_job(found[0], output, options, progress, engine=started, reports=report_files)
-                outcome.summaries.append(summary)
+                outcome.summaries[output] = summary
             except MissingInputError as error:
                 if not outcome.skips(error):
                     raise

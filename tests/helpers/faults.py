@@ -40,6 +40,20 @@ def require_strace() -> None:
         pytest.skip(reason)
 
 
+def fail_at(name: str, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the opening of inputs whose paths end in ``name`` raise ``error``."""
+    from scorer.job import resumable_job
+
+    opened = resumable_job.open_source
+
+    def fails(path: str, *rest: object) -> object:
+        if path.endswith(name):
+            raise error
+        return opened(path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(resumable_job, "open_source", fails)
+
+
 @dataclass(frozen=True)
 class Job:
     """A job of 24 chunks in a folder of its own, with an old output at its destination.

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from scorer.files import store_errors
-from scorer.job import resumable_job
 from scorer.job.journal import UnfinishedWork
 from tests.conftest import Call
+from tests.helpers.faults import fail_at
 from tests.helpers.processes import CODE, environment
 
 N_FILES = 12
@@ -84,14 +84,7 @@ KINDS: dict[str, tuple[Exception, int, str]] = {
 def test_an_error_in_the_middle(
     call_score: Call, incoming: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, says: str
 ) -> None:
-    opened = resumable_job.open_source
-
-    def fails(path: str, *rest: object) -> object:
-        if path.endswith("05.csv"):
-            raise error
-        return opened(path, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(resumable_job, "open_source", fails)
+    fail_at("05.csv", error, monkeypatch)
     got, lines = last_lines(call_score)
     assert (got, lines[-3:-1]) == (code, ["nothing is lost: 11 files scored", says])
     assert lines[-4].startswith("failed: in/05.csv: ")
@@ -126,7 +119,7 @@ def test_a_full_disk(call_score: Call, incoming: Path, tmp_path: Path, tiny_bund
     assert "failed: out/00.csv: could not be written: File too large" in lines
     assert lines[-3] == "nothing is lost: 11 files scored"
     assert lines[-2] == (
-        "next: another try can help: the same command scores the 1 file that is left, 1 of them from where it stopped"
+        "next: another try can help: the same command scores the 1 file that is left, from where it stopped"
     )
     code, _, err = call_score("in/", "-o", "out/", "--chunk-rows", "10")
     assert (code, "out/00.csv: resuming after " in err) == (0, True)
@@ -233,3 +226,15 @@ def test_programs_know_the_lines_by_their_event(call_score: Call, incoming: Path
 @pytest.mark.usefixtures("incoming")
 def test_a_run_that_is_refused_says_its_error_alone(call_score: Call) -> None:
     assert last_lines(call_score, "--since", "soon")[1][0].startswith("error: ")
+
+
+def test_outputs_of_odd_names_and_links_are_not_left(call_score: Call, incoming: Path, tmp_path: Path) -> None:
+    (incoming / os.fsdecode(b"\xff.csv")).write_text("text\ngood\n")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "01.csv").symlink_to(tmp_path / "elsewhere.csv")
+    (incoming / "00.csv").write_text("text\ngood\ngood,more\n")
+    for done in ("12 files scored", "12 files up to date"):
+        code, lines = last_lines(call_score)
+        assert (code, lines[-3:-1]) == (
+            3, [f"nothing is lost: {done}", "next: fix that; the same command scores the 1 file that is left"],
+        )  # fmt: skip

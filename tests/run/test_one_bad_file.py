@@ -22,6 +22,7 @@ from scorer.files.input_state import InputState
 from scorer.files.inputs import InputFile
 from scorer.job import resumable_job
 from tests.conftest import Call
+from tests.helpers.faults import fail_at
 from tests.helpers.processes import CODE, environment
 from tests.helpers.prometheus import metrics
 
@@ -54,14 +55,7 @@ def test_what_no_one_foresaw_stops_one_file(
     call_score: Call, incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     error: Exception, code: int, says: str,
 ) -> None:  # fmt: skip
-    opened = resumable_job.open_source
-
-    def fails(path: str, *rest: object) -> object:
-        if path.endswith("b.csv"):
-            raise error
-        return opened(path, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(resumable_job, "open_source", fails)
+    fail_at("b.csv", error, monkeypatch)
     got, _, err = call_score("incoming", "-o", "scored", *REPORT)
     assert got == code
     assert f"error: incoming/b.csv: {says}" in err
@@ -182,14 +176,19 @@ def test_a_name_too_long_for_the_files_beside_an_output(call_score: Call, incomi
     assert scored(tmp_path) == {"a.csv", "sub/c.csv"}
 
 
+def with_address_space(folder: Path, mib: int, bundle: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A run whose address space ends there, with metrics."""
+    script = f'ulimit -v {mib * 1024} && exec {sys.executable} -c {shlex.quote(CODE)} "$@"'
+    options = ("--model", str(bundle), "--threads", "1", "--metrics-file", "m.prom")
+    return subprocess.run(
+        ["sh", "-c", script, "score", *arguments, *options],
+        cwd=folder, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("mib", [60, 200, 300, 420, 500])
 def test_a_limit_of_address_space_is_said(tmp_path: Path, incoming: Path, tiny_bundle: Path, mib: int) -> None:
-    script = f'ulimit -v {mib * 1024} && exec {sys.executable} -c {shlex.quote(CODE)} "$@"'
-    arguments = ("incoming", "-o", "scored", "--model", str(tiny_bundle), "--threads", "1", "--metrics-file", "m.prom")
-    done = subprocess.run(
-        ["sh", "-c", script, "score", *arguments],
-        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = with_address_space(tmp_path, mib, tiny_bundle, "incoming", "-o", "scored")
     assert done.returncode == 7, done.stderr
     assert re.search(r"error: .*memory ran out: \d+ MiB more are needed, ulimit -v leaves \d+ MiB; ", done.stderr)
     assert metrics(tmp_path / "m.prom")[("score_exit_code",)] == 7
@@ -204,12 +203,7 @@ def test_no_limit_of_address_space_crashes_a_run(tmp_path: Path, tiny_bundle: Pa
     for name, texts in (("a", ["good"]), ("huge", ["good", huge]), ("many", many), ("z", ["good"])):
         (tmp_path / "in" / f"{name}.csv").write_text("\n".join(["text", *texts, ""]))
         (tmp_path / "in" / f"{name}.jsonl").write_text("".join(f'{{"text": "{text}"}}\n' for text in texts))
-    script = f'ulimit -v {mib * 1024} && exec {sys.executable} -c {shlex.quote(CODE)} "$@"'
-    arguments = ("in", "-o", "out", "--model", str(tiny_bundle), "--threads", "1", "--metrics-file", "m.prom")
-    done = subprocess.run(
-        ["sh", "-c", script, "score", *arguments],
-        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = with_address_space(tmp_path, mib, tiny_bundle, "in", "-o", "out")
     assert done.returncode in (0, 7), done.stderr
     assert metrics(tmp_path / "m.prom")[("score_exit_code",)] == done.returncode
     n_done = len(re.findall("^out/.*: [0-9,]+ rows? in ", done.stderr, re.MULTILINE))
