@@ -99,8 +99,11 @@ class DryRun:
                 error = explained(caught, path=without_secrets(file.path))
                 if not isinstance(error, ScorerError) or error.exit_code == 4:
                     raise
-                if not self.outcome.skips(error):
-                    self.outcome.failed(error, without_secrets(file.path))
+                if self.outcome.skips(error):
+                    continue
+                if self.outcome.of_one_file:
+                    raise
+                self.outcome.failed(error, without_secrets(file.path))
                 continue
             if line is None:
                 totals.up_to_date += 1
@@ -109,9 +112,14 @@ class DryRun:
         yield self._last_line()
 
     @property
-    def has_work(self) -> bool:
-        """True if a file would be scored."""
-        return self._totals.files > 0
+    def n_files(self) -> int:
+        """Files that would be scored."""
+        return self._totals.files
+
+    @property
+    def n_good(self) -> int:
+        """The same, and those that are up to date."""
+        return self._totals.files + self._totals.up_to_date
 
     def _line(self, target: str, file: InputFile, earlier: EarlierOutputs, deaths: Deaths | None) -> str | None:
         """The line of a file; ``None`` if its output is up to date. A run like ``make`` has ``deaths``."""

@@ -80,8 +80,8 @@ class Outcome:
         allowed = self.run.on_missing_input == "ok" or (self.run.on_missing_input == "empty" and self.all_listed)
         return isinstance(error, MissingInputError) and allowed
 
-    def raise_worst(self) -> None:
-        """End a run in which some inputs failed.
+    def raise_worst(self, *, n_good: int | None = None) -> None:
+        """End a run in which some inputs failed; ``n_good`` is the number of all others in one that scores nothing.
 
         Raises:
             ScorerError: with the class, and so the exit code, of the worst failure.
@@ -90,11 +90,12 @@ class Outcome:
             return
         worst = worst_of(self.errors)
         failed, done = len(self.errors), len(self.summaries)
+        n_good = done if n_good is None else n_good
         names = ", ".join(failure.input for failure in self.failures[:3])
         more = f" and {failed - 3} more" if failed > 3 else ""
         others = f"; the other {done} {'is' if done == 1 else 'are'} done" if done else ""
         raise type(worst)(
-            f"{failed} of {counted(failed + done, 'file')} could not be scored: {names}{more}{others}",
+            f"{failed} of {counted(failed + n_good, 'file')} could not be scored: {names}{more}{others}",
             hint=None if done else "see the lines above",
         ) from worst
 

@@ -102,8 +102,8 @@ def _dry_run(
     dry = DryRun(options, outcome)
     for line in dry.lines(targets, inputs, output, like_make=not outcome.of_one_file):
         show(line)
-    outcome.raise_worst()
-    return RunReport(0 if dry.has_work else outcome.run.exit_code_nothing_new)
+    outcome.raise_worst(n_good=dry.n_good)
+    return RunReport(0 if dry.n_files else outcome.run.exit_code_nothing_new)
 
 
 def _score_one(

@@ -59,6 +59,15 @@ def test_what_a_run_would_do(call_score: Call, incoming: Path, tmp_path: Path) -
     assert everything(tmp_path).keys() == before.keys()
 
 
+def test_a_file_that_would_fail(call_score: Call, incoming: Path) -> None:
+    (incoming / "c.csv").write_text("text\ngood,more\n")
+    line = "error: in/c.csv: row 1 (line 2): 2 fields, but the header has 1; fix the row, or pass --on-bad-row reject\n"
+    code, out, err = call_score("in/", "-o", "out/", "--dry-run")
+    assert (code, err) == (3, f"{line}error: 1 of 3 files could not be scored: in/c.csv; see the lines above\n")
+    assert out.splitlines()[-1].startswith("2 files to score, 0 up to date; 41 rows, about ")
+    assert call_score("in/c.csv", "-o", "c.csv", "--dry-run") == (3, "", line)
+
+
 def test_its_code_is_that_of_the_run(call_score: Call, incoming: Path, tmp_path: Path) -> None:
     (incoming / "bad.csv").write_text("id,text\n1,good,more\n")
     (tmp_path / "b.csv").write_text("mine")
