@@ -36,7 +36,7 @@ def metrics_text(report: RunReport, *, before: Path) -> bytes:
     now, previous, worked = time.time(), _samples(before), bool(value["files"]["done"])
     rows = Gauge(
         _ROWS,
-        "Rows of the last run by status, and reused ones; rejected ones of the last that scored",
+        "Rows of the last run by status; those rejected are of the last run that scored a file",
         ["status"],
         registry=registry,
     )

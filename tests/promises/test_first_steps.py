@@ -126,7 +126,7 @@ def test_every_command_of_the_tutorial_runs_from_an_empty_folder(newcomer: dict[
     blocks = [block.replace("make demo", MADE) for block in shell_blocks(page)]
     shown = follow(blocks, tmp_path / "work", newcomer)
     clone = tmp_path / "work" / "review-scorer"
-    for name in ("scored.csv", "report.html", "mine.html", "my-model/history.json", "my-bundle/bundle.json", "card.md"):
+    for name in ("first.csv", "report.html", "mine.html", "my-model/history.json", "my-bundle/bundle.json", "card.md"):
         assert (clone / name).exists(), name
     assert "McNemar" in shown
     assert "\n99\n" in shown

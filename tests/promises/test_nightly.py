@@ -189,7 +189,7 @@ def test_the_readme_gets_to_a_nightly_job(score_command: Path, tmp_path: Path) -
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "99" in done.stdout.splitlines()
-    assert 'score_files{result="up_to_date"} 1.0' in done.stdout
+    assert 'score_files{result="done"} 1.0' in done.stdout
     assert (tmp_path / "installed").read_text().startswith("# old\n")
     assert (
         f'cd "{tmp_path}/a night" && "{tmp_path}/a night/env/bin/score" incoming/'
