@@ -27,7 +27,7 @@ SHOWN = (
     ('score --text "A quiet, tender film."', 3),
     ("score sample_data/reviews.parquet -o preds.parquet", 3),
     ("python sample_data/show.py preds.parquet", 7),
-    ("evaluate-labels sample_data/labelled.parquet", 11),
+    ("evaluate-labels sample_data/labelled.parquet", 18),
 )
 """Commands, and how many lines of what each prints are shown."""
 

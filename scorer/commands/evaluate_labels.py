@@ -297,7 +297,7 @@ def evaluate_labels(
 
     FILE has predictions (the column pred_label), or text that is scored first. A row with a gold
     label but no prediction, as for an empty text, is counted as unscored and left out. With
-    --drift no gold labels are needed.
+    --drift no gold labels are needed. The figures to decide with are printed, with -v all tables.
     """
     set_up_logging(quiet=quiet, verbose=verbose)
     from scorer.evaluation import evaluate
@@ -326,7 +326,7 @@ def evaluate_labels(
         from scorer.report.html import to_html
 
         page = to_html(found)
-    print_report(found, sys.stdout, as_json=to_stdout)
+    print_report(found, sys.stdout, as_json=to_stdout, in_full=verbose > 0)
     if json_path is not None and not to_stdout:
         write_json(found, json_path)
     if markdown_path is not None:

@@ -31,7 +31,14 @@ from scorer.metrics.intervals import (
     with_warning,
     within,
 )
-from scorer.metrics.matrix_samples import PSEUDO_ROWS, MatrixSamples, drawn_cells, sampled_interval, sums_by
+from scorer.metrics.matrix_samples import (
+    MEANS_OVER_LABELS,
+    PSEUDO_ROWS,
+    MatrixSamples,
+    drawn_cells,
+    sampled_interval,
+    sums_by,
+)
 from scorer.metrics.values import Figure, Ids, Interval, Probabilities
 from scorer.safe_text import counted
 
@@ -40,7 +47,11 @@ _ALL_CELLS = 1000
 
 
 _FEW_CHANGED = 10
-"""With fewer rows that are predicted otherwise, intervals of differences in figures of the matrix are approximate."""
+"""With fewer rows that are predicted otherwise, intervals of differences in figures of the matrix are approximate.
+
+With three labels and more, those of means over labels are so with fewer of any label: the additional rows are spread
+over many cells.
+"""
 
 
 def comparison_of(
@@ -152,18 +163,29 @@ def _matrix_intervals(
         now.gold, now.predicted, then.predicted, len(now.labels), resamples=method.resamples, seed=method.seed
     )
     drawn = [side.figures(positive) for side in samples]
-    changed = int((now.predicted != then.predicted).sum())
-    few = f"{counted(changed, 'prediction')} changed" if changed < _FEW_CHANGED else None
+    few, few_of_label = _few_changed(now, then)
     found = {}
     for name, values in drawn[0].items():
         current, baseline = (side.figures[name].value for side in sides)
         if current is not None and baseline is not None:
             interval = sampled_interval(current - baseline, values - drawn[1][name], -2.0, 2.0)
-            found[name] = with_warning(interval, rows, few)
+            found[name] = with_warning(interval, rows, few_of_label if name in MEANS_OVER_LABELS else few)
     right, was_right = now.predicted == now.gold, then.predicted == then.gold
     only = int((right & ~was_right).sum()), int((was_right & ~right).sum())
-    accuracy = paired_interval(*only, rows)
+    accuracy = with_warning(paired_interval(*only, rows), rows, few)
     return {**found, "accuracy": accuracy, "weighted_recall": accuracy}
+
+
+def _few_changed(now: LabelledPredictions, then: LabelledPredictions) -> tuple[str | None, str | None]:
+    """The warning that few predictions changed, and that for means over labels, of which one may have few changes."""
+    changed = now.predicted != then.predicted
+    total = int(changed.sum())
+    few = f"{counted(total, 'prediction')} changed" if total < _FEW_CHANGED else None
+    gold, moved = (np.bincount(rows, minlength=len(now.labels)) for rows in (now.gold, now.gold[changed]))
+    least = min(np.flatnonzero(gold).tolist(), key=lambda label: int(moved[label]))
+    if few is not None or len(now.labels) < 3 or moved[least] >= _FEW_CHANGED:
+        return few, few
+    return None, f"{counted(int(moved[least]), 'prediction')} of label {now.labels[least]} changed"
 
 
 def mcnemar(only_current: int, only_baseline: int) -> McNemar:
@@ -223,12 +245,16 @@ def loss_intervals(
 ) -> dict[str, Interval]:
     """Intervals of the differences in log loss and Brier score; probabilities are ``(n_rows, n_labels)``.
 
-    Two rows more move the difference up and down as the rows would whose predicted label were wrong.
+    Two rows more move the difference up and down as the rows would whose predicted label were wrong; between equal
+    probabilities, as a wrong row of one side would alone.
     """
     found = {}
     for name, losses in (("log_loss", log_losses), ("brier", partial(brier_losses, positive=positive))):
         gap = losses(current, gold) - losses(baseline, gold)
-        moved = losses(current, runner_up(current)) - losses(baseline, runner_up(baseline))
+        if_wrong = losses(current, runner_up(current))
+        moved = if_wrong - losses(baseline, runner_up(baseline))
+        if not moved.any() and not gap.any():
+            moved = if_wrong
         value, reach = float(gap.mean()), float(np.sqrt((moved**2).mean()))
         interval = interval_of_skewed_mean(Moments.of(gap) + Moments.of(np.array([value - reach, value + reach])))
         interval = within(interval, value, -math.inf, math.inf)

@@ -28,7 +28,7 @@ from scorer.evaluation.drift import Profile, baseline_profile, drift_of
 from scorer.evaluation.expectation import (
     CalibrationCheck,
     Expectation,
-    check_of_embedded,
+    check_of_built_in,
     drift_doubts,
     expectation_of,
 )
@@ -41,7 +41,7 @@ from scorer.evaluation.mistakes import most_confident_mistakes, reviews_at, susp
 from scorer.evaluation.options import EvaluateArguments, EvaluateOptions
 from scorer.evaluation.outputs import check_outputs, check_row_columns, write_if_passed, write_rows
 from scorer.evaluation.rows import EvaluatedRows, PredictedChunk, collect_rows, predicted_chunks, scored_chunks
-from scorer.evaluation.scored_by import ScoredBy, scored_by
+from scorer.evaluation.scored_by import BUILT_IN, ScoredBy, scored_by
 from scorer.evaluation.sections import Drift, Method, ReadFile
 from scorer.evaluation.slices import Cut, SlicedRows
 from scorer.evaluation.thresholds import Thresholds, threshold_table
@@ -220,7 +220,7 @@ class _Evaluation:
         if self.scorer is not None:
             check = CalibrationCheck.of(self.scorer.bundle.description)
         else:
-            check = check_of_embedded(self.models)
+            check = check_of_built_in(self.models)
         places = rows.predicted >= 0
         return expectation_of(rows.predicted[places], rows.confidence[places], self.labels.names, check)
 
@@ -262,7 +262,7 @@ class _Evaluation:
             files=tuple(file.source.path for file in self.files),
             labels_file=None if options.labels is None else os.fspath(options.labels),
             label_column=gold.column,
-            model=None if scorer is None else os.fspath(options.model or "embedded"),
+            model=None if scorer is None else os.fspath(options.model or BUILT_IN),
             precision=None if scorer is None else scorer.session.precision,
             device=None if scorer is None else scorer.session.device,
             fingerprint=None if scorer is None else scorer.bundle.fingerprint(scorer.session.precision),

@@ -26,7 +26,7 @@ from scorer.safe_text import counted
 _MUCH = 0.25
 """Stability index above which a night is too different."""
 
-_OTHER_WORDS = 0.5
+OTHER_WORDS = 0.5
 """Jensen-Shannon distance of the words above which a night is too different."""
 
 
@@ -56,7 +56,8 @@ class Expectation(Section):
         sampling: half the width of the interval if the calibration were perfect.
         calibration: half the width that the calibration's own uncertainty alone would give; ``None`` if unknown.
         basis: sentence on what the calibration was checked with.
-        doubts: sentences on drift that makes the figures worthless; empty if none was found or looked for.
+        doubts: what has drifted so far that the figures are worthless, each a sentence without its point; empty if
+            nothing has, or nothing was compared.
         drift_checked: true if there are drift figures.
     """
 
@@ -73,7 +74,7 @@ class Expectation(Section):
     def to_bound(self) -> Figure:
         """The expected accuracy for a gate: undefined after drift, and without an interval if it is approximate."""
         if self.doubts:
-            return Figure(None, self.doubts[0])
+            return Figure(None, f"drift makes it worthless: {self.doubts[0]}")
         interval = self.accuracy.interval
         return self.accuracy if interval is None or not interval.warning else Figure(self.accuracy.value)
 
@@ -130,7 +131,7 @@ def _noise_of_error(confidence: npt.NDArray[np.float64], rows: int) -> float:
     return float(np.sqrt(2 / np.pi * held / len(confidence) * mean * (1 - mean) / rows).sum())
 
 
-def check_of_embedded(models: Sequence[ScoredBy | None]) -> CalibrationCheck | None:
+def check_of_built_in(models: Sequence[ScoredBy | None]) -> CalibrationCheck | None:
     """The check of the built-in model, if all of ``models``, which made the predictions, are it."""
     made_by = {None if model is None else (model.precision, model.fingerprint) for model in models}
     if len(made_by) != 1 or (only := made_by.pop()) is None:
@@ -193,7 +194,7 @@ def _mean(values: npt.NDArray[np.float64], spread: float | None) -> Figure:
 
 
 def drift_doubts(drift: Drift) -> tuple[str, ...]:
-    """Sentences on drift so large that calibration on earlier reviews says nothing about these."""
+    """What has drifted so far that calibration on earlier reviews says nothing about these."""
     length, words = drift.length, drift.vocabulary
     indexes: list[tuple[str, Figure, Chance | None]] = [
         ("predicted labels", drift.label_psi, drift.label_chance),
@@ -204,7 +205,7 @@ def drift_doubts(drift: Drift) -> tuple[str, ...]:
     found = []
     for name, index, chance in indexes:
         if index.value is not None and index.value > max(_MUCH, 0.0 if chance is None else chance.high):
-            found.append(f"worthless: the {name} have drifted much (stability index {index.value:.2f})")
-    if words is not None and words.distance.value is not None and words.distance.value > _OTHER_WORDS:
-        found.append(f"worthless: the texts have other words (Jensen-Shannon distance {words.distance.value:.2f})")
+            found.append(f"the {name} have drifted much (stability index {index.value:.2f})")
+    if words is not None and words.distance.value is not None and words.distance.value > OTHER_WORDS:
+        found.append(f"the texts have other words (Jensen-Shannon distance {words.distance.value:.2f})")
     return tuple(found)

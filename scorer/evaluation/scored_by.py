@@ -17,6 +17,12 @@ from scorer.metrics.values import Section
 KEY = b"review_scorer.scored_by"
 """Key of :class:`ScoredBy` as JSON in the metadata of a baseline."""
 
+BUILT_IN = "built-in"
+"""The name of the model inside the package, in a report."""
+
+_FOLDER = "default_model"
+"""Its folder, by which lineages call it."""
+
 _MOST_BYTES = 2**24
 
 
@@ -25,7 +31,7 @@ class ScoredBy(Section):
     """The model that made predictions, as their file states it.
 
     Attributes:
-        name: last name in its lineage; ``None`` without one.
+        name: last name in its lineage, or :data:`BUILT_IN`; ``None`` without one.
         precision, device: that really ran.
         fingerprint: of the model folder, in hexadecimal.
         threshold: probability at which the second of two labels is predicted; ``None`` for the more probable label.
@@ -50,7 +56,7 @@ def scored_by(source: Source) -> ScoredBy | None:
     if texts["fingerprint"] is None:
         return None
     return ScoredBy(
-        name=texts["name"],
+        name=BUILT_IN if texts["name"] == _FOLDER else texts["name"],
         precision=texts["precision"],
         device=texts["device"],
         fingerprint=texts["fingerprint"],

@@ -21,6 +21,12 @@ BINS = 15
 _FEW_ROWS = 10
 """With fewer wrong or right rows, the distances of the bins are too uncertain to scale."""
 
+_ALIKE = 1e-12
+"""Distance below which losses are the same but for rounding."""
+
+_TERMS = 3
+"""Terms of a parabola."""
+
 
 def temperature_of(history: Mapping[str, Any] | None) -> float:
     """Temperature recorded in a training's history, to divide logits by; 1 if there is no usable one."""
@@ -52,13 +58,16 @@ class MeanLoss:
         """The mean with its interval.
 
         One row more is taken to be wrong, as wrong rows of these probabilities are: else ten right rows with a
-        probability of 1 would give an interval of width 0.
+        probability of 1 would give an interval of width 0. Where a wrong row loses as much as any other, as with ties,
+        another row loses nothing.
         """
         rows = self.moments.rows
         if not rows:
             return NO_PROBABILITIES
-        value = self.moments.total / rows
-        interval = interval_of_skewed_mean(self.moments + Moments.of(np.array([self.if_wrong / rows])))
+        value, wrong = self.moments.total / rows, self.if_wrong / rows
+        alike = self.moments.squares / rows - value * value <= _ALIKE and abs(wrong - value) <= _ALIKE
+        more = Moments.of(np.array([wrong, 0.0] if alike else [wrong]))
+        interval = interval_of_skewed_mean(self.moments + more)
         return Figure(value, interval=with_warning(within(interval, value, 0.0, self.most), rows))
 
 
@@ -204,7 +213,7 @@ def calibration_interval(cells: CalibrationCells, value: float, *, resamples: in
     """Interval of the calibration error ``value`` by inverting a simulated test.
 
     Noise alone makes the error of a sample larger than the true one, so a bootstrap misses well calibrated
-    models (Vaicenavicius et al., 2019, "Evaluating model calibration in classification", section 4). Instead the
+    models (Vaicenavicius et al., 2019, "Evaluating model calibration in classification", section 4). Instead likely
     distances of the bins are scaled down and up, noise is added to them, and the interval holds every true error
     for which ``value`` lies in the middle 95 % of the simulated ones. With few wrong or few right rows the distances
     say too little; then the interval reaches as far as the distance of the mean confidence from Wilson's interval of
@@ -221,27 +230,48 @@ def calibration_interval(cells: CalibrationCells, value: float, *, resamples: in
     share = (right + 1) / (rows + 2)
     spread = np.sqrt((share * (1 - share) + gaps**2) / rows)
     noise = np.random.default_rng(seed).normal(size=(resamples, len(rows))) * spread
+    weights = rows / rows.sum()
+    likely = _likely_gaps(gaps, spread, sums / rows)
+    of_one = likely / max(float(weights @ np.abs(likely)), 1e-300)
 
-    def simulated(scale: float, quantile: float) -> float:
-        errors = (rows * np.abs(scale * gaps + noise)).sum(axis=1) / rows.sum()
-        return float(np.quantile(errors, quantile))
+    def simulated(error: float, quantile: float) -> float:
+        return float(np.quantile(np.abs(error * of_one + noise) @ weights, quantile))
 
-    def scale_at(quantile: float, low: float, high: float) -> float:
-        for _ in range(20):
+    def error_at(quantile: float) -> float:
+        """The true error whose simulated ones have ``value`` at ``quantile``."""
+        low, high = 0.0, 1.0 if simulated(0.0, quantile) < value else 0.0
+        for _ in range(20 if high else 0):
             middle = (low + high) / 2
             low, high = (middle, high) if simulated(middle, quantile) < value else (low, middle)
         return (low + high) / 2
 
-    def lowest_at(quantile: float) -> float:
-        return 0.0 if simulated(0.0, quantile) >= value else scale_at(quantile, 0.0, 1.0)
-
     # An error that noise alone exceeds is never missed above, so that all 5 % are for the other side.
-    lowest = lowest_at(0.95)
-    if min(lowest, 1.0) * value > simulated(lowest, 0.025):
-        lowest = lowest_at(0.975)
-    high = max(1.0, scale_at(0.025, 0.0, 3.0)) * value
+    low = error_at(0.95)
+    if low > simulated(low, 0.025):
+        low = error_at(0.975)
+    high = error_at(0.025)
     n_rows, n_right = int(rows.sum()), int(right.sum())
     accuracy, confidence = wilson(n_right, n_rows), float(sums.sum()) / n_rows
     if accuracy is not None and min(n_right, n_rows - n_right) < _FEW_ROWS:
         high = max(high, confidence - accuracy.low, accuracy.high - confidence)
-    return Interval(min(lowest, 1.0) * value, min(1.0, high), "simulation")
+    return within(Interval(low, high, "simulation"), value, 0.0, 1.0)
+
+
+def _likely_gaps(
+    gaps: npt.NDArray[np.float64], spread: npt.NDArray[np.float64], confidence: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Distances of bins without most of their noise: ``gaps`` ``(n_bins,)`` drawn to a parabola over ``confidence``.
+
+    ``spread`` is the standard deviation of each. How far they are drawn follows from how far they scatter around the
+    parabola beyond that (DerSimonian and Laird, 1986, "Meta-analysis in clinical trials"). Noise that was left in
+    would be counted twice.
+    """
+    if len(gaps) <= _TERMS or not gaps.any():
+        return gaps if gaps.any() else np.ones(len(gaps))
+    scale = 1 / spread
+    terms = np.vander(confidence - confidence.mean(), _TERMS) * scale[:, np.newaxis]
+    hat = terms @ np.linalg.pinv(terms)
+    fit = hat @ (gaps * scale) * spread
+    beyond = float((((gaps - fit) * scale) ** 2).sum()) - (len(gaps) - _TERMS)
+    between = max(0.0, beyond / float((scale**2 * (1 - np.diag(hat))).sum()))
+    return np.asarray(fit + (gaps - fit) * between / (between + spread**2))

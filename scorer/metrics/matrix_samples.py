@@ -28,13 +28,16 @@ _BLOCK = 4_000_000
 _FEW_ROWS = 25
 """With fewer gold rows of a label, intervals of figures in which labels count alike are approximate."""
 
-_OF_LABELS = {
+MEANS_OVER_LABELS = {
     "balanced_accuracy": "recall",
     "macro_precision": "precision",
     "macro_recall": "recall",
     "macro_f1": "f1",
 }
-"""Means of one figure of each label."""
+"""Means of one figure of each label, in which labels count alike."""
+
+_WEIGHTED = {"weighted_precision": "precision", "weighted_f1": "f1"}
+"""Means of one figure of each label, weighted with its gold rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +159,9 @@ def matrix_intervals(
     known = {"accuracy": accuracy, "weighted_recall": accuracy}  # they are equal
     if positive is not None:
         known |= {name: getattr(by_label[positive], name).interval for name in ("precision", "recall", "f1")}
+    if len(only := np.flatnonzero(samples.occurs)) == 1:  # its figures are the means over labels
+        means = MEANS_OVER_LABELS | _WEIGHTED
+        known |= {name: getattr(by_label[int(only[0])], of).interval for name, of in means.items()}
     resampled = samples.figures(positive)
     few = _of_few_rows(by_label)
     found = {}
@@ -169,16 +175,16 @@ def matrix_intervals(
             if few is not None and (mean := _mean_over_labels(name, by_label)) is not None:
                 ends = min(interval.low, max(0.0, mean.low)), max(interval.high, min(1.0, mean.high))
                 interval = replace(interval, low=ends[0], high=ends[1])
-            reason = few if name in _OF_LABELS or name == "mcc" else None
+            reason = few if name in MEANS_OVER_LABELS or name == "mcc" else None
             found[name] = replace(figure, interval=with_warning(interval, rows, reason))
     return found
 
 
 def _mean_over_labels(name: str, by_label: Sequence[LabelFigures]) -> Interval | None:
     """The interval of a figure that is the mean of one figure of each label; ``None`` for any other."""
-    if name not in _OF_LABELS:
+    if name not in MEANS_OVER_LABELS:
         return None
-    of = _OF_LABELS[name]
+    of = MEANS_OVER_LABELS[name]
     figures = [getattr(label, of) for label in by_label if label.gold or (label.predicted and of != "recall")]
     pairs = [(figure.value, figure.interval) for figure in figures if figure.value is not None]
     return interval_of_mean([value for value, _ in pairs], [interval for _, interval in pairs]) if pairs else None

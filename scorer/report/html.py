@@ -17,13 +17,24 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from scorer.evaluation.findings import EvaluationReport
+from scorer.evaluation.scored_by import BUILT_IN
 from scorer.evaluation.sections import Review
 from scorer.report import tables
-from scorer.report.blocks import excerpt
+from scorer.report.blocks import excerpt, percent, with_breaks
 from scorer.report.pictures import picture_of_coverage, pictures_of, pictures_of_drift
 from scorer.report.reading_list import KINDS, choices_of, entries_of
-from scorer.report.verdict import LOWER_IS_BETTER, digits_of, hand_over, signed, unlike_verdict, verdict, weakest
-from scorer.safe_text import HIDDEN, escaped, printable, visible
+from scorer.report.verdict import (
+    LOWER_IS_BETTER,
+    common_digits,
+    decimals,
+    digits_of,
+    hand_over,
+    signed,
+    unlike_verdict,
+    verdict,
+    weakest,
+)
+from scorer.safe_text import HIDDEN, counted, escaped, printable, visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -34,10 +45,6 @@ TEXT_CHARACTERS = 4000
 _EXCERPT_CHARACTERS = 160
 
 _SCRIPTS = ("sort.js", "reviews.js", "thresholds.js", "pointer.js")
-
-
-_BUILT_IN = ("embedded", "default_model")
-"""Its name as a choice of the model, and that of its folder, which lineages have."""
 
 
 def to_html(report: EvaluationReport) -> str:
@@ -59,14 +66,16 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "count": lambda number: f"{number:,}",
-        "decimals": lambda value, digits=4: f"{value:.{digits}f}",
+        "counted": counted,
+        "decimals": decimals,
         "signed": signed,
         "digits": digits_of,
-        "percent": lambda share: f"{share * 100:.{0 if share in (0, 1) else 1}f} %",
+        "common_digits": common_digits,
+        "percent": percent,
         "place": lambda value, low: f"{max(0.0, min(1.0, (value - low) / (1 - low))) * 100:.2f}",
-        "excerpt": lambda text: excerpt(visible(text), _EXCERPT_CHARACTERS),
+        "excerpt": lambda text: excerpt(visible(with_breaks(text, " ")), _EXCERPT_CHARACTERS),
         "review_text": review_text,
-        "model_name": lambda name: "the built-in model" if name in _BUILT_IN else name or "unnamed",
+        "model_name": lambda name: "the built-in model" if name == BUILT_IN else name or "unnamed",
         "cut": cut_note,
         "tojson_text": lambda value: json.dumps(value, separators=(",", ":")),
     }
@@ -110,6 +119,7 @@ def _content(report: EvaluationReport) -> dict[str, Any]:
         "weakest": weakest(report),
         "entries": entries,
         "reading": Counter(entry.kinds[0] for entry in entries),
+        "suspect_mistakes": sum({"mistake", "suspect"} <= set(entry.kinds) for entry in entries),
         "others": "others" if report.positive is None or len(report.labels) > 2 else report.labels[1 - report.positive],
         "choices": choices_of(entries),
         "kinds": {kind: name for kind, name in KINDS.items() if any(kind in one.kinds for one in entries)},
@@ -162,7 +172,7 @@ def _sections(report: EvaluationReport) -> list[dict[str, str]]:
 
 def review_text(text: str) -> Markup:
     r"""The first :data:`TEXT_CHARACTERS` of ``text`` as markup; escaped characters differ from a typed ``\x07``."""
-    text = text[:TEXT_CHARACTERS].replace("\r\n", "\n")
+    text = with_breaks(text[:TEXT_CHARACTERS], "\n").replace("\r\n", "\n")
     pieces, start = [], 0
     for match in HIDDEN.finditer(text):
         pieces += [

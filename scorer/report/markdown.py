@@ -6,7 +6,8 @@ import html
 import re
 
 from scorer.evaluation.findings import EvaluationReport
-from scorer.report.blocks import blocks, excerpt
+from scorer.report.blocks import excerpt
+from scorer.report.full import full_report
 from scorer.safe_text import printable
 
 _SHOWN_CHARACTERS = 200
@@ -17,7 +18,7 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|~@])")
 def to_markdown(report: EvaluationReport) -> str:
     """``report`` as Markdown with GitHub's tables; text from files is escaped."""
     parts = ["# Evaluation"]
-    for block in blocks(report):
+    for block in full_report(report):
         if block.title:
             parts.append(f"## {_markdown(block.title)}")
         if block.lines:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -70,8 +72,14 @@ def choices_of(entries: Sequence[Entry]) -> dict[str, list[tuple[str, str]]]:
     for (built_in, by), values in found.items():
         name = f"{by} (built in)" if built_in and (False, by) in found else by
         if len(values) > 1:
-            choices[name] = sorted(values.items(), key=lambda pair: pair[1])
+            choices[name] = sorted(values.items(), key=lambda pair: _in_order(pair[1]))
     return choices
+
+
+def _in_order(value: str) -> tuple[float, str]:
+    """Numbers and spans of numbers by size, then texts."""
+    number = re.match(r"\d[\d,]*(\.\d+)?", value)
+    return (float(number[0].replace(",", "")) if number else math.inf, value)
 
 
 def _reasons(report: EvaluationReport) -> Iterator[tuple[str, Review, str | None, float | None]]:

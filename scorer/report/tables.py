@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from scorer.evaluation.findings import FIGURES, EvaluationReport
 from scorer.evaluation.slices import OTHERS, UNCERTAIN_ROWS, SliceGroup
 from scorer.evaluation.thresholds import ThresholdRow, Thresholds
 from scorer.metrics.values import Figure, ratio
-from scorer.report.verdict import LOWER_IS_BETTER, certain_slices, digits_of, index_verdict, verdict_of
+from scorer.report.verdict import LOWER_IS_BETTER, certain_slices, digits_of, index_verdict, verdict_of, words_verdict
 from scorer.safe_text import counted
 
 MATRIX_LABELS = 16
@@ -143,13 +144,14 @@ def differences(report: EvaluationReport) -> list[dict[str, Any]]:
     found = report.comparison.differences if report.comparison else ()
     first = {*_FIRST, "precision", "recall"} - ({"macro_f1"} if report.positive is not None else {"f1"})
     without_positive = set() if report.positive is not None else {"precision", "recall", "f1"}
+    usual = digits_of(found[0].difference) if found else 0
     return [
         {
             "name": _figure_name(one.figure, report),
             "of": one,
             "verdict": verdict_of(one),
             "first": one.figure in first,
-            "digits": digits_of(one.difference),
+            "digits": digits_of(one.difference, usual),
         }
         for one in found
         if one.figure not in without_positive
@@ -172,6 +174,9 @@ def thresholds(report: EvaluationReport) -> dict[str, Any] | None:
         f1=ratio(2 * hits, golds + predicted, f"{found.label} is neither gold nor predicted"),
         accuracy=ratio(hits + others - (predicted - hits), golds + others, "there are no rows"),
     )
+    slider = _slider(found, hits, predicted - hits, _threshold_at_hand(report))
+    if slider is not None and slider["at_hand"] is not None:
+        now = replace(now, threshold=slider["at_hand"])
     named = {"as predicted": now}
     if found.best_f1 is not None:
         named["best F1"] = found.best_f1
@@ -184,7 +189,7 @@ def thresholds(report: EvaluationReport) -> dict[str, Any] | None:
     return {
         "rows": rows,
         "steps": [{"name": "", "of": row, **_missed_and_wrong(row, golds)} for row in found.rows],
-        "slider": _slider(found, hits, predicted - hits),
+        "slider": slider,
         "advice": _advice(found, rows),
     }
 
@@ -218,20 +223,41 @@ def _rows(change: int) -> str:
     return count if change else "as many rows"
 
 
-def _slider(found: Thresholds, hits: int, false: int) -> dict[str, Any] | None:
-    """Counts for the slider, where it starts, and the counts of the predictions at hand."""
+def _threshold_at_hand(report: EvaluationReport) -> float | None:
+    """The threshold that the predictions state, else 0.5 with two labels; ``None`` if several are stated."""
+    stated = {one.model.threshold for one in report.provenance.inputs if one.role == "evaluated" and one.model}
+    stated.discard(None)
+    if len(stated) > 1 or len(report.labels) != 2:
+        return None
+    return stated.pop() if stated else 0.5
+
+
+def _slider(found: Thresholds, hits: int, false: int, at_hand: float | None) -> dict[str, Any] | None:
+    """Counts for the slider, where it starts, and the threshold and counts of the predictions at hand.
+
+    The threshold is ``at_hand`` if it gives these counts, else ``None``.
+    """
     counts = found.counts
     if counts is None or not counts.threshold:
         return None
     reached = [abs(a + b - hits - false) for a, b in zip(counts.hits, counts.false, strict=True)]
+    start = min(range(len(reached)), key=reached.__getitem__)
+    thresholds = [float(f"{one:.9g}") for one in counts.threshold]
+    below = thresholds[start + 1] if start + 1 < len(thresholds) else -1.0
+    is_it = at_hand is not None and (counts.hits[start], counts.false[start]) == (hits, false)
+    if at_hand is not None and is_it and below < at_hand <= thresholds[start]:
+        thresholds[start] = at_hand  # no score lies between the two
+    else:
+        at_hand = None
     return {
         "positives": counts.positives,
         "negatives": counts.negatives,
-        "threshold": [float(f"{one:.9g}") for one in counts.threshold],
+        "threshold": thresholds,
         "hits": counts.hits,
         "false": counts.false,
-        "start": min(range(len(reached)), key=reached.__getitem__),
+        "start": start,
         "now": [hits, false],
+        "at_hand": at_hand,
     }
 
 
@@ -248,7 +274,8 @@ def drift_measures(report: EvaluationReport) -> list[dict[str, Any]]:
         psi = drift.length.psi
         measures.append(("length", psi, index_verdict(psi, drift.length.chance), index))
     if drift.vocabulary is not None:
-        measures.append(("vocabulary", drift.vocabulary.distance, "", "Jensen-Shannon distance, 0 to 1"))
+        distance = drift.vocabulary.distance
+        measures.append(("vocabulary", distance, words_verdict(distance), "Jensen-Shannon distance, 0 to 1"))
         measures.append(("new words", drift.vocabulary.unseen, "", "share of words that the baseline does not have"))
     return [
         {"name": name, "figure": figure, "verdict": verdict, "remark": figure.reason or remark}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from scorer.errors import OutputError
 from scorer.evaluation.findings import EvaluationReport
-from scorer.report.blocks import Block, Column, blocks, excerpt
+from scorer.report.blocks import Block, Column, excerpt
 from scorer.report.files import to_json_text
+from scorer.report.full import full_report
+from scorer.report.summary import summary
 from scorer.safe_text import printable
 
 if TYPE_CHECKING:
@@ -18,7 +21,10 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _PLAIN_CHARACTERS = 100
-"""Characters of a review's text in a pipe; a terminal cuts it to its width."""
+"""Characters of a review's text in a pipe; a table of a width cuts it further."""
+
+_PLAIN_WIDTH = 80
+"""Characters of a line of the short report in a pipe."""
 
 _LEAST_TEXT = 10
 """Characters of a column of texts on a narrow terminal."""
@@ -27,8 +33,10 @@ _BETWEEN_COLUMNS = 2
 """Characters that a table on a terminal takes beside each column."""
 
 
-def print_report(report: EvaluationReport, stream: TextIO, *, as_json: bool = False) -> None:
+def print_report(report: EvaluationReport, stream: TextIO, *, as_json: bool = False, in_full: bool = False) -> None:
     """Write ``report`` to ``stream``: as JSON, with ``rich`` on a terminal, or as plain text elsewhere.
+
+    The tables are those of :func:`scorer.report.summary.summary`, or all of them ``in_full``.
 
     Raises:
         OutputError: it could not be written.
@@ -38,9 +46,9 @@ def print_report(report: EvaluationReport, stream: TextIO, *, as_json: bool = Fa
         if as_json:
             stream.write(to_json_text(report))
         elif stream.isatty():
-            _print_rich(report, stream)
+            _print_rich(full_report(report) if in_full else summary(report), stream)
         else:
-            stream.write(to_text(report))
+            stream.write(to_text(report, in_full=in_full))
         stream.flush()
     except BrokenPipeError:
         raise
@@ -48,46 +56,52 @@ def print_report(report: EvaluationReport, stream: TextIO, *, as_json: bool = Fa
         raise OutputError(f"the report could not be written to stdout: {error.strerror}") from error
 
 
-def _print_rich(report: EvaluationReport, stream: TextIO) -> None:
+def _print_rich(blocks: Iterable[Block], stream: TextIO) -> None:
     from rich.console import Console
 
     console = Console(file=stream, highlight=False)
-    for part in _parts(report, console.width):
+    for part in _parts(blocks, console.width, plain=False):
         console.print(part)
 
 
-def to_text(report: EvaluationReport) -> str:
-    """``report`` as plain lines, without colour and of any width."""
+def to_text(report: EvaluationReport, *, in_full: bool = False) -> str:
+    """``report`` as plain lines without colour: the short one in 80 columns, or everything in lines of any width."""
     from rich.console import Console
 
     written = io.StringIO()
     console = Console(file=written, width=10_000, color_system=None, force_terminal=False, highlight=False)
-    for part in _parts(report, None):
+    parts = _parts(full_report(report), None) if in_full else _parts(summary(report), _PLAIN_WIDTH)
+    for part in parts:
         console.print(part)
     return "".join(line.rstrip() + "\n" for line in written.getvalue().splitlines())
 
 
-def _parts(report: EvaluationReport, width: int | None) -> Iterator[RenderableType]:
-    """All parts of the report, for a terminal of a ``width``, or as plain text."""
+def _parts(blocks: Iterable[Block], width: int | None, *, plain: bool = True) -> Iterator[RenderableType]:
+    """All ``blocks``, for a terminal of a ``width``, or as plain text of a width or of any."""
     from rich.text import Text
 
-    for number, block in enumerate(blocks(report)):
+    def line_of(text: str, style: str) -> Text:
+        text = printable(text)
+        if plain and width is not None:  # a path is whole, however long it is
+            text = textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        return Text(text, style)
+
+    for number, block in enumerate(blocks):
         if number:
             yield ""
         if block.title:
-            yield Text(printable(block.title), "" if width is None else "bold")
+            yield line_of(block.title, "" if plain else "bold")
         for line, style in block.lines:
-            yield Text(printable(line), style or "")
+            yield line_of(line, style or "")
         if block.columns:
-            yield _table(block, width)
+            yield _table(block, width, plain=plain)
 
 
-def _table(block: Block, width: int | None) -> Table:
+def _table(block: Block, width: int | None, *, plain: bool) -> Table:
     from rich import box
     from rich.table import Table
 
     rows = [[_cell(text, column) for text, column in zip(row, block.columns, strict=True)] for row in block.rows]
-    plain = width is None
     table = Table(
         box=None if plain else box.SIMPLE_HEAD,
         padding=(0, 2 if plain else 1, 0, 0),
@@ -96,7 +110,7 @@ def _table(block: Block, width: int | None) -> Table:
     )
     widths = [None] * len(block.columns) if width is None else _widths(block, rows, width)
     for place, (column, own) in enumerate(zip(block.columns, widths, strict=True)):
-        cut = not plain and (column.wide or place == 0)
+        cut = width is not None and (column.wide or place == 0)
         table.add_column(
             _heading(column.name),
             justify="right" if column.right else "left",

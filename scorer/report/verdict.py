@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from scorer.evaluation.expectation import OTHER_WORDS
 from scorer.evaluation.findings import FIGURES, EvaluationReport
 from scorer.evaluation.sections import Chance, Difference
 from scorer.evaluation.slices import OTHERS, UNCERTAIN_ROWS, Slice
@@ -41,6 +42,16 @@ def digits_of(figure: Figure, usual: int = 4) -> int:
     return min(_MOST_DIGITS, max(2, math.ceil(-math.log10(half / _TWO_DIGITS))))
 
 
+def common_digits(figures: Sequence[Figure], usual: int = 4) -> int:
+    """Decimals of a column of ``figures``: those of the widest interval among them, or ``usual`` without any."""
+    return min((digits_of(figure) for figure in figures if figure.interval is not None), default=usual)
+
+
+def decimals(value: float, digits: int = 4) -> str:
+    """``value`` with a minus of the width of a plus."""
+    return f"{value:z.{digits}f}".replace("-", "\u2212")
+
+
 def signed(value: float, digits: int) -> str:
     """``value`` with a sign, and with a minus of the width of a plus."""
     return f"{value:+.{digits}f}".replace("-", "\u2212")
@@ -66,17 +77,17 @@ def verdict(report: EvaluationReport) -> str:
         expected = report.expectation
         text = f"Without gold labels, an accuracy of {_with_interval(expected.accuracy)} is to be expected"
         if expected.doubts:
-            reasons = "; ".join(doubt.removeprefix("worthless: ") for doubt in expected.doubts)
-            return f"What the predictions reached cannot be told without gold labels: {reasons}."
+            return f"What the predictions reached cannot be told without gold labels: {'; '.join(expected.doubts)}."
         checked = "; no drift speaks against it" if expected.drift_checked else ""
         return f"{text}, if the probabilities are calibrated{checked}."
     return ""
 
 
 def weakest(report: EvaluationReport) -> str:
-    """The slice with the lowest accuracy, and the label with the lowest F1 of more than two, in sentences.
+    """The weakest slice, and the label with the lowest F1 of more than two, in sentences.
 
-    Only those with enough rows are looked at; the text is empty if there are none.
+    The slice is the one with the lowest accuracy whose interval lies below that of all rows. Only those with enough
+    rows are looked at; the text is empty if there are none.
     """
     return " ".join(filter(None, (_weakest_slice(report), _weakest_label(report))))
 
@@ -108,6 +119,13 @@ def index_verdict(index: Figure, chance: Chance | None) -> str:
     return "stable" if index.value < _STABLE else "shifted" if index.value < _MUCH else "shifted much"
 
 
+def words_verdict(distance: Figure) -> str:
+    """``shifted much`` for a Jensen-Shannon distance of words that makes an expectation worthless."""
+    if distance.value is None:
+        return ""
+    return "shifted much" if distance.value > OTHER_WORDS else "not much"
+
+
 def certain_slices(report: EvaluationReport) -> list[tuple[str, Slice]]:
     """Slices with enough rows, each with the name of its group, weakest accuracy first.
 
@@ -128,15 +146,14 @@ def certain_slices(report: EvaluationReport) -> list[tuple[str, Slice]]:
 
 
 def _weakest_slice(report: EvaluationReport) -> str:
-    found = certain_slices(report)
-    if len(found) < 2:
+    found, whole = certain_slices(report), report.figures["accuracy"].value
+    if len(found) < 2 or whole is None:
         return ""
-    by, one = found[0]
-    interval, whole = one.accuracy.interval, report.figures["accuracy"].value
-    chance = interval is not None and whole is not None and interval.high >= whole
-    may_be = ", which may be chance" if chance else ""
-    rows = counted(one.rows, "row")
-    return f"Weakest where {by} is {one.value}: accuracy {_with_interval(one.accuracy)}, {rows}{may_be}."
+    for by, one in found:
+        if one.accuracy.interval is not None and one.accuracy.interval.high < whole:
+            rows = counted(one.rows, "row")
+            return f"Weakest where {by} is {one.value}: accuracy {_with_interval(one.accuracy)}, {rows}."
+    return f"No slice of {UNCERTAIN_ROWS} rows or more is clearly weaker than the whole."
 
 
 def _weakest_label(report: EvaluationReport) -> str:

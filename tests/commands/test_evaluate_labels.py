@@ -48,7 +48,7 @@ ROC AUC               0.8333   ~ 0.1569 to 0.9926  of positive
 average precision     0.9167   ~ 0.0727 to 0.9994  of positive
 log loss              0.5344   ~ 0.1291 to 1.4103
 Brier score           0.1880   ~ 0.0048 to 0.5495
-calibration error     0.3600   ~ 0.0000 to 0.7520
+calibration error     0.3600   ~ 0.0000 to 0.6459
 
 label     gold  predicted  precision  recall      F1  ROC AUC
 negative     2          2     0.5000  0.5000  0.5000   0.8333
@@ -81,15 +81,15 @@ threshold  predicted  precision  recall      F1  accuracy
 
 if people take the least sure rows
 for people  rows   below  accuracy of the rest              95 %  mistakes caught  expected
-0%             0  0.6000                0.6000  0.2307 to 0.8824           0.0000    0.7600
-1%             1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
-2%             1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
-5%             1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
-10%            1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
-15%            1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
-20%            1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
-30%            2  0.8000                1.0000  0.4385 to 1.0000           1.0000    0.8333
-50%            3  0.8000                1.0000  0.3424 to 1.0000           1.0000    0.8500
+0 %            0  0.6000                0.6000  0.2307 to 0.8824           0.0000    0.7600
+1 %            1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
+2 %            1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
+5 %            1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
+10 %           1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
+15 %           1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
+20 %           1  0.7000                0.7500  0.3006 to 0.9544           0.5000    0.8000
+30 %           2  0.8000                1.0000  0.4385 to 1.0000           1.0000    0.8333
+50 %           3  0.8000                1.0000  0.3424 to 1.0000           1.0000    0.8500
 
 most confident of 2 mistakes
 row  gold      predicted  confidence  text
@@ -99,6 +99,43 @@ row  gold      predicted  confidence  text
 labels to check, the most suspect of 1: they are wrong, or the model is
 row  gold      predicted  confidence  text
 5    positive  negative       0.7000
+"""
+
+
+SHORT = """\
+preds.csv
+5 rows evaluated, gold labels from column 'label'
+
+Accuracy is 0.60 (95 %: 0.23 to 0.88).
+If people take the 10 % that the model is least sure of (1 row), 75.0 % of the
+  rest are right, and people see 50.0 % of the mistakes.
+
+~ approximate, not 95 %: fewer than 50 rows; a ranking with 2 rows of one kind
+figure                 value                 95 %
+accuracy              0.6000     0.2307 to 0.8824
+precision             0.6667     0.2077 to 0.9385  of positive
+recall                0.6667     0.2077 to 0.9385  of positive
+F1                    0.6667     0.1907 to 0.9444  of positive
+Matthews correlation  0.1667  ~ -0.5262 to 0.7770
+ROC AUC               0.8333   ~ 0.1569 to 0.9926  of positive
+calibration error     0.3600   ~ 0.0000 to 0.6459
+
+confusion matrix: a row for each gold label, a column for each predicted one
+          negative  positive
+negative         1         1
+positive         1         2
+
+threshold of positive      at  predicted  precision  recall      F1
+recall of 1            0.3000          4     0.7500  1.0000  0.8571
+
+most confident of 2 mistakes; 1 label to check
+row  gold      predicted  confidence  text
+5    positive  negative       0.7000
+3    negative  positive       0.6000
+
+more: -v prints all tables; --report FILE.html and --json FILE hold everything
+
+gate met: accuracy 0.6000 reaches --min-accuracy 0.6
 """
 
 
@@ -126,18 +163,24 @@ def command(files, in_process):
 
 def test_predictions(command):
     head = "preds.csv\n5 rows evaluated, gold labels from column 'label'\n"
-    assert command("preds.csv") == (0, head + TABLES, "")
+    code, out, err = command("preds.csv", "-v")
+    assert (code, out, err) == (0, head + TABLES, "preds.csv: the labels are in column 'label'\n")
+
+
+def test_the_short_report(command):
+    code, out, err = command("preds.csv", "--min-accuracy", "0.6", "--at-recall", "1")
+    assert (code, out, err) == (0, SHORT, "")
 
 
 def test_no_reviews_are_shown_where_none_are_kept(command):
     head = "preds.csv\n5 rows evaluated, gold labels from column 'label'\n"
     shown = TABLES[: TABLES.index("\nmost confident")]
-    assert command("preds.csv", "--mistakes", "0") == (0, head + shown, "")
+    assert command("preds.csv", "--mistakes", "0", "-v")[:2] == (0, head + shown)
 
 
 def test_joined_labels(command):
     head = "preds.csv, labels from gold.csv\n5 rows evaluated, gold labels from column 'target'\n"
-    assert command("preds.csv", "--labels", "gold.csv", "--on", "id") == (0, head + TABLES_WITH_IDS, "")
+    assert command("preds.csv", "--labels", "gold.csv", "--on", "id", "-v")[:2] == (0, head + TABLES_WITH_IDS)
 
 
 def test_rows_that_are_left_out_are_counted(command, files):
@@ -149,8 +192,8 @@ def test_rows_that_are_left_out_are_counted(command, files):
         "error: preds.csv: 1 of 7 ids has no label in gold.csv ('g'), and 2 of 8 ids of gold.csv are not here"
         " ('y', 'z'); correct the ids, or pass --allow-missing to leave these out\n"
     )
-    code, out, err = command("preds.csv", "--labels", "gold.csv", "--on", "id", "--allow-missing")
-    assert (code, err) == (0, "")
+    code, out, err = command("preds.csv", "--labels", "gold.csv", "--on", "id", "--allow-missing", "-v")
+    assert code == 0
     assert out == (
         "preds.csv, labels from gold.csv\n"
         "5 rows evaluated, gold labels from column 'target'\n"
@@ -181,7 +224,7 @@ def test_text_is_scored_first(command, tiny_bundle, files):
 def test_undefined_figures_say_why(command, files):
     header, *_ = PREDS.splitlines(keepends=True)
     (files / "preds.csv").write_text(header + "a,negative,negative,0.9,0.1\nb,positive,,,\n")
-    code, out, _ = command("preds.csv", "--min-f1", "0.5")
+    code, out, _ = command("preds.csv", "--min-f1", "0.5", "-v")
     assert code == 8
     assert (
         out
@@ -193,16 +236,16 @@ preds.csv
 ~ approximate, not 95 %: fewer than 50 rows
 figure                    value                 95 %
 accuracy                 1.0000     0.2065 to 1.0000
-balanced accuracy        1.0000   ~ 0.2065 to 1.0000
+balanced accuracy        1.0000     0.2065 to 1.0000
 precision             undefined                       positive was never predicted
 recall                undefined                       no row has the gold label positive
 F1                    undefined                       positive is neither a gold label nor predicted
-macro precision          1.0000   ~ 0.2065 to 1.0000
-macro recall             1.0000   ~ 0.2065 to 1.0000
-macro F1                 1.0000   ~ 0.2324 to 1.0000
-weighted precision       1.0000   ~ 1.0000 to 1.0000
+macro precision          1.0000     0.2065 to 1.0000
+macro recall             1.0000     0.2065 to 1.0000
+macro F1                 1.0000     0.2324 to 1.0000
+weighted precision       1.0000     0.2065 to 1.0000
 weighted recall          1.0000     0.2065 to 1.0000
-weighted F1              1.0000   ~ 1.0000 to 1.0000
+weighted F1              1.0000     0.2324 to 1.0000
 Matthews correlation  undefined                       only one label is a gold label
 ROC AUC               undefined                       no row has the gold label positive
 average precision     undefined                       no row has the gold label positive
@@ -237,7 +280,7 @@ threshold  predicted  precision     recall         F1  accuracy
 
 if people take the least sure rows
 for people  rows   below  accuracy of the rest              95 %  mistakes caught  expected
-0%             0  0.9000                1.0000  0.2065 to 1.0000        undefined    0.9000
+0 %            0  0.9000                1.0000  0.2065 to 1.0000        undefined    0.9000
 
 gate NOT MET: f1 is undefined (positive is neither a gold label nor predicted), --min-f1 demands 0.5
 """
@@ -364,7 +407,7 @@ def test_json_replaces_a_file_but_never_a_device(files):
 
 def test_names_from_files_reach_no_terminal_raw(command, files):
     (files / "preds.csv").write_text('label,pred_label\n"[red]\x1b[31m\x9b","[red]\x1b[31m\x9b"\nb,b\n')
-    code, out, _ = command("preds.csv")
+    code, out, _ = command("preds.csv", "-v")
     assert code == 0
     assert "[red]\\x1b[31m\\x9b     1          1     1.0000  1.0000  1.0000  undefined\n" in out
     code, out, _ = command("preds.csv", "--json", "-")
@@ -382,13 +425,13 @@ def test_a_terminal_gets_the_same_figures_with_rules_and_colour(files, monkeypat
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("NO_COLOR", raising=False)
     terminal = Terminal()
-    print_report(evaluate("preds.csv", min_f1=0.9), terminal)
+    print_report(evaluate("preds.csv", min_f1=0.9), terminal, in_full=True)
     shown = terminal.getvalue()
     assert "\x1b[31mgate NOT MET: f1 0.6667 is below --min-f1 0.9\x1b[0m" in shown
     assert "─" in shown
     monkeypatch.setenv("NO_COLOR", "1")
     terminal = Terminal()
-    print_report(evaluate("preds.csv", min_f1=0.9), terminal)
+    print_report(evaluate("preds.csv", min_f1=0.9), terminal, in_full=True)
     assert "\x1b[3" not in terminal.getvalue()
     for line in TABLES.splitlines():
         assert all(word in terminal.getvalue() for word in line.split())
@@ -397,7 +440,7 @@ def test_a_terminal_gets_the_same_figures_with_rules_and_colour(files, monkeypat
 def test_a_matrix_of_many_labels_is_left_to_json(command, files):
     labels = [f"l{number:02}" for number in range(13)]
     (files / "preds.csv").write_text("label,pred_label\n" + "".join(f"{label},{label}\n" for label in labels))
-    _, out, _ = command("preds.csv")
+    _, out, _ = command("preds.csv", "-v")
     assert out.endswith("\nthe confusion matrix of 13 labels is in --json\n")
 
 

@@ -164,7 +164,7 @@ def test_drift_makes_it_worthless_and_fails_its_gate(unlabelled, in_process):
     code, out, err = in_process(command_of)("now.parquet", "--drift", "then.parquet", "--min-expected-accuracy", "0.1")
     assert code == 8
     assert "worthless: the scores have drifted much (stability index" in out
-    assert "expected accuracy is undefined (worthless: the" in err
+    assert "expected accuracy is undefined (drift makes it worthless: the" in err
     save(shares(night(500, np.random.default_rng(43))[0])[:, 1], "then.parquet")
     report = evaluate_labels("now.parquet", drift="then.parquet", min_expected_accuracy=0.1)
     assert (report.expectation.doubts, report.expectation.drift_checked) == ((), True)

@@ -223,9 +223,11 @@ def test_drift_alone_needs_no_labels(tmp_path: Path, predictions: Path) -> None:
     assert drift.length is not None
     assert drift.vocabulary is not None
     for share in drift.label_shares:
-        assert f"<tr><td>{share.label}</td><td>{share.baseline:.2%}</td><td>{share.current:.2%}</td></tr>" in page
+        shown = f"<td>{100 * share.baseline:.2f}\u00a0%</td><td>{100 * share.current:.2f}\u00a0%</td>"
+        assert f"<tr><td>{share.label}</td>{shown}</tr>" in page
     for word in drift.vocabulary.words:
-        assert f"<tr><td>{word.word}</td><td>{word.baseline:.3%}</td><td>{word.current:.3%}</td></tr>" in page
+        shown = f"<td>{100 * word.baseline:.3f}\u00a0%</td><td>{100 * word.current:.3f}\u00a0%</td>"
+        assert f"<tr><td>{word.word}</td>{shown}</tr>" in page
     then, now = drift.length.baseline.p90, drift.length.current.p90
     assert f"<tr><td>90 % are shorter than</td><td>{then:,.0f}</td><td>{now:,.0f}</td></tr>" in page
 

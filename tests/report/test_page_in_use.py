@@ -241,6 +241,7 @@ def test_the_slider_starts_at_the_predictions_at_hand_and_moves_by_keys(
     (tn, fp), (fn, tp) = report.matrix.tolist()
     assert [said[key] for key in ("tp", "fp", "fn", "tn")] == [str(tp), str(fp), str(fn), str(tn)]
     assert said["change"] == "These are the predictions at hand."
+    assert said["threshold"] == "0.5000"
     browser.run("document.querySelector('[name=threshold]').focus()")
     for _ in range(40):
         browser.press("ArrowRight")

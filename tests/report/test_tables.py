@@ -55,6 +55,7 @@ def test_the_first_threshold_is_that_of_the_predictions(report: EvaluationReport
     slider = found["slider"]
     place = slider["start"]
     assert (slider["hits"][place], slider["false"][place]) == (tp, fp) == tuple(slider["now"])
+    assert first["of"].threshold == slider["threshold"][place] == 0.5
 
 
 def test_missed_and_wrong_rows_are_counted_at_every_threshold(report: EvaluationReport, folder: Path) -> None:

@@ -12,8 +12,9 @@ import pytest
 from rich.cells import cell_len
 
 from scorer import evaluate_labels
-from scorer.report.blocks import blocks
-from scorer.report.terminal import print_report
+from scorer.report.full import full_report
+from scorer.report.summary import summary
+from scorer.report.terminal import print_report, to_text
 
 
 class Terminal(io.StringIO):
@@ -21,11 +22,11 @@ class Terminal(io.StringIO):
         return True
 
 
-def shown(report, monkeypatch, columns: int) -> list[str]:
+def shown(report, monkeypatch, columns: int, *, in_full: bool = True) -> list[str]:
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm-256color")
     stream = Terminal()
-    print_report(report, stream)
+    print_report(report, stream, in_full=in_full)
     return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
 
 
@@ -52,14 +53,15 @@ def predictions(tmp_path, monkeypatch):
     return write
 
 
+@pytest.mark.parametrize(("blocks", "in_full"), [(full_report, True), (summary, False)])
 @pytest.mark.parametrize("n_labels", [2, 3, 12])
-def test_every_number_of_every_table_fits_80_columns(predictions, monkeypatch, n_labels):
+def test_every_number_of_every_table_fits_80_columns(predictions, monkeypatch, n_labels, blocks, in_full):
     predictions(n_labels)
     asked = {"at_recall": 0.9} if n_labels == 2 else {}
     report = evaluate_labels(
         "new.parquet", slice_by="kind", baseline="old.parquet", drift="old.parquet", on="id", **asked
     )
-    lines = shown(report, monkeypatch, 80)
+    lines = shown(report, monkeypatch, 80, in_full=in_full)
     assert max(map(cell_len, lines)) <= 80
     words = " ".join(lines)
     for block in blocks(report):
@@ -79,3 +81,53 @@ def test_a_wide_terminal_cuts_nothing_but_reviews(predictions, monkeypatch):
     words = " ".join(shown(report, monkeypatch, 250))
     assert "a kind that has a very long name, as people give them" in words
     assert re.search(r"\(review-\d{30}\)", words)
+
+
+def test_the_short_report_fits_a_screen_and_a_pipe_of_80_columns(predictions):
+    predictions(2)
+    report = evaluate_labels("new.parquet", slice_by="kind", on="id", baseline="old.parquet", drift="old.parquet")
+    lines = to_text(report).splitlines()
+    assert len(lines) <= 65
+    assert max(map(cell_len, lines)) <= 80
+    assert len(to_text(report, in_full=True).splitlines()) > 100
+
+
+def test_the_short_report_has_what_people_decide_with(predictions):
+    predictions(2)
+    report = evaluate_labels("new.parquet", slice_by="kind", at_precision=0.95, max_psi=0.1, drift="old.parquet")
+    text = to_text(report)
+    assert "4,000 rows evaluated, gold labels from column 'label'\n" in text
+    assert f"Accuracy is {report.figures['accuracy'].value:.3f} (95 %: " in text
+    found = dict(re.findall(r"^(\S+(?: \S+)?)  +(\d\.\d{4})", text, re.MULTILINE))
+    for name, shown in (("accuracy", "accuracy"), ("f1", "F1"), ("roc_auc", "ROC AUC"), ("ece", "calibration error")):
+        assert found[shown] == f"{report.figures[name].value:.4f}"
+    assert f"most confident of {report.n_mistakes:,} mistakes" in text
+    assert "precision of 0.95" in text
+    assert "scores" in found
+    assert "gate " in text
+    assert text.endswith("more: -v prints all tables; --report FILE.html and --json FILE hold everything\n")
+
+
+def test_a_long_path_is_whole_in_a_pipe(predictions, tmp_path):
+    predictions(2)
+    long = tmp_path / ("a folder with a long name " * 5) / "predictions.parquet"
+    long.parent.mkdir()
+    (tmp_path / "new.parquet").rename(long)
+    flat = tmp_path / ("x" * 120 + ".parquet")
+    flat.symlink_to(long)
+    assert f"\n  {flat.name}\n" in "\n  " + to_text(evaluate_labels(flat.name))
+
+
+def test_breaks_in_html_are_spaces(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    columns = {
+        "text": ["good.<br /><br />Really<BR>good", "bad<br/>film"],
+        "label": ["a", "b"],
+        "pred_label": ["b", "a"],
+    }
+    pq.write_table(pa.table(columns), "p.parquet")
+    report = evaluate_labels("p.parquet")
+    assert report.mistakes[0].text == "good.<br /><br />Really<BR>good"
+    for text in (to_text(report), to_text(report, in_full=True)):
+        assert "good. Really good\n" in text
+        assert "bad film\n" in text
