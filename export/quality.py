@@ -9,7 +9,8 @@ from export.differences import BUCKETS, bucket_names
 from export.options import ExportOptions
 from scorer.errors import InputError, QualityGateError
 from scorer.evaluation.evaluate import evaluate_labels
-from scorer.evaluation.inputs import open_files, read_gold, require_two_labels
+from scorer.evaluation.gold import read_gold, require_two_labels
+from scorer.evaluation.inputs import open_files
 from scorer.evaluation.labels import LabelSet
 from scorer.evaluation.options import EvaluateOptions
 from scorer.files.source import text_values

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer.errors import InputError
-from scorer.evaluation.inputs import open_predictions, read_gold
+from scorer.evaluation.gold import read_gold
+from scorer.evaluation.inputs import open_predictions
 from scorer.evaluation.labels import LabelSet, values_in_order
 from scorer.evaluation.options import EvaluateOptions
 from scorer.evaluation.rows import PredictedChunk, predicted_chunks

@@ -34,7 +34,8 @@ from scorer.evaluation.expectation import (
 )
 from scorer.evaluation.findings import FIGURES, EvaluationReport, Provenance
 from scorer.evaluation.gates import gates_of
-from scorer.evaluation.inputs import EvaluatedFile, labels_of, open_files, read_gold, require_two_labels
+from scorer.evaluation.gold import labels_of, read_gold, require_two_labels
+from scorer.evaluation.inputs import EvaluatedFile, open_files
 from scorer.evaluation.label_map import read_label_map
 from scorer.evaluation.labels import GoldLabels, LabelSet
 from scorer.evaluation.mistakes import most_confident_mistakes, reviews_at, suspect, suspect_labels

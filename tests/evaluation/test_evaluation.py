@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 import scorer.evaluation.evaluate
-import scorer.evaluation.inputs
+import scorer.evaluation.gold
 import scorer.evaluation.joining
 import scorer.evaluation.rows
 from scorer import Scorer, evaluate_labels, score_file
@@ -241,7 +241,7 @@ def test_chunks_of_any_size_give_scikit_learns_figures(tmp_path, monkeypatch, da
     row = st.tuples(st.sampled_from(labels), st.sampled_from([*labels, None]))
     rows = data.draw(st.lists(row, min_size=1, max_size=40), "rows")
     monkeypatch.setattr(scorer.evaluation.rows, "LABEL_CHUNK_ROWS", data.draw(st.integers(1, 50)))
-    monkeypatch.setattr(scorer.evaluation.inputs, "LABEL_CHUNK_ROWS", data.draw(st.integers(1, 50)))
+    monkeypatch.setattr(scorer.evaluation.gold, "LABEL_CHUNK_ROWS", data.draw(st.integers(1, 50)))
     gold, predicted = (list(column) for column in zip(*rows, strict=True))
     path = tmp_path / "preds.parquet"
     pq.write_table(predictions(predicted, gold, labels=labels), path)
@@ -326,7 +326,7 @@ def test_labels_of_another_file_are_joined_by_id_whatever_its_order(saved):
 
 
 def test_a_join_does_not_depend_on_chunks(saved, monkeypatch):
-    for module in (scorer.evaluation.rows, scorer.evaluation.inputs, scorer.evaluation.joining):
+    for module in (scorer.evaluation.rows, scorer.evaluation.gold, scorer.evaluation.joining):
         monkeypatch.setattr(module, "LABEL_CHUNK_ROWS", 2)
     report = joined(saved, list("abcde"), list("edcba"), FIVE[1][::-1])
     assert report.matrix.tolist() == [[1, 1], [1, 2]]
