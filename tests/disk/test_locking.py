@@ -14,7 +14,7 @@ import pytest
 from scorer.disk.locking import lock_file, locked
 from scorer.errors import BusyError, OutputError
 from tests.helpers.processes import CODE as SCORE
-from tests.helpers.processes import environment
+from tests.helpers.processes import base_environment
 
 
 def start(folder: Path, bundle: Path) -> subprocess.Popen[bytes]:
@@ -23,7 +23,12 @@ def start(folder: Path, bundle: Path) -> subprocess.Popen[bytes]:
 
     command = [sys.executable, "-c", SCORE, "-", "--format", "csv", "-o", "preds.parquet", "--model", str(bundle), "-q"]
     return subprocess.Popen(
-        command, cwd=folder, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=folder,
+        env=base_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 
@@ -57,7 +62,7 @@ def test_busy_is_told_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
     with locked(tmp_path / "b.csv"):
         done = subprocess.run(
             [sys.executable, "-c", code, "a.csv", "-o", "b.csv"],
-            cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
+            cwd=tmp_path, env=base_environment(), capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert (done.returncode, done.stdout) == (6, "[]\n")
 

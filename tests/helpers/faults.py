@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.processes import CODE, environment
+from tests.helpers.processes import CODE, base_environment
 
 N_ROWS = 240
 CHUNK_ROWS = 10
@@ -88,14 +88,14 @@ class Job:
             text=True,
             check=False,
             cwd=self.folder,
-            env=environment(),
+            env=base_environment(),
             timeout=120,
         )
 
     def run_and_kill(self, after: float) -> int:
         """Run it and kill it ``after`` a number of seconds; returns its exit status."""
         with subprocess.Popen(
-            self.command, cwd=self.folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self.command, cwd=self.folder, env=base_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:
             try:
                 return process.wait(after)

@@ -37,6 +37,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
+def base_environment() -> dict[str, str]:
+    """The same without pandas, as after a plain installation: pyarrow loads it wherever it is, for half of a start."""
+    return {**environment(), "PYTHONPATH": f"{ROOT / 'tests' / 'helpers' / 'without_pandas'}{os.pathsep}{ROOT}"}
+
+
 def tell(line: str) -> None:
     """Print a figure past pytest, for a person who runs a sweep."""
     sys.stderr.write(f"\n{line}\n")

@@ -23,7 +23,7 @@ from scorer.files.opening import open_writer
 from scorer.job.known_scores import KnownScores
 from scorer.model.scoring import Scorer
 from tests.conftest import Call
-from tests.helpers.processes import CODE, environment
+from tests.helpers.processes import CODE, base_environment
 
 FORMATS = ("a.parquet", "a.csv", "a.tsv", "a.jsonl", "a.csv.gz", "a.jsonl.zst")
 
@@ -213,7 +213,7 @@ def test_a_kill_in_between_changes_no_byte(call_score: Call, tiny_bundle: Path, 
     options = ("in/", "-o", "out/", "--chunk-rows", "25", "--model", str(tiny_bundle))
     assert call_score(*options)[0] == 0
     write(reviews(210, start=3), tmp_path / "in" / name)
-    done = subprocess.run([sys.executable, "-c", KILLED, *options], cwd=tmp_path, env=environment(), check=False)
+    done = subprocess.run([sys.executable, "-c", KILLED, *options], cwd=tmp_path, env=base_environment(), check=False)
     assert done.returncode == -signal.SIGKILL
     code, _, err = call_score(*options, "--summary", "summary.json")
     assert (code, "resuming after 75 rows" in err) == (0, True)

@@ -17,7 +17,7 @@ from scorer.errors import InputError, OutputError
 from scorer.files.counting import count_rows
 from scorer.files.formats import OutputFormat
 from scorer.job.verification import verify, verify_output
-from tests.helpers.processes import CODE, environment
+from tests.helpers.processes import CODE, base_environment
 
 ROWS = pa.table(
     {
@@ -119,26 +119,26 @@ def test_a_folder_and_the_command(scored: Path, tmp_path: Path) -> None:
         (folder / name).unlink()
     assert len(list(verify([folder]))) == 5
     command = [sys.executable, "-c", CODE, "--verify", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=base_environment(), check=False)
     assert (done.returncode, done.stdout.count(": whole, ")) == (0, 5)
     (folder / "a.csv").write_text("x")
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=base_environment(), check=False)
     assert (done.returncode, done.stdout.count(": whole, ")) == (3, 4)
     assert "1 of 5 files failed verification" in done.stderr
     # As a shell writes out scored/*.csv.
     done = subprocess.run(
         [*command[:-1], str(folder / "a.parquet"), str(folder / "a.csv")],
-        capture_output=True, text=True, env=environment(), check=False,
+        capture_output=True, text=True, env=base_environment(), check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout.count(": whole, ")) == (3, 1)
     assert done.stderr.endswith("error: 1 of 2 files failed verification\n")
     name = "\x1b[31ma.csv"
     (folder / "a.csv").rename(folder / name)
     (folder / "a.csv.provenance.json").rename(folder / f"{name}.provenance.json")
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=base_environment(), check=False)
     assert done.returncode == 3
     assert done.stderr.splitlines()[0].startswith(f"error: {folder}/\\x1b[31ma.csv: has changed since")
-    logged = {**environment(), "SCORER_LOG_FORMAT": "json"}
+    logged = {**base_environment(), "SCORER_LOG_FORMAT": "json"}
     done = subprocess.run(command, capture_output=True, text=True, env=logged, check=False)
     assert [json.loads(line)["level"] for line in done.stderr.splitlines()] == ["error", "error"]
 

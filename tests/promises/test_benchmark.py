@@ -6,17 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import ceilings
 from benchmarks.__main__ import benchmark
 from benchmarks.tables import Goal, Growth, Series, growth_table, speed_table
 from benchmarks.texts import made_up_reviews, reviews_of
 from scorer.errors import InputError
-from tests.conftest import InProcess
+from tests.conftest import Call, InProcess
 from tests.helpers.processes import ROOT
 
 
@@ -77,15 +79,25 @@ def test_the_whole_on_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
-def test_the_contestants_take_part_on_models_that_are_kept(tmp_path: Path) -> None:
+@pytest.fixture
+def call_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: InProcess) -> Iterator[Call]:
+    """`python -m benchmarks` in this process, in ``tmp_path``: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # of the processes that it measures
+    threads = torch.get_num_threads()
+    yield in_process(benchmark, "SCORER_BENCHMARK")
+    torch.set_num_threads(threads)
+
+
+def test_the_contestants_take_part_on_models_that_are_kept(call_benchmark: Call, tmp_path: Path) -> None:
     own = tmp_path / "own.csv"
     own.write_text("review\n" + "a film of some length\n" * 5)
     options = ["--size", "tiny", "--quick", "--rows", "", "--rounds", 1, "--threads", 1, "--seconds", 0.05]
-    done = run(*options, "--work-dir", tmp_path / "kept", "--input", own, "--reviews", 4, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    code, out, err = call_benchmark(*options, "--work-dir", tmp_path / "kept", "--input", own, "--reviews", 4)
+    assert code == 0, err
     assert (tmp_path / "kept" / "model-tiny" / "bundle" / "model_int8.onnx").exists()
     assert not any((tmp_path / "kept" / "model-tiny").glob("work"))
-    (part,) = json.loads(done.stdout.splitlines()[-1])["sizes"]
+    (part,) = json.loads(out.splitlines()[-1])["sizes"]
     pipelines = {name for name in part["reviews_per_second"] if "pipeline" in name}
     assert pipelines == {
         f"{library} pipeline, {precision}, batch {size}"
@@ -94,7 +106,7 @@ def test_the_contestants_take_part_on_models_that_are_kept(tmp_path: Path) -> No
     }
 
 
-def test_models_are_made_without_pipelines_too(tmp_path: Path) -> None:
+def test_models_are_made_without_pipelines_too(call_benchmark: Call, tmp_path: Path) -> None:
     options = [
         "--size",
         "tiny",
@@ -110,13 +122,13 @@ def test_models_are_made_without_pipelines_too(tmp_path: Path) -> None:
         "--host-reviews",
         40,
     ]
-    done = run(*options, "--rows", "20", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout.splitlines()[-1])
+    code, out, err = call_benchmark(*options, "--rows", "20")
+    assert code == 0, err
+    result = json.loads(out.splitlines()[-1])
     (part,) = result["sizes"]
     assert (part["size"], result["scale"][0]["rows"]) == ("tiny", 20)
     assert set(part["reviews_per_second"]) == {"score, file to file", "bare loop of session runs"}
-    assert done.stderr.count("making a random-weight model of size tiny") == 1
+    assert err.count("making a random-weight model of size tiny") == 1
     assert not any(tmp_path.iterdir())
 
 

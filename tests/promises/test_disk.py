@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import Call
 from tests.helpers.faults import require_strace
-from tests.helpers.processes import CODE, environment
+from tests.helpers.processes import CODE, base_environment
 
 WORDS = ("the", "a", "film", "lamp", "soup", "good", "bad", "warm", "dull", "never", "again", "works", "broke", "and")
 
@@ -102,7 +102,7 @@ def test_a_tiny_file_waits_for_the_disk_at_most_six_times(
         (inputs / "one.jsonl").write_text(f'{{"id":1,"text":"{text}"}}\n{bad_row}')
         subprocess.run(
             ["strace", "--seccomp-bpf", "-f", "-qq", "-o", "calls", "-e", f"trace={','.join(COSTLY)}", *command, "-q"],
-            cwd=tmp_path, env=environment(), check=True,
+            cwd=tmp_path, env=base_environment(), check=True,
         )  # fmt: skip
         lines = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
         calls = Counter(found[1] for line in lines if (found := re.match(r"\d+ +(\w+)\(", line)))

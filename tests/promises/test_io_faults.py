@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.faults import OLD, Job, all_chunks_done, csv_job, parquet_job, require_strace, whole
-from tests.helpers.processes import environment, tell
+from tests.helpers.processes import base_environment, tell
 
 ERRORS = ("ENOSPC", "EIO", "EDQUOT")
 SAYS = {"ENOSPC": "No space left on device", "EIO": "Input/output error", "EDQUOT": "Disk quota exceeded"}
@@ -79,7 +79,7 @@ def test_a_disk_that_really_is_full(tiny_bundle: Path, tmp_path: Path) -> None:
         subprocess.run(["mount", "-o", "remount,size=8m", str(folder)], check=True)
         again = subprocess.run(
             [option for option in job.command if option != "-q"],
-            cwd=folder, env=environment(), capture_output=True, text=True, check=True,
+            cwd=folder, env=base_environment(), capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert "by an earlier run" in again.stderr
     finally:

@@ -26,7 +26,7 @@ from tests.helpers.faults import (
     reusing_job,
     whole,
 )
-from tests.helpers.processes import environment, tell
+from tests.helpers.processes import base_environment, tell
 
 CALLS = ("write", "fsync", "rename")
 KILLED = -signal.SIGKILL
@@ -97,7 +97,7 @@ def test_kills_of_a_run_that_reuses_end_in_the_bytes_of_one_that_does_not(tiny_b
     job.reset(OLD)
     again = subprocess.run(
         [option for option in job.command if option != "-q"],
-        cwd=job.folder, env=environment(), capture_output=True, text=True, check=True,
+        cwd=job.folder, env=base_environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "240 rows, 120 reused" in again.stderr
     assert job.outputs() == expected
@@ -122,7 +122,7 @@ def test_a_resumed_run_does_not_score_again(tiny_bundle: Path, tmp_path: Path) -
     assert job.run("rename:signal=KILL:when=12").returncode != 0
     done = subprocess.run(
         [option for option in job.command if option != "-q"],
-        cwd=job.folder, env=environment(), capture_output=True, text=True, check=True,
+        cwd=job.folder, env=base_environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "resuming after 1" in done.stderr
     assert "of them by an earlier run" in done.stderr
@@ -137,7 +137,9 @@ def test_a_signal_leaves_the_rest_to_a_resume(
     job = parquet_job(tmp_path / "job", tiny_bundle)
     expected = whole(job)
     job.reset(OLD)
-    with subprocess.Popen(job.command, cwd=job.folder, env=environment(), stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        job.command, cwd=job.folder, env=base_environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
         unfinished = job.output.with_name("preds.parquet.partial")
         while process.poll() is None and len(list(unfinished.glob("chunk-*.arrow"))) < 3:
             time.sleep(0.002)

@@ -39,6 +39,8 @@ def peak_kib(folder: Path, bundle: Path, n_rows: int, output: str) -> int:
         output,
         "--model",
         str(bundle),
+        "--max-length",
+        "8",
         "-q",
         "--overwrite",
     ]

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.helpers.processes import CODE, EVALUATE, environment
+from tests.helpers.processes import CODE, EVALUATE, base_environment
 from tests.helpers.prometheus import metrics
 
 # The process dies when five chunks of a file are done: only the long one has as many.
@@ -53,7 +53,7 @@ class Night:
         return subprocess.Popen(
             [sys.executable, "-c", COMMANDS[words[0]], *words[1:]],
             cwd=self.folder,
-            env={**environment(), "SCORER_MODEL": str(self.bundle), "SCORER_THREADS": "1"},
+            env={**base_environment(), "SCORER_MODEL": str(self.bundle), "SCORER_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -63,9 +64,12 @@ Scorer.load(devcie="cpu")  # line 11
 
 def test_a_type_checker_finds_a_misspelt_argument(tmp_path: Path) -> None:
     (tmp_path / "snippet.py").write_text(SNIPPET)
-    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), "--follow-imports=silent"]
+    cache = tmp_path / "cache"
+    if (ROOT / ".mypy_cache").exists():  # of the check of the whole, which makes this one short
+        shutil.copytree(ROOT / ".mypy_cache", cache)
+    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml")]
     done = subprocess.run(
-        [*command, "--cache-dir", str(tmp_path / "cache"), "--no-error-summary", str(tmp_path / "snippet.py")],
+        [*command, "--cache-dir", str(cache), "--no-error-summary", str(tmp_path / "snippet.py")],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     found = [line.split("snippet.py:")[1] for line in done.stdout.splitlines() if ": error:" in line]

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.helpers.processes import CODE, environment
+from tests.helpers.processes import CODE, base_environment, environment
 from tests.helpers.stores import MortalStore, mortal_store
 
 NO_WAITS = """
@@ -79,7 +79,7 @@ class Nights:
         done = subprocess.run(
             [*command, "--chunk-rows", "40", *options],
             cwd=self.folder,
-            env=environment(),
+            env=environment() if self.engine == "ray" else base_environment(),
             capture_output=True,
             text=True,
             check=False,

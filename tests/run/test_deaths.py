@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Call
-from tests.helpers.processes import CODE, environment
+from tests.helpers.processes import CODE, base_environment
 from tests.helpers.stores import s3_store
 
 # What a machine without memory does to a process that reads this file.
@@ -42,7 +42,7 @@ def incoming(tmp_path: Path) -> Path:
 def killed(folder: Path, bundle: Path, input: str = "incoming", output: str = "scored") -> None:
     done = subprocess.run(
         [sys.executable, "-c", KILLED, input, "-o", output, "--model", str(bundle), "--threads", "1"],
-        cwd=folder, env=environment(), capture_output=True, check=False,
+        cwd=folder, env=base_environment(), capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL, done.stderr
 

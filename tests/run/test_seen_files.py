@@ -21,7 +21,7 @@ from scorer.job.options import ScoreOptions
 from scorer.job.request import _is_for_cpus
 from scorer.run.seen_files import INDEX
 from tests.conftest import Call
-from tests.helpers.processes import CODE_WITH_PEAK, environment, needs_peak
+from tests.helpers.processes import CODE_WITH_PEAK, base_environment, needs_peak
 
 SECOND = 1_000_000_000
 
@@ -235,7 +235,7 @@ def test_a_night_with_nothing_new_is_light(tmp_path: Path, tiny_bundle: Path) ->
         done = subprocess.run(
             [sys.executable, "-c", listed, *command],
             cwd=tmp_path,
-            env=environment(),
+            env=base_environment(),
             capture_output=True,
             text=True,
             check=False,
