@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -118,11 +119,17 @@ def save_tiny_distilbert(folder: Path, labels: tuple[str, ...], *, seed: int = 7
     return folder
 
 
-@pytest.fixture(autouse=True, scope="module")
+_N_FROZEN = [0]
+"""Number of modules that were loaded when the garbage collector was last told to leave them alone."""
+
+
+@pytest.fixture(autouse=True)
 def frozen_libraries() -> None:
-    """Keep all that is loaded by now out of the garbage collector: each training looks through all of it, twice."""
-    gc.collect()
-    gc.freeze()
+    """Keep the libraries that are loaded by now out of the garbage collector: a training looks through all of it."""
+    if len(sys.modules) > _N_FROZEN[0] + 100:
+        gc.collect()
+        gc.freeze()
+        _N_FROZEN[0] = len(sys.modules)
 
 
 @pytest.fixture(autouse=True)
