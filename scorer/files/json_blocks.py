@@ -6,6 +6,8 @@ Lines that raise a suspicion are parsed again, each alone.
 
 from __future__ import annotations
 
+import gc
+import re
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -13,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from scorer.files.strict_json import HUGE_BYTES, LONG_NUMBER, MAX_DEPTH, has_all_keys, parse_line
+from scorer.files.strict_json import HUGE_BYTES, MAX_DEPTH, has_all_keys, parse_line
 from scorer.memory import require_for_json
 
 Row: TypeAlias = dict[str, Any] | str
@@ -26,8 +28,11 @@ _FEW = 8
 
 _SPACE = b" \t\r\n"
 
-_LONG = 16
-"""Digits of the shortest number that :data:`~scorer.files.strict_json.LONG_NUMBER` finds."""
+_LONG = 19
+"""Digits of the shortest integer that may have more than 64 bits, of which the parser makes a float."""
+
+# Escapes of a quote, a space or a colon, which are not written again.
+_ESCAPED_END = re.compile(rb"\\u00(?:2[02]|3[aA])")
 
 
 def parse_lines(lines: Sequence[bytes | bytearray]) -> list[Row]:
@@ -57,10 +62,15 @@ def _joined(lines: Sequence[bytes | bytearray], mark: int) -> bytes:
 
 def _parsed(text: bytes) -> list[Any]:
     require_for_json(len(text))
+    collects = gc.isenabled()
+    gc.disable()  # it would look at the new values again and again, and none of them is garbage
     try:
         values: list[Any] = orjson.loads(text)
     except orjson.JSONDecodeError:
         return []
+    finally:
+        if collects:
+            gc.enable()
     return values
 
 
@@ -68,26 +78,41 @@ def _suspects(text: bytes, ends: npt.NDArray[np.int64], rows: list[dict[str, Any
     """Numbers of the lines that need a look of their own: keys may repeat there, or numbers may have changed."""
     data = np.frombuffer(text, np.uint8)
     places: set[int] = set()
-    n_keys = np.fromiter(map(len, rows), np.int64, len(rows))
-    key_ends = _key_ends(text, data)
-    # Without a repeated or a nested key, there are as many ends of keys as keys.
-    if len(key_ends) != n_keys.sum():
-        counts = np.bincount(np.searchsorted(ends, key_ends, "right"), minlength=len(rows))
-        places.update(np.flatnonzero(counts != n_keys).tolist())
-    if text.count(b"[") > MAX_DEPTH:
-        counts = np.bincount(np.searchsorted(ends, np.flatnonzero(data == ord("[")), "right"))
-        places.update(np.flatnonzero(counts > MAX_DEPTH).tolist())
+    key_ends = _key_ends(text)
+    if len(key_ends) != sum(map(len, rows)) and len(key_ends) != _n_key_ends_again(text, rows):
+        n_keys = np.fromiter(map(len, rows), np.int64, len(rows))
+        places.update(np.flatnonzero(_in_lines(key_ends, ends) != n_keys).tolist())
+    opens = np.flatnonzero((data == ord("[")) | (data == ord("{")))
+    if len(opens) >= len(rows) + MAX_DEPTH:  # each row has one
+        places.update(np.flatnonzero(_in_lines(opens, ends) > MAX_DEPTH).tolist())
     starts = [0, *ends.tolist()]
     places = {place for place in places if not has_all_keys(text[starts[place] : starts[place + 1]], rows[place])}
-    for spot in _long_numbers(data).tolist():
-        # From the first digit on: a run of digits, or one digit and an exponent behind it.
-        if LONG_NUMBER.match(text, spot):
-            places.add(int(np.searchsorted(ends, spot, "right")))
+    places.update(np.searchsorted(ends, _long_integers(data), "right").tolist())
     return sorted(places)
 
 
-def _key_ends(text: bytes, data: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def _in_lines(places: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Number of ``places`` in each line."""
+    return np.bincount(np.searchsorted(ends, places, "right"), minlength=len(ends))
+
+
+def _n_key_ends_again(text: bytes, rows: list[dict[str, Any]]) -> int | None:
+    """Number of the ends of keys in ``rows`` written again; ``None`` if that says nothing.
+
+    Texts look like ends of keys in both or in neither, but for some escapes. So if there are as many in ``text``,
+    no key was repeated there, at any depth.
+    """
+    if _ESCAPED_END.search(text):
+        return None
+    try:
+        return len(_key_ends(orjson.dumps(rows)))
+    except TypeError:  # nested too deep
+        return None
+
+
+def _key_ends(text: bytes) -> npt.NDArray[np.int64]:
     """Places of the colons with a quote before them, white space aside: of which keys have one each."""
+    data = np.frombuffer(text, np.uint8)
     colons: npt.NDArray[np.int64] = np.flatnonzero(data == ord(":"))
     before = data[colons - 1]
     close: npt.NDArray[np.int64] = colons[before == ord('"')]
@@ -105,9 +130,13 @@ def _is_behind_quote(text: bytes, place: int) -> bool:
     return text[place - 1 : place] == b'"'
 
 
-def _long_numbers(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """Places of digits that many others, or an exponent, may follow."""
+def _long_integers(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Places of the first digits of integers that may have more than 64 bits: of 20 digits, or 19 behind a minus."""
     digits = np.flatnonzero((data - ord("0")) < 10)
-    in_a_row: npt.NDArray[np.int64] = digits[: 1 - _LONG][digits[_LONG - 1 :] - digits[: 1 - _LONG] == _LONG - 1]
-    exponents = digits[(data[digits + 1] | 32) == ord("e")]  # the last byte is a bracket
-    return np.concatenate([in_a_row, exponents])
+    n_more = _LONG - 1
+    in_a_row = digits[:-n_more][digits[n_more:] - digits[:-n_more] == n_more]
+    before = data[in_a_row - 1]
+    # The last byte is a bracket.
+    is_long = (before == ord("-")) | ((data[in_a_row + _LONG] - ord("0")) < 10)
+    found: npt.NDArray[np.int64] = in_a_row[is_long & (before != ord(".")) & ~((before - ord("0")) < 10)]
+    return found

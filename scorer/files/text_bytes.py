@@ -13,8 +13,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, cast
 
 import pyarrow as pa
 
@@ -196,9 +197,10 @@ def lines_in(block: bytes | bytearray | int, *, limit: int) -> list[bytes | byte
     """The lines of a block of :func:`line_blocks_of`, as :func:`lines_of` gives them."""
     if not isinstance(block, bytes):
         return [block]
-    *lines, rest = block.split(b"\n")
-    found: list[bytes | bytearray | int] = [line + b"\n" if len(line) < limit else len(line) + 1 for line in lines]
-    return [*found, rest] if rest else found
+    lines = BytesIO(block).readlines()
+    if max(map(len, lines)) <= limit:
+        return cast("list[bytes | bytearray | int]", lines)
+    return [line if len(line) <= limit else len(line) for line in lines]
 
 
 def _cut(reader: ByteReader, limit: int) -> Iterator[tuple[bytearray | int | None, bytes]]:

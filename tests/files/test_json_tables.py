@@ -13,17 +13,19 @@ from hypothesis import strategies as st
 
 from scorer.errors import InputError
 from scorer.files import jsonl_source, text_bytes
-from scorer.files.json_tables import line_sizes, plain_table
+from scorer.files.json_columns import Columns
+from scorer.files.json_tables import plain_columns
 from scorer.files.jsonl_source import JsonlSource
+from scorer.files.line_places import line_sizes
 from scorer.files.source import OnBadRow, ReadOptions
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string()), ("score", pa.float64()), ("ok", pa.bool_())])
 PLAIN = b'{"id":1,"text":"a \\"warm\\" film {[:\\u00e9\\ud83d\\ude00","score":0.1,"ok":true}\n'
 
 
-def table_of(block: bytes) -> pa.Table | None:
+def table_of(block: bytes) -> Columns | None:
     sizes = line_sizes(block)
-    return None if sizes is None else plain_table(block, len(sizes), SCHEMA)
+    return None if sizes is None else plain_columns(block, len(sizes), SCHEMA)
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b" \t\n"])
@@ -33,7 +35,7 @@ def test_plain_lines_are_a_table(end: bytes) -> None:
     assert table is not None
     whole = {"id": 1, "text": 'a "warm" film {[:é😀', "score": 0.1, "ok": True}
     some: list[dict[str, Any]] = [{"score": 7.0}, {"text": ""}, {}]
-    assert table.to_pylist() == [whole, *({**dict.fromkeys(whole), **row} for row in some)]
+    assert pa.table(table).to_pylist() == [whole, *({**dict.fromkeys(whole), **row} for row in some)]
 
 
 @pytest.mark.parametrize(
@@ -110,9 +112,11 @@ def test_a_file_is_what_its_lines_are(
     path = tmp_path_factory.mktemp("lines") / "reviews.jsonl"
     path.write_bytes(data)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jsonl_source, "plain_table", lambda *_: None)
+        patch.setattr(jsonl_source, "plain_columns", lambda *_: None)
+        patch.setattr(jsonl_source, "alike_columns", lambda *_: None)
         strict = outcome(path, policy)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_bytes, "_BLOCK_BYTES", block)
         patch.setattr(text_bytes, "_FIRST_BYTES", 0)
+        patch.setattr(jsonl_source, "_RUN_BYTES", 300)
         assert outcome(path, policy) == strict

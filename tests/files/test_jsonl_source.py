@@ -230,3 +230,16 @@ def test_lines_count_what_rows_do_not(tmp_path: Path) -> None:
     assert ([(bad.row, bad.line) for bad in chunk.rejects], chunk.kept) == ([(2, 5)], (1,))
     with pytest.raises(InputError, match=r"a\.jsonl: row 2 \(line 5\): is not JSON"):
         open_source(path)
+
+
+def test_whole_numbers_in_the_text_column_are_bad_rows_among_lines_that_are_alike(tmp_path: Path) -> None:
+    path = written(tmp_path, b'{"text": "a", "n": 1}', *[b'{"text": %d, "n": 2}' % n for n in range(90)])
+    source = open_source(path, REJECT).with_text("text")
+    (chunk,) = source.chunks(1000)
+    assert chunk.rows.to_pylist() == [{"text": "a", "n": 1}]
+    assert [bad.row for bad in chunk.rejects] == list(range(2, 92))
+
+
+def test_no_column_is_as_many_rows(tmp_path: Path) -> None:
+    source = open_source(written(tmp_path, *[b'{"n": 1}'] * 20))
+    assert [chunk.rows.num_rows for chunk in source.chunks(8, [])] == [8, 8, 4]
