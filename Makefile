@@ -46,9 +46,10 @@ docs: .venv/dev
 benchmark: .venv/dev
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick,--size 384 --size base --rows 10000$(comma)100000$(comma)1000000)
 
-# How often each interval of evaluate-labels holds the true value: ten minutes of one core, into docs/evaluation.md.
+# How often each interval of evaluate-labels holds the true value, into docs/evaluation.md: about five minutes of one core;
+# the table there is of TRIALS=2000, which takes five times as long.
 coverage: .venv/dev
-	$(BIN)/python -m benchmarks.coverage --write docs/evaluation.md
+	$(BIN)/python -m benchmarks.coverage $(if $(TRIALS),--trials $(TRIALS)) --write docs/evaluation.md
 
 clean:
 	rm -rf .venv preds.parquet
