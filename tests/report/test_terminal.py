@@ -104,8 +104,8 @@ def test_the_short_report_has_what_people_decide_with(predictions):
     assert f"most confident of {report.n_mistakes:,} mistakes" in text
     assert "precision of 0.95" in text
     assert "scores" in found
-    assert "gate " in text
-    assert text.endswith("more: -v prints all tables; --report FILE.html and --json FILE hold everything\n")
+    assert "\nmore: -v prints all tables; --report FILE.html and --json FILE hold everything\n" in text
+    assert text.splitlines()[-1].startswith("gate met: psi of scores ")
 
 
 def test_a_long_path_is_whole_in_a_pipe(predictions, tmp_path):
