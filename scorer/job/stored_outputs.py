@@ -34,27 +34,21 @@ class StoredOutputs:
         Raises:
             UnreachableError, OutputError: it cannot be listed.
         """
-        self._url = url
         self._shown = without_secrets(url)
-        self._about: dict[str, Mapping[str, Any]] = {}
-        self.refresh()
+        self._store, self._base = file_system(url)
+        self._about = asked(self._shown, self._listing, writing=True)
 
     def refresh(self) -> None:
-        """List the folder anew.
+        """List the folder anew; what cannot be listed counts as unchanged."""
+        with self._unless_it_fails(""):
+            self._about = self._listing()
 
-        Raises:
-            UnreachableError, OutputError: it cannot be listed.
-        """
-        self._store, self._base = file_system(self._url)
-
-        def listing() -> dict[str, Mapping[str, Any]]:
-            self._store.invalidate_cache()
-            try:
-                return dict(self._store.find(self._base.rstrip("/"), detail=True))
-            except FileNotFoundError:
-                return {}
-
-        self._about = asked(self._shown, listing, writing=True)
+    def _listing(self) -> dict[str, Mapping[str, Any]]:
+        self._store.invalidate_cache()
+        try:
+            return dict(self._store.find(self._base.rstrip("/"), detail=True))
+        except FileNotFoundError:
+            return {}
 
     def name(self, target: str) -> str:
         """Path of an output below the folder."""

@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 def score_all(
-    targets: dict[str, InputFile],
+    targets: Mapping[str, InputFile],
     inputs: Sequence[str],
     output: str,
     options: ScoreOptions,
@@ -74,9 +74,10 @@ def score_all(
         run = partial(run_job, options=options, progress=progress, earlier=earlier, like_make=True, is_last=False)
         with Deaths(outputs) as deaths:
             try:
-                found = _found(targets, outputs, options, engine, seen, deaths)
-                for target, file in deaths.in_order(targets).items():
-                    summary = found.get(target) or _score(target, file, run, engine, deaths, outcome, seen)
+                outcome.summaries |= _found(targets, outputs, options, engine, seen, deaths)
+                left = {target: file for target, file in targets.items() if target not in outcome.summaries}
+                for target, file in deaths.in_order(left).items():
+                    summary = _score(target, file, run, engine, deaths, outcome, seen)
                     if summary is not None:
                         outcome.summaries[target] = summary
             finally:

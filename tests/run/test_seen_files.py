@@ -221,7 +221,9 @@ def test_versions_that_count_are_part_of_it(
     monkeypatch.setattr("scorer.job.request.installed_version", later)
     assert "nothing new" in call_score(*RUN, "--versions", "ignore")[2]
     code, _, err = call_score(*RUN)
-    assert (code, err.count("int8 on cpu, versions"), "4 files scored" in err) == (0, 4, True), err
+    assert (code, err.count("int8 on cpu, scored again for other versions"), "4 files scored" in err) == (0, 4, True), (
+        err
+    )
 
 
 @needs_peak

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scorer.job.stored_outputs import StoredOutputs
 from scorer.run.seen_files import INDEX
 from tests.conftest import Call
 from tests.helpers.stores import s3_store
@@ -80,3 +81,22 @@ def test_the_requests_of_a_night_with_nothing_new(call_score: Call, requests: li
             client.get_object(Bucket="night", Key=f"{out}/{number}.csv")["Body"].read() for out in ("out", "full")
         ]
         assert bodies[0] == bodies[1]
+
+
+def test_a_store_that_dies_before_the_index_is_written(
+    call_score: Call, requests: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index is a cache: whatever becomes of it, the outputs are there."""
+    listing = StoredOutputs._listing
+    listed = []
+
+    def dies(self: StoredOutputs) -> object:
+        listed.append(self)
+        if len(listed) > 1:
+            raise ConnectionRefusedError
+        return listing(self)
+
+    monkeypatch.setattr(StoredOutputs, "_listing", dies)
+    code, _, err = call_score("s3://night/in/", "-o", "s3://night/out/")
+    assert (code, f"{N} files scored" in err, len(listed)) == (0, True, 2), err
+    assert requests.count("PUT /night/out/0.jsonl") == 1
