@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from scorer.errors import InputError
-from scorer.files.csv_records import Dialect, Records
+from scorer.files.csv_dialect import Dialect
+from scorer.files.csv_records import Records
 from scorer.files.file_options import NO_QUOTE
 from scorer.files.source import ReadOptions
 from scorer.files.text_bytes import text_bytes

@@ -12,9 +12,11 @@ import pyarrow as pa
 from scorer.errors import InputError
 from scorer.files.arrow import in_one_piece
 from scorer.files.bad_rows import NOT_UTF8, Reject
+from scorer.files.blocks import in_blocks
 from scorer.files.csv_advice import options_that_read
-from scorer.files.csv_records import Dialect, Fields, Records
-from scorer.files.source import Block, ReadOptions, Source, in_blocks
+from scorer.files.csv_dialect import Dialect
+from scorer.files.csv_records import Fields, Records
+from scorer.files.source import Block, ReadOptions, Source
 from scorer.files.text_bytes import text_bytes
 from scorer.safe_text import counted
 

@@ -16,6 +16,7 @@ from scorer.errors import InputError
 from scorer.files.alike_lines import alike_columns
 from scorer.files.arrow import JSON_IN_ERRORS
 from scorer.files.bad_rows import Reject
+from scorer.files.blocks import tables_in_blocks
 from scorer.files.json_blocks import Row, parse_lines
 from scorer.files.json_columns import (
     TEXT,
@@ -30,7 +31,7 @@ from scorer.files.json_columns import (
 )
 from scorer.files.json_tables import plain_columns
 from scorer.files.line_places import Place, line_sizes
-from scorer.files.source import Block, KeptRow, ReadOptions, Source, check_text_type, tables_in_blocks
+from scorer.files.source import Block, KeptRow, ReadOptions, Source, check_text_type
 from scorer.files.strict_json import A_LIST, KIND_NAMES
 from scorer.files.text_bytes import line_blocks_of, lines_in, text_bytes
 from scorer.safe_text import counted, quoted
