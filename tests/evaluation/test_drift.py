@@ -225,7 +225,8 @@ def test_each_drift_gate_that_fails_has_its_line(command):
     for line, words in zip(lines, ("labels", "scores", "share", "lengths", "words"), strict=True):
         assert words in line
         assert " is above --max-" in line
-    assert out.startswith("now.parquet\n400 rows without gold labels\n\nexpected without gold labels")
+    assert out.startswith("now.parquet\n400 rows without gold labels\n\nWhat the predictions reached cannot be told")
+    assert "\nexpected without gold labels" in out
     assert "\nagainst then.parquet\n400 rows now, 400 then\n" in out
     code, _, err = command("then.parquet", "--drift", "then.parquet", *gates)
     assert (code, err) == (0, "")
