@@ -98,7 +98,7 @@ def export_model(quiet: bool, verbose: int, debug: bool, **options: Any) -> None
     check_before_loading(chosen)
     from export.exporting import export_model as export
 
-    report = export(chosen, progress_for_stderr(quiet=quiet, what="comparing", unit="texts"))
+    report = export(chosen, progress_for_stderr(quiet=quiet, what="comparing", unit="runs"))
     click.echo(report.table())
     if not quiet:
         click.echo(f"wrote {report.output} ({report.size / 1e6:.1f} MB)", err=True)

@@ -117,7 +117,8 @@ def _measure(
     bundle = ModelBundle.load(folder)
     encoder = TextEncoder(Tokenizer.from_file(str(bundle.tokenizer_file)), preprocessing)
     texts = [*PROOF_TEXTS, *sample_texts(bundle, encoder, options)]
-    log.info("comparing %s with PyTorch on %d texts", ", ".join(fused), len(texts))
+    runs = texts_to_run(len(texts), fused)
+    log.info("comparing %s with PyTorch on %d texts: %d runs", ", ".join(fused), len(texts), runs)
     with progress:
         encoded = encoder.encode(texts)
         progress.start(texts_to_run(len(encoded.rows), fused))

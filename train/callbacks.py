@@ -138,9 +138,10 @@ class LogProgress(TrainerCallback):  # type: ignore[misc]
             self._bar.what = f"epoch {math.ceil(logs['epoch'])}, loss {logs['loss']:.4f}"
         elif "loss" in logs and now - self._told >= _LOG_EVERY_SECONDS:
             self._told = now
-            left = sum(self._steps) / max(1, len(self._steps)) * (state.max_steps - state.global_step) / 60
+            left = sum(self._steps) / max(1, len(self._steps)) * (state.max_steps - state.global_step)
+            time_left = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
             step = f"step {state.global_step:,} of {state.max_steps:,}"
-            log.info("%s, epoch %.2f, loss %.4f, %.0f min left", step, logs["epoch"], logs["loss"], left)
+            log.info("%s, epoch %.2f, loss %.4f, %s left", step, logs["epoch"], logs["loss"], time_left)
 
 
 class StopOnNaN(TrainerCallback):  # type: ignore[misc]

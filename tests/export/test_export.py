@@ -361,7 +361,7 @@ def test_the_command_end_to_end(tiny_checkpoint: Path, tmp_path: Path) -> None:
     assert done.stderr.splitlines() == [
         "exporting checkpoint to ONNX",
         "converting to int8",
-        "comparing fp32, int8 with PyTorch on 67 texts",
+        "comparing fp32, int8 with PyTorch on 67 texts: 268 runs",
         f"wrote bundle ({size:.1f} MB)",
         "next: score reviews.csv -o preds.csv --model bundle",
     ]
