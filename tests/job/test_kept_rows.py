@@ -55,7 +55,7 @@ def test_jsonl_keeps_every_value(source: Path, tiny_bundle: Path, tmp_path: Path
     assert [(reject["row"], reject["line"]) for reject in rejects] == [(4, 4), (5, 6)]
     assert summary.counts.to_json() == {"in": 9, "out": 7, "scored": 2, "empty": 1, "error": 4, "rejected": 2}
     assert "1 empty, 4 error, 2 rejected" in summary.line()
-    assert verify_output(output).endswith("7 rows, 2 rejected, by review-scorer 0.1.0")
+    assert verify_output(output).endswith("7 rows, 2 rejected; checksums match, written by review-scorer 0.1.0")
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
