@@ -153,8 +153,8 @@ def third_night(nights: Nights, first: dict[str, bytes], store: MortalStore) -> 
     assert any(line.startswith(f"failed: {store.url}: cannot be reached: the connection ") for line in lines), err
     assert lines[-3:] == [
         "nothing is lost: 2 files scored, 1 file up to date",
-        "next: another try can help: the same command looks at 1 input again and scores the 1 file that is left, 1 of "
-        "them from where it stopped",
+        "next: another try can help: the same command looks at 1 input again and scores the 1 file that is left, "
+        "from where it stopped",
         f"error: 2 of 5 files could not be scored: {store.url}, incoming/huge.parquet; the other 3 are done",
     ]
     failures = {one["input"]: one["exit_code"] for one in nights.summary()["failures"]}
