@@ -17,6 +17,7 @@ from scorer.errors import InputError
 from scorer.files.formats import extension_of
 from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile
 from scorer.job.provenance import read_provenance
+from scorer.safe_text import counted
 
 log = logging.getLogger(__name__)
 
@@ -62,15 +63,13 @@ class Leftovers:
 
     def say(self) -> None:
         """Say with ``-v`` how many there are, and their names."""
-        for what, paths in self._kinds():
-            if paths:
-                more = f" and {len(paths) - _LISTED:,} more" if len(paths) > _LISTED else ""
-                names = ", ".join(str(path) for path in paths[:_LISTED])
-                log.debug("%d %s: %s%s", len(paths), what, names, more)
+        for kind, paths in self._kinds():
+            more = f" and {len(paths) - _LISTED:,} more" if len(paths) > _LISTED else ""
+            log.debug("%s: %s%s", kind, ", ".join(str(path) for path in paths[:_LISTED]), more)
 
     def counted(self) -> str:
         """Counts of all kinds for a question; empty if nothing is left."""
-        return ", ".join(f"{len(paths):,} {what}" for what, paths in self._kinds() if paths)
+        return ", ".join(kind for kind, _ in self._kinds())
 
     def remove(self) -> None:
         """Remove all of them."""
@@ -83,9 +82,14 @@ class Leftovers:
             _try(path.unlink)
 
     def _kinds(self) -> Iterator[tuple[str, tuple[Path, ...]]]:
-        yield "outputs without an input", self.outputs
-        yield "folders of unfinished work without an input", self.partials
-        yield "locks that no run holds", self.locks
+        """The kinds that are there, counted, and their paths."""
+        for noun, rest, paths in (
+            ("output", "without an input", self.outputs),
+            ("folder", "of unfinished work without an input", self.partials),
+            ("lock", "that no run holds", self.locks),
+        ):
+            if paths:
+                yield f"{counted(len(paths), noun)} {rest}", paths
 
 
 def remove_temporaries(targets: Iterable[Path]) -> None:

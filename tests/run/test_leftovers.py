@@ -43,9 +43,9 @@ def test_what_is_left_is_said_and_pruned(call_score: Call, night: Path) -> None:
     before = names(night)
     code, _, err = call_score(*RUN, "-v")
     assert code == 0
-    assert "1 outputs without an input: " in err
-    assert "1 folders of unfinished work without an input: " in err
-    assert "1 locks that no run holds: " in err
+    assert "1 output without an input: " in err
+    assert "1 folder of unfinished work without an input: " in err
+    assert "1 lock that no run holds: " in err
     assert "gone.csv" in err
     assert names(night) == before
     code, _, err = call_score(*RUN, "--prune")
