@@ -19,6 +19,7 @@ from scorer.evaluation.inputs import open_predictions
 from scorer.evaluation.labels import LabelSet, values_in_order
 from scorer.evaluation.options import EvaluateOptions
 from scorer.evaluation.rows import PredictedChunk, predicted_chunks
+from scorer.evaluation.scored_by import ScoredBy, scored_by
 from scorer.evaluation.sections import (
     Chance,
     Drift,
@@ -69,6 +70,7 @@ class Profile:
         words: occurrences of each word.
         n_texts: number of texts.
         all_rows: number of rows, those without a prediction included.
+        model: that made the predictions, if their file states it.
     """
 
     names: Sequence[str]
@@ -79,6 +81,7 @@ class Profile:
     words: Counter[str] = field(default_factory=Counter)
     n_texts: int = 0
     all_rows: int = 0
+    model: ScoredBy | None = None
 
     @property
     def rows(self) -> int:
@@ -139,6 +142,7 @@ def baseline_profile(
         profile = Profile(names, names.index(labels.names[positive]))
     for chunk in predicted_chunks([file], LabelSet(names, "the baseline")):
         profile.add(chunk)
+    profile.model = scored_by(file.source)
     if not profile.all_rows:
         raise InputError("holds no rows", path=file.source.path, hint="there is nothing to compare with")
     if not profile.rows:

@@ -258,7 +258,7 @@ class _Evaluation:
                 _read_file(baseline.file.source.path, "baseline", baseline.n_rows, scored_by(baseline.file.source))
             )
         if then is not None:
-            inputs.append(_read_file(str(options.drift), "drift", then.all_rows))
+            inputs.append(_read_file(str(options.drift), "drift", then.all_rows, then.model))
         return Provenance(
             files=tuple(file.source.path for file in self.files),
             labels_file=None if options.labels is None else os.fspath(options.labels),

@@ -13,6 +13,7 @@ from scorer.evaluation.evaluate import evaluate_labels
 from scorer.evaluation.scored_by import KEY, ScoredBy, scored_by, stated
 from scorer.files.inputs import PROVENANCE_KEY, PROVENANCE_SUFFIX
 from scorer.files.opening import open_source
+from scorer.report.html import to_html
 from tests.conftest import Call
 
 PROVENANCE = {
@@ -82,6 +83,17 @@ def test_a_kept_baseline_remembers_the_model(tmp_path: Path) -> None:
     assert scored_by(open_source(tmp_path / "again.parquet")) == MODEL
     report = evaluate_labels(first, on="id", baseline=tmp_path / "again.parquet")
     assert [one.model for one in report.provenance.inputs] == [MODEL, MODEL]
+
+
+def test_a_file_to_compare_without_gold_labels_names_its_model(tmp_path: Path) -> None:
+    now, then = saved(tmp_path / "now.parquet"), tmp_path / "then.csv"
+    then.write_text("pred_label\nbad\ngood\n")
+    report = evaluate_labels(now, drift=then)
+    assert [(one.role, one.model) for one in report.provenance.inputs] == [("evaluated", None), ("drift", None)]
+    Path(f"{then}{PROVENANCE_SUFFIX}").write_bytes(orjson.dumps(PROVENANCE))
+    report = evaluate_labels(now, drift=then)
+    assert [(one.role, one.model) for one in report.provenance.inputs] == [("evaluated", None), ("drift", MODEL)]
+    assert "Drift baseline: small-model, int8 on cpu, fingerprint ab12." in to_html(report)
 
 
 def test_a_scored_file_names_the_model_that_scored_it(call_score: Call, tmp_path: Path) -> None:
