@@ -26,15 +26,27 @@ def check_columns(files: Sequence[EvaluatedFile], options: EvaluateOptions) -> N
     Raises:
         UsageError: two would share one.
     """
-    slices = [name for name in options.slice_by if name != options.on]
-    check_names("--mistakes-file", files, options, ("label_score", "kind", *slices))
+    check_names("--mistakes-file", files, options, ("label_score", "kind", *_added_slices(files, options)))
+
+
+def _added_slices(files: Sequence[EvaluatedFile], options: EvaluateOptions) -> list[str]:
+    """The columns of ``options.slice_by`` that :class:`RowColumns` does not hold under the same name."""
+
+    def is_held(name: str, file: EvaluatedFile) -> bool:
+        return name in (options.on, file.predicted, file.score) or (name, name) in (
+            ("label", file.gold),
+            ("text", file.text),
+        )
+
+    return [name for name in options.slice_by if not all(is_held(name, file) for file in files)]
 
 
 def write_mistakes(file: RowsFile, rows: EvaluatedRows, labels: Sequence[str], options: EvaluateOptions) -> str:
     """Write every wrong row and every row whose gold label is likely wrong, in the order of the input; returns a note.
 
     Columns: those of :class:`RowColumns`, ``label_score`` (the probability of the gold label, where there are
-    probabilities of all labels), ``kind`` (:data:`SUSPECT`, else :data:`MISTAKE`), and those of ``options.slice_by``.
+    probabilities of all labels), ``kind`` (:data:`SUSPECT`, else :data:`MISTAKE`), and those of ``options.slice_by``
+    that are not among these.
 
     Raises:
         InputError: an input cannot be read again.
@@ -43,7 +55,8 @@ def write_mistakes(file: RowsFile, rows: EvaluatedRows, labels: Sequence[str], o
     wrong, doubtful = most_confident_mistakes(rows), np.sort(suspect_labels(rows))
     places = np.union1d(wrong, doubtful)
     columns = RowColumns.of(rows, labels, options)
-    slices = {values.by: values for values in rows.slices if not values.built_in and values.by != options.on}
+    added = _added_slices(rows.files, options)
+    slices = {values.by: values for values in rows.slices if not values.built_in and values.by in added}
     schema = columns.schema
     if rows.probabilities is not None:
         schema = schema.append(pa.field("label_score", pa.from_numpy_dtype(rows.probabilities.dtype)))

@@ -58,6 +58,17 @@ def test_wrong_rows_of_all_files_come_in_order_with_their_kind(folder):
     assert said in report.notes
 
 
+@pytest.mark.parametrize("name", ["label", "pred_label", "pred_score", "text", "id"])
+def test_a_slice_column_that_the_file_has_anyway_is_written_once(folder, name):
+    asked = pq.read_table("one.parquet").append_column("pred_score", pa.array([0.9, 0.55, 0.6, None, 0.99]))
+    pq.write_table(asked, "scored.parquet")
+    options = {"on": "id", "baseline": "one.parquet"} if name == "id" else {}
+    evaluate_labels("scored.parquet", mistakes_file="usual.parquet", slice_by="genre", **options)
+    report = evaluate_labels("scored.parquet", mistakes_file="wrong.parquet", slice_by=["genre", name], **options)
+    assert pq.read_table("wrong.parquet").equals(pq.read_table("usual.parquet"))
+    assert name in [group.by for group in report.slices]
+
+
 @pytest.mark.parametrize("name", ["wrong.csv", "wrong.jsonl"])
 def test_every_format_has_the_ids_and_whole_texts(folder, name):
     gold = pq.read_table("one.parquet").select(["id", "label"])
@@ -123,8 +134,12 @@ def test_all_of_many_mistakes_are_written_a_few_thousand_at_a_time(folder, monke
         ),
         (("--mistakes-file", "a.csv", "--json", "a.csv"), "error: a.csv: --json and --mistakes-file name the same"),
         (
-            ("--mistakes-file", "a.csv", "--slice-by", "label"),
+            ("--mistakes-file", "a.csv", "--slice-by", "label", "--labels", "gold.parquet", "--on", "id"),
             "error: two columns of --mistakes-file would be named 'label'; rename 'label' in your files",
+        ),
+        (
+            ("--mistakes-file", "a.csv", "--slice-by", "text", "--text-column", "id"),
+            "error: two columns of --mistakes-file would be named 'text'; rename 'text' in your files",
         ),
         (
             ("--review-queue", "a.csv", "--baseline", "one.parquet", "--on", "pred_label"),
@@ -133,6 +148,7 @@ def test_all_of_many_mistakes_are_written_a_few_thousand_at_a_time(folder, monke
     ],
 )
 def test_files_that_cannot_be_written_are_refused_before_any_work(folder, in_process, options, message):
+    pq.write_table(pa.table({"id": list("abcde"), "sentiment": [1, 1, 0, 0, 1]}), "gold.parquet")
     code, out, err = in_process(command_of)("one.parquet", *options)
     assert (code, out) == (2, "")
     assert err.startswith(message)
