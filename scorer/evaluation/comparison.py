@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -45,6 +45,9 @@ from scorer.safe_text import counted
 _ALL_CELLS = 1000
 """With more triples of labels, only those that have rows share the additional rows of the bootstrap."""
 
+
+NO_CHANGE = "no prediction changed"
+"""The warning of differences between equal predictions."""
 
 _FEW_CHANGED = 10
 """With fewer rows that are predicted otherwise, intervals of differences in figures of the matrix are approximate.
@@ -127,6 +130,9 @@ def differences_of(now: LabelledPredictions, then: LabelledPredictions, method: 
             intervals[name] = gap[1]
     if now.probabilities is not None and then.probabilities is not None:
         intervals |= loss_intervals(now.gold, now.probabilities, then.probabilities, now.positive)
+    pairs = ((now.predicted, then.predicted), (now.probabilities, then.probabilities))
+    if all(np.array_equal(ours, theirs) for ours, theirs in pairs if ours is not None and theirs is not None):
+        intervals = {name: replace(interval, warning=NO_CHANGE) for name, interval in intervals.items()}
     found = []
     for name, figure in sides[0].figures.items():
         other = sides[1].figures[name]
@@ -180,12 +186,15 @@ def _few_changed(now: LabelledPredictions, then: LabelledPredictions) -> tuple[s
     """The warning that few predictions changed, and that for means over labels, of which one may have few changes."""
     changed = now.predicted != then.predicted
     total = int(changed.sum())
-    few = f"{counted(total, 'prediction')} changed" if total < _FEW_CHANGED else None
+    few = None
+    if total < _FEW_CHANGED:
+        few = f"{counted(total, 'prediction')} changed" if total else NO_CHANGE
     gold, moved = (np.bincount(rows, minlength=len(now.labels)) for rows in (now.gold, now.gold[changed]))
     least = min(np.flatnonzero(gold).tolist(), key=lambda label: int(moved[label]))
     if few is not None or len(now.labels) < 3 or moved[least] >= _FEW_CHANGED:
         return few, few
-    return None, f"{counted(int(moved[least]), 'prediction')} of label {now.labels[least]} changed"
+    few = counted(int(moved[least]), "prediction") if moved[least] else "no prediction"
+    return None, f"{few} of label {now.labels[least]} changed"
 
 
 def mcnemar(only_current: int, only_baseline: int) -> McNemar:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scorer.evaluation.expectation import Expectation
@@ -17,6 +17,9 @@ _HTML_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 _MATRIX_LABELS = 12
 """Maximum number of labels of a confusion matrix in a table."""
+
+_NAMED_FIGURES = 3
+"""Maximum number of figures that are named with the reason why their intervals are approximate."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,25 @@ def interval_text(figure: Figure, sign: str = "") -> str:
     return f"{'~ ' if interval.warning else ''}{interval.low:{sign}.4f} to {interval.high:{sign}.4f}"
 
 
-def approximate(figures: Iterable[Figure]) -> Iterator[tuple[str, str | None]]:
-    """A line on intervals that are only approximate, if there are any."""
-    intervals = [figure.interval for figure in figures if figure.interval is not None]
-    warnings = dict.fromkeys(interval.warning for interval in intervals if interval.warning)
-    if warnings:
-        yield f"~ approximate, not 95 %: {'; '.join(warnings)}", "yellow"
+def approximate(figures: Mapping[str, Figure]) -> str:
+    """A line on the intervals that are only approximate, empty if there are none; ``figures`` are by name.
+
+    A reason that few of the figures have names these.
+    """
+    having: dict[str, list[str]] = {}
+    for name, figure in figures.items():
+        if figure.interval is not None and figure.interval.warning:
+            having.setdefault(figure.interval.warning, []).append(name)
+    reasons = [
+        f"{reason} ({', '.join(names)})" if len(names) <= _NAMED_FIGURES else reason for reason, names in having.items()
+    ]
+    return f"~ approximate, not 95 %: {'; '.join(reasons)}" if reasons else ""
+
+
+def approximate_lines(figures: Mapping[str, Figure]) -> tuple[tuple[str, str | None], ...]:
+    """The line of :func:`approximate` with its colour, if there is one."""
+    text = approximate(figures)
+    return ((text, "yellow"),) if text else ()
 
 
 def percent(share: float, digits: int | None = None) -> str:

@@ -14,7 +14,7 @@ from scorer.report.blocks import (
     REVIEW_COLUMNS,
     Block,
     Column,
-    approximate,
+    approximate_lines,
     columns_of,
     confusion_matrix,
     ending,
@@ -71,7 +71,7 @@ def _figures(report: EvaluationReport) -> Block:
         own = name in ("precision", "recall", "f1", "roc_auc", "average_precision")
         of = positive if own and figure.value is not None else ""
         rows.append((FIGURES[name], value_text(figure), interval_text(figure), figure.reason or of))
-    lines = tuple(approximate(report.figures.values()))
+    lines = approximate_lines({FIGURES[name]: figure for name, figure in report.figures.items()})
     return Block(lines=lines, columns=columns_of("figure", "value", "95 %", remark=True), rows=tuple(rows))
 
 
@@ -108,7 +108,7 @@ def _comparison(comparison: Comparison) -> Iterator[Block]:
         for item in comparison.differences
     )
     columns = columns_of("figure", "now", "baseline", "difference", "95 %")
-    notes = approximate(item.difference for item in comparison.differences)
+    notes = approximate_lines({FIGURES[item.figure]: item.difference for item in comparison.differences})
     yield Block(f"against {comparison.baseline}", (*lines_of(lines), *notes), columns, rows)
     if comparison.repaired + comparison.broken + comparison.other:
         title = f"changed sides: {comparison.repaired:,} repaired, {comparison.broken:,} broken"

@@ -20,7 +20,7 @@ from scorer.evaluation.findings import EvaluationReport
 from scorer.evaluation.scored_by import BUILT_IN
 from scorer.evaluation.sections import Review
 from scorer.report import tables
-from scorer.report.blocks import excerpt, percent, with_breaks
+from scorer.report.blocks import approximate, excerpt, percent, with_breaks
 from scorer.report.pictures import picture_of_coverage, pictures_of, pictures_of_drift
 from scorer.report.reading_list import KINDS, choices_of, entries_of
 from scorer.report.verdict import (
@@ -90,6 +90,7 @@ def _without_control(value: object) -> object:
 def _content(report: EvaluationReport) -> dict[str, Any]:
     style, script = _source("base.css") + _source("style.css"), Markup("").join(map(_source, _SCRIPTS))
     drift, entries = report.drift, entries_of(report)
+    cards, differences = tables.cards(report), tables.differences(report)
     return {
         "report": report,
         "title": f"Evaluation of {', '.join(map(printable, report.provenance.files))}",
@@ -98,7 +99,8 @@ def _content(report: EvaluationReport) -> dict[str, Any]:
         "policy": "default-src 'none'; base-uri 'none'; form-action 'none';"
         f" style-src {_hash(style)}; script-src {_hash(script)}",
         "sections": _sections(report),
-        "cards": tables.cards(report),
+        "cards": cards,
+        "approximate_cards": approximate({card["name"]: card["figure"] for card in cards}),
         "figures": tables.more_figures(report),
         "labels": tables.by_label(report),
         "low": tables.scale_start(
@@ -107,7 +109,8 @@ def _content(report: EvaluationReport) -> dict[str, Any]:
         "confusion": tables.confusion(report),
         "plots": list(pictures_of(report)),
         "slices": tables.slices(report),
-        "differences": tables.differences(report),
+        "differences": differences,
+        "approximate_differences": approximate({one["name"]: one["of"].difference for one in differences}),
         "drift": None
         if drift is None
         else {

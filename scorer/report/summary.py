@@ -11,7 +11,7 @@ from scorer.metrics.values import NO_PROBABILITIES
 from scorer.report.blocks import (
     Block,
     Column,
-    approximate,
+    approximate_lines,
     columns_of,
     confusion_matrix,
     ending,
@@ -102,7 +102,9 @@ def _figures(report: EvaluationReport) -> Block:
         if figure != NO_PROBABILITIES
     )
     columns = columns_of("figure", "value", "95 %", remark=True)
-    return Block(lines=tuple(approximate(shown.values())), columns=columns, rows=rows)
+    return Block(
+        lines=approximate_lines({FIGURES[name]: figure for name, figure in shown.items()}), columns=columns, rows=rows
+    )
 
 
 def _by_label(report: EvaluationReport) -> Block:
@@ -128,7 +130,7 @@ def _comparison(report: EvaluationReport, comparison: Comparison) -> Block:
     shown = [one for one in comparison.differences if one.figure in _names(report)]
     shown = [one for one in shown if one.difference.value is not None]
     columns = columns_of("figure", "now", "baseline", "difference", "95 %", remark=True)
-    notes = approximate(one.difference for one in shown)
+    notes = approximate_lines({FIGURES[one.figure]: one.difference for one in shown})
     return Block(f"against {comparison.baseline}", (*lines_of(lines), *notes), columns, tuple(map(_difference, shown)))
 
 

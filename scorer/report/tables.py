@@ -211,7 +211,10 @@ def _advice(found: Thresholds, rows: Sequence[Mapping[str, Any]]) -> str:
     then = next(one for one in rows if one["of"] is wanted.row)
     other = "recall" if wanted.figure == "precision" else "precision"
     before, after = getattr(now["of"], other).value, getattr(wanted.row, other).value
-    change = "" if before is None or after is None else f"{other} goes from {before:.3f} to {after:.3f}, with "
+    change = ""
+    if before is not None and after is not None:
+        start, end = f"{before:.3f}", f"{after:.3f}"
+        change = f"{other} {f'stays {end}' if start == end else f'goes from {start} to {end}'}, with "
     return (
         f"For a {wanted.figure} of at least {wanted.wanted:g} take the threshold {wanted.row.threshold:.4f}: {change}"
         f"{_rows(then['missed'] - now['missed'])} missed and {_rows(then['wrong'] - now['wrong'])} wrongly labelled."

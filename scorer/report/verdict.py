@@ -58,10 +58,10 @@ def signed(value: float, digits: int) -> str:
 
 
 def verdict_of(difference: Difference) -> str:
-    """``better``, ``worse``, ``no clear difference``, or an empty text without an interval."""
+    """``better``, ``worse``, ``no clear difference``, ``no interval``, or an empty text without a difference."""
     interval = difference.difference.interval
     if interval is None:
-        return ""
+        return "" if difference.difference.value is None else "no interval"
     if interval.low <= 0 <= interval.high:
         return "no clear difference"
     return "better" if (interval.low > 0) != (difference.figure in LOWER_IS_BETTER) else "worse"

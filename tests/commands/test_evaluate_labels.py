@@ -30,7 +30,7 @@ e,positive,negative,0.7,0.3
 
 TABLES = """\
 
-~ approximate, not 95 %: fewer than 50 rows; a ranking with 2 rows of one kind
+~ approximate, not 95 %: fewer than 50 rows; a ranking with 2 rows of one kind (ROC AUC, average precision)
 figure                 value                 95 %
 accuracy              0.6000     0.2307 to 0.8824
 balanced accuracy     0.5833   ~ 0.2364 to 0.8856
@@ -110,7 +110,8 @@ Accuracy is 0.60 (95 %: 0.23 to 0.88).
 If people take the 10 % that the model is least sure of (1 row), 75.0 % of the
   rest are right, and people see 50.0 % of the mistakes.
 
-~ approximate, not 95 %: fewer than 50 rows; a ranking with 2 rows of one kind
+~ approximate, not 95 %: fewer than 50 rows (Matthews correlation, calibration
+  error); a ranking with 2 rows of one kind (ROC AUC)
 figure                 value                 95 %
 accuracy              0.6000     0.2307 to 0.8824
 precision             0.6667     0.2077 to 0.9385  of positive
@@ -231,7 +232,7 @@ preds.csv
 1 row evaluated, gold labels from column 'label'
 1 row unscored: with a gold label but no prediction, left out of every figure
 
-~ approximate, not 95 %: fewer than 50 rows
+~ approximate, not 95 %: fewer than 50 rows (log loss, Brier score, calibration error)
 figure                    value                 95 %
 accuracy                 1.0000     0.2065 to 1.0000
 balanced accuracy        1.0000     0.2065 to 1.0000

@@ -228,6 +228,21 @@ def test_few_changes_make_every_difference_of_the_matrix_approximate():
             assert item.difference.interval.warning == "5 predictions changed", item.figure
 
 
+@pytest.mark.parametrize("n_labels", [2, 3])
+def test_equal_predictions_have_one_reason_for_all_differences(n_labels):
+    rng = np.random.default_rng(4)
+    gold = np.arange(400) % n_labels
+    probabilities = rng.dirichlet(np.ones(n_labels), 400)
+    now = predictions(gold, probabilities, 1 if n_labels == 2 else None)
+    found = {item.figure: item.difference for item in differences_of(now, now, Method())}
+    assert {figure.interval.warning for figure in found.values() if figure.interval} == {"no prediction changed"}
+    assert {"accuracy", "mcc", "roc_auc", "average_precision", "log_loss", "brier"} <= found.keys()
+    moved = predictions(gold, rng.permutation(probabilities), now.positive)
+    assert "no prediction changed" not in {
+        item.difference.interval.warning for item in differences_of(now, moved, Method()) if item.difference.interval
+    }
+
+
 def labels_alone(gold):
     """Makes predictions without probabilities beside ``gold``."""
     names = tuple(map(str, range(int(gold.max()) + 1)))

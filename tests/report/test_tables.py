@@ -86,6 +86,40 @@ def test_the_advice_says_what_a_precision_costs(report: EvaluationReport) -> Non
     assert wrong > 1
 
 
+def test_a_figure_that_does_not_move_stays(folder: Path) -> None:
+    labels = {"label": ["yes", "yes", "no", "no"], "pred_label": ["yes", "yes", "yes", "no"]}
+    rows = pa.table({**labels, "pred_prob_no": [0.1, 0.2, 0.4, 0.8], "pred_prob_yes": [0.9, 0.8, 0.6, 0.2]})
+    pq.write_table(rows, folder / "stays.parquet")
+    found = tables.thresholds(evaluate_labels(folder / "stays.parquet", at_precision=1))
+    assert found is not None
+    assert found["advice"] == (
+        "For a precision of at least 1 take the threshold 0.8000: recall stays 1.000,"
+        " with as many rows missed and 1 fewer row wrongly labelled."
+    )
+
+
+def test_a_difference_without_an_interval_says_so_with_the_usual_digits(folder: Path) -> None:
+    table = pq.read_table(folder / "preds.parquet")
+    swapped = table.set_column(1, "pred_label", table["label"])
+    pq.write_table(swapped, folder / "before.parquet")
+    report = evaluate_labels(folder / "preds.parquet", baseline=folder / "before.parquet")
+    found = {one["of"].figure: one for one in tables.differences(report)}
+    assert (found["ece"]["verdict"], found["ece"]["digits"]) == ("no interval", found["accuracy"]["digits"])
+    page = to_html(report)
+    assert '<td class="verdict-cell">no interval</td>' in page
+
+
+def test_what_the_sign_of_an_approximate_interval_means_is_beside_the_cards(folder: Path) -> None:
+    pq.write_table(pq.read_table(folder / "preds.parquet").slice(0, 40), folder / "few.parquet")
+    report = evaluate_labels(folder / "few.parquet")
+    names = [card["name"] for card in tables.cards(report) if (span := card["figure"].interval) and span.warning]
+    head = to_html(report).partition("<main>")[0]
+    assert names
+    assert "~ approximate, not 95 %: " in head.partition('<dl class="cards">')[2]
+    whole = to_html(evaluate_labels(folder / "preds.parquet")).partition("<main>")[0]
+    assert ("~ " in whole.partition("<dl")[2]) == ("~ approximate" in whole)
+
+
 def test_the_usual_precision_is_advised_unasked_and_one_that_is_not_reached_is_said(folder: Path) -> None:
     unasked = tables.thresholds(evaluate_labels(folder / "preds.parquet"))
     assert unasked is not None

@@ -73,7 +73,8 @@ def test_an_interval_on_one_side_of_zero_decides(name: str, low: float, high: fl
 
 
 def test_a_difference_without_an_interval_decides_nothing() -> None:
-    assert verdict_of(Difference("ece", Figure(0.1), Figure(0.2), Figure(-0.1))) == ""
+    assert verdict_of(Difference("ece", Figure(0.1), Figure(0.2), Figure(-0.1))) == "no interval"
+    assert verdict_of(Difference("ece", Figure(None, "none"), Figure(0.2), Figure(None, "none"))) == ""
 
 
 def beside(report: EvaluationReport, accuracy: Figure, f1: Figure) -> EvaluationReport:
