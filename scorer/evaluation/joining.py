@@ -96,27 +96,41 @@ def _places(
     # Ids are unique, so every matched row uses another one.
     n_unused = len(others) - (len(rows) - n_unmatched)
     if n_unmatched == len(rows):
+        if _meet_without_zeros(rows, others):
+            raise InputError(
+                f"the ids of column {quoted(on)} meet those of {there} only without leading zeros:"
+                f" {_first(rows)} here, {_first(others)} there",
+                path=where,
+                hint="write the ids alike in both",
+            )
         raise InputError(
             f"no id of column {quoted(on)} is in {there}: {_first(rows)} here, {_first(others)} there",
             path=where,
             hint="check that --on names the same ids in both",
         )
     if not allow_missing and (n_unmatched or n_unused):
-        parts = []
+        parts, left_here, left_there = [], rows.filter(pa.array(missing)), others[:0]
         if n_unmatched:
             have = "has" if n_unmatched == 1 else "have"
-            some = _first(rows.filter(pa.array(missing)))
-            parts.append(f"{n_unmatched:,} of {len(rows):,} ids {have} no {what} in {there} ({some})")
+            parts.append(f"{n_unmatched:,} of {len(rows):,} ids {have} no {what} in {there} ({_first(left_here)})")
         if n_unused:
             are = "is" if n_unused == 1 else "are"
             unused = np.ones(len(others), bool)
             unused[places[~missing]] = False
-            some = _first(others.filter(pa.array(unused)))
-            parts.append(f"{n_unused:,} of {len(others):,} ids of {there} {are} not here ({some})")
+            left_there = others.filter(pa.array(unused))
+            parts.append(f"{n_unused:,} of {len(others):,} ids of {there} {are} not here ({_first(left_there)})")
+        zeros = _meet_without_zeros(left_here, left_there)
+        correct = "write leading zeros alike in both" if zeros else "correct the ids"
         raise InputError(
-            ", and ".join(parts), path=where, hint="correct the ids, or pass --allow-missing to leave these out"
+            ", and ".join(parts), path=where, hint=f"{correct}, or pass --allow-missing to leave these out"
         )
     return places, n_unused
+
+
+def _meet_without_zeros(ids: pa.ChunkedArray, others: pa.ChunkedArray) -> bool:
+    """True if an id is in both once leading zeros are dropped, as 7 and 007 are."""
+    bare, there = (pc.utf8_ltrim(side.cast(pa.large_string()), "0") for side in (ids, others))
+    return bool(pc.any(pc.is_in(bare, value_set=there), min_count=0).as_py())
 
 
 def _ids(sources: Sequence[Source], on: str) -> pa.ChunkedArray:

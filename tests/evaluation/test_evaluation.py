@@ -352,6 +352,16 @@ def test_ids_that_do_not_match_are_an_error_until_they_are_allowed(saved):
     assert report.matrix.tolist() == [[0, 1], [1, 1]]
 
 
+def test_ids_that_differ_in_leading_zeros_alone_are_not_left_out_without_a_hint(saved):
+    ids, gold_ids = ["8", "9", "10"], ["08", "09", "10"]
+    with pytest.raises(InputError) as caught:
+        joined(saved, ids, gold_ids, ["positive", "negative", "positive"])
+    assert str(caught.value) == (
+        "preds.parquet: 2 of 3 ids have no label in gold.csv ('8', '9'), and 2 of 3 ids of gold.csv are not here"
+        " ('08', '09'); write leading zeros alike in both, or pass --allow-missing to leave these out"
+    )
+
+
 @pytest.mark.parametrize(
     ("ids", "gold_ids", "message"),
     [
@@ -359,7 +369,18 @@ def test_ids_that_do_not_match_are_an_error_until_they_are_allowed(saved):
         (["a", "b"], ["a", "b", "b", "a"], "gold.csv: 2 ids occur more than once in column 'id' ('a', 'b')"),
         (["a", None], ["a", "b"], "preds.parquet: row 2: the id in column 'id' is null"),
         (["a", "b"], ["a", None], "gold.csv: row 2: the id in column 'id' is null"),
-        (["7", "8"], ["007", "008"], "no id of column 'id' is in gold.csv: '7', '8' here, '007', '008' there"),
+        (
+            ["7", "8"],
+            ["007", "009"],
+            "preds.parquet: the ids of column 'id' meet those of gold.csv only without leading zeros:"
+            " '7', '8' here, '007', '009' there; write the ids alike in both",
+        ),
+        (
+            ["7", "8"],
+            ["9", "010"],
+            "no id of column 'id' is in gold.csv: '7', '8' here, '9', '010' there;"
+            " check that --on names the same ids in both",
+        ),
         ([], ["a"], "preds.parquet: holds no rows"),
         (["a"], [], "gold.csv: holds no rows"),
     ],
