@@ -57,9 +57,11 @@ class Outcome:
     _n_scored_before_failures: int | None = None
 
     def report(self, exit_code: int = 0) -> RunReport:
-        """The report at this moment."""
+        """The report at this moment, its files in the order of the inputs."""
         seconds = time.monotonic() - self.begun
-        results = tuple(self.summaries.values()), tuple(self.failures), self.older
+        places = {target: place for place, target in enumerate(self.targets)}
+        done = sorted(self.summaries.items(), key=lambda item: places.get(item[0], 0))
+        results = tuple(summary for _, summary in done), tuple(self.failures), self.older
         return RunReport(
             exit_code, *results, seconds, self.of_one_file, begun_at=self.begun_at, all_listed=self.all_listed
         )
