@@ -1,4 +1,4 @@
-"""Every point figure of a report beside scikit-learn's and SciPy's, on random small data with ties and skew.
+"""Every point figure of a report beside scikit-learn's and SciPy's, on random small data with ties and skew."""
 
 from __future__ import annotations
 
