@@ -115,8 +115,8 @@ def _of_two(values: Sequence[str], low: str, high: str) -> dict[str, str | None]
     numbers = {value: found[1] if found else value.strip().casefold() for value, found in match.items()}
     scales = [
         {"0": low, "4": high},
-        {"-1": low, "0": "", "1": high, "+1": high},
         {"0": low, "1": high},
+        {"-1": low, "0": "", "1": high, "+1": high},
         {"1": low, "2": low, "3": "", "4": high, "5": high},
     ]
     for scale in scales:

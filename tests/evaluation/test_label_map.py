@@ -69,6 +69,8 @@ def test_a_refusal_shows_the_map_that_would_do(values: list[str], shown: str | N
     [
         (["no", "yes"], ("positive", "negative"), "no=negative,yes=positive"),
         (["0", "4"], ("Bad", "Good"), "0=Bad,4=Good"),
+        (["0", "1"], ("1 star", "2 stars"), "'0=1 star,1=2 stars'"),
+        (["-1", "0", "1"], ("1 star", "2 stars"), "'-1=1 star,0=,1=2 stars'"),
         (["1", "2", "3"], ("1 star", "2 stars", "3 stars"), "'1=1 star,2=2 stars,3=3 stars'"),
         (["LABEL_2", "LABEL_0"], ("a", "b", "c"), "LABEL_0=a,LABEL_2=c"),
         (["LABEL_3", "LABEL_0"], ("a", "b", "c"), None),
