@@ -291,6 +291,10 @@ CASES = [
 ]
 
 ELSEWHERE = {
+    # Followed where the files are made.
+    "write leading zeros alike in both, or pass --allow-missing to leave these out": (
+        "tests/evaluation/test_evaluation.py"
+    ),
     # Memory that runs out, and files and rows of gigabytes.
     "lower --chunk-rows, or lower --threads, or free some memory": "tests/files/test_broken_files.py",
     "lower --chunk-rows, or split the file": "tests/files/test_parquet_source.py",

@@ -9,6 +9,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from scorer.files.file_marks import is_settled, mark_of
 from tests.helpers.processes import CODE, base_environment, environment
 from tests.helpers.stores import MortalStore, mortal_store
 
@@ -117,6 +119,8 @@ def nights(request: pytest.FixtureRequest, tmp_path: Path, tiny_bundle: Path) ->
     pq.write_table(pa.table({"id": range(N), "text": texts(0, N)}), incoming / "a.parquet")
     (incoming / "b.csv").write_text("id,text\n" + "".join(f'{k},"{text}"\n' for k, text in enumerate(texts(0, N))))
     (incoming / "sub" / "c.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts(50, 90)))
+    while not all(is_settled(mark_of(path), time.time_ns()) for path in incoming.rglob("*.*")):
+        pass  # a run that starts at once would look at them again in the second night, and rightly
     return Nights(tmp_path, tiny_bundle, request.param)
 
 
