@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scorer.files.json_blocks import values_of
 from scorer.files.json_columns import Columns, Values
 from scorer.files.strict_json import parse_line
-from scorer.memory import require_for_json
 
 _SCALARS = {int, float, bool, type(None)}
 
@@ -132,22 +131,12 @@ def _is_utf8(block: bytes) -> bool:
     return True
 
 
-def _parsed(text: bytes, n_values: int) -> list[Any] | None:
-    """The values of a JSON array; ``None`` if it is none, or has another number of values."""
-    require_for_json(len(text))
-    try:
-        values: list[Any] = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    return values if len(values) == n_values else None
-
-
 def _texts(pieces: pa.StringArray, escaped: npt.NDArray[np.int64]) -> pa.Array | None:
     """The strings by their insides, in which no quote is without a backslash; ``escaped`` may have one."""
     if not len(escaped):
         return pieces
-    values = _parsed(b'["' + _joined(pieces.take(pa.array(escaped)), '","') + b'"]', len(escaped))
-    if values is None:
+    values = values_of(b'["' + _joined(pieces.take(pa.array(escaped)), '","') + b'"]')
+    if len(values) != len(escaped):
         return None
     is_escaped = np.zeros(len(pieces), bool)
     is_escaped[escaped] = True
@@ -159,8 +148,8 @@ def _scalars(pieces: pa.StringArray) -> Values | None:
     if _integers(pieces[:_FEW]) is not None and (whole := _integers(pieces)) is not None:
         return whole
     # Of as many values as pieces each piece is one: an empty one is no JSON, and a list would be seen.
-    values = _parsed(b"[" + _joined(pieces, ",") + b"]", len(pieces))
-    if values is None or not (kinds := set(map(type, values))) <= _SCALARS:
+    values = values_of(b"[" + _joined(pieces, ",") + b"]")
+    if len(values) != len(pieces) or not (kinds := set(map(type, values))) <= _SCALARS:
         return None
     if float in kinds:
         floats = values if len(kinds) == 1 else [value for value in values if type(value) is float]

@@ -43,7 +43,7 @@ def parse_lines(lines: Sequence[bytes | bytearray]) -> list[Row]:
     mark = _FIRST_MARK
     while (text := _joined(lines, mark)).count(b"%d" % mark) != len(lines) - 1:
         mark += 1
-    values = _parsed(text)
+    values = values_of(text)
     # If it comes after every value, each line is one value.
     rows, marks = values[::2], values[1::2]
     are_marks = len(marks) == len(lines) - 1 and set(map(type, marks)) == {int} and set(marks) == {mark}
@@ -60,7 +60,8 @@ def _joined(lines: Sequence[bytes | bytearray], mark: int) -> bytes:
     return (b",%d," % mark).join([b"[" + lines[0], *lines[1:-1], lines[-1] + b"]"])
 
 
-def _parsed(text: bytes) -> list[Any]:
+def values_of(text: bytes) -> list[Any]:
+    """The values of a JSON array; none if it is not JSON."""
     require_for_json(len(text))
     collects = gc.isenabled()
     gc.disable()  # it would look at the new values again and again, and none of them is garbage
