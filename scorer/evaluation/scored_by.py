@@ -13,15 +13,13 @@ from scorer.disk.paths import is_plain_file
 from scorer.files.inputs import PROVENANCE_KEY, PROVENANCE_SUFFIX
 from scorer.files.source import Source
 from scorer.metrics.values import Section
+from scorer.model.model_folder import DEFAULT_MODEL
 
 KEY = b"review_scorer.scored_by"
 """Key of :class:`ScoredBy` as JSON in the metadata of a baseline."""
 
 BUILT_IN = "built-in"
 """The name of the model inside the package, in a report."""
-
-_FOLDER = "default_model"
-"""Its folder, by which lineages call it."""
 
 _MOST_BYTES = 2**24
 
@@ -56,7 +54,7 @@ def scored_by(source: Source) -> ScoredBy | None:
     if texts["fingerprint"] is None:
         return None
     return ScoredBy(
-        name=BUILT_IN if texts["name"] == _FOLDER else texts["name"],
+        name=BUILT_IN if texts["name"] == DEFAULT_MODEL.name else texts["name"],
         precision=texts["precision"],
         device=texts["device"],
         fingerprint=texts["fingerprint"],
