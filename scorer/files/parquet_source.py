@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import os
-import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import accumulate, pairwise
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scorer.disk.paths import STDIN
 from scorer.errors import InputError, OutOfMemoryError
-from scorer.files.arrow import in_one_piece, is_text, leaves, with_leaves
+from scorer.files.arrow import in_one_piece
 from scorer.files.bad_rows import Reject
+from scorer.files.dictionaries import longest_value, small_pieces, unpacked_as, unpacked_bytes
 from scorer.files.int96 import int96_columns, lossless_unit
+from scorer.files.parquet_errors import MAX_ROW_GROUP_BYTES, reading_errors
 from scorer.files.parquet_types import mark
 from scorer.files.source import Block, ReadOptions, Source
 from scorer.files.urls import is_url
+from scorer.files.wrong_strings import wrong_strings
 from scorer.memory import memory_left
-from scorer.safe_text import counted, first_line, quoted
+from scorer.safe_text import counted
 
 # Rows decoded at a time, fewer if they are large: data that unpack to far more than their size are noticed early.
 _BATCH_ROWS = 1024
@@ -31,7 +31,6 @@ _BATCH_BYTES = 64 * 2**20
 
 _PEEKED_BYTES = 64 * 2**10
 _NO_DICTIONARY = "DictAccumulator"  # in pyarrow's error for strings of an encoding that it reads into no dictionary
-_MAX_ROW_GROUP_BYTES = 64 * 2**30
 
 
 class ParquetSource(Source):
@@ -44,7 +43,7 @@ class ParquetSource(Source):
             InputError: the file is damaged, encrypted or of another format.
         """
         super().__init__(path, options)
-        with _reading_errors(self.path):
+        with reading_errors(self.path):
             self._bytes = _open_file(path)
             self._packed_bytes = self._bytes.size()
             if not self._packed_bytes:
@@ -61,7 +60,7 @@ class ParquetSource(Source):
                 )
             # Not the metadata of columns: pyarrow ends the process if a damaged footer makes these throw.
             self._group_bytes = [footer.row_group(group).total_byte_size for group in range(footer.num_row_groups)]
-            if max(self._group_bytes, default=0) > _MAX_ROW_GROUP_BYTES:
+            if max(self._group_bytes, default=0) > MAX_ROW_GROUP_BYTES:
                 raise InputError(
                     f"a row group claims to decompress to {max(self._group_bytes) >> 30:,} GiB",
                     path=self.path,
@@ -111,20 +110,19 @@ class ParquetSource(Source):
         n_bytes = unpacked = 0
         number = start
         for piece in self._pieces(rows, columns, group):
-            # Before anything is unpacked: a dictionary's values are counted as often as they occur.
-            with _reading_errors(self.path):
-                n_piece = _unpacked_bytes(piece)
-            unpacked += n_piece
-            self.options.check_unpacked(unpacked, self._packed_bytes, self.path)
-            n_bytes += n_piece
-            if n_bytes > self.options.max_chunk_bytes:
-                raise InputError(
-                    f"its rows decompress to more than {self.options.max_chunk_bytes >> 20:,} MiB a chunk",
-                    path=self.path,
-                    row=number * rows + 1,
-                    hint="lower --chunk-rows, or split the file",
-                )
-            with _reading_errors(self.path):
+            with reading_errors(self.path):
+                # Before anything is unpacked: a dictionary's values are counted as often as they occur.
+                n_piece = unpacked_bytes(piece)
+                unpacked += n_piece
+                self.options.check_unpacked(unpacked, self._packed_bytes, self.path)
+                n_bytes += n_piece
+                if n_bytes > self.options.max_chunk_bytes:
+                    raise InputError(
+                        f"its rows decompress to more than {self.options.max_chunk_bytes >> 20:,} MiB a chunk",
+                        path=self.path,
+                        row=number * rows + 1,
+                        hint="lower --chunk-rows, or split the file",
+                    )
                 table = self._typed(piece, columns)
             cut = min(drop, table.num_rows)
             drop -= cut
@@ -133,7 +131,7 @@ class ParquetSource(Source):
             del piece, table
             while waiting.num_rows >= rows:
                 chunk, waiting = [waiting.slice(0, rows)], waiting.slice(rows)
-                n_bytes = _unpacked_bytes(waiting)
+                n_bytes = unpacked_bytes(waiting)
                 yield self._block(chunk.pop(), number * rows)  # nothing here holds its rows a second time
                 number += 1
         if waiting is not None and waiting.num_rows:
@@ -146,12 +144,12 @@ class ParquetSource(Source):
             self._check_memory(number, columns)
             n_rows, n_bytes = self._group_rows[number], self._group_bytes[number]
             batch_rows = max(1, min(rows, _BATCH_ROWS, _BATCH_BYTES * n_rows // max(1, n_bytes)))
-            with _reading_errors(self.path):
+            with reading_errors(self.path):
                 leaves, longest = self._dictionaries(number, columns)
                 batch_rows = max(1, min(batch_rows, 2 * _BATCH_BYTES // max(1, longest)))
                 for batch in self._batches(number, columns, batch_rows, leaves):
                     delivered += batch.num_rows
-                    yield from _small_pieces(pa.Table.from_batches([batch]))
+                    yield from small_pieces(pa.Table.from_batches([batch]), _BATCH_BYTES)
             # Compared for each row group, because not every reader comes to the end of the file.
             if delivered != n_rows:
                 raise InputError(
@@ -234,7 +232,7 @@ class ParquetSource(Source):
             if not is_flat:
                 in_lists.append(place)
             elif first is not None:
-                longest += sum(_longest_value(column) for column in first.columns)
+                longest += sum(longest_value(column) for column in first.columns)
         return in_lists, longest
 
     def _typed(self, table: pa.Table, columns: Sequence[str]) -> pa.Table:
@@ -243,11 +241,11 @@ class ParquetSource(Source):
         if self._selected(columns) is not None:
             table = table.select(list(columns))
             fields = [self.schema.field(name) for name in columns]
-        arrays = [_cast(column, field.type) for column, field in zip(table.columns, fields, strict=True)]
+        arrays = [unpacked_as(column, field.type) for column, field in zip(table.columns, fields, strict=True)]
         return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=self.schema.metadata))
 
     def _block(self, table: pa.Table, before: int) -> Block:
-        wrong = _wrong_strings(table)
+        wrong = wrong_strings(table)
         rejects = [Reject(self.path, before + row + 1, None, wrong[row]) for row in sorted(wrong)]
         edges = [-1, *sorted(wrong), table.num_rows]  # slices, for pyarrow cannot filter views of strings
         good = pa.concat_tables([table.slice(start + 1, end - start - 1) for start, end in pairwise(edges)])
@@ -255,29 +253,6 @@ class ParquetSource(Source):
         if good.columns:
             good = pa.table([in_one_piece(column) for column in good.columns], good.schema)
         return Block(good, rejects)
-
-
-def _wrong_strings(table: pa.Table) -> dict[int, str]:
-    """Rows with bytes that are not UTF-8 in a column of strings, and what is wrong with them."""
-    wrong: dict[int, str] = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if not _holds_strings(column.type) or _is_valid(column):
-            continue
-        for row in range(len(column)):
-            # A dictionary may hold values that none of these rows has.
-            if row not in wrong and not _is_valid(_one_row(column, row)):
-                wrong[row] = f"column {quoted(name)} holds bytes that are not UTF-8"
-    return wrong
-
-
-def _one_row(column: pa.ChunkedArray, row: int) -> pa.ChunkedArray:
-    """A row without the values of others, which a check of a slice of lists would look at too; no dictionaries."""
-    one = column.slice(row, 1)
-    if pa.types.is_list_view(one.type) or pa.types.is_large_list_view(one.type):
-        one = pc.list_flatten(one)
-    elif pa.types.is_nested(one.type):
-        one = column.take(pa.array([row]))
-    return _cast(one, _without_dictionaries(one.type))
 
 
 def _open_file(path: str) -> pa.NativeFile:
@@ -307,118 +282,6 @@ def _holds_list_views(kind: pa.DataType) -> bool:
     if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
         return True
     return any(_holds_list_views(kind.field(place).type) for place in range(kind.num_fields))
-
-
-def _without_dictionaries(kind: pa.DataType) -> pa.DataType:
-    """``kind`` with every dictionary replaced by the type of its values."""
-    if not any(map(pa.types.is_dictionary, leaves(kind))):
-        return kind  # without a cast of lists, in which pyarrow loses values of views
-    return with_leaves(kind, lambda leaf: leaf.value_type if pa.types.is_dictionary(leaf) else leaf)
-
-
-def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """``column`` as ``kind``; strings that were read as dictionaries are unpacked first: not all can be cast."""
-    if column.type == kind:
-        return column
-    if pa.types.is_nested(column.type):  # pyarrow casts more of a slice than its own rows
-        column = column.take(pa.array(range(len(column))))
-    plain = column.cast(_without_dictionaries(column.type))
-    # Values of ENUM come as bytes; which of them are no strings is found out later, row by row.
-    return plain.cast(options=pc.CastOptions(kind, allow_invalid_utf8=True))
-
-
-def _small_pieces(table: pa.Table) -> Iterator[pa.Table]:
-    """``table`` in pieces that unpack to little memory or have one row."""
-    half = table.num_rows // 2
-    if not half or _unpacked_bytes(table, at_most=True) <= _BATCH_BYTES:
-        yield table
-        return
-    yield from _small_pieces(table.slice(0, half))
-    yield from _small_pieces(table.slice(half))
-
-
-def _unpacked_bytes(values: pa.Table | pa.Array, *, at_most: bool = False) -> int:
-    """Bytes of memory that values fill, values of dictionaries as often as they occur.
-
-    ``at_most`` counts each as the longest one of its dictionary: pyarrow reserves memory by their mean,
-    whichever of them occur.
-    """
-    if isinstance(values, pa.Table):
-        return sum(_unpacked_bytes(chunk, at_most=at_most) for column in values.columns for chunk in column.chunks)
-    kind = values.type
-    if pa.types.is_dictionary(kind):
-        lengths = pc.binary_length(values.dictionary)
-        if at_most:
-            n_bytes = len(values) * (pc.max(lengths).as_py() or 0)
-        else:
-            n_bytes = pc.sum(lengths.take(values.indices)).as_py() or 0
-        return int(n_bytes) + int(values.indices.nbytes)
-    if _without_dictionaries(kind) == kind:
-        return int(values.nbytes)
-    if pa.types.is_struct(kind):
-        return sum(_unpacked_bytes(child, at_most=at_most) for child in values.flatten())
-    if pa.types.is_map(kind):
-        values = values.cast(pa.list_(kind.field(0)))
-    return 4 * len(values) + _unpacked_bytes(values.flatten(), at_most=at_most)
-
-
-def _longest_value(values: pa.Array) -> int:
-    """Bytes of the longest values in the dictionaries of a column, those of a struct's fields together."""
-    if pa.types.is_struct(values.type):
-        return sum(_longest_value(child) for child in values.flatten())
-    if pa.types.is_dictionary(values.type):
-        return int(pc.max(pc.binary_length(values.dictionary)).as_py() or 0)
-    return 0
-
-
-def _holds_strings(kind: pa.DataType) -> bool:
-    if isinstance(kind, pa.BaseExtensionType):
-        return _holds_strings(kind.storage_type)
-    if pa.types.is_dictionary(kind):
-        return _holds_strings(kind.value_type)
-    if pa.types.is_nested(kind):
-        return any(_holds_strings(kind.field(place).type) for place in range(kind.num_fields))
-    return is_text(kind)
-
-
-def _is_valid(column: pa.ChunkedArray) -> bool:
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
-@contextmanager
-def _reading_errors(path: str) -> Iterator[None]:
-    """The boundary where errors of pyarrow and the file system become :class:`InputError`."""
-    try:
-        yield
-    except InputError:
-        raise
-    except pa.ArrowMemoryError as error:
-        wanted = re.search(r"\d+", str(error))
-        if wanted and int(wanted[0]) > _MAX_ROW_GROUP_BYTES:  # no page is as large as a damaged size can say
-            raise _damaged(error, path) from error
-        hint = "write it with smaller row groups, or score it where there is more memory"
-        raise OutOfMemoryError("memory ran out while a row group was read", path=path, hint=hint) from error
-    except OSError as error:
-        if error.strerror:
-            raise InputError(f"cannot be read: {error.strerror}", path=path) from error
-        raise _damaged(error, path) from error
-    # A damaged file gives pyarrow's own errors, and those of names that are not UTF-8 and numbers out of range.
-    except (pa.ArrowException, UnicodeDecodeError, OverflowError, ValueError, KeyError, EOFError) as error:
-        raise _damaged(error, path) from error
-
-
-def _damaged(error: Exception, path: str) -> InputError:
-    first = first_line(error)
-    if "ncrypted" in first or "ecryption" in first:
-        return InputError("is encrypted", path=path, hint="decrypt it first")
-    if isinstance(error, pa.ArrowNotImplementedError) or first.startswith("Not yet implemented"):
-        return InputError(f"uses a part of Parquet that is not supported: {first}", path=path, hint="write it again")
-    reason = first.split(". ")[0].removesuffix(".")
-    return InputError(f"is damaged or of another format: {reason}", path=path, hint="copy or write it again")
 
 
 def _with_all_metadata(schema: pa.Schema, footer: dict[bytes, bytes] | None) -> pa.Schema:
