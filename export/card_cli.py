@@ -7,9 +7,10 @@ from typing import NoReturn
 
 import click
 
-from scorer.commands.console import LocalPath, common_options, run
-from scorer.commands.grouped_help import GroupedCommand, complete_folders, option
+from scorer.commands.console import run
+from scorer.commands.grouped_help import GroupedCommand, complete_folders, option, with_options
 from scorer.commands.outcomes import exit_codes
+from scorer.commands.shared_options import COMMON_OPTIONS, LocalPath
 
 EPILOG = """\b
 Examples:
@@ -24,7 +25,6 @@ Examples:
     "model-card",
     cls=GroupedCommand,
     epilog=EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.argument("bundle", type=LocalPath(), shell_complete=complete_folders)
 @option(
@@ -43,7 +43,7 @@ Examples:
     help="Markdown of your own for the end, such as limits.",
 )
 @option("-o", "--output", group="Output", type=LocalPath(), help="File to write. [default: stdout]")
-@common_options
+@with_options(*COMMON_OPTIONS)
 def model_card(
     bundle: Path,
     metrics: tuple[Path, ...],

@@ -7,9 +7,11 @@ from typing import Any, NoReturn
 
 import click
 
-from scorer.commands.console import LocalPath, common_options, run, set_up_logging
-from scorer.commands.grouped_help import GroupedCommand, complete_folders, option
+from scorer.commands.console import run
+from scorer.commands.grouped_help import GroupedCommand, complete_folders, option, with_options
+from scorer.commands.log_setup import set_up_logging
 from scorer.commands.outcomes import exit_codes
+from scorer.commands.shared_options import COMMON_OPTIONS, LocalPath
 
 EPILOG = """\b
 Examples:
@@ -37,7 +39,6 @@ def _output_for(given: dict[str, Any]) -> str:
     cls=GroupedCommand,
     epilog=EPILOG,
     output_for=_output_for,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.argument("checkpoint", shell_complete=complete_folders)
 @option("-o", "--output", group="Output", required=True, type=LocalPath(), help="Folder of the new bundle.")
@@ -82,7 +83,7 @@ def _output_for(given: dict[str, Any]) -> str:
 @option("--license", group="Provenance", metavar="NAME", help="Licence of that model, such as Apache-2.0.")
 @option("--threads", group="Speed", type=click.IntRange(min=1), help="[default: the CPUs that this process may use]")
 @option("--overwrite", group="Output", is_flag=True, help="Replace an existing bundle once the new one is proved.")
-@common_options
+@with_options(*COMMON_OPTIONS)
 def export_model(quiet: bool, verbose: int, debug: bool, **options: Any) -> None:
     """Export CHECKPOINT, a fine-tuned classifier, to a BUNDLE of ONNX files that `score` runs.
 

@@ -1,35 +1,27 @@
-"""The edge of every command: options that all share, logging, and errors turned into exit codes."""
+"""The edge of every command: its streams, and errors turned into lines and exit codes."""
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import click
-from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
 from scorer.commands.error_lines import print_error
-from scorer.commands.grouped_help import GENERAL, F, GroupedOption, complete_files, option, with_options
+from scorer.commands.grouped_help import variable_of
+from scorer.commands.log_setup import choose_log_format, logs_json
 from scorer.commands.outcomes import READER_GONE, code_and_message, with_own_options, with_variables
-from scorer.errors import OutputError, ScorerError, UsageError
-from scorer.files.urls import is_url, without_secrets
+from scorer.errors import OutputError, ScorerError
 from scorer.interrupts import ignore, install
 from scorer.keyword_words import words_of_a_shell
-from scorer.log_lines import FORMATS, JsonLines, TextLines, json_line
-from scorer.safe_text import printable
-from scorer.version import PACKAGE, package_version
+from scorer.log_lines import FORMATS
 
 _VERBOSE = re.compile(r"-[qv]*v[qv]*|--verbose")
-
-_log_format = "text"
 
 
 @dataclass(frozen=True)
@@ -57,90 +49,9 @@ class _Running:
 _running: _Running | None = None
 
 
-class LocalPath(click.ParamType[Path]):
-    """A path of this machine; the message that refuses a URL leaves out its secrets."""
-
-    name = "path"
-
-    def convert(self, value: Any, _param: click.Parameter | None, _context: click.Context | None) -> Path:
-        """``value`` as a path.
-
-        Raises:
-            UsageError: it is a URL.
-        """
-        if isinstance(value, str) and is_url(value):
-            raise UsageError("is a URL, but this must be a local file", path=without_secrets(value))
-        return Path(value)
-
-    def shell_complete(
-        self, context: click.Context, parameter: click.Parameter, incomplete: str
-    ) -> list[CompletionItem[str]]:
-        """Have the shell complete it as a file."""
-        return complete_files(context, parameter, incomplete)
-
-
-def common_options(command: F) -> F:
-    """Add ``--version``, ``-q``, ``-v`` and ``--debug``; the last three arrive as keyword arguments."""
-    return with_options(
-        command,
-        (
-            click.option(
-                "-V",
-                "--version",
-                is_flag=True,
-                is_eager=True,
-                expose_value=False,
-                callback=_show_version,
-                help="Show the version and exit.",
-            ),
-            option("-q", "--quiet", group=GENERAL, is_flag=True, help="Print only errors on stderr."),
-            option(
-                "-v",
-                "--verbose",
-                group=GENERAL,
-                count=True,
-                help="Also log what was found, left out and decided, and the page that explains an error; twice: logs "
-                "of libraries too.",
-            ),
-            option("--debug", group=GENERAL, is_flag=True, help="Show a traceback when something fails."),
-        ),
-    )
-
-
-def _show_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
-    if wanted and not context.resilient_parsing:
-        click.echo(f"{PACKAGE}, version {package_version()}")
-        context.exit()
-
-
-def log_format_option(command: F) -> F:
-    """Add ``--log-format``, which holds from the first line on, for errors of usage too."""
-    return option(
-        "--log-format",
-        group=GENERAL,
-        type=click.Choice(FORMATS),
-        default="text",
-        show_default=True,
-        expose_value=False,
-        callback=lambda _context, _parameter, value: _choose_log_format(value),
-        is_eager=True,
-        help="Lines on stderr for people, or one JSON object a line: time, level, event, message, fields.",
-    )(command)
-
-
-def logs_json() -> bool:
-    """True if lines on stderr are JSON objects."""
-    return _log_format == "json"
-
-
-def _choose_log_format(value: str) -> None:
-    global _log_format  # of the process, as stderr is
-    _log_format = value
-
-
 def asked_for(option: str, argv: Sequence[str], env_prefix: str) -> str:
     """The value of ``option`` in a command line that click has not parsed, or could not; empty without one."""
-    asked = os.environ.get(f"{env_prefix}_{option.removeprefix('--').replace('-', '_').upper()}", "")
+    asked = os.environ.get(variable_of(option, env_prefix), "")
     for word, following in zip_longest(argv, argv[1:], fillvalue=""):
         if word == "--":
             break
@@ -158,58 +69,6 @@ def _asked_log_format(command: click.Command, argv: Sequence[str], env_prefix: s
     return asked if asked in FORMATS else "text"
 
 
-def say(message: str, event: str, **fields: Any) -> None:
-    """Write a line to stderr whatever the log's level, in the format of the log."""
-    line = json_line("info", event, message, fields) if logs_json() else printable(message)
-    click.echo(line, err=True)
-
-
-class _ToStderr(logging.StreamHandler[Any]):
-    """Writes to what ``sys.stderr`` is at the time: a progress bar puts itself there, to keep below the lines."""
-
-    @property
-    def stream(self) -> Any:
-        """The stream of this moment."""
-        return sys.stderr
-
-    @stream.setter
-    def stream(self, _stream: Any) -> None:
-        return None
-
-
-def set_up_logging(*, quiet: bool, verbose: int) -> None:
-    """Send the log of our own packages to stderr, a line each; that of libraries from ``-vv`` on."""
-    level = logging.ERROR if quiet else (logging.INFO, logging.DEBUG)[min(verbose, 1)]
-    handler = _ToStderr()
-    handler.setFormatter(JsonLines() if logs_json() else TextLines())
-    for name in ("scorer", "train", "export"):
-        logger = logging.getLogger(name)
-        logger.handlers = [handler]
-        logger.setLevel(level)
-        logger.propagate = False
-    # Python's own warnings would be lines of another form between the objects.
-    logging.captureWarnings(logs_json())
-    logging.getLogger("py.warnings").handlers = [handler] if logs_json() else []
-    if verbose < 2:
-        # Without any handler, Python itself would print the warnings and tracebacks of libraries.
-        logging.getLogger().addHandler(logging.NullHandler())
-        # Read by huggingface_hub when it is imported: its retries would fill the screen before our one line.
-        os.environ.setdefault("HF_HUB_VERBOSITY", "error")
-    else:
-        logging.basicConfig(level=logging.INFO, handlers=[handler])
-    _log_variables()
-
-
-def _log_variables() -> None:
-    context = click.get_current_context(silent=True)
-    for parameter in context.command.params if context is not None else ():
-        assert context is not None
-        source = context.get_parameter_source(str(parameter.name))
-        if isinstance(parameter, GroupedOption) and source is ParameterSource.ENVIRONMENT:
-            name = parameter.variable(str(context.auto_envvar_prefix))
-            logging.getLogger(__name__).debug("%s is set by %s", parameter.opts[-1], name)
-
-
 def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_prefix: str) -> NoReturn:
     """Run ``command`` and exit with the code of its outcome.
 
@@ -219,7 +78,7 @@ def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_p
     argv = list(sys.argv[1:] if arguments is None else arguments)
     _occupy_closed_streams()
     _complete_for_the_shell(command)
-    _choose_log_format(_asked_log_format(command, argv, env_prefix))
+    choose_log_format(_asked_log_format(command, argv, env_prefix))
     install()
     global _running  # of the process, which is one command
     _running = _Running(command, argv, env_prefix)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
@@ -21,6 +21,15 @@ _FIRST_COLUMN = 30
 """Characters of the longest option that has its help beside it."""
 
 
+def variable_of(option: str, prefix: str) -> str:
+    """Name of the environment variable that sets ``option``: ``prefix`` and the long name, in capitals.
+
+    >>> variable_of("--max-bad", "SCORER")
+    'SCORER_MAX_BAD'
+    """
+    return f"{prefix}_{option.removeprefix('--').replace('-', '_').upper()}"
+
+
 class GroupedOption(click.Option):
     """An option of a group.
 
@@ -33,9 +42,8 @@ class GroupedOption(click.Option):
         self.group = group
 
     def variable(self, prefix: str) -> str:
-        """Name of the environment variable that sets it: ``prefix`` and its long name, in capitals."""
-        name = next(name for name in self.opts if name.startswith("--"))
-        return f"{prefix}_{name.removeprefix('--').replace('-', '_').upper()}"
+        """Name of the environment variable that sets it."""
+        return variable_of(next(name for name in self.opts if name.startswith("--")), prefix)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """The value of :meth:`variable`, None if it is unset or empty; click would go by the parameter's name."""
@@ -61,6 +69,8 @@ class GroupedOption(click.Option):
 
 _WORDS = "scorer.words"
 
+_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
 
 class GroupedCommand(click.Command):
     """A command whose help has a heading for each group of options, in the order of their first options."""
@@ -69,7 +79,7 @@ class GroupedCommand(click.Command):
         self, *arguments: Any, output_for: Callable[[dict[str, Any]], str] | None = None, **settings: Any
     ) -> None:
         """``output_for`` proposes a value of ``-o`` by the parameters that were given."""
-        super().__init__(*arguments, **settings)
+        super().__init__(*arguments, **{"context_settings": _HELP, **settings})
         self._output_for = output_for
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
@@ -130,8 +140,12 @@ def complete_devices(
     return [CompletionItem(name) for name in ("auto", "cpu", "cuda") if name.startswith(incomplete)]
 
 
-def with_options(command: F, options: Sequence[Callable[[F], F]]) -> F:
-    """Add ``options`` to ``command``; its help lists them in their order."""
-    for option in reversed(options):
-        command = option(command)
-    return command
+def with_options(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Declare options made by :func:`option`; the help lists them in their order."""
+
+    def declared(command: F) -> F:
+        for add in reversed(options):
+            command = add(command)
+        return command
+
+    return declared

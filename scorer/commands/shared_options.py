@@ -1,18 +1,50 @@
-"""Options that several commands share: how files are read, how a model is run, and which engine runs it."""
+"""Options that several commands share: how files are read, how a model is run, on which engine, and what is said."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
+from click.shell_completion import CompletionItem
 
-from scorer.commands.grouped_help import F, complete_devices, option, with_options
+from scorer.commands.grouped_help import GENERAL, complete_devices, complete_files, complete_folders, option
+from scorer.commands.log_setup import choose_log_format
+from scorer.errors import UsageError
+from scorer.files.urls import is_url, without_secrets
+from scorer.log_lines import FORMATS
+from scorer.version import PACKAGE, package_version
 
 
-def reading_options(command: F) -> F:
-    """Options of reading files, as keyword arguments: the fields of :class:`scorer.files.file_options.FileOptions`."""
-    return with_options(command, _READING)
+class LocalPath(click.ParamType[Path]):
+    """A path of this machine; the message that refuses a URL leaves out its secrets."""
+
+    name = "path"
+
+    def convert(self, value: Any, _param: click.Parameter | None, _context: click.Context | None) -> Path:
+        """``value`` as a path.
+
+        Raises:
+            UsageError: it is a URL.
+        """
+        if isinstance(value, str) and is_url(value):
+            raise UsageError("is a URL, but this must be a local file", path=without_secrets(value))
+        return Path(value)
+
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[str]]:
+        """Have the shell complete it as a file."""
+        return complete_files(context, parameter, incomplete)
 
 
-_READING = (
+def _show_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(f"{PACKAGE}, version {package_version()}")
+        context.exit()
+
+
+READING_OPTIONS = (
     option(
         "--format",
         group="Input",
@@ -43,14 +75,18 @@ _READING = (
         help="The first row of CSV files is data; columns are column_1, column_2, …, and options take their numbers.",
     ),
 )
+"""Options of reading files: the fields of :class:`scorer.files.file_options.FileOptions`."""
 
-
-def session_options(command: F) -> F:
-    """``--device``, ``--precision``, ``--threads`` and ``--batch-tokens``, as keyword arguments."""
-    return with_options(command, _SESSION)
-
-
-_SESSION = (
+MODEL_OPTIONS = (
+    option(
+        "--model",
+        group="Model",
+        shell_complete=complete_folders,
+        metavar="BUNDLE",
+        is_eager=True,
+        help="Model that scores: a bundle, which is a folder that export-model wrote, or a Hub id. "
+        "[default: the built-in model]",
+    ),
     option(
         "--device",
         group="Model",
@@ -89,14 +125,9 @@ _SESSION = (
         help="Package that tokenizes; auto is nanotoken where it gives the ids of tokenizers. The ids are the same.",
     ),
 )
+"""The model and how it runs."""
 
-
-def engine_options(command: F) -> F:
-    """``--engine`` and what belongs to Ray, as keyword arguments."""
-    return with_options(command, _ENGINE)
-
-
-_ENGINE = (
+ENGINE_OPTIONS = (
     option(
         "--engine",
         group="Ray",
@@ -133,3 +164,40 @@ _ENGINE = (
         help="GPUs of each of them, 0.5 for two on one. [default: 1 where there are GPUs for the model, else 0]",
     ),
 )
+"""``--engine`` and what belongs to Ray."""
+
+COMMON_OPTIONS = (
+    click.option(
+        "-V",
+        "--version",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_show_version,
+        help="Show the version and exit.",
+    ),
+    option("-q", "--quiet", group=GENERAL, is_flag=True, help="Print only errors on stderr."),
+    option(
+        "-v",
+        "--verbose",
+        group=GENERAL,
+        count=True,
+        help="Also log what was found, left out and decided, and the page that explains an error; twice: logs of "
+        "libraries too.",
+    ),
+    option("--debug", group=GENERAL, is_flag=True, help="Show a traceback when something fails."),
+)
+"""Options of every command; all but ``--version`` arrive as keyword arguments."""
+
+log_format_option = option(
+    "--log-format",
+    group=GENERAL,
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    expose_value=False,
+    callback=lambda _context, _parameter, value: choose_log_format(value),
+    is_eager=True,
+    help="Lines on stderr for people, or one JSON object a line: time, level, event, message, fields.",
+)
+"""``--log-format``, which holds from the first line on, for errors of usage too."""

@@ -15,9 +15,11 @@ import click
 import pytest
 
 from scorer import progress
-from scorer.commands.console import log_format_option, run, set_up_logging
+from scorer.commands.console import run
 from scorer.commands.evaluate_labels import evaluate_labels
+from scorer.commands.log_setup import set_up_logging
 from scorer.commands.score import score
+from scorer.commands.shared_options import log_format_option
 from scorer.log_lines import JsonLines
 from tests.conftest import Call
 from tests.helpers.processes import CODE
