@@ -22,7 +22,8 @@ from scorer.evaluation.inputs import EvaluatedFile, open_predictions
 from scorer.evaluation.joining import join_rows
 from scorer.evaluation.labels import LabelSet, label_strings
 from scorer.evaluation.options import EvaluateOptions
-from scorer.evaluation.rows import TEXT_CHUNK_ROWS, EvaluatedRows, predicted_chunks
+from scorer.evaluation.predictions import TEXT_CHUNK_ROWS, predicted_chunks
+from scorer.evaluation.rows import EvaluatedRows
 from scorer.evaluation.scored_by import stated
 from scorer.files.source import Source, text_values
 from scorer.metrics.values import Probabilities

@@ -18,7 +18,7 @@ from scorer.evaluation.gold import read_gold
 from scorer.evaluation.inputs import open_predictions
 from scorer.evaluation.labels import LabelSet, values_in_order
 from scorer.evaluation.options import EvaluateOptions
-from scorer.evaluation.rows import PredictedChunk, predicted_chunks
+from scorer.evaluation.predictions import PredictedChunk, predicted_chunks
 from scorer.evaluation.scored_by import ScoredBy, scored_by
 from scorer.evaluation.sections import (
     Chance,

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from scorer.evaluation.inputs import EvaluatedFile
 from scorer.evaluation.labels import label_strings
-from scorer.evaluation.rows import TEXT_CHUNK_ROWS, EvaluatedRows
+from scorer.evaluation.predictions import TEXT_CHUNK_ROWS
+from scorer.evaluation.rows import EvaluatedRows
 from scorer.evaluation.sections import Review, Suspect
 from scorer.evaluation.slices import Cut
 from scorer.files.source import text_values

@@ -17,7 +17,8 @@ from scorer.errors import UsageError
 from scorer.evaluation.inputs import EvaluatedFile
 from scorer.evaluation.labels import label_strings
 from scorer.evaluation.options import EvaluateOptions
-from scorer.evaluation.rows import TEXT_CHUNK_ROWS, EvaluatedRows
+from scorer.evaluation.predictions import TEXT_CHUNK_ROWS
+from scorer.evaluation.rows import EvaluatedRows
 from scorer.files.formats import OutputFormat
 from scorer.files.opening import open_writer
 from scorer.files.source import text_values

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
-import scorer.evaluation.rows
+import scorer.evaluation.predictions
 from scorer import evaluate_labels
 from scorer.commands.evaluate_labels import evaluate_labels as command_of
 from scorer.errors import InputError, UsageError
@@ -211,7 +211,7 @@ def test_the_same_night_has_not_drifted(nights):
 
 def test_drift_does_not_depend_on_chunks(nights, monkeypatch):
     whole = evaluate_labels("now.parquet", drift="then.parquet").drift
-    monkeypatch.setattr(scorer.evaluation.rows, "TEXT_CHUNK_ROWS", 3)
+    monkeypatch.setattr(scorer.evaluation.predictions, "TEXT_CHUNK_ROWS", 3)
     assert evaluate_labels("now.parquet", drift="then.parquet").drift == whole
 
 

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-import scorer.evaluation.evaluate
+import scorer.evaluation.data
 import scorer.evaluation.gold
 import scorer.evaluation.joining
-import scorer.evaluation.rows
+import scorer.evaluation.predictions
 from scorer import Scorer, evaluate_labels, score_file
 from scorer.commands.evaluate_labels import evaluate_labels as command
 from scorer.errors import InputError, UsageError
@@ -240,7 +240,7 @@ def test_chunks_of_any_size_give_scikit_learns_figures(tmp_path, monkeypatch, da
     labels = [f"l{label}" for label in labels if "\x00" not in label] or ["l", "m"]
     row = st.tuples(st.sampled_from(labels), st.sampled_from([*labels, None]))
     rows = data.draw(st.lists(row, min_size=1, max_size=40), "rows")
-    monkeypatch.setattr(scorer.evaluation.rows, "LABEL_CHUNK_ROWS", data.draw(st.integers(1, 50)))
+    monkeypatch.setattr(scorer.evaluation.predictions, "LABEL_CHUNK_ROWS", data.draw(st.integers(1, 50)))
     monkeypatch.setattr(scorer.evaluation.gold, "LABEL_CHUNK_ROWS", data.draw(st.integers(1, 50)))
     gold, predicted = (list(column) for column in zip(*rows, strict=True))
     path = tmp_path / "preds.parquet"
@@ -261,7 +261,7 @@ def test_chunks_of_any_size_give_scikit_learns_figures(tmp_path, monkeypatch, da
 @settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), n_labels=st.integers(2, 4), n_rows=st.integers(6, 50), chunk=st.integers(1, 60))
 def test_figures_of_probabilities_in_a_file_are_scikit_learns(tmp_path, monkeypatch, seed, n_labels, n_rows, chunk):
-    monkeypatch.setattr(scorer.evaluation.rows, "LABEL_CHUNK_ROWS", chunk)
+    monkeypatch.setattr(scorer.evaluation.predictions, "LABEL_CHUNK_ROWS", chunk)
     rng = np.random.default_rng(seed)
     names = [f"label {label}" for label in range(n_labels)]
     gold = np.append(np.arange(n_labels), rng.integers(n_labels, size=n_rows - n_labels))
@@ -326,7 +326,7 @@ def test_labels_of_another_file_are_joined_by_id_whatever_its_order(saved):
 
 
 def test_a_join_does_not_depend_on_chunks(saved, monkeypatch):
-    for module in (scorer.evaluation.rows, scorer.evaluation.gold, scorer.evaluation.joining):
+    for module in (scorer.evaluation.predictions, scorer.evaluation.gold, scorer.evaluation.joining):
         monkeypatch.setattr(module, "LABEL_CHUNK_ROWS", 2)
     report = joined(saved, list("abcde"), list("edcba"), FIVE[1][::-1])
     assert report.matrix.tolist() == [[1, 1], [1, 2]]
@@ -648,7 +648,7 @@ def test_a_gate_on_an_undefined_figure_is_not_met(saved):
 @pytest.mark.parametrize("extension", ["parquet", "csv"])
 def test_text_is_scored_and_then_evaluated_as_its_predictions_are(saved, request, monkeypatch, bundle, extension):
     model = request.getfixturevalue(bundle)
-    monkeypatch.setattr(scorer.evaluation.rows, "SCORED_CHUNK_ROWS", 4)
+    monkeypatch.setattr(scorer.evaluation.predictions, "SCORED_CHUNK_ROWS", 4)
     texts = [*VOCABULARY_TEXTS, "", "  "]
     predicted = Scorer.load(model).score(texts)["pred_label"].to_pylist()
     gold = (["positive", "negative"] * len(texts))[: len(texts)]
@@ -740,13 +740,13 @@ def test_the_json_form_is_plain_and_whole(saved):
 
 def test_a_file_that_changes_between_its_two_readings_is_an_error(saved, monkeypatch):
     path = saved(predictions(*FIVE))
-    read_gold = scorer.evaluation.evaluate.read_gold
+    read_gold = scorer.evaluation.data.read_gold
 
     def then_changed(files, options):
         gold = read_gold(files, options)
         return replace(gold, rows=gold.rows + 1)
 
-    monkeypatch.setattr(scorer.evaluation.evaluate, "read_gold", then_changed)
+    monkeypatch.setattr(scorer.evaluation.data, "read_gold", then_changed)
     with pytest.raises(InputError, match="6 rows at first, 5 later"):
         evaluate_labels(path)
 

@@ -12,7 +12,7 @@ import pytest
 from scorer import evaluate_labels
 from scorer.commands.evaluate_labels import evaluate_labels as command_of
 from scorer.errors import InputError, OutputError
-from scorer.evaluation.rows import TEXT_CHUNK_ROWS
+from scorer.evaluation.predictions import TEXT_CHUNK_ROWS
 from scorer.evaluation.rows_file import RowColumns
 
 NAMES = ("negative", "positive")

@@ -154,7 +154,7 @@ def test_slices_do_not_depend_on_chunks_or_files(saved, monkeypatch):
     gold, positive = rng.integers(2, size=90), rng.random(90)
     held = table(gold.tolist(), positive.tolist(), kind=[f"k{number}" for number in rng.integers(9, size=90)])
     whole = evaluate_labels(saved(held), slice_by="kind")
-    for module in (scorer.evaluation.rows, scorer.evaluation.gold):
+    for module in (scorer.evaluation.predictions, scorer.evaluation.gold):
         monkeypatch.setattr(module, "LABEL_CHUNK_ROWS", 7)
     parts = [saved(held.slice(start, 40), f"part-{start}.parquet") for start in (0, 40, 80)]
     again = evaluate_labels(parts, slice_by="kind")
