@@ -19,8 +19,8 @@ from scorer.disk.checksums import sha256_of
 from scorer.disk.durable import sync, write_errors
 from scorer.disk.publishing import Move, publish, stage
 from scorer.errors import InputError, UsageError
+from scorer.files.beside_outputs import PROVENANCE_KEY
 from scorer.files.columns import text_column
-from scorer.files.inputs import PROVENANCE_KEY
 from scorer.files.jsonl_writer import JsonlTableWriter
 from scorer.files.sinks import BlockSink
 from scorer.job.provenance import seal_parquet, sealed_text, sidecar_of, unsealed_text

@@ -11,9 +11,9 @@ from scorer.disk.paths import identity_of, is_plain_file
 from scorer.errors import InputError, UsageError
 from scorer.evaluation.labels import listed
 from scorer.evaluation.options import EvaluateOptions
+from scorer.files.beside_outputs import PROVENANCE_SUFFIX
 from scorer.files.columns import PREFIX, label_column, named_column, text_column
 from scorer.files.formats import extension_of
-from scorer.files.inputs import PROVENANCE_SUFFIX
 from scorer.files.opening import check_fit, fitting, open_source
 from scorer.files.source import ReadOptions, Source, check_text_type
 from scorer.safe_text import quoted

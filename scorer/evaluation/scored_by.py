@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from scorer.disk.paths import is_plain_file
-from scorer.files.inputs import PROVENANCE_KEY, PROVENANCE_SUFFIX
+from scorer.files.beside_outputs import PROVENANCE_KEY, PROVENANCE_SUFFIX
 from scorer.files.source import Source
 from scorer.metrics.values import Section
 from scorer.model.model_folder import DEFAULT_MODEL

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from scorer.disk.paths import is_folder
 from scorer.errors import InputError, UsageError
 from scorer.files.urls import without_secrets
 from scorer.safe_text import first_line
@@ -47,6 +52,33 @@ def current_files(table: str) -> list[str]:
             f"is a Delta table with {unsupported}", path=shown, hint="write its rows to Parquet files and pass these"
         )
     return below
+
+
+def check_of_versions() -> Callable[[str], bool]:
+    """Make a check that is false for files of the Delta table around them that its current version lacks.
+
+    It takes paths of this machine, reads each table once, and raises the errors of :func:`current_files`.
+    """
+
+    @cache
+    def table_around(folder: Path) -> Path | None:
+        if is_folder(folder / LOG):
+            return folder
+        return None if folder == folder.parent else table_around(folder.parent)
+
+    @cache
+    def table_of(folder: str) -> Path | None:
+        return table_around(Path(os.path.abspath(folder)))  # noqa: PTH100 - not Path.resolve: a link may lead out
+
+    @cache
+    def files_of(table: Path) -> set[Path]:
+        return {table / below for below in current_files(str(table))}
+
+    def is_current(path: str) -> bool:
+        table = table_of(os.path.dirname(path.rstrip("/")))  # noqa: PTH120
+        return table is None or Path(os.path.abspath(path)) in files_of(table)  # noqa: PTH100
+
+    return is_current
 
 
 def _unsupported(table: Any, files: list[str], deleted: int) -> str:

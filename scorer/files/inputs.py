@@ -15,19 +15,14 @@ from typing import Any
 from scorer.disk.paths import STDIN, is_folder, is_missing, is_plain_file, is_there
 from scorer.errors import EmptyInputError, InputError, MissingInputError, ScorerError, UnreachableError, UsageError
 from scorer.files import delta
+from scorer.files.beside_outputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX
 from scorer.files.formats import KNOWN_FORMATS, extension_of
 from scorer.files.urls import folder_to_search, has_wildcard, is_url, without_secrets
 
 log = logging.getLogger(__name__)
 
-# This program leaves these beside outputs, and others leave the rest while they write.
-REJECTS_SUFFIX = ".rejects.jsonl"
-PROVENANCE_SUFFIX = ".provenance.json"
-
-PROVENANCE_KEY = b"review_scorer.provenance"
-"""Key of the provenance in the metadata of a Parquet file."""
-
 _NOT_INPUTS = (REJECTS_SUFFIX, PROVENANCE_SUFFIX, ".partial", ".tmp", ".lock", ".part", ".crdownload", "~")
+"""Ends of the names of files that this program leaves beside outputs, and that others leave while they write."""
 
 
 @dataclass(frozen=True)
@@ -143,13 +138,7 @@ class _Search:
             return _expand(name, self)
         try:
             files = _expand(name, self)
-            if (
-                self.skip_missing
-                and len(files) == 1
-                and files[0].path == name
-                and not (name == STDIN or is_url(name))
-                and is_missing(name)
-            ):
+            if self.skip_missing and [file.path for file in files] == [name] and is_gone(name):
                 raise MissingInputError("no such file", path=name, hint="check the path")
         except MissingInputError as error:
             if not (self.skip_missing or isinstance(error, EmptyInputError)):
@@ -188,7 +177,8 @@ def _expand(name: str, search: _Search) -> list[InputFile]:
         _check_readable(base or ".")
         # Not Path.glob: it takes no absolute patterns.
         matches = sorted(match for match in glob.glob(name, recursive=True) if is_plain_file(match))  # noqa: PTH207
-        found = _of_current_versions([InputFile(match, Path(match).relative_to(base).as_posix()) for match in matches])
+        is_current = delta.check_of_versions()
+        found = [InputFile(match, Path(match).relative_to(base).as_posix()) for match in matches if is_current(match)]
     elif not extension_of(Path(name).name).is_input and is_missing(name):
         raise MissingInputError("no such file or folder", path=name, hint="check the path")
     else:
@@ -268,31 +258,8 @@ def _walk(folder: Path, search: _Search) -> tuple[list[InputFile], list[InputFil
             one = InputFile(os.path.join(shown, file), f"{below}/{file}".removeprefix("/"))  # noqa: PTH118 - quicker
             (in_tables if is_table else found).append(one)
     _say_passed_over(folder, "linked folders", linked)
-    return _of_current_versions(found), in_tables
-
-
-def _of_current_versions(files: list[InputFile]) -> list[InputFile]:
-    """``files`` without those of a Delta table around them that its current version does not have."""
-
-    @cache
-    def table_around(folder: Path) -> Path | None:
-        if is_folder(folder / delta.LOG):
-            return folder
-        return None if folder == folder.parent else table_around(folder.parent)
-
-    @cache
-    def table_of(folder: str) -> Path | None:
-        return table_around(Path(os.path.abspath(folder)))  # noqa: PTH100 - not Path.resolve: a link may lead out
-
-    @cache
-    def files_of(table: Path) -> set[Path]:
-        return {table / below for below in delta.current_files(str(table))}
-
-    def is_current(path: str) -> bool:
-        table = table_of(os.path.dirname(path.rstrip("/")))  # noqa: PTH120
-        return table is None or Path(os.path.abspath(path)) in files_of(table)  # noqa: PTH100
-
-    return [file for file in files if is_current(file.path)]
+    is_current = delta.check_of_versions()  # the folder itself may lie in a table
+    return [file for file in found if is_current(file.path)], in_tables
 
 
 def _tables_of_store(base: str, found: list[InputFile]) -> tuple[list[InputFile], list[InputFile]]:

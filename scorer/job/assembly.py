@@ -17,8 +17,8 @@ from scorer.disk.durable import create, sync, write_errors
 from scorer.disk.publishing import Move
 from scorer.errors import OutputError
 from scorer.files.bad_rows import Reject
+from scorer.files.beside_outputs import PROVENANCE_KEY
 from scorer.files.counting import count_rows
-from scorer.files.inputs import PROVENANCE_KEY
 from scorer.files.opening import open_writer
 from scorer.job.destination import Destination
 from scorer.job.provenance import seal_parquet, sealed_text, unsealed_text

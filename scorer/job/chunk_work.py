@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 from scorer.errors import InputError, UsageError
 from scorer.files.arrow import in_one_piece
 from scorer.files.bad_rows import Reject
+from scorer.files.beside_outputs import PROVENANCE_KEY
 from scorer.files.columns import named_column, text_column
 from scorer.files.input_state import CHANGED
-from scorer.files.inputs import PROVENANCE_KEY
 from scorer.files.source import Chunk, Source, text_values
 from scorer.job.known_scores import KnownScores
 from scorer.job.options import CPU_CHUNK_ROWS, CUDA_CHUNK_ROWS, ScoreOptions

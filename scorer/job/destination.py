@@ -11,8 +11,8 @@ from scorer.disk.durable import remove_leftover
 from scorer.disk.paths import check_folder, is_folder, is_plain_file, is_there, refuse_input
 from scorer.disk.publishing import Move
 from scorer.errors import OutputExistsError, UsageError
+from scorer.files.beside_outputs import REJECTS_SUFFIX
 from scorer.files.formats import OutputFormat
-from scorer.files.inputs import REJECTS_SUFFIX
 from scorer.job.provenance import sidecar_of
 
 

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from scorer.errors import InputError
-from scorer.files.inputs import PROVENANCE_KEY, PROVENANCE_SUFFIX
+from scorer.files.beside_outputs import PROVENANCE_KEY, PROVENANCE_SUFFIX
 
 _FORMAT = 1
 

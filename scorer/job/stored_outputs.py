@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from scorer.errors import ScorerError
+from scorer.files.beside_outputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX
 from scorer.files.file_marks import Mark, mark_in_store
-from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX
 from scorer.files.remote import file_system
 from scorer.files.store_errors import asked, store_errors
 from scorer.files.urls import without_secrets

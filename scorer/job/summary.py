@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scorer.files.inputs import REJECTS_SUFFIX
+from scorer.files.beside_outputs import REJECTS_SUFFIX
 from scorer.safe_text import counted, in_utf8
 
 if TYPE_CHECKING:

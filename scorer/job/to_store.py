@@ -12,9 +12,10 @@ from typing import Any
 
 from scorer.disk.temporary import temporary_folder
 from scorer.errors import OutputError, OutputExistsError, ScorerError, UsageError
+from scorer.files.beside_outputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX
 from scorer.files.formats import OutputFormat
 from scorer.files.input_state import InputState
-from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile
+from scorer.files.inputs import InputFile
 from scorer.files.remote import file_system, is_in_store, place_of
 from scorer.files.store_errors import asked, store_errors
 from scorer.files.urls import is_url, without_secrets

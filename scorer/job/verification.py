@@ -13,9 +13,10 @@ import pyarrow as pa
 from scorer.disk.checksums import sha256_of
 from scorer.disk.paths import is_folder, is_plain_file
 from scorer.errors import InputError, OutputError
+from scorer.files.beside_outputs import REJECTS_SUFFIX
 from scorer.files.counting import count_rows, open_parquet
 from scorer.files.formats import OutputFormat
-from scorer.files.inputs import REJECTS_SUFFIX, expand_inputs
+from scorer.files.inputs import expand_inputs
 from scorer.job.provenance import is_parquet, parquet_is_whole, parsed, read_provenance, sidecar_of, text_is_whole
 from scorer.safe_text import counted, first_line
 

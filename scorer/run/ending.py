@@ -11,7 +11,8 @@ from pathlib import Path
 
 from scorer.disk.paths import is_folder, is_there
 from scorer.errors import ScorerError
-from scorer.files.inputs import REJECTS_SUFFIX, InputFile
+from scorer.files.beside_outputs import REJECTS_SUFFIX
+from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.summary import ScoreSummary
 from scorer.run.report import Failure

@@ -14,8 +14,9 @@ from pathlib import Path
 from scorer.disk.locking import is_held, lock_file
 from scorer.disk.paths import is_plain_file
 from scorer.errors import InputError
+from scorer.files.beside_outputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX
 from scorer.files.formats import extension_of
-from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile
+from scorer.files.inputs import InputFile
 from scorer.job.provenance import read_provenance
 from scorer.safe_text import counted
 

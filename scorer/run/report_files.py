@@ -11,8 +11,8 @@ from scorer.disk.durable import write_errors
 from scorer.disk.paths import STDOUT, check_folder, is_folder, is_plain_file, is_there, refuse_input
 from scorer.disk.publishing import Move, publish, stage
 from scorer.errors import UsageError
+from scorer.files.beside_outputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX
 from scorer.files.formats import FORMATS
-from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX
 from scorer.files.urls import is_url
 from scorer.run.leftovers import remove_temporaries
 from scorer.run.prometheus import is_metrics, metrics_text, started_text

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from scorer.files.beside_outputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX
 from scorer.files.file_marks import Mark, is_settled, mark_of
-from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile
+from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.options import ScoreOptions
 from scorer.job.request import Request

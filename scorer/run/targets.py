@@ -9,8 +9,9 @@ from pathlib import Path
 from scorer.disk.durable import write_errors
 from scorer.disk.paths import STDIN, check_folder, identity_of, is_folder, is_there, require_folder
 from scorer.errors import EmptyInputError, ScorerError, UsageError
+from scorer.files.beside_outputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX
 from scorer.files.formats import OutputFormat, extension_of
-from scorer.files.inputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX, InputFile, searched_folder
+from scorer.files.inputs import InputFile, searched_folder
 from scorer.files.remote import place_of
 from scorer.files.urls import has_wildcard, is_url, without_secrets
 from scorer.job.options import ScoreOptions

@@ -11,7 +11,7 @@ import pytest
 
 from scorer.evaluation.evaluate import evaluate_labels
 from scorer.evaluation.scored_by import KEY, ScoredBy, scored_by, stated
-from scorer.files.inputs import PROVENANCE_KEY, PROVENANCE_SUFFIX
+from scorer.files.beside_outputs import PROVENANCE_KEY, PROVENANCE_SUFFIX
 from scorer.files.opening import open_source
 from scorer.report.html import to_html
 from tests.conftest import Call
