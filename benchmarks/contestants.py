@@ -22,7 +22,7 @@ from transformers import (
 from export.library_noise import quiet_libraries
 from export.onnx_export import export_fp32
 from export.variants import build_variant
-from scorer.model.bundle import write_description
+from scorer.model.bundle_writer import write_description
 from scorer.model.model_folder import DEFAULT_MODEL
 
 WIDTHS = {"tiny": (32, 2, 1), "384": (384, 12, 6), "base": (768, 12, 6)}

@@ -34,7 +34,7 @@ from benchmarks.stages import stage_seconds
 from benchmarks.texts import made_up_reviews, reviews_of
 from export.variants import build_variant
 from scorer.commands.console import run
-from scorer.model.bundle import write_description
+from scorer.model.bundle_writer import write_description
 from scorer.model.machine import compute_capability, cudnn_version, usable_cpus
 from scorer.model.options import ModelOptions
 from scorer.model.scoring import Scorer

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scorer.model.scoring import probabilities_of
+from scorer.model.probabilities import probabilities_of
 
 Logits = npt.NDArray[np.float32]
 

@@ -27,7 +27,8 @@ from export.quality import check_labelled_file, measure_accuracy, require_accura
 from export.report import ExportReport, VariantReport
 from export.variants import INT8_SETTINGS, build_variant
 from scorer.errors import ModelError
-from scorer.model.bundle import ModelBundle, write_description
+from scorer.model.bundle import ModelBundle
+from scorer.model.bundle_writer import write_description
 from scorer.model.machine import usable_cpus
 from scorer.model.model_folder import VARIANT_FILES
 from scorer.model.options import PRECISIONS

@@ -34,7 +34,7 @@ from scorer.evaluation.scored_by import BUILT_IN, ScoredBy, scored_by
 from scorer.evaluation.sections import Drift, Method, ReadFile
 from scorer.evaluation.slices import Cut, SlicedRows
 from scorer.evaluation.thresholds import Thresholds, threshold_table
-from scorer.model.bundle import writable_bundle
+from scorer.model.bundle_writer import writable_bundle
 from scorer.notebook import progress_of_call
 from scorer.progress import Progress
 from scorer.version import package_version

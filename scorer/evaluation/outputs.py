@@ -18,7 +18,8 @@ from scorer.evaluation.options import EvaluateOptions
 from scorer.evaluation.rows import EvaluatedRows
 from scorer.evaluation.rows_file import RowsFile
 from scorer.evaluation.thresholds import Thresholds, chosen_threshold
-from scorer.model.bundle import ModelBundle, write_threshold
+from scorer.model.bundle import ModelBundle
+from scorer.model.bundle_writer import write_threshold
 from scorer.model.model_folder import is_built_in
 
 log = logging.getLogger(__name__)

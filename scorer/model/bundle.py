@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scorer.disk.checksums import sha256_of
-from scorer.disk.durable import write_durably, write_errors
-from scorer.disk.paths import check_folder, is_plain_file
+from scorer.disk.paths import is_plain_file
 from scorer.errors import DeviceError, ModelError, UsageError
 from scorer.model.configuration import (
     Activation,
@@ -194,22 +193,6 @@ def checksum_of(path: Path) -> str:
         raise ModelError(f"cannot be read: {error.strerror}", path=path) from error
 
 
-def checksums_of(folder: Path) -> dict[str, str]:
-    """The checksum of every file in ``folder`` but ``bundle.json``, by its path in it.
-
-    Raises:
-        ModelError: one cannot be read.
-    """
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != BUNDLE_FILE)
-    return {path.relative_to(folder).as_posix(): checksum_of(path) for path in files}
-
-
-def write_description(folder: Path, description: Mapping[str, Any]) -> None:
-    """Write ``bundle.json`` into ``folder`` with the checksum of every file that lies there."""
-    value = {"format": BUNDLE_FORMAT, **description, "files": checksums_of(folder)}
-    (folder / BUNDLE_FILE).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 def _read_folder(folder: Path) -> ModelBundle:
     refuse_own_code(folder)
     config = read_object(folder / "config.json")
@@ -270,54 +253,3 @@ def _number(description: Mapping[str, Any], key: str, folder: Path, *, low: floa
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise ModelError(f"{key} is {value!r}, not a number from {low:g} to {high:g}", path=folder / BUNDLE_FILE)
     return float(value)
-
-
-def writable_bundle(folder: Path, labels: tuple[str, ...], positive: int | None) -> ModelBundle:
-    """The bundle that a threshold is to be written into, checked before any work.
-
-    Raises:
-        ModelError: it is no bundle.
-        UsageError: its labels are not those of the predictions, or not two.
-        OutputError: it cannot be written to.
-    """
-    if not folder.is_dir():
-        raise ModelError("no such model folder", path=folder, hint="pass the folder of a bundle")
-    bundle = ModelBundle.load(folder)
-    if len(bundle.labels) != 2:
-        raise UsageError(
-            f"--write-threshold needs a model of two labels, but this one has {len(bundle.labels)}", path=folder
-        )
-    if bundle.labels != labels:
-        raise UsageError(
-            f"has the labels {', '.join(bundle.labels)}, but the predictions have {', '.join(labels)}",
-            path=folder,
-            hint="name the bundle that made the predictions",
-        )
-    if positive != 1:
-        raise UsageError(
-            f"a bundle's threshold is of its second label, {labels[1]}", path=folder, hint="drop --positive"
-        )
-    check_folder(folder / BUNDLE_FILE)
-    return bundle
-
-
-def write_threshold(bundle: ModelBundle, threshold: float) -> None:
-    """Set the threshold in ``bundle.json``; all other entries stay, the checksums of the files among them.
-
-    A folder of others has no ``bundle.json`` yet and gets one. The file is replaced whole or not at all.
-
-    Raises:
-        OutputError: it could not be written.
-    """
-    path = bundle.folder / BUNDLE_FILE
-    description = dict(bundle.description)
-    if not description:
-        description = {
-            "format": BUNDLE_FORMAT,
-            "preprocessing": bundle.preprocessing.to_json(),
-            "files": checksums_of(bundle.folder),
-        }
-    description["threshold"] = threshold
-    data = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
-    with write_errors(path):
-        write_durably(path, data.encode("utf-8"), locked=False)

@@ -1,4 +1,4 @@
-"""onnxruntime: the choice of provider and precision, and token ids to logits."""
+"""A model loaded into onnxruntime: token ids to logits."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from scorer import interrupts
 from scorer.errors import DeviceError, ModelError, OutOfMemoryError, ScorerError
 from scorer.memory import require_address_space
 from scorer.model.batches import BatchBuffers, BatchShape, distinct_runs
-from scorer.model.bundle import EXPORT_HINT, ModelBundle
+from scorer.model.bundle import ModelBundle
+from scorer.model.device import choose_device
 from scorer.model.graph import DYNAMIC_HINT, INPUTS, Graph, Logits
-from scorer.model.machine import compute_capability, cuda_device_count, cudnn_version, slow_attention, usable_cpus
+from scorer.model.machine import compute_capability, cudnn_version, slow_attention, usable_cpus
 from scorer.model.options import ModelOptions
 from scorer.model.token_runs import Encoded
 
@@ -67,7 +68,7 @@ class ModelSession:
             DeviceError: the device or the precision cannot be used.
             ModelError: the file is damaged or no sequence classifier.
         """
-        self.device, self.precision, self.note = _choose(bundle, options)
+        self.device, self.precision, self.note = choose_device(bundle, options)
         on_cpu = self.device == "cpu"
         self.batching: str = options.batching if options.batching != "auto" else ("alone" if on_cpu else "tokens")
         self.threads = (options.threads or usable_cpus()) if on_cpu else 1
@@ -246,50 +247,6 @@ class ModelSession:
         batch = f"{shape[0]} × {shape[1]} tokens"
         said = f"the model failed on {self.device} at {batch}: {_whole(error)}"
         return ModelError(said, path=self.graph.path, hint=DYNAMIC_HINT)
-
-
-def _choose(bundle: ModelBundle, options: ModelOptions) -> tuple[str, str, str]:
-    """Device, precision and a note for the user."""
-    wanted = options.device
-    for_cuda = next((precision for precision in ("fp16", "fp32") if precision in bundle.variants), None)
-    note = ""
-    if wanted == "auto":
-        wanted = "cpu"
-        if cuda_device_count() and "CUDAExecutionProvider" in ort.get_available_providers():
-            if for_cuda is None:
-                note = f"running on the CPU although a GPU is present: the model has only int8; {EXPORT_HINT}"
-            elif options.precision != "int8":  # which runs on the CPU alone, and was asked for
-                wanted = "cuda"
-    if wanted.startswith("cuda"):
-        _require_cuda(wanted)
-        precision = options.precision
-        if precision == "int8":
-            raise DeviceError("int8 does not run on CUDA", path=bundle.folder, hint="pass --precision fp16 or fp32")
-        if precision == "auto":
-            if for_cuda is None:
-                raise DeviceError("has no fp16 or fp32 model for CUDA", path=bundle.folder, hint=EXPORT_HINT)
-            precision = for_cuda
-        device = wanted if ":" in wanted else "cuda:0"
-    else:
-        device, precision = "cpu", options.precision
-        if precision == "auto":
-            precision = next(name for name in ("int8", "fp32", "fp16") if name in bundle.variants)
-    if precision not in bundle.variants:
-        bundle.variant(precision)  # raises, naming what is there
-    return device, precision, note
-
-
-def _require_cuda(device: str) -> None:
-    if "CUDAExecutionProvider" not in ort.get_available_providers():
-        raise DeviceError(
-            f"device {device} was requested, but this onnxruntime supports only the CPU",
-            hint='pip install "review-scorer[gpu]", or pass --device cpu',
-        )
-    count = cuda_device_count()
-    index = int(device.partition(":")[2] or 0)
-    if index >= count:
-        there = "no CUDA device was found" if count == 0 else f"this machine has {count}, numbered from 0"
-        raise DeviceError(f"device {device} was requested, but {there}", hint="pass --device cpu or auto")
 
 
 def _whole(error: Exception) -> str:

@@ -23,6 +23,7 @@ from scorer.report import tables
 from scorer.report.blocks import approximate, excerpt, percent, with_breaks
 from scorer.report.pictures import picture_of_coverage, pictures_of, pictures_of_drift
 from scorer.report.reading_list import KINDS, choices_of, entries_of
+from scorer.report.thresholds import thresholds_of
 from scorer.report.verdict import (
     LOWER_IS_BETTER,
     common_digits,
@@ -128,7 +129,7 @@ def _content(report: EvaluationReport) -> dict[str, Any]:
         "kinds": {kind: name for kind, name in KINDS.items() if any(kind in one.kinds for one in entries)},
         "coverage_plot": None if report.coverage is None else picture_of_coverage(report.coverage),
         "models": [one for one in report.provenance.inputs if one.model is not None],
-        "thresholds": tables.thresholds(report),
+        "thresholds": thresholds_of(report),
         "hand_over": hand_over(report),
         "usual": _usual_digits(report),
         "left_out": tables.left_out(report),

@@ -16,7 +16,7 @@ from export.checkpoint import Checkpoint
 from export.lineage import lineage_of_bundle
 from export.model_card import render_card
 from scorer.errors import InputError, ModelError
-from scorer.model.bundle import write_description
+from scorer.model.bundle_writer import write_description
 from scorer.model.options import PRECISIONS
 from scorer.run.score_file import score_file
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from scorer.errors import DeviceError, ModelError, UsageError
-from scorer.model.bundle import ModelBundle, write_description
+from scorer.model.bundle import ModelBundle
+from scorer.model.bundle_writer import write_description
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from scorer import Scorer
 from scorer.cluster.worker import load_model, model_files
 from scorer.errors import ModelError
 from scorer.job.options import ScoreOptions
-from scorer.model.bundle import ModelBundle, write_description
+from scorer.model.bundle import ModelBundle
+from scorer.model.bundle_writer import write_description
 from scorer.model.onnx_safety import OnnxFile
 
 TEXTS = ["A warm, funny film.", "dull and loud", None, "Great value!"]

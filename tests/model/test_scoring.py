@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 from scorer import Scorer
 from scorer.errors import UsageError
-from scorer.model.scoring import probabilities_of
+from scorer.model.probabilities import probabilities_of
 
 TEXTS = ["A warm, funny film.", None, "dull and loud, badly acted " * 3, "", "Great value! 😀", " \n", "war"]
 
@@ -159,8 +159,3 @@ def test_texts_of_every_arrow_kind(tiny_bundle: Path) -> None:
 def test_what_is_no_text_is_refused(tiny_bundle: Path, texts: object) -> None:
     with pytest.raises(UsageError):
         Scorer.load(tiny_bundle).score(texts)  # type: ignore[arg-type]
-
-
-def test_sigmoid_is_elementwise() -> None:
-    logits = np.array([[0.0, 2.0]], np.float32)
-    assert probabilities_of(logits, activation="sigmoid")[0] == pytest.approx([0.5, 1 / (1 + np.exp(-2))])
