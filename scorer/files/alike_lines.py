@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from scorer.files.json_blocks import values_of
 from scorer.files.json_columns import Columns, Values
+from scorer.files.line_places import RowLines
 from scorer.files.strict_json import parse_line
 
 _SCALARS = {int, float, bool, type(None)}
@@ -36,11 +37,12 @@ _INT64_END = 2**63
 """From here on a float may have been an integer, which it does not hold."""
 
 
-def alike_columns(block: bytes, sizes: npt.NDArray[np.int64]) -> Columns | None:
-    """The columns of lines of ``sizes`` in bytes if all are flat objects, written as the first one is.
+def alike_columns(lines: RowLines) -> Columns | None:
+    """The columns of ``lines`` if all are flat objects, written as the first one is.
 
     ``None`` if another one is written in another way, or is not strict JSON.
     """
+    block, sizes = lines
     row = parse_line(block[: sizes[0]])
     if isinstance(row, str) or not row or not set(map(type, row.values())) <= {str, *_SCALARS}:
         return None
@@ -74,11 +76,14 @@ def _cuts(block: bytes, sizes: npt.NDArray[np.int64], row: dict[str, Any]) -> np
     ends = np.cumsum(sizes)
     if np.count_nonzero(data == _BACKSLASH) * _MOST_ESCAPES > len(data):
         return None
-    quotes = np.flatnonzero(data == _QUOTE)
+    n_quotes = sum(4 if isinstance(value, str) else 2 for value in row.values())
+    is_quote = data == _QUOTE
+    if b"\\" not in block and np.count_nonzero(is_quote) != n_quotes * len(sizes):
+        return None  # some lines have other keys
+    quotes = np.flatnonzero(is_quote)
     if b"\\" in block:
         escapes = np.frombuffer(block.replace(b"\\\\", b"  "), np.uint8)
         quotes = quotes[escapes[quotes - 1] != _BACKSLASH]
-    n_quotes = sum(4 if isinstance(value, str) else 2 for value in row.values())
     if len(quotes) != n_quotes * len(sizes):
         return None
     of_lines = quotes.reshape(len(sizes), n_quotes)

@@ -12,7 +12,7 @@ from itertools import islice
 from scorer.errors import InputError
 from scorer.files.csv_dialect import Dialect
 from scorer.files.source import ReadOptions
-from scorer.files.text_bytes import TextReader, lines_of
+from scorer.files.text_bytes import Line, TextReader, lines_of
 from scorer.safe_text import counted
 
 # csv keeps four bytes for each character of a field until its file is done: larger rows are cut up here.
@@ -46,7 +46,7 @@ class Records:
         self._lines = lines_of(reader, limit=options.max_row_bytes, together=lambda: self._in_quotes)
         self._in_quotes = False
         # Lines that were read together with others, last first.
-        self._ahead: list[bytes | bytearray | int] = [*islice(self._lines, 1)]
+        self._ahead: list[Line] = [*islice(self._lines, 1)]
         self.dialect = dialect
         self._path = path
         self._limit = options.max_row_bytes

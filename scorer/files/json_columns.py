@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any, TypeAlias
@@ -51,15 +51,15 @@ def _field(name: str, kinds: int) -> pa.Field:
     return pa.field(name, pa.string(), metadata=JSON_FIELD) if found is None else pa.field(name, found)
 
 
-def kinds_of_rows(rows: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:
-    """Columns of ``rows``, in the order of their first appearance, with the kinds of their values."""
-    names = dict.fromkeys(chain.from_iterable(rows))
+def kinds_of_rows(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """Kinds of the values of each column of ``rows``, in the order of their first appearance."""
+    names = dict.fromkeys(chain.from_iterable(rows), 0)
     if len(names) * len(rows) <= _SPARSE * sum(map(len, rows)):
-        yield from ((name, kinds_of(column_of(rows, name))) for name in names)
-        return
+        return {name: kinds_of(column_of(rows, name)) for name in names}
     for row in rows:
         for name, value in row.items():
-            yield name, _kind_of(value)
+            names[name] |= _kind_of(value)
+    return names
 
 
 def column_of(rows: list[dict[str, Any]], name: str) -> list[Any]:

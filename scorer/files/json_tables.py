@@ -13,13 +13,14 @@ import pyarrow.json
 
 from scorer.files.arrow import holds_json
 from scorer.files.json_columns import Columns
+from scorer.files.line_places import RowLines
 
 _EXACT = 2**53
 """Below it a float64 holds every integer; not-a-number and infinity are not below it."""
 
 
-def plain_columns(block: bytes, n_lines: int, schema: pa.Schema) -> Columns | None:
-    """The columns of lines that :func:`~scorer.files.line_places.line_sizes` takes, if they are those of ``schema``.
+def plain_columns(lines: RowLines, schema: pa.Schema) -> Columns | None:
+    """The columns of ``lines`` if they are those of ``schema``.
 
     ``None`` if one is no flat object or has another column, if one of ``schema`` holds JSON, or on any doubt.
 
@@ -30,14 +31,14 @@ def plain_columns(block: bytes, n_lines: int, schema: pa.Schema) -> Columns | No
     if not len(schema) or any(holds_json(field) for field in schema):
         return None
     schema = pa.schema([pa.field(field.name, field.type) for field in schema])
-    reading = pa.json.ReadOptions(use_threads=False, block_size=len(block) + 1)
+    reading = pa.json.ReadOptions(use_threads=False, block_size=len(lines.text) + 1)
     parsing = pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
     try:
-        table = pa.json.read_json(pa.BufferReader(block), reading, parsing)
+        table = pa.json.read_json(pa.BufferReader(lines.text), reading, parsing)
         table.validate(full=True)  # it does not look whether texts are UTF-8
     except (pa.ArrowException, ValueError):  # whose messages show values
         return None
-    if table.num_rows != n_lines or table.schema != schema:
+    if table.num_rows != len(lines.sizes) or table.schema != schema:
         return None
     floats = (column for column in table.columns if pa.types.is_floating(column.type))
     return dict(zip(schema.names, table.columns, strict=True)) if all(map(_are_plain, floats)) else None

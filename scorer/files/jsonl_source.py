@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from functools import partial
 from itertools import chain
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, Self, TypeAlias, TypeVar, cast
 
-import numpy as np
 import pyarrow as pa
 
 from scorer.errors import InputError
@@ -17,7 +18,7 @@ from scorer.files.alike_lines import alike_columns
 from scorer.files.arrow import JSON_IN_ERRORS
 from scorer.files.bad_rows import Reject
 from scorer.files.blocks import tables_in_blocks
-from scorer.files.json_blocks import Row, parse_lines
+from scorer.files.json_blocks import Row, parse_block, parse_lines
 from scorer.files.json_columns import (
     TEXT,
     Columns,
@@ -30,13 +31,16 @@ from scorer.files.json_columns import (
     schema_of,
 )
 from scorer.files.json_tables import plain_columns
-from scorer.files.line_places import Place, line_sizes
+from scorer.files.line_places import Place, RowLines, row_lines
 from scorer.files.source import Block, KeptRow, ReadOptions, Source, check_text_type
 from scorer.files.strict_json import A_LIST, KIND_NAMES
-from scorer.files.text_bytes import line_blocks_of, lines_in, text_bytes
+from scorer.files.text_bytes import Line, line_blocks_of, lines_in, text_bytes
 from scorer.safe_text import counted, quoted
 
-_Rows: TypeAlias = "list[dict[str, Any] | Reject]"
+T = TypeVar("T")
+
+_GoodRows: TypeAlias = list[dict[str, Any]]
+_Rows: TypeAlias = list[dict[str, Any] | Reject]
 
 _MAX_COLUMNS = 4096
 
@@ -91,23 +95,21 @@ class JsonlSource(Source):
     def _find_columns(self) -> None:
         kinds: dict[str, int] = {}
         reasons: list[str] = []
-        objects = 0
-        for piece in self._pieces(lambda: schema_of(kinds)):
-            if isinstance(piece, dict):
-                objects += 1
-                found: Iterable[tuple[str, int]] = ((name, kinds_of(values)) for name, values in piece.items())
-            else:
-                good = cast("list[dict[str, Any]]", piece)
-                if Reject in set(map(type, piece)):
-                    good = [row for row in piece if not isinstance(row, Reject)]
-                    reasons = [*reasons, *(row.reason for row in piece if isinstance(row, Reject))][:2]
-                objects += len(good)
+        has_objects = False
+        for piece in self._pieces(_kinds_in, lambda: schema_of(kinds)):
+            if isinstance(piece, list):
+                good = [row for row in piece if not isinstance(row, Reject)]
+                reasons = [*reasons, *(row.reason for row in piece if isinstance(row, Reject))][:2]
+                has_objects |= bool(good)
                 found = kinds_of_rows(good)
-            for name, kind in found:
+            else:
+                has_objects = True
+                found = piece
+            for name, kind in found.items():
                 kinds[name] = kinds.get(name, 0) | kind
             if len(kinds) > _MAX_COLUMNS:
                 raise InputError(f"its rows have more than {_MAX_COLUMNS:,} different keys", path=self.path)
-        if reasons and not objects:
+        if reasons and not has_objects:
             what = _AN_ARRAY if reasons == [A_LIST] else "no row is a JSON object"
             raise InputError(what, path=self.path, hint=_ONE_A_LINE)
         self._kinds = kinds
@@ -115,20 +117,16 @@ class JsonlSource(Source):
 
     def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[Block]:
         schema = pa.schema([self.schema.field(column) for column in columns])
-        pieces = (
-            self._in_table(piece, schema)
-            for piece in self._pieces(lambda: self.schema, skip=start * rows, chunk_rows=rows)
-        )
+        take = partial(self._in_table, schema=schema)
+        pieces = self._pieces(take, lambda: self.schema, skip=start * rows, chunk_rows=rows)
         return tables_in_blocks(pieces, rows, lambda good: self._table_of(good, schema))
 
-    def _in_table(self, piece: Columns | _Rows, schema: pa.Schema) -> pa.Table | _Rows:
-        """The table of a piece in which every row is a good one; rows without columns stay a list."""
+    def _in_table(self, piece: Columns | _GoodRows, schema: pa.Schema) -> pa.Table | _GoodRows:
+        """The table of a piece; rows stay a list if there are no columns, or if one was kept in spite of its text."""
         if isinstance(piece, dict):
             n_rows = len(next(iter(piece.values())))
             return self._table(n_rows, piece.get, schema) if len(schema) else [{}] * n_rows
-        if len(schema) and set(map(type, piece)) == {dict}:
-            return self._table_of(cast("list[dict[str, Any]]", piece), schema)
-        return piece
+        return self._table_of(piece, schema) if len(schema) and set(map(type, piece)) == {dict} else piece
 
     def _table_of(self, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
         if not len(schema):
@@ -144,63 +142,67 @@ class JsonlSource(Source):
             raise InputError("changed while it was read", path=self.path, hint="run again") from None
 
     def _pieces(
-        self, schema: Callable[[], pa.Schema], *, skip: int = 0, chunk_rows: int = 0
-    ) -> Iterator[_Rows | Columns]:
+        self,
+        take: Callable[[Columns | _GoodRows], T],
+        schema: Callable[[], pa.Schema],
+        *,
+        skip: int = 0,
+        chunk_rows: int = 0,
+    ) -> Iterator[T | _Rows]:
         """Rows after the first ``skip``, many at a time; ``chunk_rows`` of them must fit into the limit of a chunk.
 
-        Good ones may come as columns; ``schema()``, which is asked for each time, has those that are known.
+        Good ones come as what ``take`` makes of them; ``schema()``, which is asked for each time, has the columns
+        that are known.
         """
         limit = self.options.max_row_bytes
         with text_bytes(self.location, self.options) as reader:
             blocks = line_blocks_of(reader, limit=limit)
             at = Place(reader.start or 0, chunk_rows, self.options.max_chunk_bytes)
             for block in blocks:
-                if isinstance(block, bytes) and (sizes := line_sizes(block)) is not None and sizes.max() <= limit:
-                    if at.row + len(sizes) <= skip:
-                        at.advance(sizes)
-                        continue
-                    if at.row >= skip and at.fits(len(block)):
-                        columns = alike_columns(block, sizes) or plain_columns(block, len(sizes), schema())
-                        if columns is not None and self._has_texts(columns):
-                            at.advance(sizes)
-                            yield columns
+                whole = row_lines(block, limit)
+                if whole is not None and at.row + len(whole.sizes) <= skip:
+                    at.advance(whole.sizes)
+                    continue
+                columns = partial(self._columns, schema=schema())
+                if whole is not None and (taken := _taken(whole, at, skip, columns, take)) is not None:
+                    yield taken
+                    continue
+                runs = iter([block]) if whole is None else whole.runs(_RUN_BYTES)
+                for run in runs:
+                    if isinstance(run, RowLines):
+                        if (taken := _taken(run, at, skip, self._good_rows, take)) is not None:
+                            yield taken
                             continue
-                runs = _runs_of(block, limit)
-                for lines in runs:
-                    if at.row >= skip and (found := self._good_rows(lines, at)) is not None:
-                        at.advance(np.fromiter(map(len, cast("list[bytes]", lines)), np.int64, len(lines)))
-                        yield found
-                        continue
+                        run = run.text
                     rows: _Rows = []
-                    behind = chain(runs, (run for block in blocks for run in _runs_of(block, limit)))
+                    behind = (run.text if isinstance(run, RowLines) else run for run in chain(runs, blocks))
+                    rest = (lines_in(block, limit=limit) for block in behind)
+                    has_places = reader.start is not None
                     try:
-                        self._add_rows(rows, lines, at, skip, behind, has_places=reader.start is not None)
+                        self._add_rows(rows, lines_in(run, limit=limit), at, skip, rest, has_places=has_places)
                     except InputError:
                         yield rows
                         raise
                     yield rows
 
-    def _has_texts(self, columns: Columns) -> bool:
-        """True if the texts are texts, or null."""
-        return self._text is None or kinds_of(columns.get(self._text, [])) in (0, TEXT)
+    def _columns(self, lines: RowLines, schema: pa.Schema) -> Columns | None:
+        """The columns of flat objects; ``None`` if another parser has to look at the lines."""
+        found = alike_columns(lines) or plain_columns(lines, schema)
+        has_texts = found is not None and (self._text is None or kinds_of(found.get(self._text, [])) in (0, TEXT))
+        return found if has_texts else None
 
-    def _good_rows(self, lines: list[bytes | bytearray | int], at: Place) -> _Rows | None:
-        """Rows of ``lines``; ``None`` if one is no row or a bad one, or some can fill a chunk beyond the limit."""
-        if int in set(map(type, lines)):
-            return None
-        whole = cast("list[bytes]", lines)
-        if not at.fits(sum(map(len, whole))):
-            return None
-        found = self._with_text(parse_lines(whole))
-        return None if str in set(map(type, found)) else cast("_Rows", found)
+    def _good_rows(self, lines: RowLines) -> _GoodRows | None:
+        """The rows of ``lines``; ``None`` if one is bad."""
+        found = self._with_text(parse_block(lines.text, len(lines.sizes)))
+        return None if str in set(map(type, found)) else cast("_GoodRows", found)
 
     def _add_rows(
         self,
         rows: _Rows,
-        lines: list[bytes | bytearray | int],
+        lines: list[Line],
         at: Place,
         skip: int,
-        behind: Iterator[list[bytes | bytearray | int]],
+        behind: Iterator[list[Line]],
         *,
         has_places: bool,
     ) -> None:
@@ -253,10 +255,39 @@ class JsonlSource(Source):
         return f"{quoted(name)} is {KIND_NAMES[type(value)]}, not a string"
 
 
-def _runs_of(block: bytes | bytearray | int, limit: int) -> Iterator[list[bytes | bytearray | int]]:
-    """The lines of a block, some at a time."""
-    lines = lines_in(block, limit=limit)
-    n_runs = len(block) // _RUN_BYTES + 1 if isinstance(block, bytes) else 1
-    n_lines = -(-len(lines) // n_runs)
-    for start in range(0, len(lines), n_lines):
-        yield lines[start : start + n_lines]
+def _kinds_in(piece: Columns | _GoodRows) -> dict[str, int]:
+    """Kinds of the values of each column."""
+    if isinstance(piece, dict):
+        return {name: kinds_of(values) for name, values in piece.items()}
+    return kinds_of_rows(piece)
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Keep the garbage collector from looking at new values again and again, of which none is garbage."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+@_collector_off()
+def _taken(
+    lines: RowLines,
+    at: Place,
+    skip: int,
+    read: Callable[[RowLines], Columns | _GoodRows | None],
+    take: Callable[[Columns | _GoodRows], T],
+) -> T | None:
+    """What ``take`` makes of all that ``read`` finds, and ``at`` goes on behind it; ``None`` if that cannot be.
+
+    It cannot be if ``read`` finds nothing, a line is among the first ``skip``, or they could fill a chunk beyond the
+    limit.
+    """
+    if at.row < skip or not at.fits(len(lines.text)) or (found := read(lines)) is None:
+        return None
+    at.advance(lines.sizes)
+    return take(found)

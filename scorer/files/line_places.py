@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from scorer.files.text_bytes import Line
+
 _LINE_END, _BRACE = b"\n{"
 
 
-def line_sizes(block: bytes) -> npt.NDArray[np.int64] | None:
-    """Bytes of each line with its end; ``None`` if one does not begin with a brace, or the last one does not end."""
+class RowLines(NamedTuple):
+    """Lines of a file, each of which is a row.
+
+    Attributes:
+        text: the lines, each with its end.
+        sizes: bytes of each, ``(lines,)``.
+    """
+
+    text: bytes
+    sizes: npt.NDArray[np.int64]
+
+    def runs(self, n_bytes: int) -> Iterator[Self]:
+        """The lines, about so many bytes at a time."""
+        start = first = 0
+        while start < len(self.text):
+            stop = self.text.find(b"\n", start + n_bytes) + 1 or len(self.text)
+            text = self.text[start:stop]
+            last = first + text.count(b"\n")
+            yield type(self)(text, self.sizes[first:last])
+            start, first = stop, last
+
+
+def row_lines(block: Line, limit: int) -> RowLines | None:
+    """The lines of a block; ``None`` if one does not begin with a brace, does not end, or is longer than ``limit``."""
+    if not isinstance(block, bytes) or not block.endswith(b"\n"):
+        return None
     data = np.frombuffer(block, np.uint8)
     ends = np.flatnonzero(data == _LINE_END)
-    if not len(data) or data[-1] != _LINE_END or data[0] != _BRACE or not (data[ends[:-1] + 1] == _BRACE).all():
+    if data[0] != _BRACE or not (data[ends[:-1] + 1] == _BRACE).all():
         return None
-    sizes: npt.NDArray[np.int64] = np.diff(ends, prepend=-1)
-    return sizes
+    sizes = np.diff(ends, prepend=-1)
+    return RowLines(block, sizes) if sizes.max() <= limit else None
 
 
 @dataclass

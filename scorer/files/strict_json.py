@@ -27,8 +27,8 @@ _KEY_END = re.compile(rb'"[ \t\r\n]*:')
 
 _SPACE_BEFORE_COLON = (b" :", b"\t:", b"\r:", b"\n:")
 
-# Numbers that a float64 or an int64 may not hold.
-LONG_NUMBER = re.compile(rb"[0-9]{16}|[0-9][eE][+]?[0-9]{3}")
+# An integer that may have more than 64 bits, of which orjson makes a float.
+_LONG_INTEGER = re.compile(rb"[0-9]{19}")
 
 # An integer that a float64 may not hold, or a text that looks like one; its first digits are one too.
 _HUGE_INTEGER = re.compile(rb"(?<=[:\[, \t\r\n-])([1-9][0-9]{15})[0-9]{285,}+(?=[,\]} \t\r\n])")
@@ -183,9 +183,15 @@ def _parse_fast(line: bytes | bytearray) -> dict[str, Any] | str:
         return A_LIST if type(value) is list else f"is {KIND_NAMES[type(value)]}, not a JSON object"
     if _depth_and_keys([value])[0] > MAX_DEPTH + 1:
         return f"is nested more than {MAX_DEPTH} deep"
-    if has_all_keys(line, value) and not LONG_NUMBER.search(line):
-        return value
-    return _parse_exactly(line)
+    if not has_all_keys(line, value):
+        return _parse_exactly(line)
+    return parse_integers(line) if _LONG_INTEGER.search(line) else value
+
+
+def parse_integers(line: bytes | bytearray) -> dict[str, Any]:
+    """The object of a line that orjson parsed with all its keys, and with integers of more than 64 bits as they are."""
+    value: dict[str, Any] = json.loads(line.decode())
+    return value
 
 
 def has_all_keys(line: bytes | bytearray, value: dict[str, Any]) -> bool:

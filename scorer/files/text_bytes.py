@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, Protocol, TypeAlias, cast
 
 import pyarrow as pa
 
@@ -28,6 +28,9 @@ from scorer.safe_text import first_line
 
 _BLOCK_BYTES = 2**20
 _FIRST_BYTES = 2**14
+
+Line: TypeAlias = bytes | bytearray | int
+"""A line with its end, or the length in bytes of one that is too long."""
 
 _GZIP = b"\x1f\x8b"
 
@@ -154,9 +157,7 @@ def _unpacking_errors(shown: str) -> Iterator[None]:
         raise InputError(f"cannot be read: {what}", path=shown) from error
 
 
-def lines_of(
-    reader: ByteReader, *, limit: int, together: Callable[[], bool] = lambda: False
-) -> Iterator[bytes | bytearray | int]:
+def lines_of(reader: ByteReader, *, limit: int, together: Callable[[], bool] = lambda: False) -> Iterator[Line]:
     r"""Lines with the ``\n`` that ends them; for a line of over ``limit`` bytes, which is skipped, its length.
 
     A line across blocks is a ``bytearray``, so that a long one is held only once. While ``together()`` is
@@ -173,7 +174,7 @@ def lines_of(
             yield line + b"\n" if len(line) < limit else len(line) + 1
 
 
-def line_blocks_of(reader: ByteReader, *, limit: int) -> Iterator[bytes | bytearray | int]:
+def line_blocks_of(reader: ByteReader, *, limit: int) -> Iterator[Line]:
     """The lines of :func:`lines_of`, many at a time as ``bytes``, for :func:`lines_in` to cut; a long one is alone.
 
     The first ones are few: what they show may help with all others.
@@ -193,13 +194,13 @@ def line_blocks_of(reader: ByteReader, *, limit: int) -> Iterator[bytes | bytear
             yield block
 
 
-def lines_in(block: bytes | bytearray | int, *, limit: int) -> list[bytes | bytearray | int]:
+def lines_in(block: Line, *, limit: int) -> list[Line]:
     """The lines of a block of :func:`line_blocks_of`, as :func:`lines_of` gives them."""
     if not isinstance(block, bytes):
         return [block]
     lines = BytesIO(block).readlines()
     if max(map(len, lines)) <= limit:
-        return cast("list[bytes | bytearray | int]", lines)
+        return cast("list[Line]", lines)
     return [line if len(line) <= limit else len(line) for line in lines]
 
 

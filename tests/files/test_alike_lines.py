@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from scorer.files.alike_lines import alike_columns
 from scorer.files.json_columns import Columns
-from scorer.files.line_places import line_sizes
+from scorer.files.line_places import row_lines
 from scorer.files.strict_json import parse_line
 
 FIRST = b'{"id": 1, "text": "a warm film", "ok": true, "score": 0.1}\n'
 
 
 def columns_of(block: bytes) -> Columns | None:
-    sizes = line_sizes(block)
-    return None if sizes is None else alike_columns(block, sizes)
+    lines = row_lines(block, len(block))
+    return None if lines is None else alike_columns(lines)
 
 
 def rows_in(columns: Columns) -> list[dict[str, Any]]:

@@ -72,4 +72,4 @@ def test_no_line_is_parsed_without_memory_for_it(count: int, monkeypatch: pytest
     """The parser would end the process."""
     monkeypatch.setattr("scorer.memory._address_space_left", lambda: 2**20)
     with pytest.raises(OutOfMemoryError, match="memory ran out: 8 MiB more are needed, ulimit -v leaves 1 MiB"):
-        parse_lines([b'{"a": 1}'] * count)
+        parse_lines([b'{"a": 1}\n'] * count)

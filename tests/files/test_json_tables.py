@@ -16,7 +16,7 @@ from scorer.files import jsonl_source, text_bytes
 from scorer.files.json_columns import Columns
 from scorer.files.json_tables import plain_columns
 from scorer.files.jsonl_source import JsonlSource
-from scorer.files.line_places import line_sizes
+from scorer.files.line_places import row_lines
 from scorer.files.source import OnBadRow, ReadOptions
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string()), ("score", pa.float64()), ("ok", pa.bool_())])
@@ -24,8 +24,8 @@ PLAIN = b'{"id":1,"text":"a \\"warm\\" film {[:\\u00e9\\ud83d\\ude00","score":0.
 
 
 def table_of(block: bytes) -> Columns | None:
-    sizes = line_sizes(block)
-    return None if sizes is None else plain_columns(block, len(sizes), SCHEMA)
+    lines = row_lines(block, len(block))
+    return None if lines is None else plain_columns(lines, SCHEMA)
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b" \t\n"])
