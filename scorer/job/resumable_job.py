@@ -76,7 +76,8 @@ class ResumableJob:
         check_schema(destination.format, work.schema)
         making = Making(state.description(), work.model, destination.format, options)
         if is_plain_file(destination.path):
-            self.why = ExistingOutput.on_disk(destination).difference(making) or "options"  # --overwrite
+            found = ExistingOutput.on_disk(destination).difference(making)
+            self.why = found or ("overwrite" if options.overwrite else "new")
             self.replaced = destination.path if like_make else None
         made_by = making.described(work.columns)
         with write_errors(destination.path):

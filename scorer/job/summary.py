@@ -18,6 +18,7 @@ AGAIN_FOR = {
     "model": "another model",
     "options": "other options",
     "versions": "other versions",
+    "overwrite": "--overwrite",
 }
 """Reasons why a file is scored again, in words; see :data:`scorer.job.up_to_date.Reason`."""
 

@@ -78,12 +78,12 @@ def score_to_store(
         if found is None and not options.overwrite:
             shown_input = without_secrets(file.path)
             return making.model.summary(shown_input, shown, JobCounts(), begun=begun, skipped=True)
-        why = found or "options"
+        why = found or "overwrite"
     with temporary_folder() as folder:
         output = folder / "new" / name
         output.parent.mkdir()
         before = None
-        if existing is not None and options.reuse_replaced and why in ("changed", "options"):
+        if existing is not None and options.reuse_replaced and why in ("changed", "options", "overwrite"):
             before = _fetched(store, target, folder / "before", shown)
         summary = score_to_disk(
             file,

@@ -22,9 +22,10 @@ from scorer.job.options import ScoreOptions, Versions
 from scorer.job.provenance import lacks_footer, parsed, read_provenance
 from scorer.job.versions import counted_versions
 
-Reason = Literal["new", "changed", "model", "options", "versions"]
+Reason = Literal["new", "changed", "model", "options", "versions", "overwrite"]
 """Why a file is scored: there is no output of it yet, or the output was made of another input, by another model or
-device, with other options, or by other versions of the packages that move scores."""
+device, with other options, or by other versions of the packages that move scores, or is up to date and replaced all the
+same."""
 
 
 @dataclass(frozen=True)

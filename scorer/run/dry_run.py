@@ -140,7 +140,7 @@ class DryRun:
                     return None
                 if not output.is_replaceable:
                     raise already_exists(target)
-            why = found or "options"
+            why = found or "overwrite"
         if deaths is not None:
             deaths.check(file)
         source = open_source(file.path, self.options.reading())
