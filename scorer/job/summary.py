@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 AGAIN_FOR = {
     "changed": "a changed input",
-    "model": "another model",
+    "model": "another model or other options of it",
     "options": "other options",
     "versions": "other versions",
     "overwrite": "--overwrite",

@@ -23,9 +23,9 @@ from scorer.job.provenance import lacks_footer, parsed, read_provenance
 from scorer.job.versions import counted_versions
 
 Reason = Literal["new", "changed", "model", "options", "versions", "overwrite"]
-"""Why a file is scored: there is no output of it yet, or the output was made of another input, by another model or
-device, with other options, or by other versions of the packages that move scores, or is up to date and replaced all the
-same."""
+"""Why a file is scored: there is no output of it yet; or the output was made of another input, by another model or with
+other options of it, with other options, or by other versions of the packages that move scores; or it is up to date, and
+replaced because the user asked for it."""
 
 
 @dataclass(frozen=True)

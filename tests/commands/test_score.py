@@ -198,7 +198,8 @@ def test_replacing_an_output_that_is_up_to_date_blames_no_option(
     assert "again" not in call(*arguments)[2]
     assert "scored again for --overwrite" in call(*arguments)[2]
     assert ": overwrite, 5 rows" in call(*arguments, "--dry-run")[1]
-    assert "scored again for other options" in call(*arguments, "--max-length", "7")[2]
+    assert "scored again for other options" in call(*arguments, "--keep-raw", "--on-bad-row", "keep")[2]
+    assert "scored again for another model or other options of it" in call(*arguments, "--max-length", "7")[2]
 
 
 def test_destinations_that_cannot_be(call: Call, reviews: Path, tmp_path: Path) -> None:
