@@ -6,13 +6,14 @@ import csv
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 import pyarrow as pa
 
 from scorer.errors import InputError
 from scorer.files.arrow import in_one_piece
 from scorer.files.bad_rows import NOT_UTF8, Reject
-from scorer.files.blocks import in_blocks
+from scorer.files.blocks import tables_in_blocks
 from scorer.files.csv_advice import options_that_read
 from scorer.files.csv_dialect import Dialect
 from scorer.files.csv_records import Fields, Records
@@ -85,7 +86,9 @@ class CsvSource(Source):
         names = self.schema.names
         wanted = range(len(names)) if list(columns) == names else [names.index(column) for column in columns]
         schema = pa.schema([self.schema.field(index) for index in wanted])
-        return in_blocks(self._rows(start * rows, rows), rows, lambda good: _table_of(good, wanted, schema))
+        found = self._rows(start * rows, rows)
+        pieces = iter(lambda: list(islice(found, rows)), [])
+        return tables_in_blocks(pieces, rows, lambda good: _table_of(good, wanted, schema))
 
     def _rows(self, skip: int, chunk_rows: int) -> Iterator[Fields | Reject]:
         """Rows after the first ``skip``; ``chunk_rows`` of them must fit into the limit of a chunk."""
