@@ -190,4 +190,9 @@ def _is_of_memory(error: BaseException) -> bool:
         return isinstance(error, OutOfMemoryError)
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
-    return isinstance(error, ImportError | OSError | RuntimeError) and _OF_MEMORY.search(str(error)) is not None
+    return isinstance(error, ImportError | OSError | RuntimeError) and tells_of_memory(str(error))
+
+
+def tells_of_memory(said: str) -> bool:
+    """True if a library says that memory ran out, in an error of any class."""
+    return _OF_MEMORY.search(said) is not None

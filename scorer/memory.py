@@ -20,10 +20,10 @@ _RECLAIMED = ("inactive_file", "active_file")
 """Pages of files, which a cgroup counts and gives back when memory is wanted."""
 
 
-def require_address_space(n_bytes: int) -> None:
+def require_address_space(n_bytes: int, *, lower: str | None = None) -> None:
     """Check that ``n_bytes`` more fit under the limit of address space (``ulimit -v``), if there is one.
 
-    Libraries in C and Rust end the process where they cannot allocate.
+    Libraries in C and Rust end the process where they cannot allocate. ``lower`` is the option that asks for so much.
 
     Raises:
         OutOfMemoryError: they do not fit.
@@ -32,7 +32,7 @@ def require_address_space(n_bytes: int) -> None:
     if left is not None and left < n_bytes:
         raise OutOfMemoryError(
             f"memory ran out: {n_bytes // _MIB:,} MiB more are needed, ulimit -v leaves {max(0, left) // _MIB:,} MiB",
-            hint="raise it, or lower --threads, or lower --chunk-rows",
+            hint="raise it" if lower is None else f"raise it, or lower {lower}",
         )
 
 
@@ -45,13 +45,13 @@ def require_for_json(n_bytes: int) -> None:
     require_address_space(_ORJSON_BYTES + _ORJSON_TIMES * n_bytes)
 
 
-def require_to_write_json(n_bytes: int) -> None:
+def require_to_write_json(n_bytes: int, *, lower: str | None = None) -> None:
     """Check that orjson can write strings of ``n_bytes``, see :func:`require_for_json`.
 
     Raises:
         OutOfMemoryError: it cannot.
     """
-    require_address_space(_ORJSON_BYTES + _WRITTEN_TIMES * n_bytes)
+    require_address_space(_ORJSON_BYTES + _WRITTEN_TIMES * n_bytes, lower=lower)
 
 
 def memory_left() -> int | None:

@@ -66,5 +66,5 @@ class WeightAverage:
                     value.copy_(tensors[name])
         except (OSError, KeyError, RuntimeError, SafetensorError) as error:
             raise InputError(
-                "has no average of this model's weights", path=path, hint="resume with the --average it began with"
+                "has no average of this model's weights", path=path, hint="start over with --overwrite"
             ) from error

@@ -153,7 +153,7 @@ class StopOnNaN(TrainerCallback):  # type: ignore[misc]
             if key in logs and not math.isfinite(logs[key]):
                 raise InputError(
                     f"the {key.replace('_', ' ')} is {logs[key]} at step {state.global_step}",
-                    hint="lower --learning-rate or pass --no-fp16",
+                    hint="lower --learning-rate, or pass --no-fp16" if args.fp16 else "lower --learning-rate",
                 )
 
 

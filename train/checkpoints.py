@@ -83,7 +83,7 @@ def load_classifier(
         raise ModelError(
             f"cannot be loaded: {first_line(error)}",
             path=model,
-            hint="where the Hub cannot be reached, pass --model FOLDER with config.json, tokenizer.json and weights",
+            hint="pass --model FOLDER with config.json, tokenizer.json and weights",
         ) from error
     # A head of another number of labels is replaced by a new one; nothing else may be. Some have a pooler in it.
     wrong = [name for name in info["mismatched_keys"] if _of_encoder(name, classifier)]

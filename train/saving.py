@@ -26,5 +26,5 @@ def saving(path: Path) -> Iterator[None]:
         raise OutputError(
             f"the checkpoint could not be written: {reason}",
             path=path,
-            hint="make room, then run the same command with --resume",
+            hint="make room, then run the same command again",
         ) from error

@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from scorer.disk.locking import locked
-from scorer.errors import ScorerError, UsageError
+from scorer.errors import OutputError, ScorerError, UsageError
 from scorer.model.configuration import max_positions_of
 from scorer.model.preprocessing import save_preprocessing
 from scorer.model.token_runs import TextEncoder
@@ -77,6 +77,8 @@ def train_model(options: TrainOptions) -> History:
         except BaseException as error:
             if not work.can_be_resumed():
                 shutil.rmtree(work.folder, ignore_errors=True)
+            elif isinstance(error, OutputError):
+                raise error.with_hint(hint="make room, then run the same command with --resume") from error
             elif not isinstance(error, ScorerError):  # which has a hint of its own
                 log.info("%s is kept: the same command with --resume goes on from its last checkpoint", work.folder)
             raise

@@ -26,7 +26,7 @@ class JsonlTableWriter(TableWriter):
 
     def write(self, table: pa.Table) -> None:
         """Append the rows of ``table``."""
-        require_to_write_json(table.nbytes)
+        require_to_write_json(table.nbytes, lower="--chunk-rows")
         columns = []
         for column, field in zip(table.columns, self._schema, strict=True):
             values = as_json(column, field)

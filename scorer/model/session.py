@@ -15,7 +15,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from scorer import interrupts
-from scorer.errors import DeviceError, ModelError, OutOfMemoryError, ScorerError
+from scorer.errors import DeviceError, ModelError, OutOfMemoryError, ScorerError, tells_of_memory
 from scorer.memory import require_address_space
 from scorer.model.batches import BatchBuffers, BatchShape, distinct_runs
 from scorer.model.bundle import ModelBundle
@@ -35,7 +35,7 @@ _IN_FLIGHT = 2
 
 _ERRORS = 3  # of onnxruntime's severities
 
-_OUT_OF_MEMORY = ("Failed to allocate memory", "CUDA_ERROR_OUT_OF_MEMORY", "CUDA failure 2", "bad allocation")
+_OUT_OF_GPU_MEMORY = ("CUDA_ERROR_OUT_OF_MEMORY", "CUDA failure 2")
 
 _LOADING_BYTES, _THREAD_BYTES = 200 * 2**20, 80 * 2**20
 """Address space that a model takes beside its file, measured with small ones, and that each thread takes."""
@@ -76,7 +76,8 @@ class ModelSession:
         # One thread per run where runs go side by side; all of them for one batch at a time.
         intra_threads = 1 if self.batching == "alone" else self.threads
         # Each thread maps an arena of its own and a stack; the model is read, optimized and prepared.
-        require_address_space(_LOADING_BYTES + _THREAD_BYTES * self.threads + 3 * path.stat().st_size)
+        needed = _LOADING_BYTES + _THREAD_BYTES * self.threads + 3 * path.stat().st_size
+        require_address_space(needed, lower="--threads")
         self._session = _load(path, self.device, intra_threads)
         if not on_cpu:
             index = int(self.device.partition(":")[2])
@@ -239,10 +240,11 @@ class ModelSession:
 
     def _translated(self, error: Exception, shape: tuple[int, ...]) -> ScorerError:
         message = str(error)
-        if any(sign in message for sign in _OUT_OF_MEMORY):
+        if tells_of_memory(message) or any(sign in message for sign in _OUT_OF_GPU_MEMORY):
+            other = "lower --threads" if self.device == "cpu" else "pass --device cpu"
             return OutOfMemoryError(
                 f"memory ran out on {self.device} in a batch of {shape[0]} × {shape[1]} tokens",
-                hint="lower --batch-tokens, or lower --threads",
+                hint=f"lower --max-length, or {other}",
             )
         batch = f"{shape[0]} × {shape[1]} tokens"
         said = f"the model failed on {self.device} at {batch}: {_whole(error)}"

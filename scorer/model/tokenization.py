@@ -98,7 +98,7 @@ class FlatTokenizer:
 
         Its first and last ``ends`` ids are there all the same, and more than ``ends`` between them.
         """
-        require_address_space(_WORKING_BYTES + 8 * texts.nbytes)
+        require_address_space(_WORKING_BYTES + 8 * texts.nbytes, lower="--chunk-rows")
         values = texts.fill_null("").to_pylist()
         if ends is None or max(map(len, values), default=0) <= _LONG:
             return self.encoded(values)

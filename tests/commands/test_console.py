@@ -16,6 +16,8 @@ from scorer.commands.console import run
 from scorer.interrupts import Terminated
 from scorer.job.verification import verify_output
 from scorer.safe_text import printable
+from tests.conftest import Call
+from tests.helpers.faults import fail_at
 from tests.helpers.messages import KINDS
 from tests.helpers.processes import CODE, environment
 
@@ -78,9 +80,14 @@ def test_everything_else(error: BaseException | None, code: int, says: str, caps
     assert outcome(error, capsys) == (code, says)
 
 
-def test_a_traceback_only_with_debug(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "Traceback" not in outcome(ValueError("x"), capsys)[1]
-    assert "Traceback" in outcome(ValueError("x"), capsys, "--debug")[1]
+def test_a_traceback_only_with_debug(call_score: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text("text\ngood\n")
+    fail_at("a.csv", ValueError("x"), monkeypatch)
+    code, _, err = call_score("a.csv", "-o", "b.csv")
+    assert (code, "Traceback" in err) == (1, False)
+    assert err.endswith("; run again with --debug to see where\n")
+    code, _, err = call_score("a.csv", "-o", "b.csv", "--debug")
+    assert (code, "Traceback" in err, "in fails\n    raise error" in err) == (1, True, True), err
 
 
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:

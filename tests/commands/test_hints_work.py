@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import os
 import shutil
@@ -19,9 +20,9 @@ from export.cli import export_model
 from scorer.commands.evaluate_labels import evaluate_labels
 from scorer.commands.score import score
 from scorer.model.model_folder import DEFAULT_MODEL
-from tests.commands.test_hints import hints
+from tests.commands.test_hints import hints, hints_of
 from tests.conftest import Call, InProcess
-from tests.helpers.messages import HOLE
+from tests.helpers.messages import HOLE, modules
 from tests.helpers.processes import CODE, ROOT, environment
 from train.cli import train_model
 
@@ -183,6 +184,12 @@ CASES = [
         evaluate_labels,
     ),
     Case(
+        "write leading zeros alike in both, or pass --allow-missing to leave these out",
+        "preds.csv --labels zeros.csv --on number",
+        ("preds.csv --labels alike.csv --on number", "preds.csv --labels zeros.csv --on number --allow-missing"),
+        evaluate_labels,
+    ),
+    Case(
         "check that --on names the same ids in both",
         "preds.csv --labels gold.csv --on other",
         ("preds.csv --labels gold.csv --on id --allow-missing",),
@@ -291,66 +298,82 @@ CASES = [
 ]
 
 ELSEWHERE = {
-    # Followed where the files are made.
-    "write leading zeros alike in both, or pass --allow-missing to leave these out": (
-        "tests/evaluation/test_evaluation.py"
-    ),
     # Memory that runs out, and files and rows of gigabytes.
-    "lower --chunk-rows, or lower --threads, or free some memory": "tests/files/test_broken_files.py",
-    "lower --chunk-rows, or split the file": "tests/files/test_parquet_source.py",
-    "pass --max-file-bytes if it is right, or decompress the file": "tests/files/test_text_bytes.py",
-    "lower --batch-tokens, or lower --threads": "tests/model/test_session.py",
+    "raise it, or lower …": (
+        "tests/commands/test_hints_of_memory.py::test_threads_that_do_not_fit_into_the_address_space"
+    ),
+    "lower --chunk-rows, or lower --threads, or free some memory": (
+        "tests/commands/test_hints_of_memory.py::test_memory_that_runs_out_in_a_library"
+    ),
+    "lower --max-length, or lower --threads": (
+        "tests/commands/test_hints_of_memory.py::test_memory_that_runs_out_in_the_model"
+    ),
+    "lower --chunk-rows, or split the file": "tests/commands/test_hints_of_memory.py::test_a_chunk_that_is_too_large",
+    "pass --max-file-bytes if it is right, or decompress the file": (
+        "tests/commands/test_hints_of_memory.py::test_a_file_that_unpacks_to_far_more"
+    ),
     "score it alone with more memory or a lower --chunk-rows, or remove … to try again here": (
-        "tests/run/test_deaths.py"
+        "tests/run/test_deaths.py::test_three_deaths"
     ),
-    "raise it, or lower --threads, or lower --chunk-rows": "tests/files/test_broken_files.py",
-    # A GPU, or a graph that fails.
-    "pass --precision fp16 or fp32": "tests/model/test_session.py",
-    "export one with: export-model CHECKPOINT -o BUNDLE --precision fp16,int8": "tests/model/test_session.py",
-    'pip install "review-scorer[gpu]", or pass --device cpu': "tests/model/test_session.py",
-    'pip install "review-scorer[gpu]" for its CUDA libraries, or pass --device cpu': "tests/model/test_session.py",
-    "export the model again, or try --precision fp32": "tests/model/test_session.py",
-    # A cluster.
-    "try --engine local": "tests/cluster/test_ray_engine.py",
-    "Ray gives out GPUs: pass --device cuda": "tests/cluster/test_ray_engine.py",
-    "lower --chunk-rows or --actors": "tests/cluster/test_ray_engine.py",
-    "lower --cores-per-actor or --gpus-per-actor, or add nodes": "tests/cluster/test_ray_engine.py",
-    # Types of Parquet that Arrow cannot write.
-    "leave it out with --columns": "tests/files/test_type_matrix.py",
-    "leave those of one kind out with --columns": "tests/files/test_type_matrix.py",
-    "run again with --debug to see where": "tests/commands/test_console.py",
-}
-"""Hints whose state takes more than a small file, and the tests that make it."""
-
-OF_TRAINING = {
+    # A device, or a graph that fails.
+    'pip install "review-scorer[gpu]", or pass --device cpu': (
+        "tests/commands/test_hints_of_devices.py::test_an_onnxruntime_without_cuda"
+    ),
+    'pip install "review-scorer[gpu]" for its CUDA libraries, or pass --device cpu': (
+        "tests/commands/test_hints_of_devices.py::test_an_onnxruntime_that_does_not_find_the_libraries_of_cuda"
+    ),
+    "export one with: export-model CHECKPOINT -o BUNDLE --precision fp16,int8": (
+        "tests/commands/test_hints_of_devices.py::test_a_model_without_a_variant_for_cuda"
+    ),
+    "export the model again, or try --precision fp32": (
+        "tests/commands/test_hints_of_devices.py::test_a_model_that_gives_no_numbers"
+    ),
+    # Types of Parquet that Arrow cannot write, and a fault of the program.
+    "leave it out with --columns": (
+        "tests/files/test_type_matrix.py::test_types_that_arrow_cannot_write_are_refused_before_the_run"
+    ),
+    "leave those of one kind out with --columns": (
+        "tests/files/test_type_matrix.py::test_times_of_day_in_utc_and_in_no_zone"
+    ),
+    "run again with --debug to see where": "tests/commands/test_console.py::test_a_traceback_only_with_debug",
+    # Trainings that are interrupted or refused, and exports.
     "change the recipe and pass --overwrite; to keep this training, leave --min-f1 out and pass --resume": (
-        "tests/train/test_verdict.py"
+        "tests/train/test_verdict.py::test_a_collapsed_training_says_so_and_its_gate_writes_nothing"
     ),
-    "drop --resume": "tests/train/test_hints_of_training.py",
-    "drop it, or pass --bf16": "tests/train/test_hints_of_training.py",
-    "leave --pretrain-on out": "tests/train/test_hints_of_training.py",
-    "lower --learning-rate or pass --no-fp16": "tests/train/test_hints_of_training.py",
-    "lower --min-f1, or add labelled rows": "tests/train/test_hints_of_training.py",
-    "make room, then run the same command with --resume": "tests/train/test_checkpoints.py",
-    "name the training's with --label-names": "tests/train/test_hints_of_training.py",
-    "pass --keep-layout to leave it as it is": "tests/train/test_hints_of_training.py",
-    "pass --resume to continue it, or --overwrite to start over": "tests/train/test_unfinished.py",
-    "pass --teacher FILE": "tests/train/test_hints_of_training.py",
-    "restore it and resume, or start over with --overwrite": "tests/train/test_unfinished.py",
-    "resume with the --average it began with": "tests/train/test_unfinished.py",
-    "score with a model of the same labels, or name them with --label-names": ("tests/train/test_hints_of_training.py"),
-    "start over with --overwrite": "tests/train/test_unfinished.py",
-    "where the Hub cannot be reached, pass --model FOLDER with config.json, tokenizer.json and weights": (
-        "tests/train/test_checkpoints.py"
+    "make room, then run the same command again": "tests/train/test_unfinished.py::test_a_disk_that_is_full",
+    "make room, then run the same command with --resume": "tests/train/test_unfinished.py::test_a_disk_that_is_full",
+    "pass --resume to continue it, or --overwrite to start over": (
+        "tests/train/test_unfinished.py::test_an_unfinished_training_is_dropped_on_demand_alone"
     ),
-    "leave fp16 out with --precision": "tests/export/test_float16.py",
-    "leave this precision out with --precision, or allow more with --max-drop": "tests/export/test_gates.py",
-    "leave this precision out with --precision, or look at the checkpoint's weights": "tests/export/test_gates.py",
-    "try another --opset, or the versions of onnxruntime and transformers in constraints.txt": (
-        "tests/export/test_gates.py"
+    "restore it and resume, or start over with --overwrite": (
+        "tests/train/test_unfinished.py::test_data_that_have_changed_are_not_resumed_with"
+    ),
+    "start over with --overwrite": "tests/train/test_unfinished.py::test_a_checkpoint_with_a_damaged_file",
+    "leave fp16 out with --precision": (
+        "tests/export/test_gates.py::test_bad_weights_are_exit_8_and_the_old_bundle_stays"
+    ),
+    "leave this precision out with --precision, or allow more with --max-drop": (
+        "tests/export/test_gates.py::test_the_quality_gate"
+    ),
+    "leave this precision out with --precision, or look at the checkpoint's weights": (
+        "tests/export/test_gates.py::test_bad_weights_are_exit_8_and_the_old_bundle_stays"
     ),
 }
-"""Hints whose state takes a training or an export, and the tests that are nearest to it."""
+"""Hints whose state takes more than a small file, and the test that makes it and does what the hint says."""
+
+NOT_HERE = {
+    # A GPU.
+    "pass --precision fp16 or fp32": "int8 was asked for on CUDA",
+    "lower --max-length, or pass --device cpu": "not even one review fits into its memory",
+    "lower --learning-rate, or pass --no-fp16": "a loss that is no number in float16",
+    "Ray gives out GPUs: pass --device cuda": "a GPU by its number was asked for on a cluster",
+    "try --engine local": "Ray does not start",
+    "lower --chunk-rows or --actors": "memory ran out on a cluster",
+    "lower --cores-per-actor or --gpus-per-actor, or add nodes": "no node has room for an actor",
+    # No --opset from 14 to 20 brings it about with these versions.
+    "try another --opset, or the versions of onnxruntime and transformers in constraints.txt": "a fusion was missed",
+}
+"""Hints that no test follows, with the states that no test can make."""
 
 
 @pytest.fixture
@@ -376,6 +399,7 @@ def folder(tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -
         {
             **row,
             "other": f"o{n}",
+            "number": n,
             "pred_label": ("negative", "positive")[n % 3 == 0],
             "pred_prob_negative": 0.2 if n % 3 == 0 else 0.7,
             "pred_prob_positive": 0.8 if n % 3 == 0 else 0.3,
@@ -387,6 +411,9 @@ def folder(tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -
     table("turned.csv", predicted[::-1])
     table("done.csv", predicted[:4])
     table("gold.csv", [{"id": f"r{n}", "other": f"x{n}", "label": ("negative", "positive")[n % 2]} for n in range(10)])
+    numbered = [{"number": f"{n:02}", "label": ("negative", "positive")[n % 2]} for n in range(12)]
+    table("zeros.csv", numbered)
+    table("alike.csv", [{**row, "number": n} for n, row in enumerate(numbered)])
     chances = {"a": (0.8, 0.1, 0.1), "b": (0.1, 0.8, 0.1), "c": (0.1, 0.1, 0.8)}
     three: list[dict[str, object]] = [{"label": "abc"[n % 3], "pred_label": "abbc"[n % 4]} for n in range(12)]
     for row in three:
@@ -461,8 +488,20 @@ def test_what_the_hint_of_a_missing_precision_exports_has_it(
 
 
 def test_every_hint_of_the_source_has_its_case() -> None:
-    known = {case.hint for case in CASES} | ELSEWHERE.keys() | OF_TRAINING.keys()
-    found = {text for place, text in hints() if not place.startswith("benchmarks/")}
-    assert found <= known, "give these hints a case"
-    assert ELSEWHERE.keys() | OF_TRAINING.keys() <= found, "these hints are not in the source any more"
-    assert all((ROOT / name).is_file() for name in (*ELSEWHERE.values(), *OF_TRAINING.values()))
+    from tests.train.test_hints_of_training import CASES as OF_TRAINING
+
+    known = {case.hint for case in (*CASES, *OF_TRAINING)} | ELSEWHERE.keys() | NOT_HERE.keys()
+    of_options = {text for place, text in hints() if not place.startswith("benchmarks/")}
+    assert of_options <= known, "give these hints a case"
+    found = {text for module in modules(ROOT) for _, text in hints_of(module)}
+    assert ELSEWHERE.keys() | NOT_HERE.keys() <= found, "these hints are not in the source any more"
+
+
+@pytest.mark.parametrize(("hint", "test"), ELSEWHERE.items())
+def test_the_test_of_a_hint_holds_its_words(hint: str, test: str) -> None:
+    file, _, name = test.partition("::")
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
+    texts = [str(node.value) for node in ast.walk(function) if isinstance(node, ast.Constant)]  # decorators as well
+    for words in hint.split(HOLE):
+        assert any(words in text for text in texts), f"{test} does not look for {words!r}"

@@ -44,18 +44,28 @@ def changed(checkpoint: Path, folder: Path, **factors: float) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("factors", "message"),
+    ("factors", "message", "without"),
     [
-        ({"classifier_bias": float("nan")}, "classifier.bias are not all finite"),
+        ({"classifier_bias": float("nan")}, "classifier.bias are not all finite", ""),
         # The first matrix of a feed-forward block gives more than 65504, the second makes it small again.
-        ({"ffn_lin1_weight": 5e4, "ffn_lin2_weight": 1e-3}, "fp16 in float16 arithmetic: logits that are not finite"),
-        ({"ffn_lin1_weight": 1e6, "ffn_lin2_weight": 1e-6}, "float16 ends at 65504"),
+        (
+            {"ffn_lin1_weight": 5e4, "ffn_lin2_weight": 1e-3},
+            "fp16 in float16 arithmetic: logits that are not finite; "
+            "leave this precision out with --precision, or look at the checkpoint's weights",
+            "int8",
+        ),
+        (
+            {"ffn_lin1_weight": 1e6, "ffn_lin2_weight": 1e-6},
+            "float16 ends at 65504; leave fp16 out with --precision",
+            "int8",
+        ),
     ],
     ids=["NaN in the checkpoint", "activations too large for float16", "weights too large"],
 )
 def test_bad_weights_are_exit_8_and_the_old_bundle_stays(
     factors: dict[str, float],
     message: str,
+    without: str,
     tiny_checkpoint: Path,
     tiny_bundle: Path,
     tmp_path: Path,
@@ -70,6 +80,8 @@ def test_bad_weights_are_exit_8_and_the_old_bundle_stays(
     assert captured.out == ""
     assert state_of(tmp_path) == before
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint", "bundle"}
+    if without:
+        assert exit_code(checkpoint, "-o", out, "--overwrite", "-q", "--precision", without) == 0
 
 
 def test_logits_that_are_infinite_in_pytorch_are_told(tiny_checkpoint: Path, tmp_path: Path) -> None:

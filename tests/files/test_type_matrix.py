@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scorer.errors import InputError, UsageError
+from scorer.errors import InputError
 from scorer.files.opening import open_source
 from scorer.run.score_file import score_file
+from tests.conftest import Call
 
 YEAR_1, YEAR_9999 = -62_135_596_800, 253_402_300_799
 LEAP_DAY, NO_LEAP_DAY = 951_782_400, 4_107_542_400  # 2000-02-29 and 2100-03-01
@@ -405,21 +406,24 @@ def test_int96_times_that_no_unit_holds_are_refused_before_the_run(tmp_path: Pat
 )
 @pytest.mark.parametrize("format", ["parquet", "csv"])
 def test_types_that_arrow_cannot_write_are_refused_before_the_run(
-    tmp_path: Path, tiny_bundle: Path, value: str, kind: str, format: str
+    call_score: Call, tmp_path: Path, value: str, kind: str, format: str
 ) -> None:
     by_duckdb({"text": "'good film'", "id": "1", "c": value}, "v1")(tmp_path / "in.parquet")
-    with pytest.raises(UsageError, match=f"column 'c' is of Parquet's type {kind}, .* leave it out with --columns"):
-        score_file(tmp_path / "in.parquet", tmp_path / f"out.{format}", model=str(tiny_bundle))
-    score_file(tmp_path / "in.parquet", tmp_path / f"out.{format}", model=str(tiny_bundle), columns=["id", "text"])
+    code, _, err = call_score("in.parquet", "-o", f"out.{format}")
+    said = f"column 'c' is of Parquet's type {kind}, which would not come out as such; leave it out with --columns"
+    assert (code, err.splitlines()[-1]) == (2, f"error: {said}")
+    assert call_score("in.parquet", "-o", f"out.{format}", "--columns", "id,text")[0] == 0
 
 
-def test_times_of_day_in_utc_and_in_no_zone(tmp_path: Path, tiny_bundle: Path) -> None:
+def test_times_of_day_in_utc_and_in_no_zone(call_score: Call, tmp_path: Path) -> None:
     by_duckdb({"text": "'x'", "a": "TIMETZ '01:00:00+00'", "b": "TIME '01:00:00'"}, "v1")(tmp_path / "in.parquet")
-    with pytest.raises(UsageError, match="some times of day are in UTC and some are not"):
-        score_file(tmp_path / "in.parquet", tmp_path / "out.parquet", model=str(tiny_bundle))
+    code, _, err = call_score("in.parquet", "-o", "out.parquet")
+    said = "some times of day are in UTC and some are not, which one output cannot hold"
+    assert (code, said in err) == (2, True)
+    assert err.splitlines()[-1].endswith("; leave those of one kind out with --columns")
     for name in ("a", "b"):
         out = tmp_path / f"{name}.parquet"
-        score_file(tmp_path / "in.parquet", out, model=str(tiny_bundle), columns=["text", name])
+        assert call_score("in.parquet", "-o", out, "--columns", f"text,{name}")[0] == 0
         assert seen_by_duckdb(out, name) == seen_by_duckdb(tmp_path / "in.parquet", name)
         assert not pq.ParquetFile(out).schema_arrow.field(name).metadata
 

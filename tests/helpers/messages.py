@@ -47,7 +47,7 @@ class Module:
 
     Attributes:
         path: of the file.
-        constants: strings that any module of the program names, by name.
+        constants: strings that it or any other module of the program names, by name.
     """
 
     path: Path
@@ -134,14 +134,19 @@ class Module:
 def modules(root: Path) -> list[Module]:
     """The source files of the program."""
     paths = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
-    constants: dict[str, str] = {}
-    for path in paths:
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-                for target in node.targets:
-                    if isinstance(target, ast.Name) and target.id.isupper() and isinstance(node.value.value, str):
-                        constants[target.id] = node.value.value
-    return [Module(path, constants) for path in paths]
+    own = {path: _constants_of(path) for path in paths}
+    all_of_them = {name: text for constants in own.values() for name, text in constants.items()}
+    return [Module(path, all_of_them | own[path]) for path in paths]
+
+
+def _constants_of(path: Path) -> dict[str, str]:
+    return {
+        target.id: node.value.value
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id.isupper()
+    }
 
 
 def _counted(node: ast.expr) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -40,6 +42,16 @@ def environment() -> dict[str, str]:
 def base_environment() -> dict[str, str]:
     """The same without pandas, as after a plain installation: pyarrow loads it wherever it is, for half of a start."""
     return {**environment(), "PYTHONPATH": f"{ROOT / 'tests' / 'helpers' / 'without_pandas'}{os.pathsep}{ROOT}"}
+
+
+def with_limits(
+    folder: Path, *arguments: str, mib: int | None = None, stack_mib: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    """``score`` in ``folder``, its address space at most ``mib``, and the stack of each thread ``stack_mib``."""
+    limits = [f"ulimit -{name} {value * 1024}" for name, value in (("s", stack_mib), ("v", mib)) if value]
+    script = " && ".join([*limits, f'exec {sys.executable} -c {shlex.quote(CODE)} "$@"'])
+    command = ["sh", "-c", script, "score", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
 
 
 def tell(line: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from scorer.files.inputs import InputFile
 from scorer.job import resumable_job
 from tests.conftest import Call
 from tests.helpers.faults import fail_at
-from tests.helpers.processes import CODE, environment
+from tests.helpers.processes import CODE, environment, with_limits
 from tests.helpers.prometheus import metrics
 
 REPORT = ("--metrics-file", "m.prom", "--chunk-rows", "20")
@@ -178,19 +177,15 @@ def test_a_name_too_long_for_the_files_beside_an_output(call_score: Call, incomi
 
 def with_address_space(folder: Path, mib: int, bundle: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A run whose address space ends there, with metrics."""
-    script = f'ulimit -v {mib * 1024} && exec {sys.executable} -c {shlex.quote(CODE)} "$@"'
     options = ("--model", str(bundle), "--threads", "1", "--metrics-file", "m.prom")
-    return subprocess.run(
-        ["sh", "-c", script, "score", *arguments, *options],
-        cwd=folder, env=environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return with_limits(folder, *arguments, *options, mib=mib)
 
 
 @pytest.mark.parametrize("mib", [60, 200, 300, 420, 500])
 def test_a_limit_of_address_space_is_said(tmp_path: Path, incoming: Path, tiny_bundle: Path, mib: int) -> None:
     done = with_address_space(tmp_path, mib, tiny_bundle, "incoming", "-o", "scored")
     assert done.returncode == 7, done.stderr
-    assert re.search(r"error: .*memory ran out: \d+ MiB more are needed, ulimit -v leaves \d+ MiB; ", done.stderr)
+    assert re.search(r"error: .*memory ran out: \d+ MiB more are needed, ulimit -v leaves \d+ MiB; raise", done.stderr)
     assert metrics(tmp_path / "m.prom")[("score_exit_code",)] == 7
     assert incoming.exists()
 

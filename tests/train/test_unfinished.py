@@ -14,7 +14,9 @@ import train.training
 from scorer.disk.locking import locked
 from tests.conftest import Call
 from tests.helpers.trainings import assert_same_training, interrupt
+from train.averaging import AVERAGE_FILE
 from train.callbacks import LogAtEpochEnd
+from train.epoch_order import ORDER_FILE
 
 Recipe = tuple[object, ...]
 
@@ -117,10 +119,15 @@ def test_an_unfinished_training_is_dropped_on_demand_alone(
     ):
         assert call_train(*recipe, "--overwrite", *wrong)[0] == expected
         assert sorted(work.rglob("*")) == checkpoints
+    shutil.copytree(work, tmp_path / "kept")
     code, _, err = call_train(*recipe, "--overwrite")
     assert code == 0
     assert f"{work}: dropping the unfinished training" in err
-    assert {path.name for path in tmp_path.iterdir()} == {"model"}
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "kept"}
+    (tmp_path / "model").rename(tmp_path / "first")
+    (tmp_path / "kept").rename(work)
+    assert call_train(*recipe, "--save-steps", "3", "--resume")[0] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "first"}
 
 
 def test_what_appears_at_the_output_meanwhile_stands(
@@ -164,8 +171,28 @@ def test_data_that_have_changed_are_not_resumed_with(
     code, _, err = call_train(*recipe, "--resume")
     line = "data.parquet: has changed since this training began"
     assert (code, err.splitlines()[-1]) == (3, f"error: {line}; restore it and resume, or start over with --overwrite")
+    shutil.copytree(tmp_path / "model.training", tmp_path / "kept")
+    assert call_train(*recipe, "--overwrite")[0] == 0
+    (tmp_path / "model").rename(tmp_path / "other")
+    (tmp_path / "kept").rename(tmp_path / "model.training")
     shutil.copy(labelled_texts, data)
     assert call_train(*recipe, "--resume")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [(AVERAGE_FILE, "has no average of this model's weights"), (ORDER_FILE, "is not an order of rows to resume with")],
+)
+def test_a_checkpoint_with_a_damaged_file(
+    call_train: Call, recipe: Recipe, tmp_path: Path, name: str, says: str
+) -> None:
+    recipe = ("-o", tmp_path / "model", *recipe, "--save-steps", "3", "--average", "0.5")
+    stopped(call_train, 8, *recipe)
+    file = tmp_path / "model.training" / "checkpoint-6" / name
+    file.write_bytes(file.read_bytes()[:-1])
+    code, _, err = call_train(*recipe, "--resume")
+    assert (code, err.splitlines()[-1]) == (3, f"error: {file}: {says}; start over with --overwrite")
+    assert call_train(*recipe, "--overwrite")[0] == 0
 
 
 @pytest.mark.parametrize("epochs", ["1.5", "0.7"])
@@ -197,19 +224,26 @@ def test_a_part_of_an_epoch_is_not_exceeded(
 def test_a_disk_that_is_full(call_train: Call, recipe: Recipe, tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     recipe = ("-o", tmp_path / "model", *recipe, "--save-steps", "3")
-    stopped(call_train, 8, *recipe)
-    # Every file of a checkpoint that holds tensors is larger.
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
-    try:
-        code, _, err = call_train(*recipe, "--resume")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    last = err.splitlines()[-1]
-    assert code == 5
-    assert last.startswith(f"error: {tmp_path}/model.training/checkpoint-9: the checkpoint could not be written: ")
-    assert "File too large" in last
-    assert last.endswith("; make room, then run the same command with --resume")
+
+    def full_at(checkpoint: str, *more: str) -> str:
+        # Every file of a checkpoint that holds tensors is larger.
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
+        try:
+            code, _, err = call_train(*recipe, *more)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        last = err.splitlines()[-1]
+        assert code == 5
+        path = f"{tmp_path}/model.training/{checkpoint}"
+        assert last.startswith(f"error: {path}: the checkpoint could not be written: ")
+        assert "File too large" in last
+        return last.partition("; ")[2]
+
+    assert full_at("checkpoint-3") == "make room, then run the same command again"
+    assert list(tmp_path.iterdir()) == []
+    stopped(call_train, 8, *recipe)  # the same command again, up to there
+    assert full_at("checkpoint-9", "--resume") == "make room, then run the same command with --resume"
     assert call_train(*recipe, "--resume")[0] == 0
 
 

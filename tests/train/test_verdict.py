@@ -34,6 +34,8 @@ def test_a_collapsed_training_says_so_and_its_gate_writes_nothing(
     code, out, err = call_train("-o", output, *recipe, "--learning-rate", "0.5", "--min-f1", "0.1")
     assert (code, out) == (8, "")
     assert f"error: {output}: {COLLAPSED}" in err
+    hint = "change the recipe and pass --overwrite; to keep this training, leave --min-f1 out and pass --resume"
+    assert f"; {hint}\n" in err
     assert "epoch  training loss  validation loss  accuracy      F1" in err.splitlines()
     assert not output.exists()
     # Without the gate the same training is finished from where it is, and still says what it is.
@@ -48,6 +50,8 @@ def test_a_collapsed_training_says_so_and_its_gate_writes_nothing(
     # At such a rate, whichever: the number of threads decides.
     assert History.load(output).rows[0].only_label in ("bad", "good")
     assert out.splitlines()[1].endswith(" *")
+    changed = ("--learning-rate", "0.003", "--min-f1", "0.1", "--overwrite")
+    assert call_train("-o", output, *recipe, *changed)[0] == 0
 
 
 def test_a_gate_that_is_met_and_one_that_is_not(call_train: Call, recipe: tuple[object, ...], tmp_path: Path) -> None:
