@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import random
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,9 +20,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from scorer import interrupts
 from scorer.commands.console import run
 from scorer.keyword_words import words_of_a_shell
+from tests.helpers.processes import as_before
 
 # On a busy machine the time of an example tells nothing; and the same examples come each time, not those of luck.
 settings.register_profile(
@@ -143,16 +141,10 @@ def words(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
+def unchanged() -> Iterator[None]:
     """Undo the changes that a command makes to this process."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-    interrupts._arrived.clear()
-    interrupts._all_is_done = False
-    for name in ("scorer", "train", "export"):  # their handlers write to the stderr of this test
-        logging.getLogger(name).handlers.clear()
+    with as_before():
+        yield
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.processes import CODE, base_environment
+from tests.helpers.processes import CODE, base_environment, score_here
 
 N_ROWS = 240
 CHUNK_ROWS = 10
@@ -75,13 +76,18 @@ class Job:
     @property
     def command(self) -> list[str]:
         """The command as a user would type it."""
+        return [sys.executable, "-c", CODE, *self.arguments]
+
+    @property
+    def arguments(self) -> list[str]:
+        """Those of ``score``."""
         return [
-            sys.executable, "-c", CODE, self.input.name, "-o", self.output.name, "--model", str(self.bundle),
+            self.input.name, "-o", self.output.name, "--model", str(self.bundle),
             "--chunk-rows", str(CHUNK_ROWS), "--threads", "1", "--overwrite", "-q", *self.options,
         ]  # fmt: skip
 
     def run(self, inject: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run it to its end, with a fault as ``inject`` describes it to strace."""
+        """Run it to its end in a process of its own, with a fault as ``inject`` describes it to strace."""
         return subprocess.run(
             self._traced(inject),
             capture_output=True,
@@ -91,6 +97,12 @@ class Job:
             env=base_environment(),
             timeout=120,
         )
+
+    def run_here(self) -> subprocess.CompletedProcess[str]:
+        """Run it to its end in this process; beside others that run at a time, in one of its own."""
+        if threading.current_thread() is threading.main_thread():
+            return score_here(self.arguments, self.folder)
+        return self.run()
 
     def run_and_kill(self, after: float) -> int:
         """Run it and kill it ``after`` a number of seconds; returns its exit status."""
@@ -168,7 +180,7 @@ def reusing_job(folder: Path, bundle: Path) -> Job:
     earlier.mkdir()
     known = Job(earlier, earlier / "known.parquet", earlier / "known-preds.parquet", bundle)
     pq.write_table(pq.read_table(job.input).take(list(range(0, N_ROWS, 2))), known.input)
-    done = known.run()
+    done = known.run_here()
     assert done.returncode == 0, done.stderr
     return replace(job, options=("--reuse", str(known.output)))
 
@@ -176,7 +188,7 @@ def reusing_job(folder: Path, bundle: Path) -> Job:
 def whole(job: Job) -> dict[str, bytes]:
     """The files after a run without a fault."""
     job.reset(OLD)
-    done = job.run()
+    done = job.run_here()
     assert done.returncode == 0, done.stderr
     outputs = job.outputs()
     assert outputs[job.output.name] != OLD
@@ -187,7 +199,7 @@ def check_after_a_kill(job: Job, expected: dict[str, bytes], where: str) -> None
     """Check the two promises in a folder in which a run has just been killed."""
     name = job.output.name
     assert job.output.read_bytes() in (OLD, expected[name]), where
-    again = job.run()
+    again = job.run_here()
     assert again.returncode == 0, f"{where}: {again.stderr}"
     assert job.outputs() == expected, where
 

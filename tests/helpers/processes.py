@@ -1,14 +1,23 @@
-"""Commands in processes of their own: their code, their environment, and the peak of their memory."""
+"""Commands in processes of their own, and in this one: their code, their environment, the peak of their memory."""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import os
 import shlex
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+
+from scorer import interrupts
+from scorer.commands.console import run
+from scorer.commands.score import score
 
 ROOT = Path(__file__).parents[2]
 CODE = "from scorer.commands.score import score_main; score_main()"
@@ -52,6 +61,36 @@ def with_limits(
     script = " && ".join([*limits, f'exec {sys.executable} -c {shlex.quote(CODE)} "$@"'])
     command = ["sh", "-c", script, "score", *arguments]
     return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+
+
+@contextlib.contextmanager
+def as_before() -> Iterator[None]:
+    """Undo the changes that a command makes to this process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        interrupts._arrived.clear()
+        interrupts._all_is_done = False
+        for name in ("scorer", "train", "export"):  # their handlers write to the stderr of this test
+            logging.getLogger(name).handlers.clear()
+
+
+def score_here(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """``score`` with ``arguments`` in this process, begun and ended in ``folder`` like one of its own."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        as_before(),
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as left,
+    ):
+        run(score, arguments, env_prefix="SCORER")
+    assert isinstance(left.value.code, int)
+    return subprocess.CompletedProcess(arguments, left.value.code, out.getvalue(), err.getvalue())
 
 
 def tell(line: str) -> None:

@@ -35,7 +35,7 @@ def fail_at(job: Job, expected: dict[str, bytes], call: str, error: str, when: s
         assert done.stderr.count("\n") == 1, where
     beside = {name for name in job.outputs() if ".partial/" not in name}
     assert beside == {job.output.name}, where
-    assert job.run().returncode == 0, where
+    assert job.run_here().returncode == 0, where
     assert job.outputs() == expected, where
     return True
 
