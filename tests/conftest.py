@@ -177,13 +177,11 @@ def three_label_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_distilbert(folder, ("negative", "neutral", "positive"))
 
 
-@pytest.fixture(scope="session")
-def tiny_bert_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def save_tiny_bert(folder: Path, *, layers: int, heads: int) -> Path:
     """A random encoder of BERT's layout without a classifier's head, as sentence encoders are published."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
-    folder = tmp_path_factory.mktemp("models") / "bert"
     tokenizer = tiny_tokenizer()
     torch.manual_seed(11)
     config = BertConfig(
@@ -191,13 +189,19 @@ def tiny_bert_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         max_position_embeddings=512,
         hidden_size=32,
         intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
         initializer_range=0.2,
     )
     BertModel(config).eval().save_pretrained(folder)
     BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=512).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bert_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder of :func:`save_tiny_bert` with as many layers and heads as ``tiny_checkpoint``."""
+    return save_tiny_bert(tmp_path_factory.mktemp("models") / "bert", layers=2, heads=4)
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,21 +18,27 @@ from benchmarks.tables import Goal, Growth, Series, growth_table, speed_table
 from benchmarks.texts import made_up_reviews, reviews_of
 from scorer.errors import InputError
 from tests.conftest import Call, InProcess
-from tests.helpers.processes import ROOT
+from tests.helpers.processes import ROOT, base_environment
 
 
-def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "benchmarks", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def call_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: InProcess) -> Iterator[Call]:
+    """`python -m benchmarks` in this process, in ``tmp_path``: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", base_environment()["PYTHONPATH"])  # of the processes that it measures
+    threads = torch.get_num_threads()
+    yield in_process(benchmark, "SCORER_BENCHMARK")
+    torch.set_num_threads(threads)
 
 
-def test_the_whole_on_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_it_is_a_module_to_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--help"])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(ROOT / "benchmarks"), run_name="__main__")
+    assert (left.value.code, "one line of JSON" in capsys.readouterr().out) == (0, True)
+
+
+def test_the_whole_on_a_bundle(call_benchmark: Call, tiny_bundle: Path, tmp_path: Path) -> None:
     options = [
         "--model",
         tiny_bundle,
@@ -47,9 +52,9 @@ def test_the_whole_on_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
         "--host-reviews",
         0,
     ]
-    done = run(*options, "--seconds", 0.1, "--rows", "50,100", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    *table, last = done.stdout.splitlines()
+    code, out, err = call_benchmark(*options, "--seconds", 0.1, "--rows", "50,100")
+    assert code == 0, err
+    *table, last = out.splitlines()
     result = json.loads(last)
     assert result["machine"]["threads"] == 1
     (part,) = result["sizes"]
@@ -77,16 +82,6 @@ def test_the_whole_on_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
         verdict = {True: "met", False: "NOT MET", None: "not measured"}[goal["met"]]
         assert any(line.startswith(f"  {verdict} ") and line.endswith(goal["name"]) for line in table)
     assert not any(tmp_path.iterdir())
-
-
-@pytest.fixture
-def call_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: InProcess) -> Iterator[Call]:
-    """`python -m benchmarks` in this process, in ``tmp_path``: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # of the processes that it measures
-    threads = torch.get_num_threads()
-    yield in_process(benchmark, "SCORER_BENCHMARK")
-    torch.set_num_threads(threads)
 
 
 def test_the_contestants_take_part_on_models_that_are_kept(call_benchmark: Call, tmp_path: Path) -> None:

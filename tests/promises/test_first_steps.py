@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tests.conftest import save_tiny_bert
 from tests.helpers.pages import python_blocks
 from tests.helpers.processes import ROOT, environment
 
@@ -57,7 +58,7 @@ def environment_of_python(folder: Path) -> None:
 
 
 @pytest.fixture
-def newcomer(tmp_path: Path, tiny_bert_checkpoint: Path) -> dict[str, str]:
+def newcomer(tmp_path: Path) -> dict[str, str]:
     """The variables of somebody with an empty folder, ``work``, and a machine that has git, make and Python."""
     tools, home = tmp_path / "tools", tmp_path / "home"
     (tmp_path / "work").mkdir()
@@ -75,7 +76,8 @@ def newcomer(tmp_path: Path, tiny_bert_checkpoint: Path) -> dict[str, str]:
     cached = home / "hub" / f"models--{ENCODER.replace('/', '--')}"
     (cached / "refs").mkdir(parents=True)
     (cached / "refs" / "main").write_text("0" * 40)
-    shutil.copytree(tiny_bert_checkpoint, cached / "snapshots" / ("0" * 40))
+    # Of one layer and one head: both pages train it for six epochs, most of it in attention.
+    save_tiny_bert(cached / "snapshots" / ("0" * 40), layers=1, heads=1)
     variables = {name: value for name, value in environment().items() if not name.startswith(("SCORER_", "TRAIN_"))}
     # As uvx and pipx put them on the path, in front of anything that is installed here.
     path = f"{tools}:{home / 'made' / 'bin'}:/usr/bin:/bin"
