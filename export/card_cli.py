@@ -21,11 +21,7 @@ Examples:
 """ + exit_codes(0, 1, 2, 4, 5)
 
 
-@click.command(
-    "model-card",
-    cls=GroupedCommand,
-    epilog=EPILOG,
-)
+@click.command("model-card", cls=GroupedCommand, epilog=EPILOG)
 @click.argument("bundle", type=LocalPath(), shell_complete=complete_folders)
 @option(
     "--metrics",

@@ -35,11 +35,7 @@ def _output_for(given: dict[str, Any]) -> str:
     return f"{str(given['checkpoint']).rstrip('/').rpartition('/')[2]}-bundle"
 
 
-@click.command(
-    cls=GroupedCommand,
-    epilog=EPILOG,
-    output_for=_output_for,
-)
+@click.command(cls=GroupedCommand, epilog=EPILOG, output_for=_output_for)
 @click.argument("checkpoint", shell_complete=complete_folders)
 @option("-o", "--output", group="Output", required=True, type=LocalPath(), help="Folder of the new bundle.")
 @option(

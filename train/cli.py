@@ -29,10 +29,7 @@ is for a few hundred.
 """ + exit_codes(0, 1, 2, 3, 4, 5, 6, 7, 8)
 
 
-@click.command(
-    cls=GroupedCommand,
-    epilog=EPILOG,
-)
+@click.command(cls=GroupedCommand, epilog=EPILOG)
 @with_options(*TRAIN_OPTIONS)
 def train_model(
     eval_: tuple[str, ...],

@@ -41,6 +41,13 @@ class _Running:
         """True with ``-v``."""
         return any(_VERBOSE.fullmatch(word) for word in self.argv) or self.asks_for("--verbose")
 
+    @property
+    def log_format(self) -> str:
+        """The format of the log that is asked for, known before click parses the line and may fail."""
+        has_option = any("--log-format" in parameter.opts for parameter in self.command.params)
+        asked = asked_for("--log-format", self.argv, self.env_prefix) if has_option else ""
+        return asked if asked in FORMATS else "text"
+
     def told(self, error: BaseException) -> BaseException:
         """``error`` with the options that the command has, and the variables behind it."""
         return with_variables(with_own_options(error, self.command), self.command, self.argv, self.env_prefix)
@@ -62,13 +69,6 @@ def asked_for(option: str, argv: Sequence[str], env_prefix: str) -> str:
     return asked
 
 
-def _asked_log_format(command: click.Command, argv: Sequence[str], env_prefix: str) -> str:
-    """The format that a command line asks for, found before click parses it and may fail."""
-    has_option = any("--log-format" in parameter.opts for parameter in command.params)
-    asked = asked_for("--log-format", argv, env_prefix) if has_option else ""
-    return asked if asked in FORMATS else "text"
-
-
 def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_prefix: str) -> NoReturn:
     """Run ``command`` and exit with the code of its outcome.
 
@@ -78,10 +78,10 @@ def run(command: click.Command, arguments: Sequence[str] | None = None, *, env_p
     argv = list(sys.argv[1:] if arguments is None else arguments)
     _occupy_closed_streams()
     _complete_for_the_shell(command)
-    choose_log_format(_asked_log_format(command, argv, env_prefix))
-    install()
     global _running  # of the process, which is one command
     _running = _Running(command, argv, env_prefix)
+    choose_log_format(_running.log_format)
+    install()
     with words_of_a_shell():
         code = _outcome(_running)
         error = _flush("stdout")

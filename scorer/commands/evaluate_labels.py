@@ -36,11 +36,7 @@ Examples:
 """ + exit_codes(0, 1, 2, 3, 4, 5, 7, 8, 9)
 
 
-@click.command(
-    "evaluate-labels",
-    cls=GroupedCommand,
-    epilog=EPILOG,
-)
+@click.command("evaluate-labels", cls=GroupedCommand, epilog=EPILOG)
 @with_options(*EVALUATE_LABELS_OPTIONS)
 def evaluate_labels(
     files: tuple[Path, ...],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+import sys
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -11,7 +13,7 @@ from rich.cells import cell_len, set_cell_size
 from scorer.errors import UsageError
 from scorer.files.formats import OutputFormat
 from scorer.files.opening import open_writer
-from scorer.model.options import ModelOptions
+from scorer.job.options import ScoreOptions
 from scorer.model.scoring import Scorer
 from scorer.safe_text import printable
 
@@ -19,30 +21,26 @@ _NUMBER = 10
 """Characters of a probability and of the spaces around it."""
 
 
-def look_at(
-    texts: Sequence[str],
-    model: str | None,
-    options: ModelOptions,
-    output_format: str | None,
-    width: int | None = None,
-) -> str:
-    """Score ``texts`` with ``model``, and show their predictions in ``output_format``, or else for a person.
+def look_at(texts: Sequence[str], options: ScoreOptions) -> str:
+    """Score ``texts``, and show their predictions in the format of ``options``, or else for a person.
 
     For a person, one text has a line with its label and one for each label with its probability, the likeliest
-    first; several texts have a line each: label, its probability, text. Labels and texts are cut so that a line
-    has at most ``width`` characters.
+    first; several texts have a line each: label, its probability, text. On a terminal labels and texts are cut so that
+    a line fits it.
 
     Raises:
         ModelError: the model cannot be used.
         UsageError: a text or an option cannot be used.
     """
+    output_format = options.output_format
     format = None if output_format is None else OutputFormat.of("stdout", output_format)
     if format is not None and (format.kind == "parquet" or format.compression):
         raise UsageError(f"--output-format {output_format} with --text", hint="pass jsonl, csv or tsv")
-    scorer = Scorer.load(model, options=options)
+    scorer = Scorer.load(options.model, options=options)
     scored = scorer.score(list(texts))
     if format is not None:
         return _written(scored.add_column(0, "text", [texts]), format)
+    width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
     lines = _all_labels(scored, scorer, width) if len(texts) == 1 else _line_each(texts, scored, scorer, width)
     return "".join(f"{line}\n" for line in lines)
 

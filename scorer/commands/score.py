@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -100,11 +99,7 @@ def _report_refusal(metrics: Path, error: click.UsageError | ScorerError) -> Non
         ReportFiles(metrics=metrics).write(report, checked=False)
 
 
-@click.command(
-    cls=_Score,
-    epilog=EPILOG,
-    output_for=_output_for,
-)
+@click.command(cls=_Score, epilog=EPILOG, output_for=_output_for)
 @with_options(*SCORE_OPTIONS)
 def score(
     inputs: tuple[str, ...],
@@ -144,9 +139,8 @@ def score(
     try:
         require_address_space(_LIBRARIES_BYTES)
         chosen = ScoreOptions(columns=_names(columns), **options)
-        of_run = RunOptions(
-            on_missing_input, since, exit_code_nothing_new, checksum, dry_run, _question(prune=prune, yes=yes)
-        )
+        question = _question(prune=prune, yes=yes)
+        of_run = RunOptions(on_missing_input, since, exit_code_nothing_new, checksum, dry_run, question)
     except ScorerError as error:
         if metrics_file is not None and not dry_run:
             _report_refusal(metrics_file, error)
@@ -154,15 +148,13 @@ def score(
     if output is None:
         from scorer.commands.first_look import look_at
 
-        width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
-        click.echo(look_at(texts, chosen.model, chosen, chosen.output_format, width), nl=False)
+        click.echo(look_at(texts, chosen), nl=False)
         return
-    progress = progress_for_stderr(quiet=quiet, lines=logs_json())
     report = score_inputs(
         inputs,
         output,
         chosen,
-        progress,
+        progress_for_stderr(quiet=quiet, lines=logs_json()),
         run=of_run,
         files=ReportFiles(summary, metrics_file),
         exit_code_of=exit_code_of,

@@ -180,14 +180,14 @@ class ParquetSource(Source):
         """The rows of a row group, with the strings of ``leaves`` as dictionaries as far as pyarrow can."""
         done = 0
         try:
-            for batch in self._read(self._reader(leaves), group, self._selected(columns), rows):
+            for batch in self._read(group, self._selected(columns), rows, leaves):
                 done += batch.num_rows
                 yield batch
         except OSError as error:
             if _NO_DICTIONARY not in str(error):
                 raise
             # Writers of version 2 change from a dictionary to another encoding within a column.
-            for batch in self._read(self._file, group, self._selected(columns), max(1, rows // 64)):
+            for batch in self._read(group, self._selected(columns), max(1, rows // 64)):
                 skipped = min(done, batch.num_rows)
                 done -= skipped
                 yield batch.slice(skipped)
@@ -195,19 +195,17 @@ class ParquetSource(Source):
     def _selected(self, columns: Sequence[str]) -> list[str] | None:
         return None if list(columns) == self.schema.names else list(columns)
 
-    def _reader(self, leaves: Sequence[int], *, buffer_size: int = 0) -> pq.ParquetFile:
-        if not leaves:
-            return self._file
-        return self._open(
-            metadata=self._file.metadata,
-            read_dictionary=list(leaves),
-            buffer_size=buffer_size,
-            arrow_extensions_enabled=False,  # or strings of extension types would not be read as dictionaries
-        )
-
     def _read(
-        self, reader: pq.ParquetFile, group: int, columns: list[str] | None, rows: int
+        self, group: int, columns: list[str] | None, rows: int, leaves: Sequence[int] = (), *, buffer_size: int = 0
     ) -> Iterator[pa.RecordBatch]:
+        reader = self._file
+        if leaves:
+            reader = self._open(
+                metadata=self._file.metadata,
+                read_dictionary=list(leaves),
+                buffer_size=buffer_size,
+                arrow_extensions_enabled=False,  # or strings of extension types would not be read as dictionaries
+            )
         # Each thread of pyarrow keeps memory of its own, and the model needs the cores.
         yield from reader.iter_batches(batch_size=rows, row_groups=[group], columns=columns, use_threads=False)
 
@@ -223,8 +221,7 @@ class ParquetSource(Source):
             if selected is not None and not wanted.intersection(accumulate(path.split("."), "{}.{}".format)):
                 continue
             try:
-                reader = self._reader([place], buffer_size=_PEEKED_BYTES)
-                first = next(self._read(reader, group, [path], 1), None)
+                first = next(self._read(group, [path], 1, [place], buffer_size=_PEEKED_BYTES), None)
             except OSError as error:
                 if _NO_DICTIONARY not in str(error):
                     raise

@@ -95,19 +95,23 @@ def score_to_store(
             is_last=False,
             replaced=before,
         )
-        beside = sorted(path for path in output.parent.iterdir() if path != output)
-        for path in [*beside, output]:
-            asked(shown, partial(store.put_file, str(path), target.removesuffix(name) + path.name), writing=True)
-        with store_errors(shown, writing=True):
-            store.invalidate_cache()
-            for suffix in (REJECTS_SUFFIX, PROVENANCE_SUFFIX):
-                # Those of an earlier run, whose output has been replaced.
-                if not Path(f"{output}{suffix}").exists() and is_in_store(store, target + suffix):
-                    store.rm_file(target + suffix)
-            size = store.info(target)["size"]
-        if size != output.stat().st_size:
-            raise OutputError(f"sent {counted(output.stat().st_size, 'byte')}, but {size:,} arrived", path=shown)
+        _send(output, store, target, shown)
     return replace(summary, output=shown, why=why)
+
+
+def _send(output: Path, store: Any, target: str, shown: str) -> None:
+    """Send an output to ``target``, after the files beside it; remove those of an earlier run that it has none of."""
+    beside = sorted(path for path in output.parent.iterdir() if path != output)
+    for path in [*beside, output]:
+        asked(shown, partial(store.put_file, str(path), target.removesuffix(output.name) + path.name), writing=True)
+    with store_errors(shown, writing=True):
+        store.invalidate_cache()
+        for suffix in (REJECTS_SUFFIX, PROVENANCE_SUFFIX):
+            if not Path(f"{output}{suffix}").exists() and is_in_store(store, target + suffix):
+                store.rm_file(target + suffix)
+        size = store.info(target)["size"]
+    if size != output.stat().st_size:
+        raise OutputError(f"sent {counted(output.stat().st_size, 'byte')}, but {size:,} arrived", path=shown)
 
 
 def _fetched(store: Any, target: str, folder: Path, shown: str) -> Path | None:
