@@ -36,11 +36,13 @@ _WEAKEST = 5
 _FIRST = ("accuracy", "macro_f1", "f1", "mcc", "roc_auc", "ece")
 """Figures that are shown large; with a positive label its F1 in place of macro F1."""
 
+_OF_POSITIVE = ("precision", "recall", "f1")
+"""Figures of the positive label, if there is one."""
+
 
 def cards(report: EvaluationReport) -> list[dict[str, Any]]:
     """The figures shown large."""
-    other = "macro_f1" if report.positive is not None else "f1"
-    names = [name for name in _FIRST if name != other and name in report.figures]
+    names = [name for name in _large(report) if name in report.figures]
     return [{"name": _figure_name(name, report), "figure": report.figures[name]} for name in names]
 
 
@@ -50,14 +52,23 @@ def more_figures(report: EvaluationReport) -> list[dict[str, Any]]:
     for name, figure in report.figures.items():
         unit = name not in LOWER_IS_BETTER
         remark = figure.reason or ("" if unit else "lower is better")
-        without_positive = report.positive is None and name in ("precision", "recall", "f1")
-        if _figure_name(name, report) not in shown and not without_positive:
+        if _figure_name(name, report) not in shown and _exists(name, report):
             rows.append({"name": _figure_name(name, report), "figure": figure, "remark": remark, "unit": unit})
     return rows
 
 
+def _large(report: EvaluationReport) -> list[str]:
+    other = "macro_f1" if report.positive is not None else "f1"
+    return [name for name in _FIRST if name != other]
+
+
+def _exists(name: str, report: EvaluationReport) -> bool:
+    """False for a figure of the positive label if there is none."""
+    return report.positive is not None or name not in _OF_POSITIVE
+
+
 def _figure_name(name: str, report: EvaluationReport) -> str:
-    if name in ("precision", "recall", "f1") and report.positive is not None:
+    if name in _OF_POSITIVE and report.positive is not None:
         return f"{FIGURES[name]} of {report.labels[report.positive]}"
     return FIGURES[name]
 
@@ -136,8 +147,7 @@ def scale_start(figures: Sequence[Figure], *, most: float = 0.95) -> float:
 def differences(report: EvaluationReport) -> list[dict[str, Any]]:
     """Figures now and in the baseline; ``first`` is true for those that are shown at once."""
     found = report.comparison.differences if report.comparison else ()
-    first = {*_FIRST, "precision", "recall"} - ({"macro_f1"} if report.positive is not None else {"f1"})
-    without_positive = set() if report.positive is not None else {"precision", "recall", "f1"}
+    first = {*_large(report), "precision", "recall"}
     usual = digits_of(found[0].difference) if found else 0
     return [
         {
@@ -148,7 +158,7 @@ def differences(report: EvaluationReport) -> list[dict[str, Any]]:
             "digits": digits_of(one.difference, usual),
         }
         for one in found
-        if one.figure not in without_positive
+        if _exists(one.figure, report)
     ]
 
 
