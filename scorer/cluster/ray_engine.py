@@ -238,7 +238,8 @@ def _translated(error: Exception) -> ScorerError:
         )
     if isinstance(error, ray.exceptions.OutOfMemoryError) or "OutOfMemory" in text or "memory monitor" in text:
         return OutOfMemoryError("memory ran out on a node of the cluster", hint="lower --chunk-rows or --actors")
-    if isinstance(error, ray.exceptions.ActorDiedError | ray.exceptions.ActorUnavailableError):
+    died = ray.exceptions.ActorDiedError | ray.exceptions.ActorUnavailableError | ray.exceptions.WorkerCrashedError
+    if isinstance(error, died):
         return OutOfMemoryError(
             f"a chunk crashed {_TRIES + 1} processes in a row, most likely for lack of memory",
             hint="lower --chunk-rows or --actors",

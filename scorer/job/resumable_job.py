@@ -91,9 +91,9 @@ class ResumableJob:
             unfinished.close()
             with suppress(OSError):
                 destination.clean()
-            # Chunks of a bad input are of no use to a later run.
+            # Chunks of a bad input are of no use to a later run, and a folder without one is of no use to any.
             bad_input = isinstance(explained(error), InputError) and not is_url(self.file.path)
-            if bad_input or not state.can_be_read_again:
+            if bad_input or not state.can_be_read_again or not unfinished.records:
                 _remove(unfinished)
             raise
         _remove(unfinished)

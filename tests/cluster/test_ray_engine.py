@@ -26,6 +26,7 @@ import pytest
 from scorer import ScorerError, score_file
 from scorer.errors import InputError, ModelError, UsageError
 from scorer.progress import NoProgress
+from tests.conftest import Call
 from tests.helpers.pages import python_blocks
 from tests.helpers.processes import CODE, ROOT
 from tests.helpers.ray_nodes import RayNodes, ray_nodes
@@ -54,6 +55,22 @@ for output, input, options in json.load(sys.stdin):
     except ScorerError as error:
         said = [error.exit_code, str(error)]
     print(json.dumps(said), flush=True)
+"""
+
+# Several command lines over one connection, as words; what each said on stderr, and its exit code.
+LINES = """
+import contextlib, io, json, sys, ray
+from scorer.commands.console import run
+from scorer.commands.score import score
+about, lines = json.load(sys.stdin)
+ray.init(address=sys.argv[1], log_to_driver=False, logging_level="CRITICAL", runtime_env=about)
+for words in lines:
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err), contextlib.suppress(SystemExit):
+        try:
+            run(score, words, env_prefix="SCORER")
+        except SystemExit as left:
+            print(json.dumps([left.code, err.getvalue()]), flush=True)
 """
 
 COUNTED = f"""
@@ -275,6 +292,52 @@ def test_a_signal_leaves_the_rest_to_the_local_engine(nodes: RayNodes, inputs: I
     assert output.read_bytes() == (inputs.folder / "local.parquet").read_bytes()
 
 
+def said_of(
+    nodes: RayNodes, folder: Path, inputs: Inputs, *lines: str, variables: dict[str, str] | None = None
+) -> list[tuple[int, str]]:
+    """Exit code and hint of each command line on the cluster; ``variables`` are those of its workers."""
+    always = ["--model", inputs.model, "--engine", "ray", "--ray-address", nodes.address, "--chunk-rows", "25"]
+    about = {"env_vars": variables} if variables else {}
+    # What a line says itself comes last, and holds.
+    words = [[*line.split()[:1], *always, *line.split()[1:]] for line in lines]
+    done = subprocess.run(
+        [sys.executable, "-c", LINES, nodes.address],
+        env=nodes.environment(), cwd=folder, input=json.dumps([about, words]),
+        capture_output=True, text=True, check=False, timeout=WAIT_SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    assert len(found) == len(lines), done.stdout + done.stderr
+    return [(code, err.splitlines()[-1].partition("; ")[2] if code else "") for code, err in found]
+
+
+def test_an_actor_that_no_node_has_room_for(nodes: RayNodes, inputs: Inputs, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\na warm film\n")
+    hint = "lower --cores-per-actor or --gpus-per-actor, or add nodes"
+    refused = ("a.csv -o b.csv --cores-per-actor 99", "a.csv -o b.csv --device auto --gpus-per-actor 1")
+    assert said_of(nodes, tmp_path, inputs, *refused) == [(4, hint)] * 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+    follow = ("a.csv -o b.csv --cores-per-actor 2 --actors 1", "a.csv -o c.csv --gpus-per-actor 0 --actors 1")
+    assert said_of(nodes, tmp_path, inputs, *follow) == [(0, "")] * 2
+
+
+@pytest.mark.torture  # each death of an actor takes seconds
+def test_memory_that_runs_out_on_a_cluster(inputs: Inputs, tmp_path: Path) -> None:
+    """And nodes that are added, which another test would see."""
+    (tmp_path / "wide.csv").write_text("text,x\n" + f"a warm film,{'x' * 2_000_000}\n" * 200)
+    helper = str(ROOT / "tests" / "helpers" / "little_memory")
+    little = {"PYTHONPATH": f"{helper}{os.pathsep}{ROOT}", "TEST_MIB": "700"}
+    with ray_nodes({}) as nodes:
+        lines = [f"wide.csv -o {n}.csv --actors 1 --chunk-rows {n}" for n in (200, 10)]
+        found = said_of(nodes, tmp_path, inputs, *lines, variables=little)
+        assert found == [(7, "lower --chunk-rows or --actors"), (0, "")]
+        (tmp_path / "a.csv").write_text("text\na warm film\n")
+        line = "a.csv -o b.csv --cores-per-actor 3 --actors 1"
+        assert said_of(nodes, tmp_path, inputs, line)[0][0] == 4
+        nodes.add(3)
+        assert said_of(nodes, tmp_path, inputs, line) == [(0, "")]
+
+
 def test_the_recipe_for_ray_data(nodes: RayNodes, tmp_path: Path) -> None:
     (code,) = python_blocks(ROOT / "docs" / "recipes.md", "Ray Data")
     code = code.replace('"reviews.parquet"', repr(str(ROOT / "sample_data" / "reviews.parquet")))
@@ -336,6 +399,19 @@ def test_a_missing_extra(inputs: Inputs, tmp_path: Path, no_ray: None) -> None:
     assert fails(inputs, tmp_path, engine="ray") == (
         '2 --engine ray needs a package that is not installed; pip install "review-scorer[ray]"'
     )
+
+
+def test_a_ray_that_does_not_start(call_score: Call, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\na warm film\n")
+    environment = plain_environment() | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(tmp_path / "none")}
+    environment.pop("RAY_ADDRESS", None)
+    command = [sys.executable, "-c", CODE, "a.csv", "-o", "b.csv", "--engine"]
+    done = subprocess.run([*command, "ray"], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert done.stderr.startswith("error: Ray could not be started on this machine: ")
+    assert done.stderr.endswith("; try --engine local\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+    assert call_score("a.csv", "-o", "b.csv", "--engine", "local")[0] == 0
 
 
 def test_clusters_that_cannot_be_reached(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -328,6 +328,12 @@ ELSEWHERE = {
     "export the model again, or try --precision fp32": (
         "tests/commands/test_hints_of_devices.py::test_a_model_that_gives_no_numbers"
     ),
+    # A cluster.
+    "try --engine local": "tests/cluster/test_ray_engine.py::test_a_ray_that_does_not_start",
+    "lower --chunk-rows or --actors": "tests/cluster/test_ray_engine.py::test_memory_that_runs_out_on_a_cluster",
+    "lower --cores-per-actor or --gpus-per-actor, or add nodes": (
+        "tests/cluster/test_ray_engine.py::test_an_actor_that_no_node_has_room_for"
+    ),
     # Types of Parquet that Arrow cannot write, and a fault of the program.
     "leave it out with --columns": (
         "tests/files/test_type_matrix.py::test_types_that_arrow_cannot_write_are_refused_before_the_run"
@@ -367,9 +373,6 @@ NOT_HERE = {
     "lower --max-length, or pass --device cpu": "not even one review fits into its memory",
     "lower --learning-rate, or pass --no-fp16": "a loss that is no number in float16",
     "Ray gives out GPUs: pass --device cuda": "a GPU by its number was asked for on a cluster",
-    "try --engine local": "Ray does not start",
-    "lower --chunk-rows or --actors": "memory ran out on a cluster",
-    "lower --cores-per-actor or --gpus-per-actor, or add nodes": "no node has room for an actor",
     # No --opset from 14 to 20 brings it about with these versions.
     "try another --opset, or the versions of onnxruntime and transformers in constraints.txt": "a fusion was missed",
 }

@@ -29,14 +29,22 @@ class RayNodes:
     Attributes:
         address: for ``--ray-address``.
         token: the secret of the cluster; a process with it in the environment belongs to it.
+        folder: with the output of the nodes.
     """
 
     address: str
     token: str
+    folder: Path
 
     def environment(self) -> dict[str, str]:
         """The environment of a process that connects."""
         return _environment(self.token)
+
+    def add(self, n_cpus: int) -> None:
+        """Start another node."""
+        more = [f"--address={self.address}"]
+        failure = _start(more, self.environment(), self.folder / "another.log", n_cpus=n_cpus)
+        assert not failure, failure
 
     def actors(self) -> list[int]:
         """Process ids of the actors that score."""
@@ -69,16 +77,16 @@ def ray_nodes(extra: Mapping[str, str]) -> Iterator[RayNodes]:
         assert not failure, failure
         failure = _start([f"--address=127.0.0.1:{port}"], environment, folder / "second.log")
         assert not failure, failure
-        yield RayNodes(f"127.0.0.1:{port}", token)
+        yield RayNodes(f"127.0.0.1:{port}", token, folder)
     finally:
         _end(token)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(arguments: list[str], environment: Mapping[str, str], output: Path) -> str:
+def _start(arguments: list[str], environment: Mapping[str, str], output: Path, *, n_cpus: int = 2) -> str:
     """Start a node; returns its output if that failed."""
     options = [
-        "--num-cpus=2", "--num-gpus=0", "--object-store-memory=80000000", "--disable-usage-stats",
+        f"--num-cpus={n_cpus}", "--num-gpus=0", "--object-store-memory=80000000", "--disable-usage-stats",
         "--node-ip-address=127.0.0.1", "--min-worker-port=0", "--max-worker-port=0",
         "--dashboard-agent-listen-port=0", "--include-log-monitor=false",
     ]  # fmt: skip
