@@ -39,20 +39,25 @@ Examples:
     help="Markdown of your own for the end, such as limits.",
 )
 @option("-o", "--output", group="Output", type=LocalPath(), help="File to write. [default: stdout]")
+@option("--overwrite", group="Output", is_flag=True, help="Replace an existing file.")
 @with_options(*COMMON_OPTIONS)
 def model_card(
     bundle: Path,
     metrics: tuple[Path, ...],
     notes: Path | None,
     output: Path | None,
+    overwrite: bool,
     quiet: bool,
     verbose: int,
     debug: bool,
 ) -> None:
     """Write the model card of a bundle from what was recorded about it."""
     from export.model_card import render_card
+    from scorer.errors import OutputExistsError
     from scorer.report.files import write_text
 
+    if output is not None and output.is_file() and not overwrite:
+        raise OutputExistsError("already exists", path=output, hint="pass --overwrite to replace it")
     text = render_card(bundle, metrics=metrics, notes=notes)
     if output is None:
         click.echo(text, nl=False)

@@ -34,7 +34,7 @@ from scorer.model.model_folder import VARIANT_FILES
 from scorer.model.options import PRECISIONS
 from scorer.model.preprocessing import Preprocessing
 from scorer.model.token_runs import TextEncoder
-from scorer.progress import NoProgress, Progress
+from scorer.progress import SHOWS_NOTHING, Progress
 from scorer.version import package_version
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
-def export_model(options: ExportOptions, progress: Progress | None = None) -> ExportReport:
+def export_model(options: ExportOptions, progress: Progress = SHOWS_NOTHING) -> ExportReport:
     """Turn a checkpoint into a bundle whose every variant was compared with PyTorch.
 
     The bundle is built in a folder beside the output and renamed into place once all is proved; an
@@ -78,7 +78,7 @@ def export_model(options: ExportOptions, progress: Progress | None = None) -> Ex
         }
         # The measurements below need preprocessing and checksums.
         write_description(folder, _description(checkpoint, preprocessing, options, ()))
-        variants = _measure(checkpoint, preprocessing, fused, folder, options, progress or NoProgress())
+        variants = _measure(checkpoint, preprocessing, fused, folder, options, progress)
         if "fp32" not in options.precisions:
             fp32.unlink()
         write_description(folder, _description(checkpoint, preprocessing, options, variants))

@@ -20,7 +20,7 @@ from scorer.model.graph import both_labels
 from scorer.model.options import ModelOptions
 from scorer.model.session import ModelSession
 from scorer.model.token_runs import Encoded
-from scorer.progress import NoProgress, Progress, ticking
+from scorer.progress import SHOWS_NOTHING, Progress, ticking
 
 TOLERANCES: Mapping[str, float] = {"fp32": 1e-4, "fp16": 0.01, "int8": 0.25}
 """Largest difference of a logit, as a share of the range of all logits of the reference.
@@ -32,8 +32,6 @@ _LEAST_RANGE = 1e-2  # of a model that gives every text the same logits
 
 _PASSES: Mapping[str, int] = {"fp32": 2, "fp16": 3, "int8": 1}
 """Times that all texts are run: alone, padded where the graph has a mask, and fp16 without a GPU in PyTorch too."""
-
-_SHOWS_NOTHING = NoProgress()
 
 PADDED_BATCH = 16
 """Reviews in a batch of the padded comparison, of all lengths: a long one, and many padded to it."""
@@ -125,7 +123,7 @@ def texts_to_run(texts: int, precisions: Iterable[str]) -> int:
 
 
 def reference_logits(
-    model: PreTrainedModel, encoded: Encoded, *, name: str, progress: Progress = _SHOWS_NOTHING
+    model: PreTrainedModel, encoded: Encoded, *, name: str, progress: Progress = SHOWS_NOTHING
 ) -> Reference:
     """Run PyTorch in float32; ``progress`` is ticked by each text.
 
@@ -147,7 +145,7 @@ def prove(
     model: PreTrainedModel,
     *,
     threads: int | None,
-    progress: Progress = _SHOWS_NOTHING,
+    progress: Progress = SHOWS_NOTHING,
 ) -> Parity:
     """Compare the variant of ``bundle`` with the reference; ``progress`` is ticked by the texts.
 

@@ -63,6 +63,10 @@ class NoProgress:
         """Nothing."""
 
 
+SHOWS_NOTHING = NoProgress()
+"""For who does not want to see any; it holds nothing, so all can share it."""
+
+
 class Count:
     """Rows and tokens of one job so far: of finished chunks, and beyond them of the parts that were ticked."""
 

@@ -29,7 +29,7 @@ is for a few hundred.
 """ + exit_codes(0, 1, 2, 3, 4, 5, 6, 7, 8)
 
 
-@click.command(cls=GroupedCommand, epilog=EPILOG)
+@click.command(cls=GroupedCommand, epilog=EPILOG, output_for=lambda _given: "my-model")
 @with_options(*TRAIN_OPTIONS)
 def train_model(
     eval_: tuple[str, ...],
@@ -44,6 +44,10 @@ def train_model(
 ) -> None:
     """Fine-tune a pretrained encoder, by default DistilBERT, on labelled reviews and write it to a folder."""
     set_up_logging(quiet=quiet, verbose=verbose)
+    if options["output"] is None and not options["baseline"]:
+        context = click.get_current_context()
+        output = next(parameter for parameter in context.command.params if parameter.name == "output")
+        raise click.MissingParameter(ctx=context, param=output)
     from scorer.model.preprocessing import Preprocessing
     from train.options import TrainOptions
     from train.preflight import check_before_loading

@@ -23,6 +23,7 @@ from scorer.job.known_scores import KnownScores
 from scorer.job.local_engine import new_scorer
 from scorer.job.options import ScoreOptions
 from scorer.model.bundle import ModelBundle
+from scorer.model.model_folder import BUILT_IN_MODEL
 from scorer.model.scoring import Scorer
 
 _SMALL_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "bundle.json")
@@ -132,7 +133,7 @@ def load_model(files: dict[str, bytes], options: ScoreOptions) -> tuple[Scorer, 
             scorer = new_scorer(replace(options, model=str(folder)))
             return scorer, ModelIdentity.of(scorer)
         except ScorerError as error:
-            raise _renamed(error, str(folder), options.model or "the built-in model") from error
+            raise _renamed(error, str(folder), options.model or BUILT_IN_MODEL) from error
 
 
 @dataclass(frozen=True)

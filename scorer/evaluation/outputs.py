@@ -20,7 +20,7 @@ from scorer.evaluation.rows_file import RowsFile
 from scorer.evaluation.thresholds import Thresholds, chosen_threshold
 from scorer.model.bundle import ModelBundle
 from scorer.model.bundle_writer import write_threshold
-from scorer.model.model_folder import is_built_in
+from scorer.model.model_folder import BUILT_IN_MODEL, is_built_in
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ def _write_threshold(thresholds: Thresholds, bundle: ModelBundle) -> tuple[Thres
     threshold, where = chosen_threshold(thresholds), str(bundle.folder)
     write_threshold(bundle, threshold)
     if is_built_in(bundle.folder):
-        where = "the built-in model"
-        log.warning("--write-threshold changed the built-in model: its threshold is %g", threshold)
+        where = BUILT_IN_MODEL
+        log.warning("--write-threshold changed %s: its threshold is %g", where, threshold)
     written = replace(thresholds, written=threshold, written_to=str(bundle.folder))
     return written, f"the threshold {threshold:g} was written into {where}"

@@ -13,7 +13,7 @@ from scorer.disk.paths import is_plain_file
 from scorer.files.beside_outputs import PROVENANCE_KEY, PROVENANCE_SUFFIX
 from scorer.files.source import Source
 from scorer.metrics.values import Section
-from scorer.model.model_folder import DEFAULT_MODEL
+from scorer.model.model_folder import BUILT_IN_MODEL, DEFAULT_MODEL
 
 KEY = b"review_scorer.scored_by"
 """Key of :class:`ScoredBy` as JSON in the metadata of a baseline."""
@@ -22,6 +22,11 @@ BUILT_IN = "built-in"
 """The name of the model inside the package, in a report."""
 
 _MOST_BYTES = 2**24
+
+
+def model_name(name: str | None) -> str | None:
+    """The name of a model in a report as words for people."""
+    return BUILT_IN_MODEL if name == BUILT_IN else name
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,10 @@ DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"
 """The bundle inside the package; it holds int8 alone, for size."""
 
 
+BUILT_IN_MODEL = "the built-in model"
+"""Words for the model of :data:`DEFAULT_MODEL`."""
+
+
 def is_built_in(folder: Path) -> bool:
     """True for the bundle inside the package."""
     return folder.is_dir() and folder.samefile(DEFAULT_MODEL)

@@ -21,7 +21,7 @@ from scorer.model import dataframes
 from scorer.model.bundle import ModelBundle
 from scorer.model.graph import Logits
 from scorer.model.known_rows import KnownRows
-from scorer.model.model_folder import is_built_in
+from scorer.model.model_folder import BUILT_IN_MODEL, is_built_in
 from scorer.model.options import ModelArguments, ModelOptions
 from scorer.model.probabilities import gives_probabilities, probabilities_of
 from scorer.model.session import ModelSession, OnShare
@@ -87,7 +87,7 @@ class Scorer:
         self._encoder = encoder
 
     def __repr__(self) -> str:
-        name = "the built-in model" if is_built_in(self.bundle.folder) else self.bundle.folder.name
+        name = BUILT_IN_MODEL if is_built_in(self.bundle.folder) else self.bundle.folder.name
         ran = f"device={self.session.device!r}, precision={self.session.precision!r}"
         return f"Scorer({name!r}, labels={self.bundle.labels!r}, {ran})"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scorer.evaluation.expectation import Expectation
 from scorer.evaluation.findings import EvaluationReport
-from scorer.evaluation.scored_by import BUILT_IN
+from scorer.evaluation.scored_by import model_name
 from scorer.evaluation.sections import Review
 from scorer.metrics.values import Figure
 from scorer.safe_text import counted
@@ -112,7 +112,7 @@ def head(report: EvaluationReport) -> Block:
 def _head(report: EvaluationReport) -> Iterator[str]:
     where = report.provenance
     joined = f", labels from {where.labels_file}" if where.labels_file else ""
-    name = "the built-in model" if where.model == BUILT_IN else where.model
+    name = model_name(where.model)
     model = f", scored with {name} ({where.precision} on {where.device})" if name else ""
     yield ", ".join(where.files) + joined + model
     if report.labelled:

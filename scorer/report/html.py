@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from scorer.evaluation.findings import EvaluationReport
-from scorer.evaluation.scored_by import BUILT_IN
+from scorer.evaluation.scored_by import model_name
 from scorer.evaluation.sections import Review
 from scorer.report import tables
 from scorer.report.blocks import approximate, excerpt, percent, with_breaks
@@ -76,7 +76,7 @@ def _environment() -> Environment:
         "place": lambda value, low: f"{max(0.0, min(1.0, (value - low) / (1 - low))) * 100:.2f}",
         "excerpt": lambda text: excerpt(visible(with_breaks(text, " ")), _EXCERPT_CHARACTERS),
         "review_text": review_text,
-        "model_name": lambda name: "the built-in model" if name == BUILT_IN else name or "unnamed",
+        "model_name": lambda name: model_name(name) or "unnamed",
         "cut": cut_note,
         "tojson_text": lambda value: json.dumps(value, separators=(",", ":")),
     }

@@ -8,7 +8,6 @@ from importlib import import_module
 from pathlib import Path
 
 import click
-import onnxruntime
 import pytest
 
 from export.cli import export_model
@@ -66,15 +65,6 @@ def test_a_model_of_the_hub_without_its_package(folder: Path, in_process, monkey
     code, _, err = in_process(score)("a.csv", "-o", "out.csv", "--model", "someone/model")
     assert code == 4
     assert '; pip install "review-scorer[remote]", or pass a folder' in err
-
-
-def test_cuda_with_an_onnxruntime_for_the_cpu(
-    folder: Path, tiny_bundle: Path, in_process, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    code, _, err = in_process(score)("a.csv", "-o", "out.csv", "--device", "cuda", "--model", str(tiny_bundle))
-    assert code == 4
-    assert '; pip install "review-scorer[gpu]", or pass --device cpu' in err
 
 
 def test_every_extra_is_tried() -> None:

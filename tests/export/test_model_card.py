@@ -126,12 +126,21 @@ def test_what_no_card_can_be_made_of(optimum_folder: Path, bundle: Path, tmp_pat
 def test_the_command(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["model_card", str(bundle), "-o", str(tmp_path / "card.md")])
-    with pytest.raises(SystemExit) as left:
-        main()
-    assert left.value.code == 0
-    assert (tmp_path / "card.md").read_text() == render_card(bundle)
-    assert capsys.readouterr().err == f"wrote {tmp_path / 'card.md'}\n"
+    card = tmp_path / "card.md"
+
+    def call(*more: str) -> tuple[object, str]:
+        monkeypatch.setattr("sys.argv", ["model_card", str(bundle), "-o", str(card), *more])
+        with pytest.raises(SystemExit) as left:
+            main()
+        return left.value.code, capsys.readouterr().err
+
+    assert call() == (0, f"wrote {card}\n")
+    assert card.read_text() == render_card(bundle)
+    card.write_text("with words of my own")
+    assert call() == (2, f"error: {card}: already exists; pass --overwrite to replace it\n")
+    assert card.read_text() == "with words of my own"
+    assert call("--overwrite") == (0, f"wrote {card}\n")
+    assert card.read_text() == render_card(bundle)
 
 
 def test_the_temperature_of_a_training_is_the_bundle_s() -> None:

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from benchmarks import ceilings
-from benchmarks.__main__ import benchmark
+from benchmarks.__main__ import main
+from benchmarks.comparison import benchmark
 from benchmarks.tables import Goal, Growth, Series, growth_table, speed_table
 from benchmarks.texts import made_up_reviews, reviews_of
 from scorer.errors import InputError
@@ -219,3 +220,15 @@ def test_goals_and_ratios() -> None:
     assert fast.over(slow) == 2.0
     assert (fast.median, fast.spread) == (8.0, 0.625)
     assert "2.00 × as fast" in speed_table({"a": fast, "b": slow}, "a")[2]
+
+
+def test_a_missing_package_is_an_error_with_the_line_to_type(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "benchmarks.comparison")
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--quick"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    line = 'error: the benchmarks need torch; pip install "review-scorer[export]"\n'
+    assert (left.value.code, capsys.readouterr().err) == (2, line)

@@ -15,7 +15,8 @@ from scorer.run.score_file import score_file
 from tests.conftest import Call
 
 SHORT = "--validation-split 0.25 --batch-size 32 --epochs 1 --max-length 16 --threads 1"
-PLAIN = f"-o m --model checkpoint --train many.parquet {SHORT} --no-bf16"
+RECIPE = f"--model checkpoint --train many.parquet {SHORT} --no-bf16"
+PLAIN = f"-o m {RECIPE}"
 BASELINE = "--baseline --train odd.parquet --validation-split 0.25"
 NAMED = f"{PLAIN} --label-names negative,positive"
 
@@ -30,6 +31,11 @@ class Case:
 
 
 CASES = [
+    Case(
+        f"type: train-model {RECIPE} -o my-model",
+        RECIPE,
+        (f"{RECIPE} -o my-model",),
+    ),
     Case("drop --resume", f"{PLAIN} --resume", (PLAIN,)),
     Case("drop it, or pass --bf16", f"{PLAIN} --fp16", (PLAIN, f"{PLAIN} --bf16")),
     Case("lower --learning-rate", f"{PLAIN} --learning-rate 1e30", (f"{PLAIN} --learning-rate 1e-4",)),
