@@ -48,14 +48,17 @@ def expand_inputs(
     skip_empty: bool = False,
     any_format: bool = False,
     failed: Callable[[ScorerError], None] | None = None,
+    left_out: Callable[[ScorerError], None] | None = None,
 ) -> list[InputFile]:
     """Expand files, folders, globs, URLs and ``-`` to files, sorted by name within each argument.
 
     Folders are searched to any depth for files of known formats, or for all with ``any_format``; names that begin
     with ``_`` or ``.``, links to folders, and the files that a run leaves beside its output are skipped. Of a Delta
-    table the files of its current version are taken. A file that is named twice is read once.
+    table the files of its current version are taken. A file that is named twice is read once, by
+    a name that is no link.
     With ``skip_missing`` an argument without files is skipped, with ``skip_empty`` one that exists; with either, so is
-    a folder in it that is gone when its turn comes. The log says so. ``failed`` takes the error of one of several
+    a folder in it that is gone when its turn comes. ``left_out`` takes the error that says so; without it the log
+    does. ``failed`` takes the error of one of several
     arguments, or of a folder or a Delta table in one; the others are expanded all the same. Without it the error is
     raised.
 
@@ -79,7 +82,7 @@ def expand_inputs(
         folder, name = os.path.split(path)
         return os.path.realpath(path) if os.path.islink(path) else os.path.join(real_folder(folder), name)  # noqa: PTH114, PTH118
 
-    search = _Search(any_format, skip_missing, skip_missing or skip_empty, failed)
+    search = _Search(any_format, skip_missing, skip_missing or skip_empty, failed, left_out or say_left_out)
     for name in names:
         try:
             files = search.expand(name)
@@ -90,7 +93,10 @@ def expand_inputs(
             continue
         for file in files:
             key = file.path if is_url(file.path) or file.path == STDIN else real(file.path)
-            if found.setdefault(key, file) is not file:
+            first = found.setdefault(key, file)
+            if os.path.islink(first.path) and not os.path.islink(file.path):  # noqa: PTH114 - a URL is none
+                found[key], file = file, first
+            if found[key] is not file:
                 again.add(without_secrets(file.path))
     _say_passed_over("inputs", "second names of files", again)
     return list(found.values())
@@ -131,6 +137,7 @@ class _Search:
     skip_missing: bool
     skip_empty: bool
     failed: Callable[[ScorerError], None] | None
+    left_out: Callable[[ScorerError], None]
 
     def expand(self, name: str) -> list[InputFile]:
         """The files of one argument."""
@@ -143,14 +150,14 @@ class _Search:
         except MissingInputError as error:
             if not (self.skip_missing or isinstance(error, EmptyInputError)):
                 raise
-            say_left_out(error)
+            self.left_out(error)
             return []
         return files
 
     def fail(self, error: InputError) -> None:
         """Pass on the error of a part of an argument, or raise it."""
         if isinstance(error, MissingInputError) and self.skip_empty:
-            say_left_out(error)
+            self.left_out(error)
         elif self.failed is None:
             raise error
         else:

@@ -76,13 +76,18 @@ class Destination:
         if is_there(self.path) and not overwrite:
             raise OutputExistsError("already exists", path=self.path, hint="pass --overwrite to replace it")
         check_folder(self.path)
-        self._check_name()
+        self.check_name()
 
-    def _check_name(self) -> None:
-        """Check that the files beside the output can have their names, which are longer than its own."""
+    def check_name(self) -> None:
+        """Check that the files beside the output can have their names, which are longer than its own.
+
+        Raises:
+            UsageError: they cannot.
+        """
         longest = max(len(os.fsencode(self.temporary(target).name)) for target in (self.rejects, self.provenance))
         try:
-            allowed = os.pathconf(self.path.absolute().parent, "PC_NAME_MAX")
+            there = next(folder for folder in self.path.absolute().parents if folder.exists())
+            allowed = os.pathconf(there, "PC_NAME_MAX")
         except (OSError, ValueError, AttributeError):
             return
         if longest > allowed:

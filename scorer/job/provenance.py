@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from scorer.disk.checksums import sha256_of
 from scorer.errors import InputError
 from scorer.files.beside_outputs import PROVENANCE_KEY, PROVENANCE_SUFFIX
 
@@ -64,6 +65,21 @@ def seal_parquet(file: BufferedRandom) -> str:
     file.write(digest.encode())
     file.seek(0)
     return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def changed_file(output: Path, text: bytes) -> Path | None:
+    """The file, an output or its sidecar ``text``, in which a byte has changed; ``None`` if none has.
+
+    Raises:
+        InputError: the sidecar is whole and no provenance.
+        OSError: one cannot be read.
+    """
+    if is_parquet(output):
+        return None if parquet_is_whole(output) else output
+    if not text_is_whole(text):
+        return sidecar_of(output)
+    is_whole = sha256_of(output) == parsed(text, output).get("output", {}).get("sha256")
+    return None if is_whole else output
 
 
 def parquet_is_whole(path: Path) -> bool:

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorer import interrupts
-from scorer.disk.checksums import sha256_of
 from scorer.errors import InputError
 from scorer.files.arrow import in_one_piece
 from scorer.files.opening import open_source
@@ -20,7 +19,7 @@ from scorer.files.source import ReadOptions, text_values
 from scorer.job.chunk_work import ModelIdentity
 from scorer.job.known_scores import KnownScores
 from scorer.job.options import Versions
-from scorer.job.provenance import is_parquet, parquet_is_whole, parsed, read_provenance, text_is_whole
+from scorer.job.provenance import changed_file, parsed, read_provenance
 from scorer.job.up_to_date import differing_part
 from scorer.model.scoring import STATUSES
 
@@ -49,9 +48,11 @@ def read_scores(path: Path, table: KnownScores, model: ModelIdentity, versions: 
         if reason:
             log.info("%s: nothing is reused from it: %s", path, reason)
             return None
-        if not _is_whole(path, text, value):
+        if changed_file(path, text) is not None:
             raise InputError("has changed since it was published: its checksum differs", path=path)
         _add_rows(path, value, table)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=path) from error
     except (KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         raise InputError("its provenance is not that of an output", path=path) from error
     return value
@@ -71,15 +72,6 @@ def _why_not(value: Mapping[str, Any], model: ModelIdentity, versions: Versions)
     if value["options"]["csv_safe"] and value["output_format"]["kind"] in ("csv", "tsv"):
         return "--csv-safe may have changed its texts"
     return ""
-
-
-def _is_whole(path: Path, text: bytes, value: Mapping[str, Any]) -> bool:
-    try:
-        if is_parquet(path):
-            return parquet_is_whole(path)
-        return text_is_whole(text) and sha256_of(path) == value["output"]["sha256"]
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=path) from error
 
 
 def _add_rows(path: Path, value: Mapping[str, Any], table: KnownScores) -> None:

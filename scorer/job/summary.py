@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 AGAIN_FOR = {
     "changed": "a changed input",
-    "model": "another model or other options of it",
+    "model": "another model or device",
     "options": "other options",
     "versions": "other versions",
+    "damaged": "a damaged output",
     "overwrite": "--overwrite",
 }
 """Reasons why a file is scored again, in words; see :data:`scorer.job.up_to_date.Reason`."""

@@ -25,7 +25,7 @@ from scorer.job.options import ScoreOptions
 from scorer.job.provenance import in_footer
 from scorer.job.summary import JobCounts, ScoreSummary
 from scorer.job.to_disk import score_to_disk
-from scorer.job.up_to_date import ExistingOutput, Making, Reason
+from scorer.job.up_to_date import ExistingOutput, Making, Reason, differing_part
 from scorer.progress import Progress
 from scorer.safe_text import counted, in_utf8
 
@@ -72,6 +72,7 @@ def score_to_store(
         and not (existing and (existing.size == 0 or existing.is_made_from(in_utf8(file.name))))
     ):
         raise OutputExistsError("already exists", path=shown, hint="pass --overwrite to replace it")
+    has_known_scores = False
     if existing is not None:
         making = Making(InputState.of(file).description(), engine().model(), format, options)
         found = existing.difference(making)
@@ -79,11 +80,13 @@ def score_to_store(
             shown_input = without_secrets(file.path)
             return making.model.summary(shown_input, shown, JobCounts(), begun=begun, skipped=True)
         why = found or "overwrite"
+        is_of_model = differing_part(existing.provenance, making.model, options.versions) is None
+        has_known_scores = options.reuse_replaced and is_of_model and why != "damaged"
     with temporary_folder() as folder:
         output = folder / "new" / name
         output.parent.mkdir()
         before = None
-        if existing is not None and options.reuse_replaced and why in ("changed", "options", "overwrite"):
+        if has_known_scores:
             before = _fetched(store, target, folder / "before", shown)
         summary = score_to_disk(
             file,

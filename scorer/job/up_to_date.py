@@ -19,13 +19,17 @@ from scorer.job.chunk_work import ChunkColumns, ModelIdentity
 from scorer.job.destination import Destination
 from scorer.job.journal import UnfinishedWork
 from scorer.job.options import ScoreOptions, Versions
-from scorer.job.provenance import lacks_footer, parsed, read_provenance
+from scorer.job.provenance import changed_file, lacks_footer, parsed, read_provenance
 from scorer.job.versions import counted_versions
 
-Reason = Literal["new", "changed", "model", "options", "versions", "overwrite"]
-"""Why a file is scored: there is no output of it yet; or the output was made of another input, by another model or with
-other options of it, with other options, or by other versions of the packages that move scores; or it is up to date, and
-replaced because the user asked for it."""
+Reason = Literal["new", "changed", "model", "options", "versions", "damaged", "overwrite"]
+"""Why a file is scored: there is no output of it yet; or the output was made of another input, by another model or
+on another device, with other options, or by other versions of the packages that move scores; or it is not what was
+published; or it is up to date, and replaced because the user asked for it."""
+
+
+_SETTINGS = {"precision", "preprocessing", "activation", "threshold"}
+"""What options can change in the identity of a model."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Making:
             return "changed"
         part = differing_part(stated, self.model, self.options.versions)
         if part == "model":
-            return "model"
+            return "options" if self._has_other_settings(stated) else "model"
         options = dict(stated.get("options", {}))
         text, wanted = str(options.pop("text_column", "")), self.options.text_column
         # By the rule for a column that is not named, which the same input answers in the same way.
@@ -85,6 +89,13 @@ class Making:
         if not (same and _equal(stated.get("output_format"), self._format())):
             return "options"
         return part
+
+    def _has_other_settings(self, stated: Mapping[str, Any]) -> bool:
+        """True if the model is the one that is ``stated``, as far as its lineage tells, with other options."""
+        before, now = stated.get("bundle", {}), self.model.bundle
+        others = {key for key in now if not _equal(before.get(key), now[key])} - {"fingerprint"}
+        same_model = _equal(stated.get("lineage", []), self.model.lineage) and stated.get("device") == self.model.device
+        return same_model and bool(others) and others <= _SETTINGS
 
     def _format(self) -> dict[str, str]:
         return {"kind": self.format.kind, "compression": self.format.compression}
@@ -114,11 +125,13 @@ class ExistingOutput:
         text: sealed text of its provenance; ``None`` if it has no readable one.
         size: its bytes.
         has_rejects: True if its rejects file exists.
+        destination: where its bytes can be looked at; ``None`` for a store.
     """
 
     text: bytes | None
     size: int
     has_rejects: bool
+    destination: Destination | None = None
 
     @classmethod
     def on_disk(cls, destination: Destination) -> ExistingOutput:
@@ -127,7 +140,7 @@ class ExistingOutput:
             text, size = read_provenance(destination.path), destination.path.stat().st_size
         except (InputError, OSError):
             text, size = None, 0
-        return cls(text, size, is_plain_file(destination.rejects))
+        return cls(text, size, is_plain_file(destination.rejects), destination)
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -137,11 +150,24 @@ class ExistingOutput:
         return {}
 
     def difference(self, making: Making) -> Reason | None:
-        """Why it is not up to date; ``None`` if it is: made in the same way, its own rows and rejects being there."""
+        """Why it is not up to date; ``None`` if it is: made in the same way, and what was published."""
         stated = self.provenance
+        if making.options.overwrite and not stated:
+            return "overwrite"  # it is of somebody else
         if not self.is_whole_by(stated):
-            return "changed"
-        return making.difference(stated)
+            return "damaged"
+        return making.difference(stated) or (None if self._has_published_bytes(stated) else "damaged")
+
+    def _has_published_bytes(self, stated: Mapping[str, Any]) -> bool:
+        """True if no byte of it or of its rejects has changed, as far as they can be looked at."""
+        if self.destination is None or self.text is None:
+            return True
+        rejects = stated.get("rejects")
+        try:
+            is_whole = changed_file(self.destination.path, self.text) is None
+            return is_whole and (rejects is None or sha256_of(self.destination.rejects) == rejects["sha256"])
+        except (OSError, InputError):
+            return False
 
     def is_whole_by(self, stated: Mapping[str, Any]) -> bool:
         """True if it has the size and the rejects file that its provenance states."""
@@ -153,7 +179,10 @@ class ExistingOutput:
         return self.is_whole_by(stated) and stated.get("fingerprint") == made_by["fingerprint"]
 
     def is_made_from(self, name: str) -> bool:
-        """True if an earlier run made it from an input named ``name``, so that a run like ``make`` may replace it."""
+        """True if an earlier run made it from an input named ``name``, so that a run like ``make`` may replace it.
+
+        What has another size was put there by somebody else.
+        """
         return self._has_stated_size() and [one.get("name") for one in self.provenance.get("inputs", [])] == [name]
 
     def _has_stated_size(self) -> bool:
@@ -183,22 +212,16 @@ def may_be_replaced(destination: Destination, name: str, *, like_make: bool) -> 
         return True
     if not like_make:
         return False
-    if _is_cut(destination):
-        return True
     existing = ExistingOutput.on_disk(destination)
-    if destination.has_sidecar and not has_sha256(destination, existing.provenance.get("output", {}).get("sha256")):
-        return False  # somebody has put another file in its place
-    return existing.is_made_from(name)
+    return _is_cut(destination, existing) or existing.is_made_from(name)
 
 
-def _is_cut(destination: Destination) -> bool:
+def _is_cut(destination: Destination, existing: ExistingOutput) -> bool:
     """True if the output lost its end, as a full disk or a crash of the machine leaves it: nobody has a use for it."""
-    existing = ExistingOutput.on_disk(destination)
     try:
-        size = destination.path.stat().st_size
-        if size and not destination.has_sidecar:
+        if existing.size and not destination.has_sidecar:
             return existing.text is None and lacks_footer(destination.path)
+        size = destination.path.stat().st_size
     except OSError:
         return False
-    stated = existing.provenance.get("output", {}).get("bytes", 0)
-    return size == 0 or size < stated
+    return size == 0 or size < existing.provenance.get("output", {}).get("bytes", 0)

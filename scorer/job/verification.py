@@ -17,7 +17,7 @@ from scorer.files.beside_outputs import REJECTS_SUFFIX
 from scorer.files.counting import count_rows, open_parquet
 from scorer.files.formats import OutputFormat
 from scorer.files.inputs import expand_inputs
-from scorer.job.provenance import is_parquet, parquet_is_whole, parsed, read_provenance, sidecar_of, text_is_whole
+from scorer.job.provenance import changed_file, is_parquet, parsed, read_provenance, sidecar_of
 from scorer.safe_text import counted, first_line
 
 log = logging.getLogger(__name__)
@@ -82,18 +82,12 @@ def verify_output(output: Path) -> str:
 def _checked_bytes(output: Path, text: bytes) -> dict[str, Any]:
     """Check that no byte of the provenance or of the output has changed; give the provenance."""
     try:
-        if is_parquet(output):
-            if not parquet_is_whole(output):
-                raise InputError("has changed since it was published: its checksum differs", path=output)
-            return parsed(text, output)
-        if not text_is_whole(text):
-            raise InputError("has changed since it was published: its checksum differs", path=sidecar_of(output))
-        value = parsed(text, output)
-        if sha256_of(output) != value.get("output", {}).get("sha256"):
-            raise InputError("has changed since it was published: its checksum differs", path=output)
-        return value
+        changed = changed_file(output, text)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=output) from error
+    if changed is not None:
+        raise InputError("has changed since it was published: its checksum differs", path=changed)
+    return parsed(text, output)
 
 
 def _check_content(output: Path, value: dict[str, Any], format: OutputFormat) -> None:

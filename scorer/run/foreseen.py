@@ -92,6 +92,8 @@ def _on_disk(
     place = Destination(behind_links(Path(target), options), new.format)
     if not like_make or is_folder(place.path.absolute().parent):  # a folder run makes its folders
         place.check([] if is_url(file.path) else [file.path], overwrite=True)
+    else:
+        place.check_name()
     if not like_make:
         check_free(place.path)
     if not is_plain_file(place.path):

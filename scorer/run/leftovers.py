@@ -55,8 +55,8 @@ class Leftovers:
                     partials.append(path)
             for name in files:
                 path = Path(parent) / name
-                if name.startswith(".") and name.endswith(".lock"):
-                    if name != ".score.lock" and not is_held(path):
+                if _is_lock(path):
+                    if not is_held(path):
                         locks.append(path)
                 elif str(path) not in known and _is_output(path):
                     outputs.append(path)
@@ -101,6 +101,16 @@ def remove_temporaries(targets: Iterable[Path]) -> None:
             if number.isdecimal() and not _runs(int(number)):
                 log.debug("%s: removed, a dead run has left it", path)
                 _try(path.unlink)
+
+
+def _is_lock(path: Path) -> bool:
+    """True for the lock file of an output, which has nothing in it."""
+    output = path.name.removesuffix(".lock").removeprefix(".")
+    if path != lock_file(path.with_name(output)) or not extension_of(output).kind:
+        return False
+    with suppress(OSError):
+        return is_plain_file(path) and not path.stat().st_size
+    return False
 
 
 def _is_output(path: Path) -> bool:

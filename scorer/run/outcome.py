@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from scorer.errors import BusyError, MissingInputError, OutputError, ScorerError
-from scorer.files.inputs import InputFile
+from scorer.errors import BusyError, MissingInputError, OutputError, OutputExistsError, ScorerError
+from scorer.files.inputs import InputFile, say_left_out
 from scorer.job.summary import ScoreSummary
 from scorer.run.ending import say_ending, say_one_ending, worst_of
 from scorer.run.options import RunOptions, modified_since
@@ -53,6 +53,7 @@ class Outcome:
     begun_at: float = field(default_factory=time.time)
     files_are_checked: bool = False
     all_listed: bool = True
+    has_left_out: bool = False
     targets: Mapping[str, InputFile] = field(default_factory=dict)
     _n_scored_before_failures: int | None = None
 
@@ -69,13 +70,20 @@ class Outcome:
     def failed(self, error: ScorerError, name: str | None = None) -> None:
         """Say, and keep for the report, that the input ``name`` could not be scored; default the path of ``error``."""
         name = name or error.path or ""
-        if not self.of_one_file:
+        if isinstance(error, OutputExistsError):
+            error = error.with_hint("move it away, or take its input out of this run")
+        elif not self.of_one_file:
             error = error.with_hint(hint_for_one_of_many(error.parts()["hint"]))
         self.tell(error, name)
         if self._n_scored_before_failures is None:
             self._n_scored_before_failures = self._n_scored()
         self.errors.append(error)
         self.failures.append(Failure(name, str(error), error.exit_code))
+
+    def left_out(self, error: ScorerError) -> None:
+        """Say, and keep in mind, that an input which is missing is left out."""
+        say_left_out(error)
+        self.has_left_out = True
 
     def skips(self, error: ScorerError) -> bool:
         """True for the error of an input that is gone if missing ones are left out."""

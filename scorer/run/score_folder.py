@@ -16,7 +16,7 @@ from scorer.disk.durable import write_errors
 from scorer.disk.locking import locked
 from scorer.errors import ModelError, ScorerError, chain_of, explained
 from scorer.files.formats import OutputFormat
-from scorer.files.inputs import InputFile, say_left_out
+from scorer.files.inputs import InputFile
 from scorer.files.remote import check_writable
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.earlier_outputs import EarlierOutputs
@@ -139,7 +139,7 @@ def _score(
         if error is None:
             raise
         if outcome.skips(error):
-            say_left_out(error)
+            outcome.left_out(error)
         else:
             outcome.failed(error, without_secrets(file.path))
         for one in chain_of(caught):
@@ -158,11 +158,12 @@ def _tidy(folder: Path, everything: Mapping[str, InputFile], outcome: Outcome, d
         return
     left = Leftovers.of(folder, everything)
     left.say()
-    if prune is not None and everything and not outcome.errors:
+    accounts_for_all = everything and not (outcome.errors or outcome.has_left_out)
+    if prune is not None and accounts_for_all:
         deaths.keep(everything.values())
     if prune is None or not left.counted():
         return
-    if outcome.errors or not everything:
+    if not accounts_for_all:
         log.warning("%s: nothing is pruned, because not every input could be listed and scored", folder)
     elif prune(f"{folder}: remove {left.counted()}?"):
         left.remove()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from scorer.disk.paths import STDIN, STDOUT
 from scorer.disk.temporary import remove_dead_folders
 from scorer.errors import MissingInputError, OutOfMemoryError, ScorerError, UsageError, explained
-from scorer.files.inputs import InputFile, expand_inputs, is_gone, say_left_out
+from scorer.files.inputs import InputFile, expand_inputs, is_gone
 from scorer.files.remote import check_writable
 from scorer.files.urls import is_url, without_secrets
 from scorer.job.engine import Engine
@@ -69,6 +69,7 @@ def score_inputs(
             skip_empty=run.on_missing_input == "empty",
             any_format=options.format is not None,
             failed=None if outcome.of_one_file else outcome.failed,
+            left_out=outcome.left_out,
         )
         if found and outcome.of_one_file and found[0].path != inputs[0]:  # in a store, which alone knows
             raise is_a_folder(inputs[0])
@@ -134,7 +135,7 @@ def _score_one(
             except MissingInputError as error:
                 if not outcome.skips(error):
                     raise
-                say_left_out(error)
+                outcome.left_out(error)
             except Exception as error:
                 known = explained(error, path=without_secrets(found[0].path))
                 if known is not error and isinstance(known, OutOfMemoryError):

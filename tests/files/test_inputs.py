@@ -97,6 +97,15 @@ def test_a_format_that_is_named_decides_for_every_file(folder: Path, caplog: pyt
     assert [file.name for file in expand_inputs([f"{folder}/*.t*"], any_format=True)] == ["notes.txt"]
 
 
+def test_of_two_names_of_a_file_the_one_that_is_no_link_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "z.csv").write_text("text\n")
+    (tmp_path / "latest.csv").symlink_to("z.csv")
+    assert [file.name for file in expand_inputs([tmp_path])] == ["z.csv"]
+    latest = str(tmp_path / "latest.csv")
+    assert [file.name for file in expand_inputs([latest])] == ["latest.csv"]
+    assert [file.name for file in expand_inputs([latest, str(tmp_path / "z.csv")])] == ["z.csv"]
+
+
 def test_levels_of_a_hive_folder_come_with_the_name(tmp_path: Path) -> None:
     for year in (2024, 2025):
         path = tmp_path / f"year={year}" / "lang=en" / "a.csv"

@@ -130,7 +130,7 @@ def test_a_file_of_others_in_the_folder_is_not_replaced(call: Call, incoming: Pa
     (tmp_path / "scored" / "c.jsonl").write_text("precious")
     code, _, err = call("incoming", "-o", "scored")
     assert code == 2
-    assert "error: scored/c.jsonl: already exists; pass --overwrite" in err
+    assert "error: scored/c.jsonl: already exists; move it away, or take its input out of this run" in err
     assert (tmp_path / "scored" / "c.jsonl").read_text() == "precious"
     assert (tmp_path / "scored" / "a.parquet").exists()
 
@@ -144,11 +144,27 @@ def test_an_output_that_lost_its_end_is_made_again(call: Call, incoming: Path, t
         path.write_bytes(whole[path][:length])
     code, _, err = call("incoming", "-o", "scored")
     assert (code, "--overwrite" in err) == (0, False), err
+    assert err.count("scored again for a damaged output") == 2
     assert {path: path.read_bytes() for path in whole} == whole
     # Where nobody could know whose it is, a file without a byte is no loss.
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "c.jsonl").touch()
     assert call("incoming", "-o", "other")[0] == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--checksum",)])
+def test_an_output_in_which_a_byte_changed_is_made_again(
+    call: Call, incoming: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    assert call("incoming", "-o", "scored")[0] == 0
+    whole = {path: path.read_bytes() for path in (tmp_path / "scored").rglob("[!.]*") if path.is_file()}
+    damaged = {path: data for path, data in whole.items() if path.name in ("a.parquet", "c.jsonl")}
+    for path, data in damaged.items():
+        path.write_bytes(data[:9] + bytes([data[9] ^ 1]) + data[10:])
+    assert "2 files to score, 1 up to date" in call("incoming", "-o", "scored", "--dry-run", *options)[1]
+    code, _, err = call("incoming", "-o", "scored", *options)
+    assert (code, err.count("scored again for a damaged output")) == (0, 2), err
+    assert {path: path.read_bytes() for path in whole} == whole
 
 
 def test_several_inputs_and_globs_go_into_a_folder(call: Call, incoming: Path, tmp_path: Path) -> None:

@@ -34,9 +34,9 @@ MADE = {**MAKING.described(COLUMNS), "rejects": {"rows": 1}, "output": {"bytes":
         ({}, 7, True, None, True),
         ({"inputs": [{**MADE["inputs"][0], "name": "b.csv"}]}, 7, True, "changed", False),
         ({"inputs": [{**MADE["inputs"][0], "sha256": "6"}]}, 7, True, "changed", True),
-        ({}, 8, True, "changed", False),
+        ({}, 8, True, "damaged", False),
         ({"output": None}, 8, True, None, True),  # as in the footer of Parquet
-        ({}, 7, False, "changed", True),
+        ({}, 7, False, "damaged", True),
         ({"rejects": None}, 7, False, None, True),
         ({"device": "cuda:0"}, 7, True, "model", True),
         ({"bundle": {"fingerprint": "g"}}, 7, True, "model", True),
@@ -75,5 +75,5 @@ def test_a_column_that_is_named_is_that_column() -> None:
 @pytest.mark.parametrize("text", [None, b"", b"{}", b"[]", b"not JSON"])
 def test_an_output_of_others_is_never_replaced(text: bytes | None) -> None:
     existing = ExistingOutput(text, 7, has_rejects=True)
-    assert existing.difference(MAKING) == "changed"
+    assert existing.difference(MAKING) == "damaged"
     assert not existing.is_made_from("a.csv")

@@ -52,7 +52,7 @@ def test_what_a_run_would_do(call_score: Call, incoming: Path, tmp_path: Path) -
     assert code == 0
     assert "in/a.csv -> out/a.csv: changed, 42 rows, 41 of them reused\n1 file to score, 1 up to date; 42 rows" in out
     code, out, _ = call_score("in/", "-o", "out/", "--dry-run", "--threshold", "0.9")
-    assert out.count(": model, 1 row") == 1
+    assert out.count(": options, 1 row") == 1
     code, out, _ = call_score("in/", "-o", "out/", "--dry-run", "--prefix", "p_")
     assert out.count(": options, 1 row, 1 of them reused") == 1
     (incoming / "a.csv").write_text((incoming / "a.csv").read_text()[: -len("40,film number 40\n41,film number 1\n")])

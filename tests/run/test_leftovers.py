@@ -64,6 +64,23 @@ def test_a_run_that_is_not_whole_prunes_nothing(call_score: Call, night: Path, t
     assert {"gone.csv", "a.csv"} <= names(night)
 
 
+@pytest.mark.parametrize("other", ["missing.csv", "empty/"])
+def test_nothing_is_pruned_beside_an_input_that_is_left_out(
+    call_score: Call, night: Path, tmp_path: Path, other: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    code, _, err = call_score("in/", other, "-o", "out/", "--prune", "--yes", "--on-missing-input", "ok")
+    assert (code, f"{Path(other)}: " in err, "nothing is pruned" in err) == (0, True, True)
+    assert "gone.csv" in names(night)
+
+
+def test_locks_of_others_stay(call_score: Call, night: Path) -> None:
+    (night / ".notes.lock").write_text("")
+    (night / ".lost.csv.lock").write_text("mine")
+    assert call_score(*RUN, "--prune", "--yes")[0] == 0
+    assert {".notes.lock", ".lost.csv.lock"} <= names(night)
+
+
 def test_what_is_held_stays(call_score: Call, night: Path) -> None:
     with (night / ".lost.csv.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -109,6 +126,6 @@ def test_a_mass_rescore_is_announced(call_score: Call, tmp_path: Path, output: s
     code, _, err = call_score(*run, "--threshold", "0.7")
     assert code == 0
     line = next(line for line in err.splitlines() if "scored again" in line)
-    assert "4 files with 8 rows are scored again: 4 for another model or other options of it" in line
+    assert "4 files with 8 rows are scored again: 4 for other options" in line
     assert err.index("scored again") < err.index("out/0.csv: ")
     assert "scored again" not in call_score(*run, "--threshold", "0.7")[2]
