@@ -206,7 +206,7 @@ def _commands(
     ]
     files = [part for file, _ in measured for part in ("--metrics", file.name)]
     card = ["model-card", made, *files]
-    lines = ["## Commands", "", "In this order, in a folder that holds the files named above:", ""]
+    lines = ["## Commands", "", "In this order, in a folder that holds the files they read:", ""]
     lines += ["```sh", *commands, shlex.join(card), "```", ""]
     unknown = [step["makes"] for step in steps if not step.get("command")]
     return [*lines, *([f"No command was recorded for: {', '.join(unknown)}.", ""] if unknown else [])]
