@@ -166,7 +166,7 @@ class EvaluateOptions(ModelOptions, FileOptions):
         if self.on is not None and self.labels is None and self.baseline is None and self.write_baseline is None:
             raise UsageError("--on needs --labels or --baseline", hint="name the file with the gold labels")
         if self.allow_missing and self.on is None:
-            raise UsageError("--allow-missing needs --labels and --on", hint="it leaves out ids that do not match")
+            raise UsageError("--allow-missing needs --labels and --on", hint="pass both, or drop it")
         if self.max_drop is not None and self.baseline is None:
             raise UsageError("--max-drop needs --baseline", hint="name the predictions to compare with")
         bounded = (self.max_drop, self.min_accuracy, self.min_f1, self.min_expected_accuracy)
