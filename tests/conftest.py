@@ -22,7 +22,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from scorer.commands.console import run
 from scorer.keyword_words import words_of_a_shell
-from tests.helpers.processes import as_before
+from tests.helpers.forks import Forks, forks
+from tests.helpers.processes import as_before, base_environment
 
 # On a busy machine the time of an example tells nothing; and the same examples come each time, not those of luck.
 settings.register_profile(
@@ -263,6 +264,17 @@ def call_score(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SCORER_MODEL", str(tiny_bundle))
     monkeypatch.setenv("SCORER_THREADS", "1")
     return in_process(score)
+
+
+@pytest.fixture(scope="session")
+def score_forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Processes of `score` and `evaluate-labels`: with all that they load, as after a plain installation."""
+    rooms = ("run.score_inputs", "job.resumable_job", "job.local_engine", "files.csv_source", "files.parquet_source")
+    modules = [f"scorer.{name}" for name in (*rooms, "files.jsonl_source", "evaluation.evaluate", "report.terminal")]
+    # What `score` sets before it loads them.
+    variables = {"ARROW_DEFAULT_MEMORY_POOL": "system", "OPENBLAS_NUM_THREADS": "1"}
+    with forks(tmp_path_factory.mktemp("forks"), modules, {**base_environment(), **variables}) as running:
+        yield running
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from scorer.safe_text import printable
 from tests.conftest import Call
 from tests.helpers.faults import fail_at
 from tests.helpers.messages import KINDS
-from tests.helpers.processes import CODE, environment
+from tests.helpers.processes import CODE, base_environment
 
 
 def outcome(error: BaseException | None, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -114,7 +114,9 @@ def test_a_closed_stdout_is_no_failure() -> None:
 def test_closed_streams_cost_no_file(closed: str, tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\ngood\n")
     command = f"{sys.executable} -c '{CODE}' a.csv -o b.csv --model {tiny_bundle} --summary s.json {closed}"
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=base_environment(), capture_output=True, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert verify_output(tmp_path / "b.csv")
 
@@ -123,7 +125,7 @@ def test_lines_for_people_never_go_into_the_data(tiny_bundle: Path, tmp_path: Pa
     (tmp_path / "bad.csv").write_text("text\ngood,bad\n")
     for closed, leaves in (("2>&- >out", 3), (">&- 2>err", 5)):
         command = f"{sys.executable} -c '{CODE}' bad.csv -o - --model {tiny_bundle} -q {closed}"
-        done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), check=False)
+        done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=base_environment(), check=False)
         assert done.returncode == leaves
     assert b"error" not in (tmp_path / "out").read_bytes()
     assert (tmp_path / "err").read_text() == "error: stdout: is closed; name a file, or leave stdout open\n"
@@ -136,7 +138,9 @@ def test_lines_for_people_never_go_into_the_data(tiny_bundle: Path, tmp_path: Pa
 def test_a_stream_that_is_the_input_is_no_output(redirected: str, tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\ngood\n")
     command = f"{sys.executable} -c '{CODE}' --model {tiny_bundle} {redirected}"
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=base_environment(), capture_output=True, check=False
+    )
     assert (done.returncode, b"is the input itself" in done.stderr) == (2, True)
     assert (tmp_path / "a.csv").read_text() == "text\ngood\n"
 
@@ -147,7 +151,9 @@ def test_a_working_folder_that_is_gone(tiny_bundle: Path, tmp_path: Path) -> Non
         f"cd gone && rmdir ../gone && {sys.executable} -c '{CODE}' {tmp_path}/a.csv -o b.csv --model {tiny_bundle}"
     )
     (tmp_path / "a.csv").write_text("text\ngood\n")
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=base_environment(), capture_output=True, check=False
+    )
     assert (done.returncode, done.stderr) == (2, b"error: the working folder is gone; change to another one\n")
 
 

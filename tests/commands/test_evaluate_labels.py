@@ -17,7 +17,7 @@ from scorer.commands.evaluate_labels import evaluate_labels
 from scorer.evaluation.evaluate import evaluate_labels as evaluate
 from scorer.report.files import to_json_text, write_json
 from scorer.report.terminal import print_report
-from tests.helpers.processes import EVALUATE, environment
+from tests.helpers.processes import EVALUATE, base_environment
 
 PREDS = """\
 id,label,pred_label,pred_prob_negative,pred_prob_positive
@@ -383,7 +383,7 @@ def test_a_full_disk_behind_stdout_is_exit_5(files, arguments):
             stderr=subprocess.PIPE,
             text=True,
             check=False,
-            env=environment(),
+            env=base_environment(),
         )
     assert ran.stderr == "error: the report could not be written to stdout: No space left on device\n"
     assert ran.returncode == 5

@@ -21,7 +21,7 @@ from tests.commands.hint_cases import CASES, Case
 from tests.commands.test_hints import hints, hints_of
 from tests.conftest import Call, InProcess
 from tests.helpers.messages import HOLE, modules
-from tests.helpers.processes import CODE, ROOT, environment
+from tests.helpers.processes import CODE, ROOT, base_environment
 from train.cli import train_model
 
 ELSEWHERE = {
@@ -208,7 +208,9 @@ def test_a_hint_works_as_it_stands(
             return call(*words)
         with Path(case.stdin or os.devnull).open("rb") as stdin:  # a process whose streams are files
             command = [sys.executable, "-c", CODE, *words]
-            done = subprocess.run(command, stdin=stdin, capture_output=True, text=True, env=environment(), check=False)
+            done = subprocess.run(
+                command, stdin=stdin, capture_output=True, text=True, env=base_environment(), check=False
+            )
         return done.returncode, done.stdout, done.stderr
 
     if "memory://" in case.fails:

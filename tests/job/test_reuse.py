@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +21,8 @@ from scorer.files.opening import open_writer
 from scorer.job.known_scores import KnownScores
 from scorer.model.scoring import Scorer
 from tests.conftest import Call
-from tests.helpers.processes import CODE, base_environment
+from tests.helpers.forks import Forks
+from tests.helpers.processes import CODE
 
 FORMATS = ("a.parquet", "a.csv", "a.tsv", "a.jsonl", "a.csv.gz", "a.jsonl.zst")
 
@@ -207,14 +206,15 @@ UnfinishedWork.add = add_or_die
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.csv"])
-def test_a_kill_in_between_changes_no_byte(call_score: Call, tiny_bundle: Path, tmp_path: Path, name: str) -> None:
+def test_a_kill_in_between_changes_no_byte(
+    call_score: Call, score_forks: Forks, tiny_bundle: Path, tmp_path: Path, name: str
+) -> None:
     (tmp_path / "in").mkdir()
     write(reviews(200), tmp_path / "in" / name)
     options = ("in/", "-o", "out/", "--chunk-rows", "25", "--model", str(tiny_bundle))
     assert call_score(*options)[0] == 0
     write(reviews(210, start=3), tmp_path / "in" / name)
-    done = subprocess.run([sys.executable, "-c", KILLED, *options], cwd=tmp_path, env=base_environment(), check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert score_forks.run(KILLED, *options, folder=tmp_path).returncode == -signal.SIGKILL
     code, _, err = call_score(*options, "--summary", "summary.json")
     assert (code, "resuming after 75 rows" in err) == (0, True)
     assert reused(tmp_path) > 150  # those of the killed run included

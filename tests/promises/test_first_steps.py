@@ -2,6 +2,7 @@
 
 Every command of both pages runs, in order, as it stands. Only what takes minutes or would change this machine has a
 stand-in of the same name: git, pip, pipx, uvx and crontab. The encoder of the Hub is a tiny one in the Hub's cache.
+The commands of this project are processes that fork from two in which the libraries are loaded.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import save_tiny_bert
+from tests.helpers.forks import Forks, forks
 from tests.helpers.pages import python_blocks
 from tests.helpers.processes import ROOT, environment
 
@@ -47,18 +50,38 @@ def python(path: Path) -> None:
     executable(path, '[ "$1 $2" = "-m venv" ] && cp -r "$HOME/made" "$3" && exit', f'exec {sys.executable} "$@"')
 
 
-def environment_of_python(folder: Path) -> None:
+def environment_of_python(folder: Path, scoring: Forks, training: Forks) -> None:
     """An environment as ``python3 -m venv`` and an installation would leave it in ``folder``, with this source tree."""
     for name, main in MAINS.items():
-        executable(folder / "bin" / name, f'exec {sys.executable} -c "{main}; main()" "$@"')
+        command = (scoring if "scorer" in main else training).executable(f"{main}; main()")
+        executable(folder / "bin" / name, command)
     for name in ("python", "python3"):
         python(folder / "bin" / name)
     executable(folder / "bin" / "pip", f'echo "pip $*" >> {folder}/pip.log')
     (folder / "bin" / "activate").write_text(f"PATH={folder}/bin:$PATH\nexport PATH\n")
 
 
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of the Hub with the encoder of the pages, of one layer and one head: most of a training is attention."""
+    folder = tmp_path_factory.mktemp("hub")
+    cached = folder / f"models--{ENCODER.replace('/', '--')}"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("0" * 40)
+    save_tiny_bert(cached / "snapshots" / ("0" * 40), layers=1, heads=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def train_forks(hub: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Processes of `train-model` and `export-model`."""
+    variables = {**environment(), "HF_HUB_CACHE": str(hub), "HF_HUB_OFFLINE": "1"}
+    with forks(tmp_path_factory.mktemp("forks"), ["train.training", "export.exporting"], variables) as running:
+        yield running
+
+
 @pytest.fixture
-def newcomer(tmp_path: Path) -> dict[str, str]:
+def newcomer(tmp_path: Path, hub: Path, score_forks: Forks, train_forks: Forks) -> dict[str, str]:
     """The variables of somebody with an empty folder, ``work``, and a machine that has git, make and Python."""
     tools, home = tmp_path / "tools", tmp_path / "home"
     (tmp_path / "work").mkdir()
@@ -72,17 +95,12 @@ def newcomer(tmp_path: Path) -> dict[str, str]:
     executable(tools / "uvx", f'[ "$1 $2" = "--from git+{REPOSITORY}" ] && shift 2 && exec "$@"')
     executable(tools / "crontab", f'[ "$1" = -l ] && echo "# old" || cat > {tmp_path}/installed')
     python(tools / "python3")
-    environment_of_python(home / "made")
-    cached = home / "hub" / f"models--{ENCODER.replace('/', '--')}"
-    (cached / "refs").mkdir(parents=True)
-    (cached / "refs" / "main").write_text("0" * 40)
-    # Of one layer and one head: both pages train it for six epochs, most of it in attention.
-    save_tiny_bert(cached / "snapshots" / ("0" * 40), layers=1, heads=1)
+    environment_of_python(home / "made", score_forks, train_forks)
     variables = {name: value for name, value in environment().items() if not name.startswith(("SCORER_", "TRAIN_"))}
     # As uvx and pipx put them on the path, in front of anything that is installed here.
     path = f"{tools}:{home / 'made' / 'bin'}:/usr/bin:/bin"
     return {
-        **variables, "PATH": path, "HOME": str(home), "HF_HUB_CACHE": str(home / "hub"), "HF_HUB_OFFLINE": "1",
+        **variables, "PATH": path, "HOME": str(home), "HF_HUB_CACHE": str(hub), "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
     }  # fmt: skip
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import VOCABULARY_TEXTS
-from tests.helpers.processes import CODE_WITH_PEAK, environment, needs_peak, tell
+from tests.helpers.processes import CODE_WITH_PEAK, base_environment, needs_peak, tell
 
 WORDS = " ".join(VOCABULARY_TEXTS).split()
 
@@ -44,7 +44,7 @@ def peak_kib(folder: Path, bundle: Path, n_rows: int, output: str) -> int:
         "-q",
         "--overwrite",
     ]
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=folder, env=base_environment(), capture_output=True, text=True, check=True)
     return int(done.stdout)
 
 

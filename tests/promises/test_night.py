@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.helpers.processes import CODE, EVALUATE, base_environment
+from tests.helpers.forks import Forks
+from tests.helpers.processes import CODE, EVALUATE
 from tests.helpers.prometheus import metrics
 
 # The process dies when five chunks of a file are done: only the long one has as many.
@@ -43,27 +42,19 @@ class Night:
     Attributes:
         folder: the working folder of the commands.
         bundle: the model.
+        forks: their processes.
     """
 
     folder: Path
     bundle: Path
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """A command, started."""
-        return subprocess.Popen(
-            [sys.executable, "-c", COMMANDS[words[0]], *words[1:]],
-            cwd=self.folder,
-            env={**base_environment(), "SCORER_MODEL": str(self.bundle), "SCORER_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    forks: Forks
 
     def run(self, *words: str) -> tuple[int, str, str]:
         """A command, run to its end: exit code, stdout, stderr."""
-        with self.start(*words) as process:
-            out, err = process.communicate(timeout=120)
-        return process.returncode, out, err
+        done = self.forks.run(
+            COMMANDS[words[0]], *words[1:], folder=self.folder, SCORER_MODEL=str(self.bundle), SCORER_THREADS="1"
+        )
+        return done.returncode, done.stdout, done.stderr
 
     def score(self) -> tuple[int, list[dict[str, Any]]]:
         """The nightly command: its exit code, and the objects of its log."""
@@ -121,12 +112,12 @@ def files_of(value: dict[tuple[str, ...], float]) -> dict[str, float]:
 
 
 @pytest.fixture
-def night(tmp_path: Path, tiny_bundle: Path) -> Night:
+def night(tmp_path: Path, tiny_bundle: Path, score_forks: Forks) -> Night:
     incoming = tmp_path / "incoming"
     incoming.mkdir()
     (tmp_path / "scored").mkdir()
     (incoming / "monday.csv").write_text("id,text\n1,good\n2,\n")
-    found = Night(tmp_path, tiny_bundle)
+    found = Night(tmp_path, tiny_bundle, score_forks)
     first = found.run(*SCORE)
     assert first[0] == 0, first  # the night before
     return found

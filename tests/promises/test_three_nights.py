@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorer.files.file_marks import is_settled, mark_of
-from tests.helpers.processes import CODE, base_environment, environment
+from tests.helpers.forks import Forks
+from tests.helpers.processes import CODE
 from tests.helpers.stores import MortalStore, mortal_store
 
 NO_WAITS = """
@@ -66,27 +65,20 @@ class Nights:
         folder: the working folder.
         model: the bundle.
         engine: ``local`` or ``ray``.
+        forks: its processes.
     """
 
     folder: Path
     model: Path
     engine: str
+    forks: Forks
 
     def run(
         self, *options: str, more: tuple[str, ...] = (), output: str = "scored/", code: str = CODE
     ) -> tuple[int, str]:
         """Run the command over ``incoming/`` and the inputs ``more``; exit code and stderr."""
-        inputs = ("incoming/", *more)
-        command = [sys.executable, "-c", code, *inputs, "-o", output, "--model", str(self.model), "--threads", "1"]
-        done = subprocess.run(
-            [*command, "--chunk-rows", "40", *options],
-            cwd=self.folder,
-            env=environment() if self.engine == "ray" else base_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        command = ["incoming/", *more, "-o", output, "--model", str(self.model), "--threads", "1", "--chunk-rows", "40"]
+        done = self.forks.run(code, *command, *options, folder=self.folder)
         assert done.stdout == ""
         return done.returncode, done.stderr
 
@@ -111,7 +103,7 @@ def texts(begin: int, end: int) -> list[str]:
 
 
 @pytest.fixture(params=["local", "ray"])
-def nights(request: pytest.FixtureRequest, tmp_path: Path, tiny_bundle: Path) -> Nights:
+def nights(request: pytest.FixtureRequest, tmp_path: Path, tiny_bundle: Path, score_forks: Forks) -> Nights:
     if request.param == "ray":
         pytest.importorskip("ray", reason="the extra [ray] is not installed")
     incoming = tmp_path / "incoming"
@@ -121,7 +113,7 @@ def nights(request: pytest.FixtureRequest, tmp_path: Path, tiny_bundle: Path) ->
     (incoming / "sub" / "c.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts(50, 90)))
     while not all(is_settled(mark_of(path), time.time_ns()) for path in incoming.rglob("*.*")):
         pass  # a run that starts at once would look at them again in the second night, and rightly
-    return Nights(tmp_path, tiny_bundle, request.param)
+    return Nights(tmp_path, tiny_bundle, request.param, score_forks)
 
 
 def test_three_nights(nights: Nights) -> None:

@@ -6,15 +6,16 @@ import os
 import re
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Call
-from tests.helpers.processes import CODE, base_environment
+from tests.helpers.forks import Forks
+from tests.helpers.processes import CODE
 from tests.helpers.stores import s3_store
 
 # What a machine without memory does to a process that reads many rows of this file at a time.
@@ -39,29 +40,37 @@ def incoming(tmp_path: Path) -> Path:
     return folder
 
 
-def run(folder: Path, bundle: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A run on such a machine."""
-    return subprocess.run(
-        [sys.executable, "-c", KILLED, *arguments, "--model", str(bundle), "--threads", "1"],
-        cwd=folder, env=base_environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Kill = Callable[..., None]
 
 
-def killed(folder: Path, bundle: Path, input: str = "incoming", output: str = "scored") -> None:
-    done = run(folder, bundle, input, "-o", output)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+@pytest.fixture
+def run(score_forks: Forks, tmp_path: Path, tiny_bundle: Path) -> Run:
+    """`score` on such a machine, with these arguments."""
+    return partial(score_forks.run, KILLED, folder=tmp_path, SCORER_MODEL=str(tiny_bundle), SCORER_THREADS="1")
+
+
+@pytest.fixture
+def killed(run: Run) -> Kill:
+    """The same, which has to die."""
+
+    def kill(input: str = "incoming", output: str = "scored") -> None:
+        done = run(input, "-o", output)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+
+    return kill
 
 
 def scored(folder: Path) -> set[str]:
     return {path.name for path in (folder / "scored").glob("[!.]*.csv")}
 
 
-def test_three_deaths(call_score: Call, incoming: Path, tmp_path: Path, tiny_bundle: Path) -> None:
-    killed(tmp_path, tiny_bundle)
+def test_three_deaths(call_score: Call, run: Run, killed: Kill, incoming: Path, tmp_path: Path) -> None:
+    killed()
     assert "c.csv" not in scored(tmp_path)
-    killed(tmp_path, tiny_bundle)
+    killed()
     assert {"a.csv", "c.csv"} <= scored(tmp_path)  # it went last
-    killed(tmp_path, tiny_bundle)
+    killed()
     code, _, err = call_score("incoming", "-o", "scored")
     assert code == 7
     assert "error: incoming/big.csv: passed over: the system has killed 3 runs at this file, most likely" in err
@@ -73,10 +82,10 @@ def test_three_deaths(call_score: Call, incoming: Path, tmp_path: Path, tiny_bun
     assert err.count(f"; {hint}\n") == 1
     noted = (tmp_path / note).read_bytes()
     (tmp_path / note).unlink()
-    killed(tmp_path, tiny_bundle)  # tried again, on the same machine
+    killed()  # tried again, on the same machine
     alone = ("incoming/big.csv", "-o", "scored/big.csv")
     for scored_alone in (
-        lambda: run(tmp_path, tiny_bundle, *alone, "--chunk-rows", "1").returncode,
+        lambda: run(*alone, "--chunk-rows", "1").returncode,
         lambda: call_score(*alone)[0],  # where there is more memory
     ):
         (tmp_path / note).write_bytes(noted)
@@ -87,7 +96,7 @@ def test_three_deaths(call_score: Call, incoming: Path, tmp_path: Path, tiny_bun
     killed_again = (incoming / "big.csv").stat()
     (tmp_path / "scored" / "big.csv").unlink()
     for _ in range(3):
-        killed(tmp_path, tiny_bundle)
+        killed()
     assert (incoming / "big.csv").stat() == killed_again
     assert call_score("incoming", "-o", "scored", "--dry-run")[0] == 7
     (incoming / "big.csv").write_text("text\nbetter\n")
@@ -95,8 +104,8 @@ def test_three_deaths(call_score: Call, incoming: Path, tmp_path: Path, tiny_bun
     assert (code, scored(tmp_path)) == (0, {"a.csv", "big.csv", "c.csv"}), err
 
 
-def test_one_death_is_named_and_forgotten(call_score: Call, incoming: Path, tmp_path: Path, tiny_bundle: Path) -> None:
-    killed(tmp_path, tiny_bundle)
+def test_one_death_is_named_and_forgotten(call_score: Call, killed: Kill, incoming: Path, tmp_path: Path) -> None:
+    killed()
     code, _, err = call_score("incoming", "-o", "scored")
     assert code == 0
     lines = err.splitlines()
@@ -109,10 +118,10 @@ def test_one_death_is_named_and_forgotten(call_score: Call, incoming: Path, tmp_
 
 
 def test_what_a_death_leaves_lies_beside_the_folder(
-    call_score: Call, incoming: Path, tmp_path: Path, tiny_bundle: Path
+    call_score: Call, killed: Kill, incoming: Path, tmp_path: Path
 ) -> None:
     """Readers of the whole folder refuse a strange file inside."""
-    killed(tmp_path, tiny_bundle)
+    killed()
     note = tmp_path / ".scored.score.running"
     assert b"big.csv" in note.read_bytes()
     assert not list((tmp_path / "scored").glob(".score.[ir]*"))
@@ -154,11 +163,11 @@ NOTE = "out/.score.running"
 
 @pytest.mark.parametrize("input", ["s3://night/in/", "incoming"])
 def test_deaths_at_a_file_whose_output_lies_in_a_store(
-    call_score: Call, incoming: Path, tmp_path: Path, tiny_bundle: Path, store: Any, input: str
+    call_score: Call, killed: Kill, incoming: Path, store: Any, input: str
 ) -> None:
     command = (input, "-o", "s3://night/out/")
     for outputs in ({"out/a.csv"}, {"out/a.csv", "out/c.csv"}, {"out/a.csv", "out/c.csv"}):
-        killed(tmp_path, tiny_bundle, *command[::2])
+        killed(*command[::2])
         assert {key for key in keys(store) if re.fullmatch("out/[a-z]+.csv", key)} == outputs
         assert NOTE in keys(store)
     code, _, err = call_score(*command, "--dry-run")
@@ -175,10 +184,10 @@ def test_deaths_at_a_file_whose_output_lies_in_a_store(
     assert NOTE not in keys(store)
 
 
-def test_deaths_at_an_object(call_score: Call, tmp_path: Path, tiny_bundle: Path, store: Any) -> None:
+def test_deaths_at_an_object(call_score: Call, killed: Kill, tmp_path: Path, store: Any) -> None:
     command = ("s3://night/in/", "-o", "scored")
     for _ in range(3):
-        killed(tmp_path, tiny_bundle, *command[::2])
+        killed(*command[::2])
     assert scored(tmp_path) == {"a.csv", "c.csv"}
     code, _, err = call_score(*command)
     assert (code, "error: s3://night/in/big.csv: passed over: the system has killed 3 runs" in err) == (7, True), err

@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +15,8 @@ from scorer.files import store_errors
 from scorer.job.journal import UnfinishedWork
 from tests.conftest import Call
 from tests.helpers.faults import fail_at
-from tests.helpers.processes import CODE, environment
+from tests.helpers.forks import Forks
+from tests.helpers.processes import CODE
 
 N_FILES = 12
 
@@ -102,19 +101,16 @@ def test_failures_of_several_kinds_are_one_line_each(call_score: Call, incoming:
     assert "its name has 249 bytes" in failed[1]
 
 
-def limited(folder: Path, bundle: Path, bytes_: int, *arguments: str) -> tuple[int, list[str]]:
+def limited(forks: Forks, folder: Path, bundle: Path, bytes_: int, *arguments: str) -> tuple[int, list[str]]:
     """The run of a process that cannot write larger files: as on a full disk, in the middle of a file."""
     code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes_}, {bytes_})); {CODE}"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments, "--model", str(bundle), "--threads", "1", "--chunk-rows", "10"],
-        cwd=folder, env=environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = forks.run(code, *arguments, "--model", bundle, "--threads", 1, "--chunk-rows", 10, folder=folder)
     return done.returncode, done.stderr.splitlines()[-10:]
 
 
-def test_a_full_disk(call_score: Call, incoming: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+def test_a_full_disk(call_score: Call, score_forks: Forks, incoming: Path, tmp_path: Path, tiny_bundle: Path) -> None:
     (incoming / "00.csv").write_text("text\n" + "good\n" * 3000)
-    code, lines = limited(tmp_path, tiny_bundle, 40_000, "in/", "-o", "out/")
+    code, lines = limited(score_forks, tmp_path, tiny_bundle, 40_000, "in/", "-o", "out/")
     assert code == 5
     assert "failed: out/00.csv: could not be written: File too large" in lines
     assert lines[-3] == "nothing is lost: 11 files scored"
@@ -125,10 +121,10 @@ def test_a_full_disk(call_score: Call, incoming: Path, tmp_path: Path, tiny_bund
     assert (code, "out/00.csv: resuming after " in err) == (0, True)
 
 
-def test_a_full_disk_under_one_output(tmp_path: Path, incoming: Path, tiny_bundle: Path) -> None:
+def test_a_full_disk_under_one_output(score_forks: Forks, tmp_path: Path, incoming: Path, tiny_bundle: Path) -> None:
     (incoming / "00.csv").write_text("text\n" + "good\n" * 3000)
     (tmp_path / "out.csv").write_text("before")
-    code, lines = limited(tmp_path, tiny_bundle, 40_000, "in/00.csv", "-o", "out.csv", "--overwrite")
+    code, lines = limited(score_forks, tmp_path, tiny_bundle, 40_000, "in/00.csv", "-o", "out.csv", "--overwrite")
     assert (code, lines[-2]) == (
         5,
         "nothing is lost: out.csv is as it was, and the same command resumes what was scored",
@@ -166,7 +162,7 @@ def test_a_signal(call_score: Call, incoming: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_run_after_a_kill_says_that_nothing_is_lost(
-    call_score: Call, incoming: Path, tmp_path: Path, tiny_bundle: Path
+    call_score: Call, score_forks: Forks, incoming: Path, tmp_path: Path, tiny_bundle: Path
 ) -> None:
     killed = f"""
 import os, signal
@@ -178,8 +174,8 @@ def add_or_die(work, part):
     return add(work, part)
 UnfinishedWork.add = add_or_die
 {CODE}"""
-    command = [sys.executable, "-c", killed, "in/", "-o", "out/", "--model", str(tiny_bundle), "--threads", "1"]
-    done = subprocess.run([*command, "--chunk-rows", "10"], cwd=tmp_path, env=environment(), check=False)
+    command = ("in/", "-o", "out/", "--model", tiny_bundle, "--threads", 1, "--chunk-rows", 10)
+    done = score_forks.run(killed, *command, folder=tmp_path)
     assert done.returncode == -signal.SIGKILL
     code, lines = last_lines(call_score)
     assert code == 0

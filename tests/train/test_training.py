@@ -70,10 +70,10 @@ Recipe = tuple[object, ...]
 @pytest.fixture(
     scope="module",
     params=[
-        ("--save-steps", "2"),
+        ("--save-steps", "4"),
         ("--save-steps", "3", "--average", "0.9", "--patience", "1"),
-        ("--save-steps", "2", "--no-group-by-length"),
-        ("--save-steps", "2", "--class-weights", "balanced", "--grad-accumulation", "2"),
+        ("--save-steps", "4", "--no-group-by-length"),
+        ("--save-steps", "4", "--class-weights", "balanced", "--grad-accumulation", "2"),
     ],
 )
 def uninterrupted(
