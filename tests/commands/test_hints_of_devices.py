@@ -15,8 +15,8 @@ import pytest
 from onnx import numpy_helper
 
 from export.cli import export_model
-from scorer.model import session
-from scorer.model.bundle import write_description
+from scorer.model import device
+from scorer.model.bundle_writer import write_description
 from tests.conftest import Call, InProcess
 from tests.helpers.processes import ROOT
 
@@ -46,11 +46,11 @@ def test_an_onnxruntime_without_cuda(call_score: Call, reviews: str, monkeypatch
 def test_an_onnxruntime_that_does_not_find_the_libraries_of_cuda(
     call_score: Call, reviews: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if session.cuda_device_count():
+    if device.cuda_device_count():
         pytest.skip("a GPU is here")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime is for the CPU alone")
-    monkeypatch.setattr(session, "cuda_device_count", lambda: 1)
+    monkeypatch.setattr(device, "cuda_device_count", lambda: 1)
     code, _, err = call_score(reviews, "-o", "o.csv", "--device", "cuda")
     hint = 'pip install "review-scorer[gpu]" for its CUDA libraries, or pass --device cpu'
     assert (code, err.splitlines()[-1].partition("; ")[2]) == (4, hint), err
@@ -73,7 +73,7 @@ def test_a_model_without_a_variant_for_cuda(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Followed up to the bundle that has it."""
-    monkeypatch.setattr(session, "_require_cuda", lambda _device: None)
+    monkeypatch.setattr(device, "_require_cuda", lambda _device: None)
     shutil.copytree(tiny_bundle, "only-int8", ignore=shutil.ignore_patterns("model.onnx", "model_fp16.onnx"))
     sealed(Path("only-int8"))
     code, _, err = call_score(reviews, "-o", "o.csv", "--model", "only-int8", "--device", "cuda")
@@ -102,6 +102,7 @@ def test_a_model_that_gives_no_numbers(
 ) -> None:
     with_nan(tiny_bundle, tmp_path / "broken")
     code, _, err = call_score(reviews, "-o", "o.csv", "--model", "broken", "--precision", "int8")
+    assert not Path("o.csv.partial").exists()  # nothing was scored
     hint = "export the model again, or try --precision fp32"
     assert (code, err.splitlines()[-1].partition("; ")[2]) == (4, hint), err
     assert call_score(reviews, "-o", "o.csv", "--model", "broken", "--precision", "fp32")[0] == 0
