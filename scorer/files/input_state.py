@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,19 +50,31 @@ class InputState:
         """Compare with the state now.
 
         Raises:
-            InputError: it has changed, is gone or may not be read.
+            MissingInputError: it is gone.
+            InputError: it has changed or may not be read.
             UnreachableError: its store does not answer.
         """
         try:
             now = _mark_of(self.file.path)
-        except MissingInputError:
-            now = "gone"
+        except MissingInputError as error:
+            what, hint = "was removed since this run began", "run again once it is back"
+            raise MissingInputError(what, path=error.path, hint=hint) from error
         if now != self.mark:
-            raise InputError(
-                "was removed since this run began" if now == "gone" else CHANGED,
-                path=without_secrets(self.file.path),
-                hint="run again once it is complete",
-            )
+            shown = without_secrets(self.file.path)
+            raise InputError(CHANGED, path=shown, hint="run again once it is complete")
+
+    @contextmanager
+    def checked(self) -> Iterator[None]:
+        """Of an input that has changed or is gone nobody needs to know what else is wrong with it.
+
+        Raises:
+            InputError, UnreachableError: as :meth:`check` says, if the block raises an :class:`InputError`.
+        """
+        try:
+            yield
+        except InputError:
+            self.check()
+            raise
 
     def description(self) -> dict[str, Any]:
         """Name, size and SHA-256 for the provenance; for a URL, size and marks of its store.
@@ -76,6 +90,7 @@ class InputState:
         try:
             digest = sha256_of(Path(self.file.path))
         except OSError as error:
+            self.check()
             raise InputError(f"cannot be read: {error.strerror}", path=self.file.path) from error
         self.check()
         return {"name": name, "bytes": self.mark[0], "sha256": digest}

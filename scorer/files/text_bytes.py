@@ -60,7 +60,7 @@ def text_bytes(path: str, options: ReadOptions) -> Iterator[TextReader]:
     """
     shown = without_secrets(path)
     decoder = decoder_of(options.encoding)
-    with _open_bytes(path) as file, _unpacking_errors(shown):
+    with _unpacking_errors(shown), _open_bytes(path) as file:
         reader = _Unpacked(file, shown, options)
         if decoder is not None:
             require_byte_order(reader.head, options.encoding or "", shown)

@@ -65,8 +65,12 @@ class ResumableJob:
         Raises:
             ScorerError: as :func:`scorer.run.score_file.score_file` says.
         """
-        destination, options = self.destination, self.options
         state = InputState.of(self.file)
+        with state.checked():
+            return self._run(exists, state, like_make=like_make)
+
+    def _run(self, exists: OutputExistsError | None, state: InputState, *, like_make: bool) -> ScoreSummary:
+        destination, options = self.destination, self.options
         if exists is not None:
             if like_make and (summary := self._up_to_date(state)) is not None:
                 return summary
@@ -195,11 +199,7 @@ class ResumableJob:
         if work.model.batching != "alone":  # else the bytes are those of a run that reuses nothing
             provenance |= self.earlier.stated(counts.reused)
         rows = one_ahead(work.rows_of(unfinished.parts()))
-        try:
-            assembled = assemble(rows, self.destination, work.schema, provenance)
-        except InputError:
-            state.check()  # of an input that has changed nobody needs to know what is wrong with it
-            raise
+        assembled = assemble(rows, self.destination, work.schema, provenance)
         state.check()
         summary = work.summary(str(self.destination.path), counts, begun=self.begun, why=self.why)
         reports = () if self.reports is None else self.reports(summary)

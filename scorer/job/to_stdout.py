@@ -12,7 +12,7 @@ from typing import BinaryIO, TextIO, cast
 
 from scorer.disk.durable import write_errors
 from scorer.disk.paths import STDIN, identity_of
-from scorer.errors import OutputError, UsageError
+from scorer.errors import InputError, MissingInputError, OutputError, UsageError
 from scorer.files.formats import OutputFormat, extension_of
 from scorer.files.input_state import InputState
 from scorer.files.inputs import InputFile
@@ -50,7 +50,8 @@ def score_to_stdout(
     format = format_of_stdout(file, options)
     state = InputState.of(file)
     engine = LocalEngine(options)
-    work = ChunkWork.plan(open_source(file.path, options.reading()), options, engine.model)
+    with state.checked():
+        work = ChunkWork.plan(open_source(file.path, options.reading()), options, engine.model)
     counts = JobCounts(by_status=dict.fromkeys(STATUSES, 0))
 
     def check_rejected(*, finished: bool) -> None:
@@ -72,7 +73,10 @@ def score_to_stdout(
             counts.add(result.counts)
             check_rejected(finished=False)
             progress.advance(result.counts.rows_in, result.counts.tokens)
-        state.check()
+        try:
+            state.check()
+        except MissingInputError as error:  # its rows are written: it is none that can be left out
+            raise InputError(**error.parts()) from error
         check_rejected(finished=True)
         writer.finish()
     return work.summary("stdout", counts, begun=begun)

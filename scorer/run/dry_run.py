@@ -132,8 +132,9 @@ class DryRun:
         like_make = deaths is not None
         output, why = ForeseenOutput.of(target, file, self.options, like_make=like_make), "new"
         model = ModelIdentity.of(self._loaded())
+        state = InputState.of(file)
         if output.existing is not None:
-            making = Making(InputState.of(file).description(), model, output.format, self.options)
+            making = Making(state.description(), model, output.format, self.options)
             found = output.existing.difference(making)
             if not self.options.overwrite:
                 if like_make and found is None:
@@ -143,11 +144,12 @@ class DryRun:
             why = found or "overwrite"
         if deaths is not None:
             deaths.check(file)
-        source = open_source(file.path, self.options.reading())
-        work = ChunkWork.plan(source, self.options, lambda: model)
-        check_schema(output.format, work.schema)
-        with earlier.known(model, replaced=output.replaced, folder=Path(tempfile.gettempdir())) as known:
-            rows, reused = self._read(replace(work, known=known, names=(work.columns.text,)))
+        with state.checked():
+            source = open_source(file.path, self.options.reading())
+            work = ChunkWork.plan(source, self.options, lambda: model)
+            check_schema(output.format, work.schema)
+            with earlier.known(model, replaced=output.replaced, folder=Path(tempfile.gettempdir())) as known:
+                rows, reused = self._read(replace(work, known=known, names=(work.columns.text,)))
         self._totals.files += 1
         shown = f", {reused:,} of them reused" if reused else ""
         return f"{without_secrets(file.path)} -> {without_secrets(target)}: {why}, {counted(rows, 'row')}{shown}"

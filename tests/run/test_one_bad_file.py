@@ -19,7 +19,7 @@ from scorer.disk.locking import locked
 from scorer.files import inputs, parquet_source
 from scorer.files.input_state import InputState
 from scorer.files.inputs import InputFile
-from scorer.job import resumable_job
+from scorer.job import resumable_job, to_stdout
 from tests.conftest import Call
 from tests.helpers.faults import fail_at
 from tests.helpers.processes import CODE, environment, with_limits
@@ -125,6 +125,66 @@ def test_a_file_that_goes_away_after_the_listing(
     (incoming / "b.csv").write_text("text\ngood\n")
     code, _, err = call_score("incoming", "-o", "again", *REPORT, "--on-missing-input", "ok")
     assert (code, "incoming/b.csv: no such file: left out\n" in err) == (0, True), err
+
+
+MOMENTS = ["open_source", "UnfinishedWork.open", "UnfinishedWork.add", "assemble"]
+"""Calls of a job before which its input is removed."""
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("output", ["scored/", "one.{kind}"])
+def test_an_input_that_is_removed_while_its_job_runs(
+    call_score: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, kind: str, output: str
+) -> None:
+    input, rows = tmp_path / f"a.{kind}", ["good", "bad"] * 40
+    owner, name = resumable_job, moment
+    if "." in moment:
+        owner, name = resumable_job.UnfinishedWork, moment.partition(".")[2]  # type: ignore[assignment]
+    called = getattr(owner, name)
+
+    def removes(*arguments: object, **named: object) -> object:
+        input.unlink(missing_ok=True)
+        return called(*arguments, **named)
+
+    command = (input.name, "-o", output.format(kind=kind), "--chunk-rows", "20", "--metrics-file", "m.prom")
+    for policy, code in (("ok", 0), ("empty", 0), ("fail", 3)):
+        write_rows(input, rows)
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, removes)
+            got, _, err = call_score(*command, "--on-missing-input", policy)
+        left_out = f"{input.name}: was removed since this run began: left out\n" in err
+        failed = f"error: {input.name}: was removed since this run began; run again once it is back\n" in err
+        assert (got, left_out, failed) == (code, code == 0, code == 3), err
+        assert not list(tmp_path.rglob(f"*{kind}*"))
+    write_rows(input, rows)
+    assert call_score(*command)[0] == 0
+
+
+@pytest.mark.usefixtures("incoming")
+def test_rows_on_standard_output_are_never_those_of_an_input_that_is_left_out(
+    call_score: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = to_stdout.ChunkWork.chunks
+
+    def removes(work: to_stdout.ChunkWork, **named: int) -> object:
+        yield from plan(work, **named)
+        (tmp_path / "incoming" / "a.csv").unlink()
+
+    monkeypatch.setattr(to_stdout.ChunkWork, "chunks", removes)
+    with (tmp_path / "stdout").open("wb") as stdout:
+        monkeypatch.setattr(to_stdout, "_file_number", lambda _stream: stdout.fileno())
+        code, _, err = call_score("incoming/a.csv", "-o", "-", "--on-missing-input", "ok")
+    assert (code, "a.csv: was removed since this run began; " in err) == (3, True), err
+
+
+def write_rows(path: Path, texts: list[str]) -> None:
+    """Write a file of the format of its extension."""
+    if path.suffix == ".parquet":
+        pq.write_table(pa.table({"text": texts}), path)
+    else:
+        lines = texts if path.suffix == ".csv" else [f'{{"text": "{text}"}}' for text in texts]
+        path.write_text("\n".join(["text"] * (path.suffix == ".csv") + lines) + "\n")
 
 
 def test_one_of_several_arguments_that_is_not_there(call_score: Call, incoming: Path, tmp_path: Path) -> None:
