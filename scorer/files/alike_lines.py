@@ -33,6 +33,9 @@ _MOST_ESCAPES = 32
 _FEW = 64
 """Values that show most often whether all are integers."""
 
+_FEW_LINES = 8
+"""Lines that show most often whether all have the same keys."""
+
 _INT64_END = 2**63
 """From here on a float may have been an integer, which it does not hold."""
 
@@ -72,16 +75,17 @@ def _cuts(block: bytes, sizes: npt.NDArray[np.int64], row: dict[str, Any]) -> np
 
     The bytes around values take the same space in all lines; there is no control character elsewhere.
     """
+    n_quotes = sum(4 if isinstance(value, str) else 2 for value in row.values())
+    last = block[len(block) - int(sizes[-_FEW_LINES:].sum()) :]
+    if b"\\" not in last and last.count(b'"') != n_quotes * len(sizes[-_FEW_LINES:]):
+        return None  # they have other keys
     data = np.frombuffer(block, np.uint8)
     ends = np.cumsum(sizes)
-    if np.count_nonzero(data == _BACKSLASH) * _MOST_ESCAPES > len(data):
+    n_backslashes = np.count_nonzero(data == _BACKSLASH)
+    if n_backslashes * _MOST_ESCAPES > len(data):
         return None
-    n_quotes = sum(4 if isinstance(value, str) else 2 for value in row.values())
-    is_quote = data == _QUOTE
-    if b"\\" not in block and np.count_nonzero(is_quote) != n_quotes * len(sizes):
-        return None  # some lines have other keys
-    quotes = np.flatnonzero(is_quote)
-    if b"\\" in block:
+    quotes = np.flatnonzero(data == _QUOTE)
+    if n_backslashes:
         escapes = np.frombuffer(block.replace(b"\\\\", b"  "), np.uint8)
         quotes = quotes[escapes[quotes - 1] != _BACKSLASH]
     if len(quotes) != n_quotes * len(sizes):
