@@ -56,9 +56,13 @@ def base_environment() -> dict[str, str]:
 def with_limits(
     folder: Path, *arguments: str, mib: int | None = None, stack_mib: int | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """``score`` in ``folder``, its address space at most ``mib``, and the stack of each thread ``stack_mib``."""
+    """``score`` in ``folder``, its address space at most ``mib``, and the stack of each thread ``stack_mib``.
+
+    On two cores: threads of libraries, one for each core, take address space as well.
+    """
+    code = f"import os; os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2]); {CODE}"
     limits = [f"ulimit -{name} {value * 1024}" for name, value in (("s", stack_mib), ("v", mib)) if value]
-    script = " && ".join([*limits, f'exec {sys.executable} -c {shlex.quote(CODE)} "$@"'])
+    script = " && ".join([*limits, f'exec {sys.executable} -c {shlex.quote(code)} "$@"'])
     command = ["sh", "-c", script, "score", *arguments]
     return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
 
