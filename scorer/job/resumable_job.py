@@ -56,16 +56,15 @@ class ResumableJob:
     why: Reason = "new"
     begun: float = field(default_factory=time.monotonic)
 
-    def run(self, exists: OutputExistsError | None, *, like_make: bool) -> ScoreSummary:
+    def run(self, state: InputState, exists: OutputExistsError | None, *, like_make: bool) -> ScoreSummary:
         """Score the remaining chunks, assemble, prove and publish.
 
-        ``exists`` is the error of an output that already exists; it is raised if that output is neither
-        this job's own nor, ``like_make``, up to date or one that may be replaced.
+        ``state`` is that of the input when the run began. ``exists`` is the error of an output that already exists; it
+        is raised if that output is neither this job's own nor, ``like_make``, up to date or one that may be replaced.
 
         Raises:
             ScorerError: as :func:`scorer.run.score_file.score_file` says.
         """
-        state = InputState.of(self.file)
         with state.checked():
             return self._run(exists, state, like_make=like_make)
 

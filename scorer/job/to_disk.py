@@ -14,6 +14,7 @@ from scorer.disk.locking import locked
 from scorer.disk.paths import is_folder
 from scorer.errors import OutputExistsError, UsageError
 from scorer.files.formats import OutputFormat
+from scorer.files.input_state import InputState
 from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url
 from scorer.job.destination import Destination
@@ -62,11 +63,13 @@ def score_to_disk(
 
     exists = check()
     with locked(destination.path):
+        exists = check() or exists  # another run may have published before this one had the lock
+        state = InputState.of(file)
+        # Loaded only now: a name that is mistyped is told at once.
         from scorer.job.resumable_job import ResumableJob
 
-        exists = check() or exists  # another run may have published before this one had the lock
         job = ResumableJob(file, destination, options, progress, engine, earlier, reports, is_last, replaced)
-        return job.run(exists, like_make=like_make)
+        return job.run(state, exists, like_make=like_make)
 
 
 def behind_links(output: Path, options: ScoreOptions) -> Path:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -51,20 +52,21 @@ def test_of_twenty_starts_one_runs(tiny_bundle: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["preds.parquet"]
 
 
-def test_busy_is_told_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("input", "code"), [("a.csv", 6), ("mistyped.csv", 3)])
+def test_what_needs_no_library_is_told_before_one_is_loaded(tmp_path: Path, input: str, code: int) -> None:
     import sys
 
     (tmp_path / "a.csv").write_text("text\ngood\n")
-    code = (
+    program = (
         "import sys, atexit\nfrom scorer.commands.score import score_main\n"
         "atexit.register(lambda: print(sorted({'pyarrow', 'onnxruntime', 'numpy'} & set(sys.modules))))\nscore_main()"
     )
-    with locked(tmp_path / "b.csv"):
+    with locked(tmp_path / "b.csv") if code == 6 else nullcontext():
         done = subprocess.run(
-            [sys.executable, "-c", code, "a.csv", "-o", "b.csv"],
+            [sys.executable, "-c", program, input, "-o", "b.csv"],
             cwd=tmp_path, env=base_environment(), capture_output=True, text=True, check=False,
         )  # fmt: skip
-    assert (done.returncode, done.stdout) == (6, "[]\n")
+    assert (done.returncode, done.stdout) == (code, "[]\n")
 
 
 def test_the_lock_goes_with_its_holder(tmp_path: Path) -> None:

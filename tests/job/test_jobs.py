@@ -435,7 +435,8 @@ def test_an_input_that_changes_meanwhile(tiny_bundle: Path, tmp_path: Path, chan
         else:
             path.unlink()
 
-    with pytest.raises(InputError, match="since this run began; run again once it is complete"):
+    state = "back" if change == "gone" else "complete"
+    with pytest.raises(InputError, match=f"since this run began; run again once it is {state}"):
         score_file(path, output, model=str(tiny_bundle), chunk_rows=4, threads=1, progress=Meanwhile(change_it))
     assert {item.name for item in tmp_path.iterdir()} == ({"in.csv"} if change != "gone" else set())
 
