@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +16,8 @@ from scorer.errors import InputError, OutputError
 from scorer.files.counting import count_rows
 from scorer.files.formats import OutputFormat
 from scorer.job.verification import verify, verify_output
-from tests.helpers.processes import CODE, base_environment
+from tests.helpers.forks import Forks
+from tests.helpers.processes import CODE
 
 ROWS = pa.table(
     {
@@ -113,33 +113,32 @@ def test_rows_that_are_swapped_for_others_of_the_same_schema(scored: Path, tmp_p
         verify_output(folder / "a.parquet")
 
 
-def test_a_folder_and_the_command(scored: Path, tmp_path: Path) -> None:
+def test_a_folder_and_the_command(scored: Path, score_forks: Forks, tmp_path: Path) -> None:
     folder = copied(scored, tmp_path)
     for name in ("in.parquet", "bad.csv"):
         (folder / name).unlink()
     assert len(list(verify([folder]))) == 5
-    command = [sys.executable, "-c", CODE, "--verify", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, env=base_environment(), check=False)
+
+    def verified(*paths: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        return score_forks.run(CODE, "--verify", *paths, folder=tmp_path, **variables)
+
+    done = verified(folder)
     assert (done.returncode, done.stdout.count(": whole, ")) == (0, 5)
     (folder / "a.csv").write_text("x")
-    done = subprocess.run(command, capture_output=True, text=True, env=base_environment(), check=False)
+    done = verified(folder)
     assert (done.returncode, done.stdout.count(": whole, ")) == (3, 4)
     assert "1 of 5 files failed verification" in done.stderr
     # As a shell writes out scored/*.csv.
-    done = subprocess.run(
-        [*command[:-1], str(folder / "a.parquet"), str(folder / "a.csv")],
-        capture_output=True, text=True, env=base_environment(), check=False,
-    )  # fmt: skip
+    done = verified(folder / "a.parquet", folder / "a.csv")
     assert (done.returncode, done.stdout.count(": whole, ")) == (3, 1)
     assert done.stderr.endswith("error: 1 of 2 files failed verification\n")
     name = "\x1b[31ma.csv"
     (folder / "a.csv").rename(folder / name)
     (folder / "a.csv.provenance.json").rename(folder / f"{name}.provenance.json")
-    done = subprocess.run(command, capture_output=True, text=True, env=base_environment(), check=False)
+    done = verified(folder)
     assert done.returncode == 3
     assert done.stderr.splitlines()[0].startswith(f"error: {folder}/\\x1b[31ma.csv: has changed since")
-    logged = {**base_environment(), "SCORER_LOG_FORMAT": "json"}
-    done = subprocess.run(command, capture_output=True, text=True, env=logged, check=False)
+    done = verified(folder, SCORER_LOG_FORMAT="json")
     assert [json.loads(line)["level"] for line in done.stderr.splitlines()] == ["error", "error"]
 
 
