@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,6 @@ def save_report(history: History, folder: Path, *, name: str) -> None:
 
 def render_report(history: History, *, name: str) -> str:
     """The page as HTML, with every text of the user escaped."""
-    environment = Environment(
-        # The colours and the macro of pictures are those of an evaluation's page.
-        loader=ChoiceLoader([PackageLoader("train"), PackageLoader("scorer.report")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     sections = [
         ("Data", _flat(history.data)),
         ("Start", _flat(history.start)),
@@ -44,15 +37,31 @@ def render_report(history: History, *, name: str) -> str:
         ("Settings", _flat({key: value for key, value in history.settings.items() if key not in _ENVIRONMENT})),
         ("Environment", _flat({key: history.settings[key] for key in _ENVIRONMENT if key in history.settings})),
     ]
-    return environment.get_template("training.html").render(
-        name=name,
-        history=history,
-        unnamed=unnamed(history.data.get("labels", ())),
-        collapse=collapse_of(history),
-        way_out=way_out(history) if history.rows else "",
-        metric={"f1": "F1"}.get(history.metric, history.metric),
-        pictures=list(_pictures(history)),
-        sections=[(title, rows) for title, rows in sections if rows],
+    return (
+        _environment()
+        .get_template("training.html")
+        .render(
+            name=name,
+            history=history,
+            unnamed=unnamed(history.data.get("labels", ())),
+            collapse=collapse_of(history),
+            way_out=way_out(history) if history.rows else "",
+            metric={"f1": "F1"}.get(history.metric, history.metric),
+            pictures=list(_pictures(history)),
+            sections=[(title, rows) for title, rows in sections if rows],
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        # The colours and the macro of pictures are those of an evaluation's page.
+        loader=ChoiceLoader([PackageLoader("train"), PackageLoader("scorer.report")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
