@@ -29,7 +29,7 @@ needs_limits = pytest.mark.skipif(sys.platform != "linux", reason="the address s
 
 def hint_of(folder: Path, *arguments: str, **limits: int) -> str:
     """The hint of a run under limits that ends for want of memory."""
-    done = with_limits(folder, *arguments, **limits)
+    done = with_limits(folder, *arguments, "--overwrite", **limits)
     assert done.returncode == 7, done.stderr
     return done.stderr.splitlines()[-1].partition("; ")[2]
 
@@ -91,12 +91,14 @@ def with_positions(bundle: Path, folder: Path, n: int) -> Path:
 
 @needs_limits
 def test_memory_that_runs_out_in_the_model(tiny_bundle: Path, tmp_path: Path) -> None:
-    with_positions(tiny_bundle, tmp_path / "long", 2048)
-    (tmp_path / "a.csv").write_text("text\n" + "".join(f"{row} {'good film ' * 1500}\n" for row in range(5)))
+    with_positions(tiny_bundle, tmp_path / "long", 3072)
+    (tmp_path / "a.csv").write_text("text\n" + "".join(f"{row} {'good film ' * 1800}\n" for row in range(5)))
     command = ("a.csv", "-o", "o.csv", "--model", "long", "--threads")
     hint = "lower --max-length, or lower --threads"
-    assert hint_of(tmp_path, *command, "5", "--max-length", "2048", mib=1200) == hint
-    succeeds(tmp_path, *command, "5", "--max-length", "128", mib=1200)
+    assert hint_of(tmp_path, *command, "1", "--max-length", "3072", mib=1000) == hint
+    succeeds(tmp_path, *command, "1", "--max-length", "128", mib=1000)
+    # Here one alone fits. Which of the five finds no memory, and where, is a matter of luck.
+    assert "lower --threads" in hint_of(tmp_path, *command, "5", "--max-length", "2048", mib=1200)
     succeeds(tmp_path, *command, "1", "--max-length", "2048", mib=1200)
 
 

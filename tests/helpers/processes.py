@@ -64,7 +64,7 @@ def with_limits(
     limits = [f"ulimit -{name} {value * 1024}" for name, value in (("s", stack_mib), ("v", mib)) if value]
     script = " && ".join([*limits, f'exec {sys.executable} -c {shlex.quote(code)} "$@"'])
     command = ["sh", "-c", script, "score", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, env=base_environment(), capture_output=True, text=True, check=False)
 
 
 @contextlib.contextmanager
