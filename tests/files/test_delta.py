@@ -7,8 +7,6 @@ import io
 import json
 import string
 import struct
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 
@@ -24,7 +22,8 @@ from deltalake import DeltaTable, write_deltalake
 
 from scorer.errors import InputError, MissingInputError
 from scorer.files.inputs import expand_inputs
-from tests.helpers.processes import CODE, base_environment
+from tests.helpers.forks import Forks
+from tests.helpers.processes import CODE
 from tests.helpers.stores import s3_store
 
 
@@ -146,10 +145,9 @@ def test_a_file_that_is_gone_is_told_when_it_is_opened(table: Path) -> None:
     assert str(gone) in [file.path for file in expand_inputs([table])]
 
 
-def test_without_the_package(table: Path) -> None:
+def test_without_the_package(table: Path, score_forks: Forks) -> None:
     code = f"import sys; sys.modules['deltalake'] = None; {CODE}"
-    done = subprocess.run([sys.executable, "-c", code, str(table), "-o", str(table.parent / "out")],
-                          capture_output=True, text=True, env=base_environment())  # fmt: skip
+    done = score_forks.run(code, table, "-o", table.parent / "out", folder=table.parent)
     assert done.returncode == 2
     assert done.stderr == (
         f"error: {table}: is a Delta table, which needs a package that is not installed;"
@@ -182,13 +180,11 @@ def test_in_a_store_that_the_package_does_not_know(table: Path) -> None:
         expand_inputs([f"{root}/table"])
 
 
-def test_the_output_is_a_data_set_again(table: Path, tiny_bundle: Path) -> None:
+def test_the_output_is_a_data_set_again(table: Path, tiny_bundle: Path, score_forks: Forks) -> None:
     out = table.parent / "out"
     arguments = [str(table), "-o", str(out), "--model", str(tiny_bundle)]
     for asked in (arguments, [*arguments[1:], str(table / "year=2025")]):
-        done = subprocess.run(
-            [sys.executable, "-c", CODE, *asked], capture_output=True, text=True, env=base_environment()
-        )
+        done = score_forks.run(CODE, *asked, folder=table.parent)
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
     expected = [("new", 2024), ("newer", 2025)]
     by_arrow = ds.dataset(out, partitioning="hive").to_table(columns=["text", "year", "pred_label"]).to_pylist()

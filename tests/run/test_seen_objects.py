@@ -12,7 +12,8 @@ from scorer.run.seen_files import INDEX
 from tests.conftest import Call
 from tests.helpers.stores import s3_store
 
-N = 20
+N = 14
+"""Objects: more than the requests of a night with nothing new."""
 
 
 @pytest.fixture
