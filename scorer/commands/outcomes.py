@@ -96,8 +96,9 @@ def _is_behind(parameter: click.Parameter, value: str, error: ScorerError) -> bo
     if error.path is not None and _lies_in(error.path, value):
         return True
     said = str(parameter.name).replace("_", " ").split()[-1]
-    # As in: column 'x', no column 'prefix_label', device cuda:9.
-    return f"'{value}" in error.message or f"{said} {value}" in error.message
+    # As in: column 'x', no column 'prefix_label', device cuda:9. No quoted value is that of an option of numbers.
+    is_quoted = f"'{value}" in error.message and not isinstance(parameter.type, click.types.IntParamType)
+    return is_quoted or f"{said} {value}" in error.message
 
 
 def _lies_in(path: str, value: str) -> bool:

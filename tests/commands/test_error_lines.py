@@ -76,6 +76,15 @@ def test_a_variable_that_an_option_replaces_is_not_named(
     assert "SCORER_DEVICE" not in call_score("a.csv", "-o", "b.csv", "--device", "x")[2]
 
 
+def test_a_number_of_a_variable_is_not_taken_for_a_quoted_value(
+    in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.csv").write_text("text,label,pred_label\ngood,1,1\n")
+    monkeypatch.setenv("SCORER_THREADS", "1")
+    code, _, err = in_process(evaluate_labels)(tmp_path / "a.csv", "--label-map", "1=bad,1=good")
+    assert (code, err) == (2, "error: --label-map maps '1' twice; drop one of them\n")
+
+
 def test_verbose_says_what_was_found_and_where_an_error_is_explained(
     call_score: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
