@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.processes import CODE, EVALUATE, ROOT, environment
+from tests.helpers.processes import CODE, EVALUATE, ROOT, base_environment
 
 PACKAGES = ("scorer", "train", "export", "benchmarks")
 
@@ -162,6 +162,6 @@ def test_scoring_and_evaluating_need_neither_transformers_nor_optimum(tiny_bundl
         (EVALUATE, ("a.csv", "--model", str(tiny_bundle))),
     ):
         words = [sys.executable, "-c", PLAIN + code, *arguments]
-        done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(words, cwd=tmp_path, env=base_environment(), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     assert len((tmp_path / "scored.csv").read_text().splitlines()) == 21
