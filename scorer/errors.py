@@ -114,6 +114,10 @@ class MissingInputError(InputError):
     """An input matches no file; ``--on-missing-input ok`` skips it."""
 
 
+class MissingBucketError(MissingInputError):
+    """The bucket of an input does not exist."""
+
+
 class EmptyInputError(MissingInputError):
     """A folder that exists has no file to read; ``--on-missing-input empty`` skips it."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from scorer.errors import InputError, MissingInputError, OutputError, ScorerError, UnreachableError
+from scorer.errors import InputError, MissingBucketError, MissingInputError, OutputError, ScorerError, UnreachableError
+from scorer.files.urls import store_of
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +21,9 @@ _WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 _PATIENCE_SECONDS = 60.0
 """A try that ends later than this after the first is the last one: together they stay under two minutes."""
+
+_silent: dict[str, float] = {}
+"""Times at which stores did not answer in all tries: for as long as these took, nobody waits for them again."""
 
 # Parts of names of classes: each library behind a store (botocore, aiohttp, requests, google.auth) has its own.
 _NOT_TRUSTED = ("Certificate", "CertVerification")
@@ -63,18 +68,20 @@ def asked(shown: str, call: Callable[[], T], *, writing: bool = False) -> T:
     Raises:
         ScorerError: as :func:`store_errors` gives it.
     """
+    store = store_of(shown)
     begun = time.monotonic()
-    for wait in _WAITS:
+    waits = iter(() if begun - _silent.get(store, -math.inf) < _PATIENCE_SECONDS else _WAITS)
+    while True:
         try:
             with store_errors(shown, writing=writing):
                 return call()
         except UnreachableError as error:
-            if time.monotonic() - begun > _PATIENCE_SECONDS:
+            wait = next(waits, None)
+            if wait is None or time.monotonic() - begun > _PATIENCE_SECONDS:
+                _silent[store] = time.monotonic()
                 raise
             log.debug("%s: %s; trying again in %g s", shown, error.message, wait)
             time.sleep(wait)
-    with store_errors(shown, writing=writing):
-        return call()
 
 
 @contextmanager
@@ -86,7 +93,7 @@ def store_errors(shown: str, *, writing: bool = False) -> Iterator[None]:
         raise
     except Exception as error:
         translated = _translated(error, shown)
-        if writing and any(_s3_code(one) == "NoSuchBucket" for one in [error, *_behind(error)]):
+        if writing and isinstance(translated, MissingBucketError):
             translated = OutputError("there is no such bucket", path=shown, hint="make it first, or check the URL")
         elif writing and not isinstance(translated, UnreachableError):
             translated = OutputError(
@@ -133,6 +140,8 @@ def _translated(error: Exception, shown: str) -> ScorerError:
             path=shown,
             hint="renew or check the credentials; some stores say so too of what is not there",
         )
+    if any(_s3_code(one) == "NoSuchBucket" for one in chain):
+        return MissingBucketError("there is no such bucket", path=shown, hint="check the URL")
     if isinstance(error, FileNotFoundError) or 404 in statuses or 410 in statuses:
         return MissingInputError("no such file", path=shown, hint="check the URL")
     return InputError(

@@ -37,6 +37,16 @@ def without_secrets(path: str) -> str:
     return in_utf8(f"{scheme}://{place}")
 
 
+def store_of(url: str) -> str:
+    """The host or the bucket of a URL, with its scheme.
+
+    >>> store_of("s3://bucket/reviews/a.csv")
+    's3://bucket'
+    """
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
+
+
 def has_wildcard(path: str) -> bool:
     """True if ``path`` has a wildcard."""
     return any(char in path for char in _WILDCARDS)

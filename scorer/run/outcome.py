@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from scorer.errors import BusyError, MissingInputError, OutputError, OutputExistsError, ScorerError
+from scorer.errors import BusyError, MissingBucketError, MissingInputError, OutputError, OutputExistsError, ScorerError
 from scorer.files.inputs import InputFile, say_left_out
 from scorer.job.summary import ScoreSummary
 from scorer.run.ending import say_ending, say_one_ending, worst_of
@@ -84,6 +84,7 @@ class Outcome:
         """Say, and keep in mind, that an input which is missing is left out."""
         say_left_out(error)
         self.has_left_out = True
+        self.all_listed &= not isinstance(error, MissingBucketError)
 
     def skips(self, error: ScorerError) -> bool:
         """True for the error of an input that is gone if missing ones are left out."""

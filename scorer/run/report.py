@@ -29,7 +29,7 @@ class RunReport:
         older: number of inputs that were left out because they were modified before ``--since``.
         seconds: wall time.
         of_one_file: True if the run is from one file to one, not into a folder.
-        all_listed: True if every input is there, if only as an empty folder.
+        all_listed: True if every input is there, if only as an empty folder or bucket.
         begun_at: when the run began, Unix time; ``None`` if it was refused before.
     """
 

@@ -26,6 +26,7 @@ from scorer.job.options import ScoreOptions
 from scorer.job.stored_outputs import StoredOutputs
 from scorer.job.summary import JobCounts, ScoreSummary
 from scorer.progress import Progress
+from scorer.run.dead_stores import DeadStores
 from scorer.run.deaths import Deaths
 from scorer.run.engines import engine_of
 from scorer.run.foreseen import LOCK
@@ -71,7 +72,13 @@ def score_all(
         outputs = output_folder(output)
         trusted = not (options.overwrite or outcome.run.checksum)
         seen = SeenFiles.open(outputs, options, is_trusted=trusted)
-        run = partial(run_job, options=options, progress=progress, earlier=earlier, like_make=True, is_last=False)
+        of_one = partial(run_job, options=options, progress=progress, earlier=earlier, like_make=True, is_last=False)
+        stores = DeadStores()
+
+        def run(file: InputFile, target: str, *, engine: Callable[[], Engine]) -> ScoreSummary:
+            with stores.watched(file.path, target):
+                return of_one(file, target, engine=engine)
+
         with Deaths(outputs) as deaths:
             try:
                 outcome.summaries |= _found(targets, outputs, options, engine, seen, deaths)

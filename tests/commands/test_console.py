@@ -42,6 +42,7 @@ CODES = {
     "InputError": 3,
     "MissingInputError": 3,
     "EmptyInputError": 3,
+    "MissingBucketError": 3,
     "ModelError": 4,
     "DeviceError": 4,
     "OutputError": 5,

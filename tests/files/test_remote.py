@@ -297,6 +297,7 @@ def test_tries_come_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(store_errors_of.time, "sleep", wait)
     monkeypatch.setattr(store_errors_of.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(store_errors_of, "_silent", {})
     with pytest.raises(UnreachableError):
         store_errors_of.asked("s3://b/a.csv", slow)
     assert (waits, clock[0] < 120) == ([0.5, 1.0], True)
@@ -313,3 +314,11 @@ def test_a_bucket_that_is_not_there_is_found_before_any_work(call_score: Call, m
         fsspec.filesystem("s3").mkdir("here")
         assert call_score("a.csv", "-o", "s3://here/out.csv")[0] == 0
         assert fsspec.filesystem("s3").find("here") == ["here/out.csv", "here/out.csv.provenance.json"]
+        night = ("-o", "out/", "--on-missing-input", "ok", "--metrics-file", "m.prom")
+        code, _, err = call_score("s3://nowhere/in/", *night)
+        assert (code, "s3://nowhere/in/: there is no such bucket: left out" in err) == (0, True), err
+        assert "score_last_success_timestamp_seconds" not in Path("m.prom").read_text()
+        assert call_score("s3://here/in/", *night)[0] == 0  # a bucket with no file there
+        assert "score_last_success_timestamp_seconds" in Path("m.prom").read_text()
+        code, _, err = call_score("s3://nowhere/in/", "-o", "out/")
+        assert (code, "error: s3://nowhere/in/: there is no such bucket; check the URL" in err) == (3, True), err
