@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -16,13 +17,22 @@ class _End:
 _END: Final = _End()
 
 
-def one_ahead(items: Iterator[T]) -> Iterator[T]:
-    """``items`` in order, each computed in another thread while the one before it is in use."""
+@contextmanager
+def one_ahead(items: Iterator[T]) -> Iterator[Iterator[T]]:
+    """Give ``items`` in order, each computed in another thread while the one before it is in use.
+
+    The thread ends with the block. It must not end with an iterator, which the garbage collector may close at any
+    place: joining a thread while another one starts never returns.
+    """
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+        yield _computed(items, pool)
+
+
+def _computed(items: Iterator[T], pool: ThreadPoolExecutor) -> Iterator[T]:
+    following = pool.submit(next, items, _END)
+    while not isinstance(item := following.result(), _End):
         following = pool.submit(next, items, _END)
-        while not isinstance(item := following.result(), _End):
-            following = pool.submit(next, items, _END)
-            yield item
+        yield item
 
 
 class OneBehind(Generic[T]):

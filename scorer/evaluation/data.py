@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -86,10 +87,12 @@ class EvaluatedData:
         slice_by = tuple(self.options.slice_by)
         if self.scorer is None:
             progress = NoProgress()  # predictions are read too fast to show it
-            chunks = predicted_chunks(self.files, self.labels, slice_by)
+            opened: AbstractContextManager[Iterator[PredictedChunk]] = nullcontext(
+                predicted_chunks(self.files, self.labels, slice_by)
+            )
         else:
-            chunks = scored_chunks(self.files, self.labels, self.scorer, slice_by, progress)
-        with progress as shown:
+            opened = scored_chunks(self.files, self.labels, self.scorer, slice_by, progress)
+        with progress as shown, opened as chunks:
             shown.start(self.gold.rows)
             return collect_rows(_counted(chunks, profile, shown), self.gold, self.ids, slice_by)
 

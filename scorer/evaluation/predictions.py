@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,10 +97,11 @@ def predicted_chunks(
             start += table.num_rows
 
 
+@contextmanager
 def scored_chunks(
     files: Sequence[EvaluatedFile], labels: LabelSet, scorer: Scorer, slice_by: Sequence[str], progress: Progress
-) -> Iterator[PredictedChunk]:
-    """Score files with texts; the next chunk is read and tokenized while the model runs."""
+) -> Iterator[Iterator[PredictedChunk]]:
+    """Score files with texts, in the block; the next chunk is read and tokenized while the model runs."""
     ids = labels.ids_of_names()
     prefix = scorer.prefix
 
@@ -111,11 +113,12 @@ def scored_chunks(
                 values = text_values(table.column(text))
                 yield file, table, values, scorer.encode(values)
 
-    for file, table, texts, tokens in one_ahead(encoded()):
+    def predicted(chunk: tuple[EvaluatedFile, pa.Table, pa.ChunkedArray, Encoded]) -> PredictedChunk:
+        file, table, texts, tokens = chunk
         ticks = ticking(progress, table.num_rows, len(tokens.tokens))
         scored = scorer.score_chunk(tokens, on_share=ticks)
         added = scored.predictions
-        yield PredictedChunk(
+        return PredictedChunk(
             file,
             table,
             predicted=to_ids(string_array(added.column(f"{prefix}label")), ids),
@@ -125,6 +128,9 @@ def scored_chunks(
             texts=texts,
             n_tokens=scored.n_tokens,
         )
+
+    with one_ahead(encoded()) as chunks:
+        yield map(predicted, chunks)
 
 
 def _probabilities(

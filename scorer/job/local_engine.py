@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from scorer.job.chunk_work import ChunkWork, EncodedChunk, ModelIdentity
 from scorer.job.engine import RemainingChunks
@@ -56,14 +56,17 @@ class LocalEngine:
                 if chunk.number not in remaining.done:
                     yield work.columns.encode(scorer, chunk, work.known)
 
-        def with_logits() -> Iterator[tuple[EncodedChunk, Logits]]:
-            for chunk in one_ahead(encoded()):
+        def with_logits(chunks: Iterator[EncodedChunk]) -> Iterator[tuple[EncodedChunk, Logits]]:
+            for chunk in chunks:
                 tokens = chunk.tokens
                 yield chunk, scorer.session.logits(tokens, ticking(progress, tokens.n_rows, len(tokens.tokens)))
 
-        # Batches on a device leave the processor free for the rows of the chunk before.
-        runs = one_ahead(with_logits()) if scorer.session.batching == "tokens" else with_logits()
-        yield (work.columns.score(scorer, chunk, logits) for chunk, logits in runs)
+        with ExitStack() as threads:
+            runs = with_logits(threads.enter_context(one_ahead(encoded())))
+            if scorer.session.batching == "tokens":
+                # Batches on a device leave the processor free for the rows of the chunk before.
+                runs = threads.enter_context(one_ahead(runs))
+            yield (work.columns.score(scorer, chunk, logits) for chunk, logits in runs)
 
     def _loaded(self) -> Scorer:
         if self._scorer is None:

@@ -197,8 +197,8 @@ class ResumableJob:
         provenance = {**made_by, "rows": counts.to_json(), "by_status": by_status}
         if work.model.batching != "alone":  # else the bytes are those of a run that reuses nothing
             provenance |= self.earlier.stated(counts.reused)
-        rows = one_ahead(work.rows_of(unfinished.parts()))
-        assembled = assemble(rows, self.destination, work.schema, provenance)
+        with one_ahead(work.rows_of(unfinished.parts())) as rows:
+            assembled = assemble(rows, self.destination, work.schema, provenance)
         state.check()
         summary = work.summary(str(self.destination.path), counts, begun=self.begun, why=self.why)
         reports = () if self.reports is None else self.reports(summary)

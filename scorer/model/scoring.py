@@ -167,9 +167,10 @@ class Scorer:
         values = dataframes.strings_of(texts)
         slices = (values[place : place + _TEXTS_AT_A_TIME] for place in range(0, len(values), _TEXTS_AT_A_TIME))
         scored = []
-        with progress_of_call(progress) as shown:
+        encoded = (self._encoder.encode(part) for part in slices)
+        with progress_of_call(progress) as shown, one_ahead(encoded) as parts:
             shown.start(len(values))
-            for part in one_ahead(self._encoder.encode(part) for part in slices):
+            for part in parts:
                 ticks = ticking(shown, part.n_rows, len(part.tokens))
                 scored.append(self.score_chunk(part, on_share=ticks).predictions)
                 shown.advance(part.n_rows, len(part.tokens))
