@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import glob
 import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from scorer.disk.paths import STDIN, is_folder, is_missing, is_plain_file, is_there
+from scorer.disk.paths import STDIN, is_folder, is_missing, is_there
 from scorer.errors import EmptyInputError, InputError, MissingInputError, ScorerError, UnreachableError, UsageError
 from scorer.files import delta
 from scorer.files.beside_outputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX
 from scorer.files.formats import KNOWN_FORMATS, extension_of
+from scorer.files.listing import matching_files, unlisted
 from scorer.files.urls import folder_to_search, has_wildcard, is_url, without_secrets
 
 log = logging.getLogger(__name__)
@@ -181,9 +181,7 @@ def _expand(name: str, search: _Search) -> list[InputFile]:
         found, in_tables = _walk(Path(name), search)
     elif _is_glob(name):
         base = folder_to_search(name)
-        _check_readable(base or ".")
-        # Not Path.glob: it takes no absolute patterns.
-        matches = sorted(match for match in glob.glob(name, recursive=True) if is_plain_file(match))  # noqa: PTH207
+        matches = matching_files(name, partial(_fail_shown, name, search))
         is_current = delta.check_of_versions()
         found = [InputFile(match, Path(match).relative_to(base).as_posix()) for match in matches if is_current(match)]
     elif not extension_of(Path(name).name).is_input and is_missing(name):
@@ -207,16 +205,12 @@ def _expand(name: str, search: _Search) -> list[InputFile]:
     return [replace(file, name=levels + file.name) for file in sorted(inputs, key=lambda file: file.name)]
 
 
-def _check_readable(folder: str) -> None:
-    """Check that a folder may be listed: a search by pattern takes one that may not for an empty one."""
-    try:
-        with os.scandir(folder):
-            pass
-    except PermissionError as error:
-        hint = "give this user the right to read it"
-        raise InputError(f"cannot be listed: {error.strerror}", path=folder, hint=hint) from error
-    except OSError:
-        return  # what is not there matches nothing
+def _fail_shown(pattern: str, search: _Search, error: InputError) -> None:
+    """Pass on the error of a folder in which ``pattern`` is looked for, unless it is hidden."""
+    base = folder_to_search(pattern)
+    below = (error.path or "").removeprefix(without_secrets(base)).lstrip("/")
+    if not _is_hidden_below(below, pattern.removeprefix(base)):
+        search.fail(error)
 
 
 def _check_reachable(name: str) -> None:
@@ -234,11 +228,7 @@ def _walk(folder: Path, search: _Search) -> tuple[list[InputFile], list[InputFil
     """The files in ``folder``, with hidden folders in place of theirs, and the files of its Delta tables."""
 
     def refuse(error: OSError) -> None:
-        if isinstance(error, FileNotFoundError):
-            refused: InputError = MissingInputError("was removed while it was listed", path=error.filename)
-        else:
-            hint = "give this user the right to read it" if isinstance(error, PermissionError) else None
-            refused = InputError(f"cannot be listed: {error.strerror}", path=error.filename, hint=hint)
+        refused = unlisted(error, error.filename)
         refused.__cause__ = error
         if error.filename == str(folder):
             raise refused
@@ -286,11 +276,12 @@ def _is_glob(name: str) -> bool:
 
 def _is_input(below: str, pattern: str, any_format: bool) -> bool:
     """True for a file found by searching that is to be read; files named by the user are read under any name."""
-    parts = below.split("/")
+    return not _is_hidden_below(below, pattern) and (extension_of(below).is_input or any_format)
+
+
+def _is_hidden_below(below: str, pattern: str) -> bool:
     named = {part[:1] for part in pattern.split("/")}  # a pattern such as _staging/*.csv asks for hidden names
-    if any(_is_hidden(part) and part[0] not in named for part in parts):
-        return False
-    return extension_of(below).is_input or any_format
+    return any(_is_hidden(part) and part[0] not in named for part in below.split("/"))
 
 
 def _is_hidden(name: str) -> bool:

@@ -308,6 +308,9 @@ DENIED = [
         3,
         "closed/x: cannot be listed: Permission denied",
     ),
+    (("*/*.csv", "-o", "out/"), 3, "closed: cannot be listed: Permission denied; give this user the right to read it"),
+    (("cl*/x/*.csv", "-o", "out/", "--on-missing-input", "ok"), 3, "closed: cannot be listed: Permission denied; "),
+    (("**/*.csv", "-o", "out/"), 3, "1 of 4 files could not be scored: closed; the other 3 are done"),
     (("incoming", "-o", "closed/x/out/"), 5, "closed/x: the folder cannot be reached: Permission denied; "),
     (("incoming", "-o", "foreign/"), 5, "foreign: the folder cannot be written to: Permission denied; choose another"),
     (("incoming/a.csv", "-o", "foreign/a.csv"), 5, "foreign: the folder cannot be written to: Permission denied; "),
@@ -318,18 +321,41 @@ DENIED = [
 def test_what_is_denied_is_said_to_be(
     incoming: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
-    if os.geteuid() != 0 or shutil.which("setpriv") is None:
-        pytest.skip("a folder of somebody else takes root, and setpriv to be denied it")
     (tmp_path / "closed" / "x").mkdir(parents=True)
     (tmp_path / "closed" / "x" / "b.csv").write_text("text\ngood\n")
     (tmp_path / "foreign").mkdir()
     for name, mode in (("closed", 0o700), ("foreign", 0o755)):
         os.chown(tmp_path / name, 1234, 1234)
         (tmp_path / name).chmod(mode)
-    command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable, "-c", CODE, *arguments]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    done = without_rights(tmp_path, *arguments)
     assert (done.returncode, says in done.stderr) == (code, True), done.stderr
     assert incoming.exists()
+
+
+@pytest.mark.parametrize("pattern", ["incoming/*/*.csv", "incoming/**/*.csv", "incoming/**"])
+def test_a_folder_that_a_pattern_cannot_look_into_prunes_nothing(
+    call_score: Call, incoming: Path, tmp_path: Path, pattern: str
+) -> None:
+    (incoming / "half").mkdir()
+    (incoming / "half" / "d.csv").write_text("text\ngood\n")
+    assert call_score(pattern, "-o", "scored")[0] == 0
+    before = scored(tmp_path)
+    (incoming / "sub").chmod(0)
+    (incoming / "_aside").mkdir(mode=0)
+    for options in ((), ("--dry-run",), ("--prune", "--yes")):
+        done = without_rights(tmp_path, pattern, "-o", "scored", *options)
+        assert done.returncode == 3, done.stderr
+        assert done.stderr.count("cannot be listed") == 1
+        assert "error: incoming/sub: cannot be listed: Permission denied; give this user" in done.stderr
+    assert scored(tmp_path) == before
+
+
+def without_rights(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A run of root without the rights that let it look into everything."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("a folder of somebody else takes root, and setpriv to be denied it")
+    command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable, "-c", CODE, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
 
 
 def test_a_second_start_leaves_the_metrics_of_the_first_alone(call_score: Call, incoming: Path, tmp_path: Path) -> None:
