@@ -13,6 +13,7 @@
     ├── OutputError             5   the output could not be written
     ├── BusyError               6   another run holds the output
     ├── OutOfMemoryError        7   memory ran out, on the machine or on the device
+    │   └── PassedOverError     7   too many runs have died at a file
     ├── QualityGateError        8   a quality gate was not met
     └── UnreachableError        9   a store or network does not answer; another try can help
 
@@ -148,6 +149,10 @@ class OutOfMemoryError(ScorerError):
     """Memory ran out, on the machine or on the device."""
 
     exit_code = 7
+
+
+class PassedOverError(OutOfMemoryError):
+    """Too many runs have died at a file, most likely for want of memory; it is not tried again."""
 
 
 class QualityGateError(ScorerError):

@@ -16,6 +16,8 @@ from scorer.safe_text import first_line
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk or an exhausted quota."""
 
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 
 @contextmanager
 def write_errors(path: Path) -> Iterator[None]:
@@ -28,7 +30,9 @@ def write_errors(path: Path) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(f"could not be written: {error.strerror or first_line(error)}", path=path) from error
+        hint = "choose another folder or change its mode" if error.errno in _NOT_ALLOWED else None
+        what = f"could not be written: {error.strerror or first_line(error)}"
+        raise OutputError(what, path=path, hint=hint) from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -105,6 +105,22 @@ def identity_of(file: str | os.PathLike[str] | int) -> tuple[int, int] | None:
     return (state.st_dev, state.st_ino) if stat.S_ISREG(state.st_mode) else None
 
 
+def check_readable(target: Path) -> None:
+    """Check that ``target`` can be read if it is a file: a new one has its mode, and is read before it is published.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    if not is_plain_file(target):
+        return
+    try:
+        with target.open("rb"):
+            return
+    except OSError as error:
+        hint = "give this user the right to read it, or move it away"
+        raise OutputError(f"cannot be read: {error.strerror}", path=target, hint=hint) from error
+
+
 def check_folder(target: Path) -> None:
     """Check that a file can be created in the folder of ``target``.
 

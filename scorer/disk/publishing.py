@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scorer.disk.durable import create, remove_leftover, sync, sync_folder, write_errors
+from scorer.errors import OutputError
 from scorer.interrupts import held_back
 
 _NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV)
@@ -53,10 +54,15 @@ def stage(target: Path, data: bytes, *, durably: bool = True) -> Move:
     """
     # No lock keeps another run away from it.
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    with write_errors(target), create(temporary, like=(target,)) as file:
-        file.write(data)
-        if durably:
-            sync(file)
+    try:
+        with write_errors(target), create(temporary, like=(target,)) as file:
+            file.write(data)
+            if durably:
+                sync(file)
+    except OutputError:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
     return Move(temporary, target)
 
 

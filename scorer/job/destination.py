@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scorer.disk.durable import remove_leftover
-from scorer.disk.paths import check_folder, is_folder, is_plain_file, is_there, refuse_input
+from scorer.disk.paths import check_folder, check_readable, is_folder, is_plain_file, is_there, refuse_input
 from scorer.disk.publishing import Move
 from scorer.errors import OutputExistsError, UsageError
 from scorer.files.beside_outputs import REJECTS_SUFFIX
@@ -64,11 +64,12 @@ class Destination:
         Raises:
             UsageError: it is a folder, or it or a file beside it is an input.
             OutputExistsError: it already exists and ``overwrite`` is false.
-            OutputError: its folder is missing or cannot be written to.
+            OutputError: its folder is missing or cannot be written to, or it or a file beside it cannot be read.
         """
         for target in (self.path, self.rejects, self.provenance):
             if is_folder(target):
                 raise UsageError("is a folder", path=target, hint="name a file in it")
+            check_readable(target)
             for name in (target, self.temporary(target), Move(None, target).backup):
                 refuse_input(name, inputs)
         if is_there(self.path) and not is_plain_file(self.path):

@@ -131,7 +131,7 @@ def read_provenance(output: Path) -> bytes | None:
         sidecar = sidecar_of(output)
         return sidecar.read_bytes().removesuffix(b"\n") if sidecar.exists() else None
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=output) from error
+        raise InputError(f"cannot be read: {error.strerror}", path=error.filename or output) from error
 
 
 def in_footer(file: BinaryIO) -> bytes | None:

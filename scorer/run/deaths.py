@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scorer.errors import OutOfMemoryError
+from scorer.errors import PassedOverError
 from scorer.files.file_marks import Mark
 from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url, without_secrets
@@ -69,11 +69,11 @@ class Deaths:
         """Check that ``file`` may be scored.
 
         Raises:
-            OutOfMemoryError: too many runs have died there.
+            PassedOverError: too many runs have died there.
         """
         if self.are_too_many(file):
             note = self._outputs.place(_NOTE)
-            raise OutOfMemoryError(
+            raise PassedOverError(
                 f"passed over: the system has killed {_MOST} runs at this file, most likely for want of memory",
                 path=without_secrets(file.path),
                 hint=f"score it alone with more memory or a lower --chunk-rows, or remove {note} to try again here",

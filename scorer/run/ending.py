@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scorer.disk.paths import is_folder, is_there
-from scorer.errors import ScorerError
+from scorer.errors import OutOfMemoryError, OutputError, PassedOverError, ScorerError, UnreachableError
 from scorer.files.beside_outputs import REJECTS_SUFFIX
 from scorer.files.inputs import InputFile
 from scorer.files.urls import is_url, without_secrets
@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 WORST_FIRST = (5, 9, 7, 1, 4, 3, 6, 2)
 """Exit codes of errors that stop one file of many; the first of these that a run met is its own."""
 
-_CAN_HEAL = (5, 7, 9)
 _SIGNALS = (130, 143)
 
 _AT_MOST = 3
@@ -35,22 +34,31 @@ def say_ending(
     targets: Mapping[str, InputFile],
     summaries: Mapping[str, ScoreSummary],
     failures: Sequence[Failure],
+    errors: Sequence[ScorerError],
     *,
     repeat: bool,
 ) -> None:
     """Say how a run into a folder stands that fails with ``code``; nothing of one that was refused.
 
     ``targets`` has the inputs of all outputs, ``summaries`` those that are done, ``failures`` the inputs that failed
-    one by one; ``repeat`` says them once more.
+    one by one; ``repeat`` says them once more. ``errors`` are those of the failures, or the one that ended the run.
     """
     if not (_is_failure(code) or (failures and summaries)):
         return
     for line in _failed(failures) if repeat else ():
         _say(line)
+    inputs = {target: without_secrets(file.path) for target, file in targets.items()}
     left = [target for target in targets if target not in summaries]
-    _say(_nothing_is_lost(left, list(summaries.values())))
-    known = {without_secrets(file.path) for file in targets.values()}
-    _say(_next(code, left, sum(failure.input not in known for failure in failures), len(failures)))
+    kept = [target for target in left if not is_url(target) and is_there(target)]
+    _say(_nothing_is_lost(len(kept), list(summaries.values())))
+    passed = {error.path for error in errors if isinstance(error, PassedOverError)}
+    does = _same_command(
+        [target for target in left if inputs[target] not in passed],
+        are_known=bool(summaries or failures or not kept),  # else the run ended before it looked at them
+        n_unlisted=len({failure.input for failure in failures} - {*inputs.values()}),
+        n_passed=len(passed),
+    )
+    _say(f"next: {_to_do(code, errors)}{does}")
 
 
 def say_one_ending(code: int, output: str) -> None:
@@ -83,10 +91,9 @@ def _failed(failures: Sequence[Failure]) -> list[str]:
     ]
 
 
-def _nothing_is_lost(left: Sequence[str], summaries: Sequence[ScoreSummary]) -> str:
+def _nothing_is_lost(kept: int, summaries: Sequence[ScoreSummary]) -> str:
     up_to_date = sum(summary.skipped for summary in summaries)
     scored = len(summaries) - up_to_date
-    kept = sum(not is_url(target) and is_there(target) for target in left)
     parts = [
         f"{counted(scored, 'file')} scored" if scored else "",
         f"{counted(up_to_date, 'file')} up to date" if up_to_date else "",
@@ -105,25 +112,39 @@ def _set_aside(summaries: Sequence[ScoreSummary]) -> str:
     return f"; {rows} set aside in {having[0].output}{REJECTS_SUFFIX}{more}"
 
 
-def _next(code: int, left: Sequence[str], n_unlisted: int, n_failed: int) -> str:
-    """What the same command does next: with the outputs that are ``left``, and inputs that could not be listed."""
+def _to_do(code: int, errors: Sequence[ScorerError]) -> str:
+    """What a person has to do before the same command."""
+    if code in _SIGNALS:
+        return ""
+    if any(map(_can_heal, errors)):
+        return "another try can help: "
+    return f"{'report the internal error' if code == 1 else 'fix them' if len(errors) > 1 else 'fix that'}; "
+
+
+def _can_heal(error: ScorerError) -> bool:
+    """True if the same command may succeed later; an output whose error has another hint waits for a person."""
+    if isinstance(error, OutputError):
+        return error.hint is None or error.hint.startswith("run again")
+    return isinstance(error, UnreachableError | OutOfMemoryError) and not isinstance(error, PassedOverError)
+
+
+def _same_command(left: Sequence[str], *, are_known: bool, n_unlisted: int, n_passed: int) -> str:
+    """What the same command does next with the outputs that are ``left``; ``are_known`` if all of them need work."""
     begun = sum(not is_url(target) and _is_begun(target) for target in left)
     resumed = ""
     if begun:
         some = f"{begun} of them " if begun < len(left) else ""
         resumed = f", {some}from where {'it' if begun == 1 else 'they'} stopped"
     files = f"the {counted(len(left), 'file')} that {'is' if len(left) == 1 else 'are'} left"
+    if not are_known:
+        files = f"what is new of {counted(len(left), 'file')}"
+    unchanged = f"{counted(n_passed, 'file')} that {'has' if n_passed == 1 else 'have'} not changed"
     parts = [
         f"looks at {counted(n_unlisted, 'input')} again" if n_unlisted else "",
         f"scores {files}{resumed}" if left else "",
+        f"passes over {unchanged}" if n_passed else "",
     ]
-    does = f"the same command {' and '.join(filter(None, parts)) or 'does what is left'}"
-    if code in _SIGNALS:
-        return f"next: {does}"
-    if code in _CAN_HEAL:
-        return f"next: another try can help: {does}"
-    fix = "report the internal error" if code == 1 else "fix them" if n_failed > 1 else "fix that"
-    return f"next: {fix}; {does}"
+    return f"the same command {' and '.join(filter(None, parts)) or 'does what is left'}"
 
 
 def _is_begun(output: str) -> bool:

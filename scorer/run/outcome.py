@@ -9,7 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from scorer.errors import BusyError, MissingBucketError, MissingInputError, OutputError, OutputExistsError, ScorerError
+from scorer.errors import (
+    BusyError,
+    MissingBucketError,
+    MissingInputError,
+    OutputError,
+    OutputExistsError,
+    ScorerError,
+    explained,
+)
 from scorer.files.inputs import InputFile, say_left_out
 from scorer.job.summary import ScoreSummary
 from scorer.run.ending import say_ending, say_one_ending, worst_of
@@ -141,7 +149,7 @@ class Outcome:
             if self.run.dry_run:
                 raise
             code = self.exit_code_of(error)
-            self._say_ending(code)
+            self._say_ending(code, explained(error))
             if not isinstance(error, ScorerError):
                 self.failures.append(Failure("", type(error).__name__, code))
             elif not self.failures:
@@ -150,17 +158,19 @@ class Outcome:
                 try:
                     self.files.write(self.report(code), checked=self.files_are_checked)
                 except OutputError as failure:
-                    log.warning("%s", failure)
+                    if str(failure) != str(error):
+                        log.warning("%s", failure)
             raise
 
     def _n_scored(self) -> int:
         return sum(not summary.skipped for summary in self.summaries.values())
 
-    def _say_ending(self, code: int) -> None:
+    def _say_ending(self, code: int, error: ScorerError) -> None:
         if not self.of_one_file:
             # What a person has before the eyes need not be said again.
             is_far = len(self.failures) > 3 or self._n_scored_before_failures != self._n_scored() or code > 100
-            say_ending(code, self.targets, self.summaries, self.failures, repeat=is_far)
+            errors = self.errors or [error]
+            say_ending(code, self.targets, self.summaries, self.failures, errors, repeat=is_far)
         elif self.targets:
             say_one_ending(code, next(iter(self.targets)))
 

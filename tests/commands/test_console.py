@@ -48,6 +48,7 @@ CODES = {
     "OutputError": 5,
     "BusyError": 6,
     "OutOfMemoryError": 7,
+    "PassedOverError": 7,
     "QualityGateError": 8,
     "UnreachableError": 9,
 }

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,14 @@ def with_limits(
     script = " && ".join([*limits, f'exec {sys.executable} -c {shlex.quote(code)} "$@"'])
     command = ["sh", "-c", script, "score", *arguments]
     return subprocess.run(command, cwd=folder, env=base_environment(), capture_output=True, text=True, check=False)
+
+
+def without_rights(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``score`` in ``folder`` by root without the rights that let it look into everything."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("a folder of somebody else takes root, and setpriv to be denied it")
+    command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable, "-c", CODE, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
@@ -11,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from scorer.disk import publishing
 from scorer.files import store_errors
 from scorer.job.journal import UnfinishedWork
 from tests.conftest import Call
 from tests.helpers.faults import fail_at
 from tests.helpers.forks import Forks
-from tests.helpers.processes import CODE
+from tests.helpers.processes import CODE, without_rights
 
 N_FILES = 12
 
@@ -130,6 +133,60 @@ def test_a_full_disk_under_one_output(score_forks: Forks, tmp_path: Path, incomi
         "nothing is lost: out.csv is as it was, and the same command resumes what was scored",
     )
     assert (tmp_path / "out.csv").read_text() == "before"
+
+
+WAITS_FOR_A_PERSON = {
+    "the folder of the outputs": ((), "the same command scores what is new of 12 files"),
+    "the folder of the metrics": (("--metrics-file", "nowhere/m.prom"), "the same command does what is left"),
+}
+
+
+@pytest.mark.parametrize(("options", "does"), WAITS_FOR_A_PERSON.values(), ids=WAITS_FOR_A_PERSON)
+def test_another_try_is_of_no_use_where_nothing_may_be_written(
+    call_score: Call, incoming: Path, tmp_path: Path, tiny_bundle: Path, options: tuple[str, ...], does: str
+) -> None:
+    assert call_score("in/", "-o", "out/")[0] == 0
+    (tmp_path / "out").chmod(0o555)
+    done = without_rights(tmp_path, "in/", "-o", "out/", "--model", str(tiny_bundle), *options)
+    assert (done.returncode, done.stderr.splitlines()[-2]) == (5, f"next: fix that; {does}")
+    assert incoming.exists()
+
+
+def test_an_output_that_may_not_be_written(tmp_path: Path, incoming: Path, tiny_bundle: Path) -> None:
+    (incoming / "sub").mkdir()
+    (incoming / "00.csv").rename(incoming / "sub" / "00.csv")
+    (tmp_path / "out" / "sub").mkdir(parents=True, mode=0o555)
+    done = without_rights(tmp_path, "in/", "-o", "out/", "--model", str(tiny_bundle))
+    assert (done.returncode, done.stderr.splitlines()[-2]) == (
+        5, "next: fix that; the same command scores the 1 file that is left",
+    )  # fmt: skip
+
+
+def test_a_disk_that_is_full_before_any_work(
+    call_score: Call, incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("in/", "-o", "out/", "--metrics-file", "m.prom")
+    assert call_score(*command)[0] == 0
+    before = (tmp_path / "m.prom").read_bytes()
+
+    class Full(io.BytesIO):
+        def write(self, _data: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def create(path: Path, **_like: object) -> Full:
+        path.touch()
+        return Full()
+
+    monkeypatch.setattr(publishing, "create", create)
+    code, _, err = call_score(*command)
+    assert (code, err.splitlines()) == (5, [
+        "nothing is lost: 12 earlier outputs left as they were",
+        "next: another try can help: the same command scores what is new of 12 files",
+        "error: m.prom: could not be written: No space left on device",
+    ])  # fmt: skip
+    assert (tmp_path / "m.prom").read_bytes() == before
+    assert not list(tmp_path.glob(".m.prom*"))
+    assert incoming.exists()
 
 
 @pytest.mark.usefixtures("incoming")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import subprocess
-import sys
 import weakref
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from scorer.files.inputs import InputFile
 from scorer.job import resumable_job, to_stdout
 from tests.conftest import Call
 from tests.helpers.faults import fail_at
-from tests.helpers.processes import CODE, environment, with_limits
+from tests.helpers.processes import with_limits, without_rights
 from tests.helpers.prometheus import metrics
 
 REPORT = ("--metrics-file", "m.prom", "--chunk-rows", "20")
@@ -350,12 +348,21 @@ def test_a_folder_that_a_pattern_cannot_look_into_prunes_nothing(
     assert scored(tmp_path) == before
 
 
-def without_rights(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A run of root without the rights that let it look into everything."""
-    if os.geteuid() != 0 or shutil.which("setpriv") is None:
-        pytest.skip("a folder of somebody else takes root, and setpriv to be denied it")
-    command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable, "-c", CODE, *arguments]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("closed", ["a.csv", "a.csv.provenance.json", "b.parquet"])
+def test_an_output_that_may_not_be_read_is_said_to_be(call_score: Call, tmp_path: Path, closed: str) -> None:
+    for name in ("a.csv", "b.parquet"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        write_rows(tmp_path / "in" / name, ["good"])
+    assert call_score("in", "-o", "scored")[0] == 0
+    (tmp_path / "scored" / closed).chmod(0)
+    says = f"error: scored/{closed}: cannot be read: Permission denied; give this user the right to read it, or move it"
+    for options in ((), ("--dry-run",), ("--overwrite",)):
+        done = without_rights(tmp_path, "in", "-o", "scored", *options)
+        assert (done.returncode, says in done.stderr, "pass --overwrite" in done.stderr) == (5, True, False), (
+            done.stderr
+        )
+    (tmp_path / "scored" / closed).chmod(0o400)
+    assert without_rights(tmp_path, "in", "-o", "scored").returncode == 0
 
 
 def test_a_second_start_leaves_the_metrics_of_the_first_alone(call_score: Call, incoming: Path, tmp_path: Path) -> None:
