@@ -67,7 +67,7 @@ def announce(
     if count < _MANY:
         return
     why = ", ".join(f"{number:,} for {AGAIN_FOR[reason]}" for reason, number in reasons.most_common())
-    time = f"; about {in_words(rows / rate)} at the last run's {counted(round(rate), 'row')}/s" if rate else ""
+    time = f"; about {in_words(rows / rate)} at an earlier run's {counted(round(rate), 'row')}/s" if rate else ""
     keep = "; --versions ignore keeps what other versions made" if reasons["versions"] else ""
     fields = {"files": count, "rows": rows, **{f"files_{reason}": number for reason, number in reasons.items()}}
     about = {"event": "rescoring", "fields": fields}

@@ -28,6 +28,12 @@ _FORMAT = 1
 
 _BESIDE = ("", REJECTS_SUFFIX, PROVENANCE_SUFFIX)
 
+_MOST_REUSED = 0.1
+"""Rows reused for each one scored: with more, the time of a file says little about scoring."""
+
+_TELLING_ROWS = 1000
+"""Rows scored from which on a run tells its rate: of few, the loading of the model takes most of the time."""
+
 _SAVE_EVERY = 30.0
 """Seconds after which notes are written, for a run that is killed."""
 
@@ -44,7 +50,7 @@ class SeenFiles:
         outputs: the folder of the outputs.
         request: what this run asks for; ``None`` if that cannot be known without loading the model.
         is_trusted: False to have every input looked at.
-        rate: rows per second of the last run that scored; ``None`` if none is known.
+        rate: rows per second of the last run that scored enough to tell; ``None`` if none is known.
     """
 
     outputs: OutputFolder
@@ -90,8 +96,9 @@ class SeenFiles:
 
     def note(self, target: str, file: InputFile, state: Mark | None, summary: ScoreSummary) -> None:
         """Note that the output of ``summary`` is up to date with an input that was in ``state`` before the job."""
-        if not summary.skipped:
-            self._rows += summary.counts.rows_in - summary.counts.rows_before - summary.counts.reused
+        new = summary.counts.rows_in - summary.counts.rows_before - summary.counts.reused
+        if not summary.skipped and summary.counts.reused <= _MOST_REUSED * new:
+            self._rows += new
             self._seconds += summary.seconds
         if self.request is None or state is None:
             return
@@ -115,7 +122,8 @@ class SeenFiles:
         kept = {name: note for name, note in self._files.items() if self.outputs.holds(name)}
         used = {note["request"] for note in kept.values()}
         ran = {key: value for key, value in self._ran.items() if key in used}
-        rate = self._rows / self._seconds if self._rows and self._seconds else self.rate
+        tells = self._rows and self._seconds and (self.rate is None or self._rows >= _TELLING_ROWS)
+        rate = self._rows / self._seconds if tells else self.rate
         self.outputs.write(INDEX, _packed({"files": kept, "ran": ran, "bundle": self.request.bundle, "rate": rate}))
 
 

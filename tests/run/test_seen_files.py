@@ -284,3 +284,22 @@ def test_a_relative_folder_is_that_of_the_present_directory(
     assert call_score(*RUN)[0] == 0
     looked_at.clear()
     assert (call_score(*RUN)[0], looked_at) == (0, [])
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_night_that_scores_little_or_reuses_most_leaves_the_rate(call_score: Call, tmp_path: Path) -> None:
+    def rate_after(name: str, *texts: str) -> float:
+        (tmp_path / "in").mkdir(exist_ok=True)
+        with (tmp_path / "in" / name).open("a") as file:
+            file.write("".join(f"{text}\n" for text in texts))
+        code, _, err = call_score("in", "-o", "out", "--chunk-rows", "500")
+        assert (code, f"out/{name}: " in err) == (0, True), err
+        _, _, body = (tmp_path / f".out{INDEX}").read_bytes().partition(b"\n")
+        rate: float = json.loads(body)["rate"]
+        return rate
+
+    first = rate_after("a.csv", "text", *(f"good {number}" for number in range(1200)))
+    assert first > 0
+    assert rate_after("a.csv", "one more") == first
+    assert rate_after("b.csv", "text", "good", "bad") == first
+    assert rate_after("c.csv", "text", *(f"bad {number}" for number in range(1000))) != first
