@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scorer.disk.durable import write_errors
-from scorer.disk.paths import STDIN, check_folder, identity_of, is_folder, is_there, require_folder
+from scorer.disk.paths import STDIN, check_folder, identity_of, is_folder, is_there
 from scorer.errors import EmptyInputError, ScorerError, UsageError
 from scorer.files.beside_outputs import PROVENANCE_SUFFIX, REJECTS_SUFFIX
 from scorer.files.formats import OutputFormat, extension_of
@@ -110,17 +110,17 @@ def is_a_folder(name: str) -> UsageError:
 
 
 def check_output_folder(folder: Path, inputs: Sequence[str]) -> None:
-    """Check that the folder of the outputs exists or can be made.
+    """Check that the folder of the outputs can be written to, or made.
 
     Raises:
         UsageError: it has the name of a file.
-        OutputError: the folder around it is missing.
+        OutputError: the folder around it is missing, or nothing can be made there.
     """
     if not is_folder(folder) and (is_there(folder) or extension_of(folder.name).kind):
         if len(inputs) == 1 and is_folder(inputs[0]):
             raise is_a_folder(inputs[0])
         raise UsageError("is a file name, but several outputs need a folder", path=folder, hint="name a folder")
-    require_folder(folder.absolute().parent)
+    check_folder(folder / "any" if is_folder(folder) else folder)
 
 
 def make_folder(folder: Path, inputs: Sequence[str]) -> None:
@@ -133,4 +133,3 @@ def make_folder(folder: Path, inputs: Sequence[str]) -> None:
     check_output_folder(folder, inputs)
     with write_errors(folder):
         folder.mkdir(exist_ok=True)
-    check_folder(folder / "any")

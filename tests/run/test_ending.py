@@ -149,6 +149,8 @@ def test_another_try_is_of_no_use_where_nothing_may_be_written(
     (tmp_path / "out").chmod(0o555)
     done = without_rights(tmp_path, "in/", "-o", "out/", "--model", str(tiny_bundle), *options)
     assert (done.returncode, done.stderr.splitlines()[-2]) == (5, f"next: fix that; {does}")
+    foreseen = without_rights(tmp_path, "in/", "-o", "out/", "--model", str(tiny_bundle), "--dry-run", *options)
+    assert (foreseen.returncode, foreseen.stderr.splitlines()[-1]) == (5, done.stderr.splitlines()[-1])
     assert incoming.exists()
 
 
