@@ -99,7 +99,7 @@ def export_model(quiet: bool, verbose: int, debug: bool, **options: Any) -> None
     click.echo(report.table())
     if not quiet:
         click.echo(f"wrote {report.output} ({report.size / 1e6:.1f} MB)", err=True)
-        score = shlex.join(["score", "reviews.csv", "-o", "preds.csv", "--model", str(report.output)])
+        score = shlex.join(["score", "REVIEWS.csv", "-o", "preds.csv", "--model", str(report.output)])
         click.echo(f"next: {score}", err=True)
 
 

@@ -53,7 +53,8 @@ def strings_of(texts: Any) -> pa.Array | pa.ChunkedArray | list[str | None]:
         if value is None:
             continue
         if not isinstance(value, str):
-            raise UsageError(f"text {place} has type {type(value).__name__}, not str or None")
+            what = f"text {place} has type {type(value).__name__}, not str or None"
+            raise UsageError(what, hint="pass None for a text that is missing")
         if not value.isascii():
             try:
                 value.encode()

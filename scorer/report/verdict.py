@@ -48,7 +48,9 @@ def common_digits(figures: Sequence[Figure], usual: int = 4) -> int:
 
 
 def decimals(value: float, digits: int = 4) -> str:
-    """``value`` with a minus of the width of a plus."""
+    """``value`` with a minus of the width of a plus; with more digits where it would be taken for a perfect 1."""
+    while digits < _MOST_DIGITS and value < 1 == float(f"{value:.{digits}f}"):
+        digits += 1
     return f"{value:z.{digits}f}".replace("-", "\u2212")
 
 

@@ -363,7 +363,7 @@ def test_the_command_end_to_end(tiny_checkpoint: Path, tmp_path: Path) -> None:
         "converting to int8",
         "comparing fp32, int8 with PyTorch on 67 texts: 268 runs",
         f"wrote bundle ({size:.1f} MB)",
-        "next: score reviews.csv -o preds.csv --model bundle",
+        "next: score REVIEWS.csv -o preds.csv --model bundle",
     ]
     scored = Scorer.load(tmp_path / "bundle", threads=1).score(["Good.", None])
     assert scored.column("pred_status").to_pylist() == ["ok", "empty"]

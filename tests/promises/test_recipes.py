@@ -44,7 +44,7 @@ def test_the_guide_to_python(
     for block in python_blocks(ROOT / "docs" / "python.md"):
         exec(block.replace('text_column="review"', 'text_column="text"'), names)
     assert names["summary"].counts.rows == 300  # type: ignore[attr-defined]
-    assert capsys.readouterr().out == "text 0 has type int, not str or None\n"
+    assert capsys.readouterr().out == "text 0 has type int, not str or None; pass None for a text that is missing\n"
 
 
 def test_the_first_lines_of_the_guide_to_evaluation(

@@ -16,6 +16,7 @@ from scorer.evaluation.sections import Chance, Comparison, Difference, McNemar
 from scorer.evaluation.slices import OTHERS, Slice, SliceGroup
 from scorer.metrics.values import Figure, Interval, LabelFigures
 from scorer.report.verdict import (
+    decimals,
     digits_of,
     hand_over,
     index_verdict,
@@ -51,6 +52,11 @@ def test_digits_without_an_interval_are_the_usual_ones() -> None:
     assert digits_of(Figure(0.5), 2) == 2
     assert digits_of(figure(0.5, 0.5, 0.5)) == 4
     assert digits_of(Figure(None, "there is none")) == 4
+
+
+@pytest.mark.parametrize(("value", "shown"), [(1.0, "1.00"), (0.9973, "0.997"), (0.99996, "0.99996"), (0.994, "0.99")])
+def test_no_figure_is_rounded_to_a_perfect_one(value: float, shown: str) -> None:
+    assert decimals(value, 2) == shown
 
 
 def test_a_sign_is_as_wide_as_another() -> None:
