@@ -37,8 +37,17 @@ def quoted(name: object) -> str:
     return repr(text if len(text) <= _SHOWN_NAME else f"{text[:_SHOWN_NAME]}…")
 
 
+_EMOJI = "[\u2190-\u21ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]"
+_JOINER = re.compile(f"(?:(?<={_EMOJI})|(?<={_EMOJI}\ufe0f))\u200d(?={_EMOJI})")
+"""U+200D within an emoji: between two, the first with a variation selector or without."""
+
+
 def printable(text: str) -> str:
-    """``text`` on one line, with control characters escaped."""
+    """``text`` on one line, with control characters and what is invisible escaped, except the joiners of emoji."""
+    return "\u200d".join(map(_without_invisible, _JOINER.split(text)))
+
+
+def _without_invisible(text: str) -> str:
     return "".join(
         char if char.isprintable() or char == " " else char.encode("unicode_escape").decode("ascii") for char in text
     )

@@ -15,7 +15,7 @@ from scorer.files.formats import OutputFormat
 from scorer.files.opening import open_writer
 from scorer.job.options import ScoreOptions
 from scorer.model.scoring import Scorer
-from scorer.safe_text import printable
+from scorer.safe_text import in_utf8, printable, quoted
 
 _NUMBER = 10
 """Characters of a probability and of the spaces around it."""
@@ -33,9 +33,13 @@ def look_at(texts: Sequence[str], options: ScoreOptions) -> str:
         UsageError: a text or an option cannot be used.
     """
     output_format = options.output_format
-    format = None if output_format is None else OutputFormat.of("stdout", output_format)
+    format = None if output_format is None else OutputFormat.of("stdout", output_format, csv_safe=options.csv_safe)
     if format is not None and (format.kind == "parquet" or format.compression):
         raise UsageError(f"--output-format {output_format} with --text", hint="pass jsonl, csv or tsv")
+    for text in texts:
+        if in_utf8(text) != text:
+            hint = "type it in UTF-8, or score a file with --encoding"
+            raise UsageError(f"--text {quoted(text)} is not UTF-8", hint=hint)
     scorer = Scorer.load(options.model, options=options)
     scored = scorer.score(list(texts))
     if format is not None:

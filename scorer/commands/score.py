@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from scorer.commands.console import asked_for, log_error, run
 from scorer.commands.grouped_help import GroupedCommand, with_options
 from scorer.commands.log_setup import logs_json, say, set_up_logging
 from scorer.commands.outcomes import exit_code_of, exit_codes
-from scorer.commands.score_options import SCORE_OPTIONS
+from scorer.commands.score_options import BESIDE_TEXT, SCORE_OPTIONS, TEXT_FORMATS
 from scorer.errors import OutputError, ScorerError, UsageError
 from scorer.files.urls import is_url
 from scorer.memory import require_address_space
@@ -45,9 +46,16 @@ class _Score(GroupedCommand):
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Parse ``args``: either with inputs and an output, or with ``--text``."""
+        if context.resilient_parsing:
+            return super().parse_args(context, args)
+        typed = self.make_parser(context).parse_args(list(args))[0]
+        if typed.get("texts"):
+            _refuse_beside_text(context, typed)
         rest = super().parse_args(context, args)
-        if not context.resilient_parsing:
+        if not context.params["texts"]:
             _check_what_to_score(context, {parameter.name: parameter for parameter in self.params})
+        elif context.auto_envvar_prefix:
+            _forget_variables(context)
         return rest
 
     def make_context(self, info_name: str | None, args: list[str], *more: Any, **options: Any) -> click.Context:
@@ -61,12 +69,29 @@ class _Score(GroupedCommand):
             raise
 
 
+def _refuse_beside_text(context: click.Context, typed: Mapping[str, Any]) -> None:
+    """Refuse what is ``typed`` beside ``--text`` and means nothing there."""
+    words = {name for name, value in typed.items() if name != "inputs" or (isinstance(value, tuple) and value)}
+    for parameter in context.command.params:
+        if parameter.name in words - BESIDE_TEXT:
+            names = " / ".join([_hint(parameter, context), *map(repr, parameter.secondary_opts)])
+            raise UsageError(f"--text cannot be combined with {names}", hint="drop one")
+
+
+def _forget_variables(context: click.Context) -> None:
+    """Set what variables, as of a nightly job, ask for and means nothing beside ``--text`` to its default."""
+    known = BESIDE_TEXT
+    format_by_variable = context.get_parameter_source("output_format") is ParameterSource.ENVIRONMENT
+    if format_by_variable and context.params["output_format"] not in TEXT_FORMATS:
+        known = known - {"output_format"}
+    without_variables = context.command.make_context(None, ["--text", ""]).params
+    context.params.update({name: value for name, value in without_variables.items() if name not in known})
+
+
 def _check_what_to_score(context: click.Context, parameters: dict[str, click.Parameter]) -> None:
     for name in ("inputs", "output"):
-        parameter, given = parameters[name], context.params[name] not in (None, ())
-        if given and context.params["texts"]:
-            raise UsageError(f"--text cannot be combined with {_hint(parameter, context)}", hint="drop one")
-        if not given and not context.params["texts"]:
+        if context.params[name] in (None, ()):
+            parameter = parameters[name]
             raise click.MissingParameter(ctx=context, param=parameter, param_hint=_hint(parameter, context))
 
 

@@ -19,6 +19,17 @@ from scorer.commands.shared_options import (
 )
 from scorer.safe_text import printable
 
+BESIDE_TEXT = {
+    *("texts", "output_format", "csv_safe", "prefix"),
+    *("model", "device", "precision", "threads", "batch_tokens", "batching", "tokenizer"),
+    *("max_length", "long_text", "stride", "threshold"),
+    *("quiet", "verbose", "debug", "log_format", "version"),
+}
+"""Names of the options that mean something beside ``--text``."""
+
+TEXT_FORMATS = ("jsonl", "csv", "tsv")
+"""Values of ``--output-format`` beside ``--text``."""
+
 _TO_VERIFY = "scorer.to_verify"
 
 
@@ -78,7 +89,8 @@ SCORE_OPTIONS = (
         allow_from_autoenv=False,
         metavar="TEXT",
         help="Score this text in place of INPUT and print its label and probabilities, as a first look; may be "
-        "repeated. With --output-format jsonl, csv or tsv for programs.",
+        "repeated. With --output-format jsonl, csv or tsv for programs. Only options of the model, of what is "
+        "shown and of the log go with it; variables of others are ignored.",
     ),
     option("--csv-safe", group="Output", is_flag=True, help="Escape cells that a spreadsheet would run as formulas."),
     *READING_OPTIONS,

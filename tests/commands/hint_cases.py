@@ -93,6 +93,11 @@ CASES = [
         ("a.xyz a.csv -o out --format csv --output-format csv",),
     ),
     Case("pass --format, or name a file", "- -o b.csv", ("- -o b.csv --format csv", "a.csv -o c.csv"), stdin="a.csv"),
+    Case(
+        "type it in UTF-8, or score a file with --encoding",
+        "--text caf\udce9",
+        ("--text café", "latin.csv -o o.csv --encoding latin-1"),
+    ),
     Case("drop --since", "- -o b.csv --format csv --since 1h", ("- -o b.csv --format csv",), stdin="a.csv"),
     Case(
         "read a pipe as -, with --format, or name a file", "pipe -o b.csv", ("- -o b.csv --format csv",), stdin="a.csv"
