@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 from scorer.errors import OutputError
@@ -28,6 +29,9 @@ _PLAIN_WIDTH = 80
 
 _LEAST_TEXT = 10
 """Characters of a column of texts on a narrow terminal."""
+
+_SEARCHED_CHARACTERS = 200
+"""Characters of long names among which they are to differ."""
 
 _BETWEEN_COLUMNS = 2
 """Characters that a table on a terminal takes beside each column."""
@@ -100,6 +104,7 @@ def _parts(blocks: Iterable[Block], width: int | None, *, plain: bool = True) ->
 def _table(block: Block, width: int | None, *, plain: bool) -> Table:
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     rows = [[_cell(text, column) for text, column in zip(row, block.columns, strict=True)] for row in block.rows]
     table = Table(
@@ -118,9 +123,36 @@ def _table(block: Block, width: int | None, *, plain: bool) -> Table:
             overflow="ellipsis" if cut else "fold",
             width=own,
         )
+    if widths[0] is not None:
+        names = _told_apart([row[0].plain for row in rows], widths[0])
+        rows = [[Text(name), *row[1:]] for name, row in zip(names, rows, strict=True)]
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def _told_apart(names: Sequence[str], width: int) -> list[str]:
+    """``names`` in ``width`` cells: cut at the end, or else in the middle, or else twice, so that they still differ."""
+    from rich.cells import cell_len, set_cell_size
+
+    def fitting(name: str) -> str:
+        return name if cell_len(name) <= width else set_cell_size(name, width - 1).rstrip() + "…"
+
+    def cut_in_the_middle(name: str, tail: int) -> str:
+        start = next(place for place in range(len(name) - tail, len(name) + 1) if cell_len(name[place:]) <= tail)
+        return set_cell_size(name, width - 1 - tail).rstrip() + "…" + name[start:].lstrip()
+
+    def cut_twice(name: str, start: int) -> str:
+        return fitting(f"{name[:2]}…{name[start:]}")
+
+    tails = sorted(range(1, width), key=lambda tail: abs(2 * tail - width))
+    ways: list[Callable[[str], str]] = [fitting, *(partial(cut_in_the_middle, tail=tail) for tail in tails)]
+    ways += [partial(cut_twice, start=start) for start in range(3, _SEARCHED_CHARACTERS)]
+    for way in ways:
+        shown = {name: name if cell_len(name) <= width else way(name) for name in names}
+        if len(set(shown.values())) == len(shown):
+            return [shown[name] for name in names]
+    return list(names)
 
 
 def _widths(block: Block, rows: Sequence[Sequence[Text]], width: int) -> list[int]:

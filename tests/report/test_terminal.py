@@ -75,6 +75,43 @@ def test_every_number_of_every_table_fits_80_columns(predictions, monkeypatch, n
     assert "…" in words
 
 
+BEGINNING = "an extraordinarily long label of"
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [f"{BEGINNING} {kind}" for kind in ("joy here", "rage now", "fear yes")],
+        [f"{BEGINNING} {kind} that goes on for long" for kind in ("joy", "rage", "fear")],
+        [f"長い名前の評価ラベルの種類その番号{kind}" for kind in "一二三"],
+    ],
+    ids=["at the end", "in the middle", "of wide characters"],
+)
+def test_labels_that_begin_alike_are_told_apart(tmp_path, monkeypatch, labels):
+    monkeypatch.chdir(tmp_path)
+    gold = labels * 40
+    pq.write_table(pa.table({"label": gold, "pred_label": gold[1:] + gold[:1]}), "p.parquet")
+    report = evaluate_labels("p.parquet")
+    for in_full in (False, True):
+        lines = shown(report, monkeypatch, 80, in_full=in_full)
+        assert max(map(cell_len, lines)) <= 80
+        matrix = lines[next(place for place, line in enumerate(lines) if "confusion matrix" in line) + 1 :]
+        rows = [line.strip() for line in matrix if re.search(r" [0-9]+( +[0-9]+){2} *$", line)][:3]
+        names = {re.sub(r"( +[0-9]+){3}$", "", row) for row in rows}
+        assert len(names) == 3
+        assert all("…" in name for name in names)
+
+
+def test_an_emoji_of_joined_characters_is_whole_in_a_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    family = "👨\u200d👩\u200d👧\u200d👦"
+    gold = [family, "sad"] * 40
+    pq.write_table(pa.table({"label": gold, "pred_label": gold}), "p.parquet")
+    lines = shown(evaluate_labels("p.parquet"), monkeypatch, 80)
+    assert any(line.strip().startswith(f"{family} ") for line in lines)
+    assert "u200d" not in "".join(lines)
+
+
 def test_a_wide_terminal_cuts_nothing_but_reviews(predictions, monkeypatch):
     predictions(2)
     report = evaluate_labels("new.parquet", slice_by="kind", on="id", baseline="old.parquet")
