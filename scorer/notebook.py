@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from scorer.progress import Count, NoProgress, Progress, progress_for_stderr
+from scorer.progress import Count, NoProgress, Progress, Total, progress_for_stderr
 
 _CELL_EVERY_SECONDS = 0.5
 
@@ -26,7 +26,7 @@ class NotebookProgress(NoProgress):
         if self._cell is not None:
             self._show()
 
-    def start(self, total_rows: int | None) -> None:
+    def start(self, total_rows: Total) -> None:
         """Show the bar, in place of one of an earlier file."""
         from IPython.display import HTML, display
 
@@ -54,7 +54,7 @@ class NotebookProgress(NoProgress):
         self._moved = time.monotonic()
         count = self._count
         share = "" if not count.total else f' value="{count.rows}" max="{count.total}"'
-        self._cell.update(HTML(f"<progress{share}></progress> {count.said('rows')}"))
+        self._cell.update(HTML(f"<progress{share}></progress> {count.said('rows', 80)}"))
 
 
 def in_a_notebook() -> bool:

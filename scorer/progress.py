@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from scorer.safe_text import counted
 
@@ -22,6 +22,15 @@ log = logging.getLogger(__name__)
 _LINE_EVERY_SECONDS = 30.0
 _BAR_EVERY_SECONDS = 0.1
 
+_USUAL_WIDTH = 80
+
+_LEAST_BAR = 4
+"""Columns of the narrowest bar and the spaces around it."""
+
+
+Total: TypeAlias = "int | Callable[[], int | None] | None"
+"""A number of rows; a function that gives about how many there are by what is known when it is called; or ``None``."""
+
 
 class Progress(Protocol):
     """Receives the progress of a job; used as a context manager."""
@@ -32,8 +41,8 @@ class Progress(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def start(self, total_rows: int | None) -> None:
-        """Begin to work on ``total_rows`` rows; ``None`` if their number is unknown."""
+    def start(self, total_rows: Total) -> None:
+        """Begin to work on ``total_rows`` rows."""
 
     def advance(self, rows: int, tokens: int) -> None:
         """Add a finished chunk: its rows and tokens."""
@@ -53,7 +62,7 @@ class NoProgress:
     ) -> None:
         return None
 
-    def start(self, total_rows: int | None) -> None:
+    def start(self, total_rows: Total) -> None:
         """Nothing."""
 
     def advance(self, rows: int, tokens: int) -> None:
@@ -70,8 +79,8 @@ SHOWS_NOTHING = NoProgress()
 class Count:
     """Rows and tokens of one job so far: of finished chunks, and beyond them of the parts that were ticked."""
 
-    def __init__(self, total: int | None) -> None:
-        self.total = total
+    def __init__(self, total: Total) -> None:
+        self._total = total
         self._finished = self._ticked = (0.0, 0.0)
         self._begun = time.monotonic()
         self._lock = threading.Lock()  # the threads of a model tick
@@ -88,6 +97,16 @@ class Count:
             self._ticked = (self._ticked[0] + rows, self._ticked[1] + tokens)
 
     @property
+    def total(self) -> int | None:
+        """All rows, or about as many; ``None`` if that is unknown."""
+        return self._total() if callable(self._total) else self._total
+
+    def of_total(self, before: str) -> str:
+        """The number of all rows behind ``before``; empty if it is unknown."""
+        total = self.total
+        return "" if total is None else f"{before}{'~' if callable(self._total) else ''}{total:,}"
+
+    @property
     def rows(self) -> int:
         """Rows so far."""
         return int(self._ticked[0] + 1e-6)
@@ -100,19 +119,21 @@ class Count:
     def seconds_left(self) -> float | None:
         """Time that the rest takes at this speed; ``None`` if it is unknown."""
         rows, _ = self.per_second()
-        return None if self.total is None or not rows else max(0.0, (self.total - self._ticked[0]) / rows)
+        total = self.total
+        return None if total is None or not rows else max(0.0, (total - self._ticked[0]) / rows)
 
-    def said(self, unit: str) -> str:
-        """Count, speed and the time left, in one line."""
+    def said(self, unit: str, width: int) -> str:
+        """Count, speed and the time left, in one line; where it is wider than ``width``, with less of the speed."""
         rows, tokens = self.per_second()
-        of = "" if self.total is None else f"/{self.total:,}"
         speed = f"{rows:,.0f} {unit}/s" if rows >= 10 or not rows else f"{rows:.1f} {unit}/s"
         if 0 < rows < 0.5:
             speed = f"{1 / rows:,.0f} s/{unit.removesuffix('s')}"
-        speed += f", {counted(round(tokens), 'token')}/s" if tokens else ""
         seconds = self.seconds_left()
+        count = f"{self.rows:,}{self.of_total('/')} {unit}"
         left = "" if seconds is None else f", {timedelta(seconds=round(seconds))} left"
-        return f"{self.rows:,}{of} {unit}, {speed}{left}"
+        of_tokens = f", {counted(round(tokens), 'token')}/s" if tokens else ""
+        lines = (f"{count}, {speed}{of_tokens}{left}", f"{count}, {speed}{left}", f"{count}{left}")
+        return next((line for line in lines if len(line) <= width), lines[-1])
 
 
 class LineProgress(NoProgress):
@@ -123,7 +144,7 @@ class LineProgress(NoProgress):
         self._count = Count(None)
         self._said = time.monotonic()
 
-    def start(self, total_rows: int | None) -> None:
+    def start(self, total_rows: Total) -> None:
         """Begin to count, for each of several files anew; the time between lines runs on."""
         self._count = Count(total_rows)
 
@@ -143,7 +164,6 @@ class LineProgress(NoProgress):
             return
         self._said = now
         count = self._count
-        of = f" of {count.total:,}" if count.total is not None else ""
         rows, tokens = count.per_second()
         fields: dict[str, float | None] = {
             "rows": count.rows,
@@ -158,7 +178,7 @@ class LineProgress(NoProgress):
             left = f", about {fields['seconds_left']} s left"
         about = {"event": "progress", "fields": fields}
         rates = f"{counted(round(rows), self._unit.removesuffix('s'))}/s, {counted(round(tokens), 'token')}/s"
-        log.info("%s%s %s, %s%s", f"{count.rows:,}", of, self._unit, rates, left, extra=about)
+        log.info("%s%s %s, %s%s", f"{count.rows:,}", count.of_total(" of "), self._unit, rates, left, extra=about)
 
 
 class BarProgress(NoProgress):
@@ -183,7 +203,7 @@ class BarProgress(NoProgress):
         if self._bar is not None:
             self._bar.stop()
 
-    def start(self, total_rows: int | None) -> None:
+    def start(self, total_rows: Total) -> None:
         """Show the bar."""
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn
@@ -192,15 +212,16 @@ class BarProgress(NoProgress):
         if self._bar is not None:
             self._bar.stop()
         self._count = Count(total_rows)
+        self._console = self._console or Console(stderr=True)
         self._bar = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[said]}"),
-            console=self._console or Console(stderr=True),
+            console=self._console,
             transient=True,
             expand=True,
         )
-        self._task = self._bar.add_task(self.what, total=total_rows, said=self._count.said(self.unit))
+        self._task = self._bar.add_task(self.what, total=self._count.total, said=self._said())
         self._bar.start()
 
     def advance(self, rows: int, tokens: int) -> None:
@@ -217,9 +238,14 @@ class BarProgress(NoProgress):
     def _move(self) -> None:
         self._moved = time.monotonic()
         if self._bar is not None:
+            count = self._count
             self._bar.update(
-                self._task, description=self.what, completed=self._count.rows, said=self._count.said(self.unit)
+                self._task, description=self.what, total=count.total, completed=count.rows, said=self._said()
             )
+
+    def _said(self) -> str:
+        width = self._console.width if self._console is not None else _USUAL_WIDTH
+        return self._count.said(self.unit, width - len(self.what) - _LEAST_BAR)
 
 
 def ticking(progress: Progress, rows: int, tokens: int) -> Callable[[float], None]:

@@ -32,6 +32,7 @@ _Rows = list[list[str]]
 
 class _Lines(io.BytesIO):
     start: int | None = None
+    expected_bytes: int | None = None
 
 
 def options_that_read(location: str, options: ReadOptions, delimiter: str, failed: bytes | None = None) -> str | None:

@@ -56,10 +56,16 @@ class Records:
         self._n_bytes = self._n_delimiters = 0
         self.end_offset = self.byte_offset = reader.start or 0
         self.has_offsets = reader.start is not None
+        self._text = reader
         self.line, self.n_lines = 1, 0
         self.wrong_bytes = False
         self.has_separator_line = self._skip_separator_line(chosen=options.delimiter)
         self._reader = self.dialect.rows(self)
+
+    @property
+    def expected_bytes(self) -> int | None:
+        """About the size of the text, by what was read so far; ``None`` if nothing tells."""
+        return self._text.expected_bytes
 
     def _skip_separator_line(self, chosen: str | None) -> bool:
         first = self._ahead[0] if self._ahead else 0

@@ -107,6 +107,7 @@ class CsvSource(Source):
                         hint = self._hint(records, _CLOSE_QUOTE)
                         raise InputError(reason, path=self.path, row=row + 1, line=records.line, hint=hint) from error
                 if record is None:
+                    self.expected_rows = row
                     return
                 if not record and not reason:
                     if width > 1:
@@ -117,6 +118,8 @@ class CsvSource(Source):
                     continue
                 if (row - 1) % chunk_rows == 0:
                     chunk_start = records.byte_offset
+                    if row > 1 and records.expected_bytes is not None:
+                        self.expected_rows = (row - 1) * records.expected_bytes // chunk_start
                 if records.end_offset - chunk_start > self.options.max_chunk_bytes:
                     raise InputError(
                         f"rows {(row - 1) // chunk_rows * chunk_rows + 1:,} to {row:,} hold more than"

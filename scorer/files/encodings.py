@@ -27,10 +27,11 @@ class Transcoded:
     """Text of another encoding as UTF-8.
 
     Attributes:
-        start: always ``None``: places in UTF-8 are not those in the file.
+        start, expected_bytes: always ``None``: places in UTF-8 are not those in the file.
     """
 
     start: int | None = None
+    expected_bytes: int | None = None
 
     def __init__(self, reader: ByteReader, decoder: codecs.IncrementalDecoder) -> None:
         self._reader = reader

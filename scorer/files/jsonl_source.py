@@ -96,15 +96,18 @@ class JsonlSource(Source):
         kinds: dict[str, int] = {}
         reasons: list[str] = []
         has_objects = False
+        n_rows = 0
         for piece in self._pieces(_kinds_in, lambda: schema_of(kinds)):
             if isinstance(piece, list):
+                n_rows += len(piece)
                 good = [row for row in piece if not isinstance(row, Reject)]
                 reasons = [*reasons, *(row.reason for row in piece if isinstance(row, Reject))][:2]
                 has_objects |= bool(good)
                 found = kinds_of_rows(good)
             else:
                 has_objects = True
-                found = piece
+                found, n_good = piece
+                n_rows += n_good
             for name, kind in found.items():
                 kinds[name] = kinds.get(name, 0) | kind
             if len(kinds) > _MAX_COLUMNS:
@@ -114,6 +117,7 @@ class JsonlSource(Source):
             raise InputError(what, path=self.path, hint=_ONE_A_LINE)
         self._kinds = kinds
         self.schema = schema_of(kinds)
+        self.expected_rows = n_rows
 
     def _blocks(self, rows: int, columns: Sequence[str], start: int) -> Iterator[Block]:
         schema = pa.schema([self.schema.field(column) for column in columns])
@@ -255,11 +259,11 @@ class JsonlSource(Source):
         return f"{quoted(name)} is {KIND_NAMES[type(value)]}, not a string"
 
 
-def _kinds_in(piece: Columns | _GoodRows) -> dict[str, int]:
-    """Kinds of the values of each column."""
+def _kinds_in(piece: Columns | _GoodRows) -> tuple[dict[str, int], int]:
+    """Kinds of the values of each column, and the number of rows."""
     if isinstance(piece, dict):
-        return {name: kinds_of(values) for name, values in piece.items()}
-    return kinds_of_rows(piece)
+        return {name: kinds_of(values) for name, values in piece.items()}, len(next(iter(piece.values())))
+    return kinds_of_rows(piece), len(piece)
 
 
 @contextmanager

@@ -115,10 +115,12 @@ class Source(ABC):
         options: how it is read.
         schema: names, types and key-value metadata of its columns; in CSV all are strings.
         n_rows: its number of rows if the file states it, else ``None``.
+        expected_rows: about its number of rows, by what was read so far; ``None`` if nothing tells.
     """
 
     schema: pa.Schema
     n_rows: int | None = None
+    expected_rows: int | None = None
 
     def __init__(self, path: str, options: ReadOptions) -> None:
         self.location = path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import codecs
 import gzip
+import os
 import re
 import shutil
 import sys
@@ -43,9 +44,11 @@ class TextReader(ByteReader, Protocol):
 
     Attributes:
         start: place of its first byte in the unpacked file; ``None`` if its bytes have other places there.
+        expected_bytes: about its size, by what was read so far; ``None`` if nothing tells.
     """
 
     start: int | None
+    expected_bytes: int | None
 
 
 @contextmanager
@@ -113,6 +116,8 @@ class _Unpacked:
         self._shown = shown
         self._options = options
         self._n_bytes = 0
+        self._size = _size_of(file)
+        self.expected_bytes: int | None = self._size or None
         self.head = b""
         magic = file.read(4)
         if not magic:
@@ -136,8 +141,18 @@ class _Unpacked:
         block = self._reader.read(size)
         self._n_bytes += len(block)
         packed = self._n_bytes if self._reader is self._file else self._file.tell()
+        if self._reader is not self._file:
+            self.expected_bytes = self._n_bytes * self._size // packed if self._size else None
         self._options.check_unpacked(self._n_bytes, packed, self._shown)
         return block
+
+
+def _size_of(file: IO[bytes]) -> int:
+    """Bytes of a file of this machine, else 0."""
+    try:
+        return os.fstat(file.fileno()).st_size
+    except OSError:  # a file of a store
+        return 0
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from scorer.model.known_rows import KnownRows
 from scorer.model.machine import processor_class
 from scorer.model.scoring import Scorer
 from scorer.model.token_runs import Encoded
+from scorer.progress import Total
 from scorer.safe_text import quoted
 from scorer.version import package_version
 
@@ -229,6 +230,18 @@ class ChunkWork:
     def schema(self) -> pa.Schema:
         """Schema of the output."""
         return self.columns.schema
+
+    def rows_left(self, done: int) -> Total:
+        """Rows of the source but for those that are ``done``, or about as many, by what it has read by then."""
+        source = self.source
+        known = source.expected_rows if source.n_rows is None else source.n_rows
+        if known is not None:
+            return known - done
+
+        def about() -> int | None:
+            return None if source.expected_rows is None else max(0, source.expected_rows - done)
+
+        return about
 
     def chunks(self, *, start: int = 0) -> Iterator[Chunk]:
         """Read the chunks of the source from number ``start`` on.

@@ -154,7 +154,7 @@ class ResumableJob:
         remaining = RemainingChunks(unfinished.first_remaining, frozenset(unfinished.records))
         in_order = InOrder(remaining)
         with progress, OneBehind(unfinished.add) as keep, self.engine().results(work, remaining, progress) as results:
-            progress.start(None if work.source.n_rows is None else work.source.n_rows - counts.rows_in)
+            progress.start(work.rows_left(counts.rows_in))
             for result in results:
                 interrupts.check()
                 if not isinstance(result, ChunkFailure):

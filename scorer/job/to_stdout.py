@@ -67,7 +67,7 @@ def score_to_stdout(
         earlier.known(work.model, replaced=None, folder=Path(tempfile.gettempdir())) as known,
         engine.results(replace(work, known=known), RemainingChunks(0, frozenset()), progress) as results,
     ):
-        progress.start(work.source.n_rows)
+        progress.start(work.rows_left(0))
         for result in results:
             writer.write(result.table)
             counts.add(result.counts)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
 import re
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from rich.console import Console
 
 from scorer import score_file
 from scorer.evaluation.evaluate import evaluate_labels
-from scorer.progress import BarProgress, Count, NoProgress
+from scorer.progress import BarProgress, Count, NoProgress, Total
 from tests.helpers.processes import CODE
 from tests.helpers.terminal import on_a_terminal
 
@@ -87,16 +89,52 @@ def test_the_count_never_goes_back_and_ends_at_what_was_finished() -> None:
     assert count.seconds_left() == 0
 
 
-def test_the_bar_fits_its_terminal() -> None:
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (120, r"1,234,567/5,000,000 rows, 1,23\d rows/s, 98,7\d\d tokens/s, 0:50:\d\d left"),
+        (80, r"1,234,567/5,000,000 rows, 1,23\d rows/s, 98,7\d\d tokens/s, 0:50:\d\d left"),
+        (79, r"1,234,567/5,000,000 rows, 1,23\d rows/s, 0:50:\d\d left"),
+        (60, r"1,234,567/5,000,000 rows, 0:50:\d\d left"),
+        (49, r"1,234,567/5,000,000 rows, 0:50:\d\d left"),
+    ],
+)
+def test_the_bar_fits_its_terminal(width: int, said: str) -> None:
     shown = io.StringIO()
-    with BarProgress(console=Console(file=shown, force_terminal=True, width=80)) as bar:
+    with BarProgress(console=Console(file=shown, force_terminal=True, width=width)) as bar:
         bar.start(5_000_000)
         bar._count._begun -= 1000
         bar.advance(1_234_567, 98_765_432)
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.getvalue()).replace("\n", "\r").split("\r")
-    assert max(map(len, lines)) == 80
-    moved = r"scoring [━╺╸]+ 1,234,567/5,000,000 rows, 1,23\d rows/s, 98,7\d\d tokens/s, 0:50:\d\d left"
-    assert any(re.fullmatch(moved, line) for line in lines), lines
+    assert max(map(len, lines)) == width
+    assert any(re.fullmatch(rf"scoring [━╺╸]+ {said}", line) for line in lines), lines
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv.gz", "a.jsonl"])
+def test_what_was_read_tells_about_how_many_rows_there_are(tiny_bundle: Path, tmp_path: Path, name: str) -> None:
+    kind = name.split(".")[1]
+    comma = "\t" if kind == "tsv" else ","
+    texts = [f"good film {n} " * (n % 9 + 1) for n in range(1000)]
+    lines = ["n" + comma + "text", *(f"{n}{comma}{text}" for n, text in enumerate(texts))]
+    if kind == "jsonl":
+        lines = [json.dumps({"text": text}) for text in texts]
+    data = ("\n".join(lines) + "\n").encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    seen: list[int | None] = []
+
+    class Seen(NoProgress):
+        def start(self, total_rows: Total) -> None:
+            self.count = Count(total_rows)
+
+        def advance(self, rows: int, tokens: int) -> None:
+            self.count.advance(rows, tokens)
+            seen.append(self.count.total)
+
+    score_file(tmp_path / name, tmp_path / "b.csv", model=str(tiny_bundle), chunk_rows=100, progress=Seen())
+    assert len(seen) == 10
+    assert all(total is not None and 900 <= total <= 1100 for total in seen), seen
+    assert seen[-1] == 1000
+    assert Count(lambda: 1000).said("rows", 80).startswith("0/~1,000 rows")
 
 
 def test_a_command_on_a_terminal_has_the_bar_and_then_its_line(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -110,4 +148,4 @@ def test_slow_work_tells_the_time_of_one() -> None:
     count = Count(100)
     count._begun -= 40
     count.advance(2, 0)
-    assert count.said("steps").startswith("2/100 steps, 20 s/step")
+    assert count.said("steps", 80).startswith("2/100 steps, 20 s/step")

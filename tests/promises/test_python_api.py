@@ -113,7 +113,8 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_notebook_has_a_bar(notebook: list[str], tiny_bundle: Path, tmp_path: Path, labelled_texts: Path) -> None:
     (tmp_path / "a.csv").write_text("text\n" + "good film\n" * 30)
     score_file(tmp_path / "a.csv", tmp_path / "b.csv", model=tiny_bundle)
-    assert notebook[-1].startswith("<progress></progress> 30 rows, ")  # the number of rows of a CSV is not known before
+    assert notebook[1].startswith("<progress></progress> 0 rows, ")  # how many rows a CSV has is not known before
+    assert notebook[-1].startswith('<progress value="30" max="30"></progress> 30/~30 rows, ')
     evaluate_labels(labelled_texts, model=tiny_bundle)
     assert notebook[-1].startswith('<progress value="96" max="96"></progress> 96/96 rows, ')
     Scorer.load(tiny_bundle).score(["a", "b"])
