@@ -58,7 +58,9 @@ def variables(name: str) -> dict[str, str]:
     """The variable and the option of everything that can be set for a command."""
     options = [parameter for parameter in COMMANDS[name].params if isinstance(parameter, GroupedOption)]
     return {
-        option.variable(PREFIXES[name]): " / ".join(option.opts[-1:] + option.secondary_opts[-1:]) for option in options
+        option.variable(PREFIXES[name]): " / ".join(option.opts[-1:] + option.secondary_opts[-1:])
+        for option in options
+        if option.allow_from_autoenv
     }
 
 

@@ -50,7 +50,8 @@ class GroupedOption(click.Option):
         prefix = ctx.auto_envvar_prefix
         if not prefix or not self.allow_from_autoenv:
             return None
-        return os.environ.get(self.variable(prefix)) or None
+        value = os.environ.get(self.variable(prefix)) or None
+        return {"true": "1", "false": "0"}.get(str(value).lower(), value) if self.count else value
 
     def make_metavar(self, ctx: click.Context) -> str:
         """Name of the value in the help: ``N`` for a whole number, ``NUMBER`` for any other."""

@@ -115,7 +115,9 @@ def _variables(
     """The options that environment variables set, with the names and values of these."""
     given = {word.partition("=")[0] for word in argv}
     for parameter in command.params:
-        if not isinstance(parameter, GroupedOption) or given.intersection(parameter.opts):
+        if not isinstance(parameter, GroupedOption) or not parameter.allow_from_autoenv:
+            continue
+        if given.intersection(parameter.opts):
             continue
         name = parameter.variable(env_prefix)
         if value := os.environ.get(name):

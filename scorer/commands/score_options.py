@@ -274,6 +274,7 @@ SCORE_OPTIONS = (
         group="Checks",
         metavar="OUTPUT...",
         type=LocalPath(),
+        allow_from_autoenv=False,
         is_eager=True,
         expose_value=False,
         callback=_keep_for_verify,

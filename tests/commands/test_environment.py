@@ -75,7 +75,7 @@ def test_every_option_has_the_variable_of_its_own_name(name: str, monkeypatch: p
     assert len(options_of(command)) > 5
     for option in options_of(command):
         if not option.allow_from_autoenv:
-            continue  # a variable for --text would turn every run into a first look
+            continue  # --text and --verify choose what the command does
         long = next(word for word in option.opts if word.startswith("--"))
         variable = f"{prefix}_{long[2:].upper().replace('-', '_')}"
         monkeypatch.setenv(variable, "1")
@@ -132,3 +132,28 @@ def test_the_lines_of_the_page_are_those_of_the_commands(commands: dict[str, str
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("complete -o nosort -F _") == len(COMMANDS)
+
+
+def test_the_page_lists_no_variable_that_does_nothing() -> None:
+    listed = set(re.findall(r"^\| `(\w+)` \| `--", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    works = {
+        option.variable(prefix)
+        for command, prefix, _ in COMMANDS.values()
+        for option in options_of(command)
+        if option.allow_from_autoenv
+    }
+    assert listed == works
+    assert not listed & {"SCORER_TEXT", "SCORER_VERIFY"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(("value", "wanted"), [("true", 1), ("True", 1), ("1", 1), ("2", 2), ("false", 0), ("0", 0)])
+def test_an_option_that_counts_takes_true_from_its_variable(
+    name: str, value: str, wanted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command, prefix, _ = COMMANDS[name]
+    monkeypatch.setenv(f"{prefix}_VERBOSE", value)
+    context = click.Context(command, auto_envvar_prefix=prefix)
+    (verbose,) = (option for option in options_of(command) if option.name == "verbose")
+    assert verbose.consume_value(context, {})[0] is not None
+    assert verbose.handle_parse_result(context, {}, [])[0] == wanted
