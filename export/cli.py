@@ -11,7 +11,7 @@ from scorer.commands.console import run
 from scorer.commands.grouped_help import GroupedCommand, complete_folders, option, with_options
 from scorer.commands.log_setup import set_up_logging
 from scorer.commands.outcomes import exit_codes
-from scorer.commands.shared_options import COMMON_OPTIONS, LocalPath
+from scorer.commands.shared_options import COMMON_OPTIONS, LocalPath, NameOrPath
 
 EPILOG = """\b
 Examples:
@@ -36,7 +36,7 @@ def _output_for(given: dict[str, Any]) -> str:
 
 
 @click.command(cls=GroupedCommand, epilog=EPILOG, output_for=_output_for)
-@click.argument("checkpoint", shell_complete=complete_folders)
+@click.argument("checkpoint", type=NameOrPath(), shell_complete=complete_folders)
 @option("-o", "--output", group="Output", required=True, type=LocalPath(), help="Folder of the new bundle.")
 @option(
     "--precision",

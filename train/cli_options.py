@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from scorer.commands.grouped_help import complete_files, complete_folders, option
-from scorer.commands.shared_options import COMMON_OPTIONS, READING_OPTIONS, LocalPath
+from scorer.commands.shared_options import COMMON_OPTIONS, READING_OPTIONS, LocalPath, NameOrPath
 
 TRAIN_OPTIONS = (
     option("-o", "--output", group="Output", type=LocalPath(), help="Folder of the new checkpoint."),
     option(
         "--model",
         group="Model",
+        type=NameOrPath(),
         shell_complete=complete_folders,
         default="distilbert-base-uncased",
         show_default=True,
@@ -27,6 +28,7 @@ TRAIN_OPTIONS = (
     option(
         "--train",
         group="Input",
+        type=NameOrPath(),
         shell_complete=complete_files,
         multiple=True,
         default=["imdb"],
@@ -38,6 +40,7 @@ TRAIN_OPTIONS = (
         "--eval",
         "eval_",
         group="Validation",
+        type=NameOrPath(),
         shell_complete=complete_files,
         multiple=True,
         metavar="PATH|imdb",
@@ -184,6 +187,7 @@ TRAIN_OPTIONS = (
     option(
         "--pretrain-on",
         group="Pretraining",
+        type=NameOrPath(),
         shell_complete=complete_files,
         multiple=True,
         metavar="FILE",
@@ -202,6 +206,7 @@ TRAIN_OPTIONS = (
     option(
         "--teacher",
         group="Teachers",
+        type=NameOrPath(),
         shell_complete=complete_files,
         multiple=True,
         metavar="FILE|FOLDER",
@@ -211,6 +216,7 @@ TRAIN_OPTIONS = (
     option(
         "--unlabelled",
         group="Teachers",
+        type=NameOrPath(),
         shell_complete=complete_files,
         multiple=True,
         metavar="FILE",
@@ -238,6 +244,7 @@ TRAIN_OPTIONS = (
     option(
         "--predict",
         group="Baseline",
+        type=NameOrPath(),
         shell_complete=complete_files,
         multiple=True,
         metavar="FILE",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from scorer.commands.grouped_help import option
@@ -156,7 +154,7 @@ EVALUATE_LABELS_OPTIONS = (
         "--mistakes-file",
         group="Analysis",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=LocalPath(),
         help="Write every mistake and every suspect label, as Parquet, CSV, TSV or JSONL.",
     ),
     option(

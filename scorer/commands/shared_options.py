@@ -16,17 +16,40 @@ from scorer.log_lines import FORMATS
 from scorer.version import PACKAGE, package_version
 
 
+def _require_name(value: Any, parameter: click.Parameter | None) -> None:
+    if value == "":
+        name = "a path" if parameter is None else parameter.opts[-1]
+        what = name if name.startswith("-") or parameter is None else str(parameter.metavar or name.upper()).strip(".")
+        raise UsageError(f"{what} has an empty name", hint="is a variable unset?")
+
+
+class NameOrPath(click.ParamType[str]):
+    """A path, or the name of what lies elsewhere, such as a model of the Hub."""
+
+    name = "text"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, _context: click.Context | None) -> str:
+        """``value`` as it is.
+
+        Raises:
+            UsageError: it is empty.
+        """
+        _require_name(value, parameter)
+        return str(value)
+
+
 class LocalPath(click.ParamType[Path]):
     """A path of this machine; the message that refuses a URL leaves out its secrets."""
 
     name = "path"
 
-    def convert(self, value: Any, _param: click.Parameter | None, _context: click.Context | None) -> Path:
+    def convert(self, value: Any, parameter: click.Parameter | None, _context: click.Context | None) -> Path:
         """``value`` as a path.
 
         Raises:
-            UsageError: it is a URL.
+            UsageError: it is empty or a URL.
         """
+        _require_name(value, parameter)
         if isinstance(value, str) and is_url(value):
             raise UsageError("is a URL, but this must be a local file", path=without_secrets(value))
         return Path(value)
@@ -81,6 +104,7 @@ MODEL_OPTIONS = (
     option(
         "--model",
         group="Model",
+        type=NameOrPath(),
         shell_complete=complete_folders,
         metavar="BUNDLE",
         is_eager=True,

@@ -79,8 +79,11 @@ class ModelBundle:
         """Open a bundle folder, a Hub id, or (``None``) the bundle inside the package.
 
         Raises:
+            UsageError: ``model`` is empty.
             ModelError: the folder lacks a file, or one of them is damaged, foreign or unsafe.
         """
+        if model == "":
+            raise UsageError("the model has an empty name", hint="is a variable unset?")
         folder, may_link_to = locate(model)
         if folder != DEFAULT_MODEL:  # installers link the files of a package to those of others
             refuse_links(folder, may_link_to)
