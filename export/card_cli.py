@@ -18,7 +18,7 @@ Examples:
   evaluate-labels labelled.csv --model my-bundle --json figures.json
   model-card my-bundle --metrics figures.json -o model-card.md
 
-""" + exit_codes(0, 1, 2, 4, 5)
+""" + exit_codes(0, 1, 2, 3, 4, 5)
 
 
 @click.command("model-card", cls=GroupedCommand, epilog=EPILOG)

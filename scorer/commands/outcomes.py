@@ -77,7 +77,7 @@ def with_variables(error: BaseException, command: click.Command, argv: Sequence[
     behind = [
         f"{parameter.opts[-1]} is set by {name}"
         for parameter, name, value in _variables(command, argv, env_prefix)
-        if _is_behind(parameter, value, error)
+        if any(_is_behind(parameter, one, error) for one in (value.split() if parameter.multiple else [value]))
     ]
     if not behind:
         return error
@@ -111,7 +111,7 @@ def _lies_in(path: str, value: str) -> bool:
 
 def _variables(
     command: click.Command, argv: Sequence[str], env_prefix: str
-) -> Iterator[tuple[click.Parameter, str, str]]:
+) -> Iterator[tuple[GroupedOption, str, str]]:
     """The options that environment variables set, with the names and values of these."""
     given = {word.partition("=")[0] for word in argv}
     for parameter in command.params:

@@ -14,9 +14,13 @@ import pytest
 
 from export.card_cli import model_card
 from export.cli import export_model
+from scorer.commands.console import run
 from scorer.commands.evaluate_labels import evaluate_labels
 from scorer.commands.grouped_help import GroupedOption
+from scorer.commands.outcomes import with_variables
 from scorer.commands.score import score
+from scorer.errors import InputError
+from scorer.model.model_folder import DEFAULT_MODEL
 from tests.helpers.processes import ROOT, environment
 from train.cli import train_model
 
@@ -157,3 +161,22 @@ def test_an_option_that_counts_takes_true_from_its_variable(
     (verbose,) = (option for option in options_of(command) if option.name == "verbose")
     assert verbose.consume_value(context, {})[0] is not None
     assert verbose.handle_parse_result(context, {}, [])[0] == wanted
+
+
+def test_a_variable_of_several_values_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = InputError("no column 'b'", path=tmp_path / "a.csv")
+    monkeypatch.setenv("SCORER_SLICE_BY", "a b")
+    told = with_variables(error, evaluate_labels, ["a.csv"], "SCORER")
+    assert str(told).endswith("--slice-by is set by SCORER_SLICE_BY")
+
+
+@pytest.mark.parametrize("option", ["--metrics", "--notes"])
+def test_a_missing_file_of_a_model_card_is_said_as_elsewhere(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "nope"
+    with pytest.raises(SystemExit) as left:
+        run(model_card, [str(DEFAULT_MODEL), option, str(missing)], env_prefix="NONE")
+    assert left.value.code == 3
+    assert capsys.readouterr().err == f"error: {missing}: no such file; check the path\n"
+    assert "3 " in str(model_card.epilog)
