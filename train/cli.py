@@ -44,7 +44,7 @@ def train_model(
 ) -> None:
     """Fine-tune a pretrained encoder, by default DistilBERT, on labelled reviews and write it to a folder."""
     set_up_logging(quiet=quiet, verbose=verbose)
-    if options["output"] is None and not options["baseline"]:
+    if options["output"] is None and not options["baseline"] and options["predictions"] is None:
         context = click.get_current_context()
         output = next(parameter for parameter in context.command.params if parameter.name == "output")
         raise click.MissingParameter(ctx=context, param=output)

@@ -47,9 +47,9 @@ def test_an_input_that_changes_before_its_rows_are_put_together(
 
     monkeypatch.setattr(resumable_job, "assemble", change_and_assemble)
     code, _, err = call_score(reviews.name, "-o", output.name, *OPTIONS, "-q")
-    what = "was removed" if change == "removed" else "has changed"
+    what, until = ("was removed", "back") if change == "removed" else ("has changed", "complete")
     assert code == 3
-    assert err == f"error: in.{kind}: {what} since this run began; run again once it is complete\n"
+    assert err == f"error: in.{kind}: {what} since this run began; run again once it is {until}\n"
     assert output.read_bytes() == b"what stood here before"
     assert {path.name for path in tmp_path.iterdir()} <= {reviews.name, output.name}
 

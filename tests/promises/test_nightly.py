@@ -27,6 +27,7 @@ from scorer.run.prometheus import metrics_text
 from scorer.run.report import RunReport
 from tests.helpers.messages import KINDS
 from tests.helpers.processes import CODE, ROOT
+from tests.helpers.settling import settle
 
 NIGHTLY = ROOT / "docs" / "nightly"
 HEALING = {5, 6, 7, 9, 130, 137, 143}
@@ -99,6 +100,7 @@ def test_the_service_runs_and_its_codes_are_ours(score_command: Path, tmp_path: 
     command = [str(score_command), *words[1:]]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 99
     (tmp_path / "incoming" / "a.csv").write_text("text\n" + "good\n" * 150 + "a,b\n")
+    settle(tmp_path / "incoming")
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "scored" / "a.csv.rejects.jsonl").exists()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scorer.files.file_marks import is_settled, mark_of
 from tests.helpers.forks import Forks
 from tests.helpers.processes import CODE
+from tests.helpers.settling import settle
 from tests.helpers.stores import MortalStore, mortal_store
 
 NO_WAITS = """
@@ -111,8 +110,7 @@ def nights(request: pytest.FixtureRequest, tmp_path: Path, tiny_bundle: Path, sc
     pq.write_table(pa.table({"id": range(N), "text": texts(0, N)}), incoming / "a.parquet")
     (incoming / "b.csv").write_text("id,text\n" + "".join(f'{k},"{text}"\n' for k, text in enumerate(texts(0, N))))
     (incoming / "sub" / "c.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts(50, 90)))
-    while not all(is_settled(mark_of(path), time.time_ns()) for path in incoming.rglob("*.*")):
-        pass  # a run that starts at once would look at them again in the second night, and rightly
+    settle(incoming)
     return Nights(tmp_path, tiny_bundle, request.param, score_forks)
 
 

@@ -211,7 +211,7 @@ def test_what_it_cannot_be_fitted_to() -> None:
     ("options", "code", "says"),
     [
         (("--predictions", "x.parquet"), 2, "--predictions needs --baseline"),
-        ((), 2, "--output is missing; pass -o FOLDER"),
+        ((), 2, "Missing option '-o' / '--output'; type: train-model --train "),
         (("--baseline", "--predict", "x.csv"), 2, "--predict needs --predictions"),
         (("--baseline", "--predictions", "x.txt"), 2, "choose .parquet, .csv, .jsonl"),
         (("--baseline", "-o", "nowhere"), 2, "nowhere/history.json: no such file"),
