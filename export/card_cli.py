@@ -53,11 +53,14 @@ def model_card(
 ) -> None:
     """Write the model card of a bundle from what was recorded about it."""
     from export.model_card import render_card
+    from scorer.disk.paths import require_folder
     from scorer.errors import OutputExistsError
     from scorer.report.files import write_text
 
     if output is not None and output.is_file() and not overwrite:
         raise OutputExistsError("already exists", path=output, hint="pass --overwrite to replace it")
+    if output is not None:
+        require_folder(output.absolute().parent)
     text = render_card(bundle, metrics=metrics, notes=notes)
     if output is None:
         click.echo(text, nl=False)

@@ -180,3 +180,12 @@ def test_a_missing_file_of_a_model_card_is_said_as_elsewhere(
     assert left.value.code == 3
     assert capsys.readouterr().err == f"error: {missing}: no such file; check the path\n"
     assert "3 " in str(model_card.epilog)
+
+
+def test_a_missing_folder_of_a_model_card_is_said_as_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        run(model_card, [str(DEFAULT_MODEL), "-o", str(tmp_path / "nope" / "a.md")], env_prefix="NONE")
+    assert left.value.code == 5
+    assert capsys.readouterr().err == f"error: {tmp_path / 'nope'}: no such folder; make it first\n"
