@@ -65,10 +65,12 @@ def evaluate_labels(
 
     source = click.get_current_context().get_parameter_source("model")
     chosen = EvaluateOptions(**options, model_of_the_machine=source is ParameterSource.ENVIRONMENT)
-    to_stdout = json_path == Path("-")
+    stdout = Path("-")
+    if json_path == markdown_path == stdout:
+        raise UsageError("--json and --markdown cannot both be -", hint="name a file for one")
     read = [*files, *(Path(path) for path in (chosen.labels, chosen.baseline, chosen.drift) if path is not None)]
-    outputs = {"--json": None if to_stdout else json_path, "--markdown": markdown_path, "--report": report_path}
-    reports = {option: path for option, path in outputs.items() if path is not None}
+    outputs = {"--json": json_path, "--markdown": markdown_path, "--report": report_path}
+    reports = {option: path for option, path in outputs.items() if path not in (None, stdout)}
     check_destinations(reports | files_of_rows(chosen), read)
     if report_path is not None and report_path.suffix.lower() not in (".html", ".htm", ""):
         hint = "name a file that ends in .html, or pass --markdown or --json"
@@ -81,10 +83,13 @@ def evaluate_labels(
         from scorer.report.html import to_html
 
         page = to_html(found)
-    print_report(found, sys.stdout, as_json=to_stdout, in_full=verbose > 0)
-    if json_path is not None and not to_stdout:
+    if markdown_path == stdout:
+        sys.stdout.write(to_markdown(found))
+    else:
+        print_report(found, sys.stdout, as_json=json_path == stdout, in_full=verbose > 0)
+    if json_path is not None and json_path != stdout:
         write_json(found, json_path)
-    if markdown_path is not None:
+    if markdown_path is not None and markdown_path != stdout:
         write_text(to_markdown(found), markdown_path)
     if report_path is not None and page is not None:
         write_text(page, report_path)

@@ -234,9 +234,9 @@ EVALUATE_LABELS_OPTIONS = (
         "--markdown",
         "markdown_path",
         group="Reports",
-        metavar="FILE",
+        metavar="FILE|-",
         type=LocalPath(),
-        help="Write the report as Markdown, for a pull request, even if a gate is not met.",
+        help="Write the report as Markdown, for a pull request, even if a gate is not met; - prints it on stdout.",
     ),
     option(
         "--report",

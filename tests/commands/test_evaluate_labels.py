@@ -320,6 +320,15 @@ def test_json_on_stdout_is_all_there_is(command):
     assert json.loads(out)["confusion_matrix"] == [[1, 1], [1, 2]]
 
 
+def test_markdown_on_stdout_is_all_there_is(command):
+    assert command("preds.csv", "--markdown", "kept.md")[0] == 0
+    code, out, err = command("preds.csv", "--markdown", "-", "--json", "kept.json")
+    assert (code, out, err) == (0, Path("kept.md").read_text(), "wrote kept.json\n")
+    assert not Path("-").exists()
+    code, out, err = command("preds.csv", "--markdown", "-", "--json", "-")
+    assert (code, out, err) == (2, "", "error: --json and --markdown cannot both be -; name a file for one\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
