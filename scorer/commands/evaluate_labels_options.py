@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 from scorer.commands.grouped_help import option
-from scorer.commands.shared_options import COMMON_OPTIONS, MODEL_OPTIONS, READING_OPTIONS, LocalPath, log_format_option
+from scorer.commands.shared_options import (
+    COMMON_OPTIONS,
+    MODEL_OPTIONS,
+    READING_OPTIONS,
+    LocalPath,
+    NameOrPath,
+    log_format_option,
+)
 
 EVALUATE_LABELS_OPTIONS = (
     click.argument("files", metavar="FILE...", nargs=-1, required=True, type=LocalPath()),
@@ -19,6 +26,7 @@ EVALUATE_LABELS_OPTIONS = (
         "--label-map",
         group="Labels",
         metavar="MAP|FILE",
+        type=NameOrPath(),
         help="Gold labels as people write them: 1=negative,5=positive,3= or a file of such lines; an empty label leaves"
         " rows out.",
     ),
