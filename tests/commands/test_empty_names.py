@@ -29,7 +29,7 @@ def paths_of(command: click.Command) -> list[str]:
         parameter.opts[-1] if isinstance(parameter, click.Option) else ""
         for parameter in command.params
         if any(word in parameter.make_metavar(context).split("=")[-1].upper() for word in WORDS)
-        and parameter.opts[-1] not in ("--output-format",)
+        and parameter.opts[-1] != "--output-format"
     ]
 
 
