@@ -24,9 +24,9 @@ _NUMBER = 10
 def look_at(texts: Sequence[str], options: ScoreOptions) -> str:
     """Score ``texts``, and show their predictions in the format of ``options``, or else for a person.
 
-    For a person, one text has a line with its label and one for each label with its probability, the likeliest
-    first; several texts have a line each: label, its probability, text. On a terminal labels and texts are cut so that
-    a line fits it.
+    For a person, one text has a line with its label, with the threshold if that chose a less likely one, and a line for
+    each label with its probability, the likeliest first; several texts have a line each: label, its probability, text.
+    On a terminal labels and texts are cut so that a line fits it.
 
     Raises:
         ModelError: the model cannot be used.
@@ -80,7 +80,8 @@ def _all_labels(scored: pa.Table, scorer: Scorer, width: int | None) -> list[str
     widest = max(map(cell_len, names.values()))
     ranked = sorted(shares.items(), key=lambda item: -item[1])
     lines = (f"  {_padded(names[name], widest)}  {share:.4f}" for name, share in ranked)
-    return [_cut(label, width), *lines]
+    by_threshold = "" if label == ranked[0][0] else f" (by the threshold {scorer.bundle.threshold:g})"
+    return [_cut(label + by_threshold, width), *lines]
 
 
 def _line_each(texts: Sequence[str], scored: pa.Table, scorer: Scorer, width: int | None) -> list[str]:

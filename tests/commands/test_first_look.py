@@ -25,6 +25,16 @@ def test_one_text_shows_its_label_and_the_probability_of_each(call_score: Call) 
     assert sum(shares.values()) == pytest.approx(1, abs=2e-4)
 
 
+def test_a_threshold_that_chose_a_less_likely_label_is_said(call_score: Call) -> None:
+    lines = call_score("--text", "A warm film.", "--threshold", "1")[1].splitlines()
+    usual = call_score("--text", "A warm film.", "--threshold", "0.5")[1].splitlines()
+    if usual[0] == "negative":  # the threshold is that of the second label
+        lines = call_score("--text", "A warm film.", "--threshold", "0")[1].splitlines()
+        assert lines == ["positive (by the threshold 0)", *usual[1:]]
+    else:
+        assert lines == ["negative (by the threshold 1)", *usual[1:]]
+
+
 def test_several_texts_have_a_line_each(call_score: Call, tiny_bundle: object) -> None:
     code, out, _ = call_score("--text", "A warm film.", "--text", " ", "--text", "dull\x1b[2J")
     assert code == 0
