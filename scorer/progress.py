@@ -221,7 +221,8 @@ class BarProgress(NoProgress):
             transient=True,
             expand=True,
         )
-        self._task = self._bar.add_task(self.what, total=self._count.total, said=self._said())
+        what, said = self._words()
+        self._task = self._bar.add_task(what, total=self._count.total, said=said)
         self._bar.start()
 
     def advance(self, rows: int, tokens: int) -> None:
@@ -239,13 +240,14 @@ class BarProgress(NoProgress):
         self._moved = time.monotonic()
         if self._bar is not None:
             count = self._count
-            self._bar.update(
-                self._task, description=self.what, total=count.total, completed=count.rows, said=self._said()
-            )
+            what, said = self._words()
+            self._bar.update(self._task, description=what, total=count.total, completed=count.rows, said=said)
 
-    def _said(self) -> str:
+    def _words(self) -> tuple[str, str]:
+        """The words before the bar, none where they leave no room for the count and the time left, and those behind."""
         width = self._console.width if self._console is not None else _USUAL_WIDTH
-        return self._count.said(self.unit, width - len(self.what) - _LEAST_BAR)
+        said = self._count.said(self.unit, width - len(self.what) - _LEAST_BAR)
+        return self.what if len(self.what) + 1 + len(said) < width else "", said
 
 
 def ticking(progress: Progress, rows: int, tokens: int) -> Callable[[float], None]:

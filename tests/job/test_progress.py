@@ -110,6 +110,19 @@ def test_the_bar_fits_its_terminal(width: int, said: str) -> None:
     assert any(re.fullmatch(rf"scoring [━╺╸]+ {said}", line) for line in lines), lines
 
 
+@pytest.mark.parametrize(("width", "rows"), [(40, 1_012_764), (38, 1_012_764), (33, 1080)])
+def test_where_the_count_and_the_time_left_fill_the_terminal_they_are_whole(width: int, rows: int) -> None:
+    shown = io.StringIO()
+    with BarProgress(console=Console(file=shown, force_terminal=True, width=width)) as bar:
+        bar.start(lambda: rows)
+        bar._count._begun -= 10
+        bar.advance(rows // 2, 0)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.getvalue()).replace("\n", "\r").split("\r")
+    assert max(map(len, lines)) <= width
+    whole = rf"{rows // 2:,}/~{rows:,} rows, 0:00:1\d left"
+    assert any(re.search(rf"(^| ){whole} *$", line) for line in lines), lines
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv.gz", "a.jsonl"])
 def test_what_was_read_tells_about_how_many_rows_there_are(tiny_bundle: Path, tmp_path: Path, name: str) -> None:
     kind = name.split(".")[1]
