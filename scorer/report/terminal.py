@@ -18,7 +18,6 @@ from scorer.safe_text import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
     from rich.text import Text
 
 _PLAIN_CHARACTERS = 100
@@ -101,34 +100,52 @@ def _parts(blocks: Iterable[Block], width: int | None, *, plain: bool = True) ->
             yield _table(block, width, plain=plain)
 
 
-def _table(block: Block, width: int | None, *, plain: bool) -> Table:
+def _table(block: Block, width: int | None, *, plain: bool) -> RenderableType:
+    """The table of ``block``; lines of names and values on a terminal that is narrower than its numbers."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     rows = [[_cell(text, column) for text, column in zip(row, block.columns, strict=True)] for row in block.rows]
+    widths = [] if width is None else _widths(block, rows, width)
+    if not plain and width is not None and sum(widths) > width - _BETWEEN_COLUMNS * len(widths):
+        return _as_lines(block, rows)
     table = Table(
         box=None if plain else box.SIMPLE_HEAD,
         padding=(0, 2 if plain else 1, 0, 0),
         pad_edge=False,
         header_style="bold",
     )
-    widths = [None] * len(block.columns) if width is None else _widths(block, rows, width)
-    for place, (column, own) in enumerate(zip(block.columns, widths, strict=True)):
+    for place, column in enumerate(block.columns):
         cut = width is not None and (column.wide or place == 0)
         table.add_column(
             _heading(column.name),
             justify="right" if column.right else "left",
             no_wrap=cut or place == 0,
             overflow="ellipsis" if cut else "fold",
-            width=own,
+            width=widths[place] if widths else None,
         )
-    if widths[0] is not None:
+    if widths:
         names = _told_apart([row[0].plain for row in rows], widths[0])
         rows = [[Text(name), *row[1:]] for name, row in zip(names, rows, strict=True)]
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def _as_lines(block: Block, rows: Sequence[Sequence[Text]]) -> RenderableType:
+    """A line for each row, wrapped between words: its first cell, and the others behind their headings."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    headings = [_heading(column.name).plain for column in block.columns]
+    lines = [Text(headings[0], "bold")]
+    for name, *cells in rows:
+        named = zip(headings[1:], cells, strict=True)
+        values = [f"{heading} {cell}".strip() for heading, cell in named if cell]
+        lines.append(Text(f"{name}: {', '.join(values)}"))
+    return Padding(Group(*lines), (0, 0, 0, 1))
 
 
 def _told_apart(names: Sequence[str], width: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -73,6 +74,29 @@ def test_every_number_of_every_table_fits_80_columns(predictions, monkeypatch, n
             heading = next(line for line in lines if re.match(rf" {block.columns[0].name} .* text *$", line))
             assert [name for name in ("gold", "predicted") if name not in heading] == []
     assert "…" in words
+
+
+@pytest.mark.parametrize(("blocks", "in_full"), [(full_report, True), (summary, False)])
+@pytest.mark.parametrize("columns", [30, 40, 60])
+@pytest.mark.parametrize("n_labels", [2, 3, 12])
+def test_every_number_is_whole_on_a_narrow_terminal(predictions, monkeypatch, n_labels, columns, blocks, in_full):
+    predictions(n_labels)
+    asked = {"at_recall": 0.9} if n_labels == 2 else {}
+    report = evaluate_labels(
+        "new.parquet", slice_by="kind", baseline="old.parquet", drift="old.parquet", on="id", **asked
+    )
+    lines = shown(report, monkeypatch, columns, in_full=in_full)
+    assert max(map(cell_len, lines)) <= columns
+    seen = Counter(word.strip("~,:%()") for line in lines for word in line.split())
+    numbers = (
+        word.strip("~,:%()")
+        for block in blocks(report)
+        for row in block.rows
+        for place, (cell, column) in enumerate(zip(row, block.columns, strict=True))
+        for word in (cell.split() if column.right else cell.split()[:1] if column.name == "row" and not place else [])
+        if word[:1].isdigit()
+    )
+    assert Counter(numbers) - seen == Counter()
 
 
 BEGINNING = "an extraordinarily long label of"
