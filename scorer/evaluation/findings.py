@@ -144,17 +144,25 @@ class EvaluationReport:
     def _repr_html_(self) -> str:
         """The figures and gates as a table, for notebooks."""
         rows = []
+        warnings: dict[str, None] = {}
         for name, figure in self.figures.items():
             interval = figure.interval
             ends = "" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
+            if interval is not None and interval.warning:
+                ends = f"~ {ends}"
+                warnings[interval.warning] = None
             if figure.value is not None:
                 rows.append(f"<tr><th>{FIGURES[name]}</th><td>{figure.value:.4f}</td><td>{ends}</td></tr>")
+        if warnings:
+            rows.append(f"<tr><td colspan=3>~ approximate, not 95 %: {escape('; '.join(warnings))}</td></tr>")
         for gate in self.gates:
             verdict = "met" if gate.passed else "NOT MET"
             rows.append(f"<tr><td colspan=3>gate {verdict}: {escape(str(gate))}</td></tr>")
         head = (
             f"{escape(', '.join(self.provenance.files))}: {self.evaluated:,} of {counted(self.rows, 'row')} evaluated"
         )
+        if self.positive is not None:
+            head += f", positive label {escape(self.labels[self.positive])}"
         return f"<table><caption>{head}</caption><tr><th></th><th>value</th><th>95 %</th></tr>{''.join(rows)}</table>"
 
     def _value(self, name: str) -> float | None:

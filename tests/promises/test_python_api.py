@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -87,6 +87,13 @@ def test_a_scorer_and_a_report_have_short_forms(tiny_bundle: Path, labelled_text
     html = report._repr_html_()
     assert "<tr><th>accuracy</th><td>0." in html
     assert "gate NOT MET: f1" in html
+    assert ", positive label positive</caption>" in html
+    accuracy = report.figures["accuracy"]
+    assert accuracy.interval is not None
+    rough = replace(accuracy, interval=replace(accuracy.interval, warning="<10 rows"))
+    html = replace(report, figures={**report.figures, "accuracy": rough})._repr_html_()
+    assert f"<td>~ {accuracy.interval.low:.4f} to " in html
+    assert "<td colspan=3>~ approximate, not 95 %: &lt;10 rows</td>" in html
     assert html.count("<table>") == html.count("</table>") == 1
 
 
