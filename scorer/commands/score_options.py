@@ -15,6 +15,7 @@ from scorer.commands.shared_options import (
     MODEL_OPTIONS,
     READING_OPTIONS,
     LocalPath,
+    NameOrPath,
     log_format_option,
 )
 from scorer.safe_text import printable
@@ -192,6 +193,7 @@ SCORE_OPTIONS = (
     option(
         "--reuse",
         group="Output",
+        type=NameOrPath(),
         shell_complete=complete_files,
         multiple=True,
         metavar="PREDS",

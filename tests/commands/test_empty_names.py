@@ -18,7 +18,7 @@ from train.cli import train_model
 
 COMMANDS = (score, evaluate_labels, train_model, export_model, model_card)
 
-WORDS = ("PATH", "FILE", "FOLDER", "BUNDLE", "OUTPUT", "CHECKPOINT", "INPUT")
+WORDS = ("PATH", "FILE", "FOLDER", "BUNDLE", "OUTPUT", "CHECKPOINT", "INPUT", "PREDS")
 """Words for paths in the help."""
 
 
