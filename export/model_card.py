@@ -85,7 +85,7 @@ def _figures(measured: Sequence[tuple[Path, dict[str, Any]]]) -> list[str]:
         "",
         *_table(("file", "rows", *(FIGURES[name] for name in _FIGURES)), rows),
         "",
-        "In brackets: 95 % intervals.",
+        "In brackets: 95 % intervals; with ~ only approximate ones.",
         "",
     ]
 
@@ -95,7 +95,10 @@ def _figure(figure: dict[str, Any] | None) -> str:
         return "-"
     interval = figure.get("interval")
     text = f"{figure['value']:.{_DECIMALS}f}"
-    return text if not interval else f"{text} [{interval['low']:.{_DECIMALS}f}, {interval['high']:.{_DECIMALS}f}]"
+    if not interval:
+        return text
+    rough = "~ " if interval.get("warning") else ""
+    return f"{text} [{rough}{interval['low']:.{_DECIMALS}f}, {interval['high']:.{_DECIMALS}f}]"
 
 
 def _epochs(training: dict[str, Any]) -> list[str]:

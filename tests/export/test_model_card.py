@@ -54,6 +54,7 @@ def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
 def metrics(path: Path) -> Path:
     interval = {"low": 0.925, "high": 0.935, "method": "wilson"}
     figures = {"accuracy": {"value": 0.93, "interval": interval}, "f1": {"value": 0.92, "interval": None}}
+    figures["ece"] = {"value": 0.08, "interval": {"low": 0.0, "high": 0.14, "warning": "11 wrong rows"}}
     value = {"files": ["/somewhere/test.parquet"], "rows": {"evaluated": 12552}, "figures": figures}
     path.write_text(json.dumps(value))
     return path
@@ -65,7 +66,7 @@ def test_what_was_recorded_stands_in_it(bundle: Path, tmp_path: Path) -> None:
     for line in (
         "| Pretrained model | some/encoder |",
         "| Its licence | Apache-2.0 |",
-        "| test.parquet | 12,552 | 0.9300 [0.9250, 0.9350] | 0.9200 | - | - | - |",
+        "| test.parquet | 12,552 | 0.9300 [0.9250, 0.9350] | 0.9200 | - | 0.0800 [~ 0.0000, 0.1400] | - |",
         "| 1 (kept) | 0.3100 | 0.2900 | 0.8741 | 0.8796 |",
         "| baseline: linear SVM, 74 s | - | 0.2000 | 0.9100 | 0.9000 |",
         "train-model -o m --train train.parquet",
